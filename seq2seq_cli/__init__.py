@@ -1,0 +1,47 @@
+"""Train and evaluate encoder-decoder LSTMs on the scalable integer sequence-to-sequence task.
+
+The public names are imported at first use, so that only what needs TensorFlow loads it:
+`define_models` and `train`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from seq2seq_cli.evaluation import evaluate as evaluate
+    from seq2seq_cli.inference.decoding import predict_sequence as predict_sequence
+    from seq2seq_cli.inference.network import load_run as load_run
+    from seq2seq_cli.sampling import generate_sequence as generate_sequence
+    from seq2seq_cli.sampling import get_dataset as get_dataset
+    from seq2seq_cli.training.models import define_models as define_models
+    from seq2seq_cli.training.session import train as train
+    from seq2seq_cli.vocabulary import one_hot_decode as one_hot_decode
+    from seq2seq_cli.vocabulary import one_hot_encode as one_hot_encode
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "define_models": "training.models",
+    "evaluate": "evaluation",
+    "generate_sequence": "sampling",
+    "get_dataset": "sampling",
+    "load_run": "inference.network",
+    "one_hot_decode": "vocabulary",
+    "one_hot_encode": "vocabulary",
+    "predict_sequence": "inference.decoding",
+    "train": "training.session",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,88 @@
+"""Accuracies of predicted sequences, counted batch by batch, and their confidence.
+
+Targets may be padded: PADDING is never counted. A sequence is an exact match when every integer
+of its target is predicted and, where prediction can go on for longer, nothing follows them.
+"""
+
+from dataclasses import dataclass, field
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seq2seq_cli.vocabulary import PADDING, Ids
+
+Counts = NDArray[np.int64]
+
+Z_95 = 1.959963984540054
+"""The standard normal quantile of a two-sided 95 % interval."""
+
+
+def wilson_interval(successes: int, trials: int, z: float = Z_95) -> tuple[float, float]:
+    """Return the Wilson score interval of a proportion (Wilson 1927), 95 % by default.
+
+    Without trials nothing is known: (0, 1).
+    """
+    if trials == 0:
+        return 0.0, 1.0
+    share = successes / trials
+    scale = 1 / (1 + z * z / trials)
+    centre = scale * (share + z * z / (2 * trials))
+    half = scale * z * sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
+    low = 0.0 if successes == 0 else max(0.0, centre - half)
+    high = 1.0 if successes == trials else min(1.0, centre + half)
+    return low, high
+
+
+def matches(predicted: Ids, targets: Ids) -> NDArray[np.bool_]:
+    """Tell for each sequence whether it is an exact match; both arrays (n, n_out), result (n,)."""
+    return np.asarray(((predicted == targets) | (targets == PADDING)).all(axis=1))
+
+
+@dataclass
+class Tally:
+    """Running counts of right and all tokens, positions and sequences, and of the loss."""
+
+    n_samples: int = 0
+    exact: int = 0
+    log_likelihood: float = 0.0
+    right: Counts = field(default_factory=lambda: np.zeros(0, np.int64))
+    all: Counts = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def add(self, predicted: Ids, targets: Ids, log_likelihood: float) -> None:
+        """Count a batch: ids (n, n_out) each, and the targets' summed natural-log likelihood."""
+        real = targets != PADDING
+        grow = targets.shape[1] - self.right.size
+        if grow > 0:
+            self.right = np.pad(self.right, (0, grow))
+            self.all = np.pad(self.all, (0, grow))
+        self.right[: targets.shape[1]] += ((predicted == targets) & real).sum(axis=0)
+        self.all[: targets.shape[1]] += real.sum(axis=0)
+        self.n_samples += len(targets)
+        self.exact += int(matches(predicted, targets).sum())
+        self.log_likelihood += log_likelihood
+
+    @property
+    def exact_match(self) -> float:
+        """Share of sequences predicted without a fault."""
+        return self.exact / self.n_samples
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % Wilson interval of the exact match."""
+        return wilson_interval(self.exact, self.n_samples)
+
+    @property
+    def token_accuracy(self) -> float:
+        """Share of tokens predicted rightly."""
+        return float(self.right.sum() / self.all.sum())
+
+    @property
+    def position_accuracy(self) -> list[float]:
+        """Share of tokens predicted rightly at each position of the target."""
+        return [float(share) for share in self.right / self.all]
+
+    @property
+    def loss(self) -> float:
+        """Mean cross-entropy of a target token under teacher forcing, in nats."""
+        return float(-self.log_likelihood / self.all.sum())

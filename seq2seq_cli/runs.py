@@ -1,0 +1,280 @@
+"""The run folder: its files and name, its manifest, its lock, and finding it again.
+
+A folder is complete once its manifest is there, which is written last. Whatever reads a file of
+a run reads it whole and checks it against the manifest first. A lock held by the operating
+system guards a folder in training; it ends with the process, however that ends.
+"""
+
+import fcntl
+import hashlib
+import itertools
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from seq2seq_cli.config import RunConfig, TaskConfig
+from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, StorageError
+from seq2seq_cli.storage import read_text, sha256, unreadable, write_text
+from seq2seq_cli.tasks import get_task
+
+FORMAT_VERSION = 1
+
+CONFIG = "config.toml"
+TRAIN_MODEL = "train.keras"
+ENCODER_MODEL = "inference_encoder.keras"
+DECODER_MODEL = "inference_decoder.keras"
+HISTORY = "history.jsonl"
+MANIFEST = "run.json"
+
+RECORDED = (CONFIG, TRAIN_MODEL, ENCODER_MODEL, DECODER_MODEL, HISTORY)
+"""The files whose hashes the manifest holds."""
+
+
+class Record(BaseModel):
+    """A part of the manifest: frozen, strictly typed."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+
+class FileRecord(Record):
+    """What a file of a run has to be."""
+
+    sha256: str
+    bytes: int
+
+
+class Results(Record):
+    """How a run ended: on held-out sequences, by free-running exact match."""
+
+    exact_match: float
+    exact_match_low: float
+    exact_match_high: float
+    token_accuracy: float
+    loss: float
+    n_samples: int
+
+
+class Manifest(Record):
+    """What `run.json` holds."""
+
+    format_version: int
+    completed_at: str
+    seconds: float
+    versions: dict[str, str]
+    threads: int
+    files: dict[str, FileRecord]
+    results: Results
+
+
+@dataclass(frozen=True)
+class Run:
+    """A complete run: its folder, configuration and manifest."""
+
+    path: Path
+    config: RunConfig
+    manifest: Manifest
+
+    @property
+    def name(self) -> str:
+        """The run's name, which is its folder's."""
+        return self.path.name
+
+    def read(self, file: str) -> bytes:
+        """Return a recorded file's content; ModelError unless it is what the manifest says."""
+        return _read_recorded(self.path, file, self.manifest)
+
+
+def default_name(task: TaskConfig) -> str:
+    """Return the name of a run on this task, such as reverse-prefix-6-3-51."""
+    n_out = [task.n_out] if get_task(task).takes_n_out else []
+    return "-".join(map(str, [task.name, task.n_in, *n_out, task.cardinality]))
+
+
+@contextmanager
+def create_folder(
+    runs_dir: Path, name: str | None, task: TaskConfig, force: bool = False
+) -> Iterator[Path]:
+    """Create a run folder and hold its lock; when the block fails, it leaves nothing behind.
+
+    Without a name the task's default one is taken, numbered if there is such a folder. With
+    `force` the files of an earlier run in the folder are removed first. Raises ExistsError for a
+    named folder that exists or is in use.
+    """
+    folder = _make_folder(runs_dir, name, task, force)
+    with _lock(folder):
+        _remove_files(folder)
+        try:
+            yield folder
+        except BaseException:
+            _remove_files(folder)
+            with suppress(OSError):
+                folder.rmdir()
+            raise
+
+
+def _make_folder(runs_dir: Path, name: str | None, task: TaskConfig, force: bool) -> Path:
+    base = check_name(name or default_name(task))
+    runs_dir.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        folder = runs_dir / (base if number == 1 else f"{base}-{number}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            if force and (folder / CONFIG).is_file():
+                break
+            if name or force:
+                remedy = "it is no run, so give another --run NAME" if force else (
+                    "give another --run NAME, or --force to replace it"
+                )
+                raise ExistsError(f"{folder} exists: {remedy}") from None
+        else:
+            break
+    return folder
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Hold the operating system's lock on the folder; ExistsError where another process does."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ExistsError(f"{folder} is in use: another process trains this run") from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove_files(folder: Path) -> None:
+    """Remove what a training writes, the manifest first, and nothing that others put there."""
+    for name in (MANIFEST, *RECORDED):
+        (folder / name).unlink(missing_ok=True)
+
+
+def check_name(name: str) -> str:
+    """Return the run's name, or raise ConfigurationError for one that is no plain folder name."""
+    if not re.fullmatch(r"\w[\w.+-]*", name):
+        raise ConfigurationError(
+            f"run name {name!r}: use letters, digits, '.', '-' and '_', beginning with no dot"
+        )
+    return name
+
+
+def write_manifest(
+    folder: Path, results: Results, seconds: float, versions: dict[str, str], threads: int, now: str
+) -> Manifest:
+    """Complete the run: record its files' hashes and its results; `now` in ISO 8601, UTC."""
+    files = {
+        name: FileRecord(sha256=sha256(folder / name), bytes=(folder / name).stat().st_size)
+        for name in RECORDED
+    }
+    manifest = Manifest(
+        format_version=FORMAT_VERSION,
+        completed_at=now,
+        seconds=seconds,
+        versions=versions,
+        threads=threads,
+        files=files,
+        results=results,
+    )
+    write_text(folder / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
+    return manifest
+
+
+def open_run(runs_dir: Path, name: str | None = None) -> Run:
+    """Return the named run, or the newest completed one.
+
+    Raises ModelError where there is none, or where it is incomplete or damaged.
+    """
+    if name:
+        return _open_folder(runs_dir / check_name(name))
+    runs = [listed.run for listed in list_runs(runs_dir) if listed.run]
+    if not runs:
+        raise ModelError(f"there is no completed run in {runs_dir}: train one with `s2s train`")
+    return max(runs, key=lambda run: run.manifest.completed_at)
+
+
+@dataclass(frozen=True)
+class ListedRun:
+    """A folder in the runs' folder: a complete run, or the reason why it is none."""
+
+    name: str
+    run: Run | None
+    problem: str = ""
+
+
+def list_runs(runs_dir: Path) -> list[ListedRun]:
+    """Return what is in the runs' folder, oldest completed run first, incomplete ones last."""
+    if not runs_dir.is_dir():
+        return []
+    listed = [
+        _list_folder(folder) for folder in sorted(runs_dir.iterdir()) if (folder / CONFIG).is_file()
+    ]
+    return sorted(listed, key=lambda item: item.run.manifest.completed_at if item.run else "~")
+
+
+def _list_folder(folder: Path) -> ListedRun:
+    try:
+        return ListedRun(folder.name, _open_folder(folder))
+    except (ModelError, StorageError) as error:
+        if (folder / MANIFEST).exists():
+            return ListedRun(folder.name, None, f"damaged: {error}")
+        return ListedRun(folder.name, None, "in training" if _is_locked(folder) else "incomplete")
+
+
+def _is_locked(folder: Path) -> bool:
+    try:
+        with _lock(folder):
+            return False
+    except ExistsError:
+        return True
+
+
+def _open_folder(folder: Path) -> Run:
+    if not folder.is_dir():
+        raise ModelError(f"there is no run {folder}: `s2s runs` lists them")
+    if not (folder / MANIFEST).is_file():
+        state = "is still in training" if _is_locked(folder) else "is incomplete: train it again"
+        raise ModelError(f"the run {folder} {state}")
+    try:
+        manifest = Manifest.model_validate_json(read_text(folder / MANIFEST))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "its text"
+        raise ModelError(f"{folder / MANIFEST} is corrupt: {where}: {first['msg']}") from error
+    if manifest.format_version != FORMAT_VERSION:
+        raise ModelError(
+            f"{folder} has format version {manifest.format_version}, and this s2s reads "
+            f"{FORMAT_VERSION}: use the s2s that trained it, or train it again"
+        )
+    text = _read_recorded(folder, CONFIG, manifest).decode()
+    try:
+        config = RunConfig.from_toml(text, str(folder / CONFIG))
+        get_task(config.task)
+    except ConfigurationError as error:
+        raise ModelError(f"{folder / CONFIG} does not fit this s2s: {error}") from error
+    return Run(folder, config, manifest)
+
+
+def _read_recorded(folder: Path, file: str, manifest: Manifest) -> bytes:
+    path = folder / file
+    if file not in manifest.files:
+        raise ModelError(f"{path} is not recorded in the run's manifest")
+    record = manifest.files[file]
+    try:
+        if path.stat().st_size != record.bytes:
+            raise ModelError(f"{path} is corrupt: its size is not the {record.bytes} bytes recorded")
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise ModelError(f"{path} is missing: the run is damaged, train it again") from None
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if hashlib.sha256(content).hexdigest() != record.sha256:
+        raise ModelError(f"{path} is corrupt: its SHA-256 is not the one recorded at its training")
+    return content

@@ -1,0 +1,66 @@
+"""Files that are either whole or not there: atomic writes, and the hashes that prove it."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from seq2seq_cli.errors import StorageError
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; when the block ends well, it becomes `path`.
+
+    The content is flushed to the disk before the rename. When the block fails, the temporary
+    file is removed and `path` is as it was. The suffix of `path` is kept, since some writers
+    choose their format by it.
+    """
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        flush_folder(path.parent)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path` atomically, as UTF-8."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def read_text(path: Path) -> str:
+    """Return the UTF-8 text of `path`; StorageError names the file that cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except UnicodeDecodeError as error:
+        raise StorageError(f"cannot read {path}: it is not UTF-8 text") from error
+
+
+def unreadable(path: Path, error: OSError) -> StorageError:
+    """Return the error for a file that the operating system does not let us read."""
+    return StorageError(f"cannot read {path}: {error.strerror or error}")
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of the file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def flush_folder(folder: Path) -> None:
+    """Flush the folder's entries to the disk, so that a rename in it survives a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
