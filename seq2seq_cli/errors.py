@@ -6,7 +6,9 @@
     ├── ModelError              4  no run, or a bad, corrupt or incompatible one
     ├── ExistsError             5  the run folder or output file exists, or is in use
     ├── StorageError            6  input/output failed, or the disk is full
-    ├── AccuracyError           7  accuracy below the demanded one
+    └── AccuracyError           7  accuracy below the demanded one
+
+    Stopped                   130  (never raised itself; no `except Exception` swallows it)
     ├── Interrupted           130  by Ctrl-C
     └── Terminated            143  by SIGTERM
 
@@ -57,13 +59,19 @@ class AccuracyError(S2sError):
     exit_code = 7
 
 
-class Interrupted(S2sError):
+class Stopped(BaseException):
+    """Base of the ways in which a process is asked to stop."""
+
+    exit_code = 130
+
+
+class Interrupted(Stopped):
     """The user pressed Ctrl-C."""
 
     exit_code = 130
 
 
-class Terminated(S2sError):
+class Terminated(Stopped):
     """The process was asked to end (SIGTERM)."""
 
     exit_code = 143

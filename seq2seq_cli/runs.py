@@ -117,6 +117,20 @@ def create_folder(
             raise
 
 
+def check_free(runs_dir: Path, name: str | None, force: bool) -> None:
+    """Raise ExistsError where `create_folder` would, before anything expensive has begun."""
+    if name:
+        folder = runs_dir / check_name(name)
+        if folder.exists() and not (force and (folder / CONFIG).is_file()):
+            raise _taken(folder, force)
+
+
+def _taken(folder: Path, force: bool) -> ExistsError:
+    if force:
+        return ExistsError(f"{folder} exists and is no run: give another --run NAME")
+    return ExistsError(f"{folder} exists: give another --run NAME, or --force to replace it")
+
+
 def _make_folder(runs_dir: Path, name: str | None, task: TaskConfig, force: bool) -> Path:
     base = check_name(name or default_name(task))
     runs_dir.mkdir(parents=True, exist_ok=True)
@@ -128,10 +142,7 @@ def _make_folder(runs_dir: Path, name: str | None, task: TaskConfig, force: bool
             if force and (folder / CONFIG).is_file():
                 break
             if name or force:
-                remedy = "it is no run, so give another --run NAME" if force else (
-                    "give another --run NAME, or --force to replace it"
-                )
-                raise ExistsError(f"{folder} exists: {remedy}") from None
+                raise _taken(folder, force) from None
         else:
             break
     return folder
@@ -269,7 +280,9 @@ def _read_recorded(folder: Path, file: str, manifest: Manifest) -> bytes:
     record = manifest.files[file]
     try:
         if path.stat().st_size != record.bytes:
-            raise ModelError(f"{path} is corrupt: its size is not the {record.bytes} bytes recorded")
+            raise ModelError(
+                f"{path} is corrupt: its size is not the {record.bytes} bytes recorded"
+            )
         content = path.read_bytes()
     except FileNotFoundError:
         raise ModelError(f"{path} is missing: the run is damaged, train it again") from None

@@ -61,9 +61,7 @@ def draw_sources(config: TaskConfig, split: Split, seed: int, start: int, n: int
     return np.concatenate(blocks)[start - first * BLOCK :][:n]
 
 
-def draw_pairs(
-    config: TaskConfig, split: Split, seed: int, start: int, n: int
-) -> tuple[Ids, Ids]:
+def draw_pairs(config: TaskConfig, split: Split, seed: int, start: int, n: int) -> tuple[Ids, Ids]:
     """Return rows of a split's stream as sources (n, n_in) and targets (n, target length)."""
     sources = draw_sources(config, split, seed, start, n)
     return sources, get_task(config).targets(sources, config.n_out)

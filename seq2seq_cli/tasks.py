@@ -36,7 +36,7 @@ class Task:
 
     def target_length(self, n_in: int, n_out: int) -> int:
         """Return the length of a target whose source has `n_in` integers."""
-        return self.targets(np.ones((1, n_in), np.int32), n_out).shape[1]
+        return len(self.targets(np.ones((1, n_in), np.int32), n_out)[0])
 
 
 def reverse_prefix(sources: Ids, n_out: int) -> Ids:
@@ -84,7 +84,5 @@ def problems(config: TaskConfig) -> list[str]:
         meant = f"did you mean {close[0]}?" if close else f"use one of {', '.join(TASKS)}"
         return [f"task.name = {config.name!r}: no such task; {meant}"]
     if TASKS[config.name].takes_n_out and config.n_out > config.n_in:
-        return [
-            f"task.n_out = {config.n_out}: should be at most task.n_in, which is {config.n_in}"
-        ]
+        return [f"task.n_out = {config.n_out}: should be at most task.n_in, which is {config.n_in}"]
     return []

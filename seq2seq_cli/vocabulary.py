@@ -47,7 +47,8 @@ def one_hot_decode(encoded: ArrayLike) -> Ids:
 
     Each vector becomes the index of its largest entry.
     """
-    return np.asarray(encoded).argmax(axis=-1).astype(np.int32)
+    ids: Ids = np.asarray(encoded).argmax(axis=-1).astype(np.int32)
+    return ids
 
 
 def check_ids(ids: ArrayLike, cardinality: int, lowest: int = 1) -> Ids:

@@ -1,0 +1,53 @@
+"""`s2s evaluate`: how well a run predicts sequences it has not seen."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from seq2seq_cli.cli import output
+from seq2seq_cli.cli.options import DEFAULT_RUNS_DIR, Json, Quiet, RunName, RunsDir
+
+
+def evaluate(
+    run: RunName = None,
+    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
+    n_samples: Annotated[
+        int, typer.Option("--n-samples", min=1, help="Held-out sequences to predict.")
+    ] = 10_000,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="FILE", help="Pairs in .jsonl, .csv or .npz instead."),
+    ] = None,
+    examples: Annotated[
+        int, typer.Option("--examples", min=0, help="Spot-check examples to show.")
+    ] = 10,
+    min_accuracy: Annotated[
+        float,
+        typer.Option("--min-accuracy", min=0, max=1, help="Exit with 7 below this exact match."),
+    ] = 0.0,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Seed of the sequences. [the run's]")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Print a run's accuracy on held-out sequences, and spot-check examples."""
+    output.use_one_blas_thread()
+    from seq2seq_cli import evaluation
+    from seq2seq_cli.cli import report
+    from seq2seq_cli.errors import AccuracyError
+    from seq2seq_cli.inference.network import load_run
+
+    network = load_run(run, runs_dir)
+    output.end_with_reader()
+    with output.progress(n_samples, "evaluating", quiet or as_json or data is not None) as advance:
+        result = evaluation.evaluate(network, n_samples, data, examples, seed, advance)
+    if as_json:
+        output.write_json(report.as_json(result))
+    else:
+        report.show(result, quiet)
+    if result.exact_match < min_accuracy:
+        raise AccuracyError(
+            f"exact match {result.exact_match:.6f} is below --min-accuracy {min_accuracy}"
+        )

@@ -1,0 +1,150 @@
+"""What people see: tables, progress and examples. The only user of rich.
+
+Data goes to standard output, messages and progress to standard error. Rich is imported where it
+is needed, so that a command with plain output starts without it.
+"""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+LONG_CELLS = 4
+"""Tables with more columns than this are lists by name, and keep the name on one line."""
+
+
+def write(line: str) -> None:
+    """Write a line of data to standard output."""
+    sys.stdout.write(line + "\n")
+
+
+def write_json(document: Any) -> None:
+    """Write a value as one line of JSON to standard output."""
+    write(json.dumps(document, allow_nan=False))
+
+
+def message(text: str, quiet: bool = False) -> None:
+    """Write a message for the user to standard error."""
+    if not quiet:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
+
+def end_with_reader() -> None:
+    """End quietly when whoever reads standard output has gone, as Unix tools do."""
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+
+
+def use_one_blas_thread() -> None:
+    """Keep NumPy's products on the thread that asks for them; before NumPy is imported.
+
+    Decoding spreads its batches over threads of its own, and the two would be in each other's way.
+    """
+    for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
+
+@contextmanager
+def open_lines(file: Path | None) -> Iterator[Iterable[str]]:
+    """Open a text file, or standard input for None, to be read line by line."""
+    if file is None:
+        yield sys.stdin
+        return
+    with file.open(encoding="utf-8") as lines:
+        yield lines
+
+
+def _console(stderr: bool = False) -> "Console":
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=False)
+
+
+def format_ids(ids: Iterable[int]) -> str:
+    """Return integers as text, separated by spaces."""
+    return " ".join(map(str, ids))
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print a table to standard output; columns whose name begins with `>` are right-aligned."""
+    from rich import box
+    from rich.table import Table
+
+    drawn = Table(box=box.SIMPLE_HEAD)
+    for number, column in enumerate(columns):
+        drawn.add_column(
+            column.removeprefix(">"),
+            justify="right" if column.startswith(">") else "left",
+            overflow="fold",
+            no_wrap=number == 0 and len(columns) > LONG_CELLS,
+        )
+    for row in rows:
+        drawn.add_row(*row)
+    console = _console()
+    console.print(title, style="bold")
+    console.print(drawn)
+
+
+def mark_errors(target: Sequence[int], predicted: Sequence[int]) -> "Text":
+    """Return the predicted tokens with the wrong ones marked, by colour and by a `!`."""
+    from rich.text import Text
+
+    text = Text()
+    for position, token in enumerate(predicted):
+        right = position < len(target) and token == target[position]
+        text.append(str(token) if right else f"{token}!", style="" if right else "bold red")
+        text.append(" ")
+    text.rstrip()
+    return text
+
+
+class Advance(Protocol):
+    """Moves a progress bar forward by `n`, and says what to show beside it."""
+
+    def __call__(self, n: int, note: str = "", label: str = "") -> None:
+        """Advance by `n`; an empty note or label leaves the one before."""
+
+
+@contextmanager
+def progress(total: int, label: str, quiet: bool = False) -> Iterator[Advance]:
+    """Show an animated bar on standard error while the block runs, on a terminal only."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda n, note="", label="": None
+        return
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=_console(stderr=True),
+        transient=True,
+        expand=True,
+    ) as bar:
+        task = bar.add_task(label, total=total, note="")
+
+        def advance(n: int, note: str = "", label: str = "") -> None:
+            bar.update(task, advance=n, description=label or None)
+            if note:
+                bar.update(task, note=note)
+
+        yield advance

@@ -1,0 +1,122 @@
+"""`s2s train`: trains a model and saves the run."""
+
+import os
+import tempfile
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from seq2seq_cli.cli import output
+from seq2seq_cli.cli.options import (
+    DEFAULT_RUNS_DIR,
+    Cardinality,
+    ConfigFile,
+    Force,
+    Json,
+    NIn,
+    NOut,
+    Quiet,
+    RunsDir,
+    Seed,
+    Settings,
+    TaskName,
+    resolve_config,
+)
+
+if TYPE_CHECKING:
+    from seq2seq_cli.training.session import Event
+
+
+def train(
+    task: TaskName = None,
+    n_in: NIn = None,
+    n_out: NOut = None,
+    cardinality: Cardinality = None,
+    units: Annotated[int | None, typer.Option("--units", help="Width of the LSTMs. [128]")] = None,
+    n_samples: Annotated[
+        int | None, typer.Option("--n-samples", help="Sequences an epoch. [100000]")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", help="Epochs. [1]")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", help="Sequences an optimizer step. [64]")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option("--learning-rate", help="Peak learning rate of Adam. [0.01]")
+    ] = None,
+    seed: Seed = None,
+    config_file: ConfigFile = None,
+    settings: Settings = None,
+    run: Annotated[
+        str | None, typer.Option("--run", metavar="NAME", help="The run's name. [from the task]")
+    ] = None,
+    force: Force = False,
+    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a model, save the run, and print its accuracy on held-out sequences."""
+    output.use_one_blas_thread()
+    named = {"name": task, "n_in": n_in, "n_out": n_out, "cardinality": cardinality}
+    sizes = {"n_samples": n_samples, "epochs": epochs, "batch_size": batch_size}
+    options: dict[str, object] = {f"task.{key}": value for key, value in named.items()}
+    options |= {f"training.{key}": value for key, value in sizes.items()}
+    options |= {"model.units": units, "training.learning_rate": learning_rate}
+    config = resolve_config(config_file, settings, {**options, "training.seed": seed})
+    from seq2seq_cli.cli import report
+    from seq2seq_cli.evaluation import evaluate
+    from seq2seq_cli.inference.network import load_network
+    from seq2seq_cli.runs import check_free
+
+    check_free(runs_dir, run, force)
+    quiet = quiet or as_json
+    total = config.training.epochs * config.training.n_samples
+    with output.progress(total, "starting TensorFlow", quiet) as advance:
+        session = _import_session()
+
+        def show(event: "Event") -> None:
+            label = f"epoch {event.epoch}/{event.epochs}"
+            if isinstance(event, session.Compiling):
+                advance(0, label="compiling")
+            elif isinstance(event, session.Advanced):
+                accuracy = report.percent(event.exact_match)
+                note = f"{event.samples_per_s:,.0f}/s loss {event.loss:.3f} exact {accuracy}"
+                advance(event.n_samples, note, label)
+            elif isinstance(event, session.EpochEnded):
+                output.message(
+                    f"{label}: {event.n_samples:,} sequences in {event.seconds:.1f} s, "
+                    f"loss {event.training_loss:.4f}; held out: loss {event.loss:.6f}, "
+                    f"exact match {report.percent(event.exact_match)}",
+                    quiet,
+                )
+
+        trained = session.train(config, runs_dir, run, force, show)
+    result = evaluate(load_network(trained))
+    if as_json:
+        output.write_json({"path": str(trained.path), **report.as_json(result)})
+        return
+    report.show(result, quiet)
+    output.message(
+        f"saved in {trained.path}; next: s2s evaluate --run {trained.name}, or "
+        f's2s predict --run {trained.name} "{output.format_ids(result.examples[0].source)}"',
+        quiet,
+    )
+
+
+def _import_session() -> ModuleType:
+    """Import the training, and with it TensorFlow, which writes to standard error as it loads."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    with tempfile.TemporaryFile() as noise:
+        standard_error = os.dup(2)
+        os.dup2(noise.fileno(), 2)
+        try:
+            from seq2seq_cli.training import session
+        except BaseException:
+            noise.seek(0)
+            os.write(standard_error, noise.read())
+            raise
+        finally:
+            os.dup2(standard_error, 2)
+            os.close(standard_error)
+    return session

@@ -1,0 +1,116 @@
+"""A `.keras` file -> the layers' settings and named arrays. The only user of h5py.
+
+A `.keras` file is a zip archive of `config.json`, the architecture, and `model.weights.h5`, the
+arrays. Nothing named in it is imported or built: only plain values and float arrays come out.
+"""
+
+import io
+import json
+import zipfile
+from dataclasses import dataclass
+from typing import Any
+
+import h5py
+import numpy as np
+
+from seq2seq_cli.errors import ModelError
+from seq2seq_cli.vocabulary import Floats
+
+CONFIG = "config.json"
+WEIGHTS = "model.weights.h5"
+
+LARGEST = 16 * 2**30
+"""Bytes that an unpacked part may have: a guard against archives made to fill the memory."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer of a saved model: its class, its settings, and its weights in Keras' order."""
+
+    name: str
+    kind: str
+    settings: dict[str, Any]
+    weights: tuple[Floats, ...]
+
+
+def read_layers(content: bytes, origin: str) -> dict[str, Layer]:
+    """Return the layers of the `.keras` file with this content, by their names.
+
+    Raises ModelError, naming `origin`, for whatever is no such file.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            config = json.loads(_unpack(archive, CONFIG))
+            weights = _read_weights(_unpack(archive, WEIGHTS))
+        return {
+            layer["config"]["name"]: Layer(
+                name=layer["config"]["name"],
+                kind=layer["class_name"],
+                settings=layer["config"],
+                weights=weights.get(layer["config"]["name"], ()),
+            )
+            for layer in config["config"]["layers"]
+        }
+    except (
+        zipfile.BadZipFile,
+        KeyError,
+        TypeError,
+        ValueError,
+        OSError,
+        RuntimeError,
+        NotImplementedError,
+        RecursionError,
+    ) as error:
+        raise ModelError(f"{origin} is no .keras file that s2s can read: {error}") from error
+
+
+def _unpack(archive: zipfile.ZipFile, name: str) -> bytes:
+    if archive.getinfo(name).file_size > LARGEST:
+        raise ValueError(f"{name} is too large")
+    return archive.read(name)
+
+
+def _read_weights(content: bytes) -> dict[str, tuple[Floats, ...]]:
+    """Return each layer's arrays by the layer's own name, which stands in an attribute.
+
+    The groups' names are numbered by class and tell nothing. A recurrent layer's arrays are in
+    its cell, which stands one level deeper.
+    """
+    weights = {}
+    with h5py.File(io.BytesIO(content), "r") as file:
+        layers = file["layers"]
+        for group_name in layers:
+            group = _plain_group(layers, group_name)
+            name = _plain_group(group, "vars").attrs["name"]
+            holder = _plain_group(group, "cell") if "cell" in group else group
+            arrays = _plain_group(holder, "vars")
+            weights[str(name)] = tuple(_plain_array(arrays, key) for key in sorted(arrays, key=int))
+    return weights
+
+
+def _plain_group(parent: h5py.Group, name: str) -> h5py.Group:
+    group = _hard_link(parent, name)
+    if not isinstance(group, h5py.Group):
+        raise ValueError(f"{group.name} should be a group")
+    return group
+
+
+def _plain_array(parent: h5py.Group, name: str) -> Floats:
+    dataset = _hard_link(parent, name)
+    if not isinstance(dataset, h5py.Dataset):
+        raise ValueError(f"{dataset.name} should be an array")
+    if dataset.is_virtual or dataset.external:
+        raise ValueError(f"{dataset.name} takes its data from another file")
+    if dataset.dtype != np.float32 or dataset.nbytes > LARGEST:
+        raise ValueError(f"{dataset.name} should hold 32-bit floats")
+    array = np.asarray(dataset[()])
+    if not np.isfinite(array).all():
+        raise ValueError(f"{dataset.name} holds values that are not finite")
+    return array
+
+
+def _hard_link(parent: h5py.Group, name: str) -> Any:
+    """Return the member; a link that leads to another file is refused before it is followed."""
+    if not isinstance(parent.get(name, getlink=True), h5py.HardLink):
+        raise ValueError(f"{parent.name}/{name} is a link to elsewhere")
+    return parent[name]
