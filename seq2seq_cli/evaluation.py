@@ -72,10 +72,11 @@ def evaluate(
     file is evaluated. Raises ConfigurationError for sizes below 1, DataError and StorageError for
     a bad file.
     """
-    if n_samples < 1 or n_examples < 0:
-        raise ConfigurationError(
-            f"n_samples = {n_samples}, examples = {n_examples}: should be at least 1 and 0"
-        )
+    for name, value, least in (("n_samples", n_samples, 1), ("examples", n_examples, 0)):
+        if value < least:
+            raise ConfigurationError(f"{name} = {value}: should be at least {least}")
+    if seed is not None and not 0 <= seed < 2**63:
+        raise ConfigurationError(f"seed = {seed}: should be from 0 to 2**63 - 1")
     config = network.config
     stream_seed = config.training.seed if seed is None else seed
     notes: list[str] = []

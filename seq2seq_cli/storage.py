@@ -15,7 +15,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     The content is flushed to the disk before the rename. When the block fails, the temporary
     file is removed and `path` is as it was. The suffix of `path` is kept, since some writers
-    choose their format by it.
+    choose their format by it. Raises StorageError, naming `path`, where writing fails.
     """
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
@@ -24,9 +24,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         temporary.replace(path)
         flush_folder(path.parent)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             temporary.unlink()
+        if isinstance(error, OSError):
+            raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
         raise
 
 

@@ -11,20 +11,26 @@ def main() -> NoReturn:
     # Installed before anything else is imported, so that Ctrl-C never shows a traceback.
     signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGTERM, _stop)
-    from seq2seq_cli.errors import S2sError, Stopped
+    from typer import TyperException
+
+    from seq2seq_cli.errors import ConfigurationError, S2sError, Stopped, StorageError
 
     try:
         from seq2seq_cli.cli.app import app
 
-        app(prog_name="s2s")
+        # Not standalone: usage errors come here too, and are shown in one line as all others are.
+        code = app(prog_name="s2s", standalone_mode=False)
+        sys.stdout.flush()
+        sys.exit(code if isinstance(code, int) else 0)
+    except TyperException as error:
+        _fail(str(error), ConfigurationError.exit_code)
     except (S2sError, Stopped) as error:
         _fail(str(error), error.exit_code)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        _fail(f"{where}{error.strerror or error}", 6)
+        _fail(f"{where}{error.strerror or error}", StorageError.exit_code)
     except MemoryError:
-        _fail("the memory is full: make the sizes smaller", 6)
-    sys.exit(0)
+        _fail("the memory is full: make the sizes smaller", StorageError.exit_code)
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:

@@ -40,7 +40,6 @@ Exit codes:
 app = typer.Typer(
     help=HELP,
     epilog=EXIT_CODES,
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -57,14 +56,17 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def options(
+    context: typer.Context,
     version: Annotated[
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Take the options that stand before a command."""
+    """Take the options that stand before a command; without a command, show the help."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 options.__doc__ = HELP

@@ -6,33 +6,42 @@ from typing import Annotated
 import typer
 
 from seq2seq_cli.cli import output
-from seq2seq_cli.cli.options import DEFAULT_RUNS_DIR, Json, Quiet, RunName, RunsDir
+from seq2seq_cli.cli.options import (
+    DEFAULT_RUNS_DIR,
+    Json,
+    Quiet,
+    RunName,
+    RunsDir,
+    integer_option,
+    number_option,
+)
 
 
 def evaluate(
     run: RunName = None,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
     n_samples: Annotated[
-        int, typer.Option("--n-samples", min=1, help="Held-out sequences to predict.")
+        int, integer_option("--n-samples", "Held-out sequences to predict.", 1)
     ] = 10_000,
     data: Annotated[
         Path | None,
         typer.Option("--data", metavar="FILE", help="Pairs in .jsonl, .csv or .npz instead."),
     ] = None,
-    examples: Annotated[
-        int, typer.Option("--examples", min=0, help="Spot-check examples to show.")
-    ] = 10,
+    examples: Annotated[int, integer_option("--examples", "Spot-check examples to show.", 0)] = 10,
     min_accuracy: Annotated[
         float,
-        typer.Option("--min-accuracy", min=0, max=1, help="Exit with 7 below this exact match."),
+        number_option("--min-accuracy", "Exit with 7 below this exact match, from 0 to 1.", 1),
     ] = 0.0,
     seed: Annotated[
-        int | None, typer.Option("--seed", min=0, help="Seed of the sequences. [the run's]")
+        int | None, integer_option("--seed", "Seed of the sequences. [the run's]", 0)
     ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Print a run's accuracy on held-out sequences, and spot-check examples."""
+    """Print a run's accuracy and spot-check examples.
+
+    The sequences are held out: no training has seen them.
+    """
     output.use_one_blas_thread()
     from seq2seq_cli import evaluation
     from seq2seq_cli.cli import report

@@ -19,6 +19,7 @@ from seq2seq_cli.cli.options import (
     Seed,
     Settings,
     TaskName,
+    integer_option,
     resolve_config,
 )
 
@@ -40,9 +41,7 @@ def generate(
     n_in: NIn = None,
     n_out: NOut = None,
     cardinality: Cardinality = None,
-    n_samples: Annotated[
-        int, typer.Option("--n-samples", min=1, help="Sequences to generate.")
-    ] = SHOWN,
+    n_samples: Annotated[int, integer_option("--n-samples", "Sequences to generate.", 1)] = SHOWN,
     split: Annotated[
         Side, typer.Option("--split", help="What training draws from, or what it never sees.")
     ] = Side.TRAIN,
@@ -57,7 +56,7 @@ def generate(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Show examples of a task, or write them to a file."""
+    """Show examples, or write them to a file."""
     from seq2seq_cli.datasets import write_pairs
     from seq2seq_cli.sampling import Split, iterate_pairs
     from seq2seq_cli.tasks import get_task

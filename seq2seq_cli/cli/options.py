@@ -1,12 +1,43 @@
 """Option types that several commands share, and the configuration made from them."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from seq2seq_cli.config import RunConfig
+
+
+def integer_option(name: str, help_text: str, least: int | None = None) -> Any:
+    """Return an option that takes an integer, of at least `least` where the command checks it."""
+
+    def parse(text: str | int) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise typer.BadParameter(f"{text!r} is not an integer") from None
+        if least is not None and value < least:
+            raise typer.BadParameter(f"{value} should be at least {least}")
+        return value
+
+    return typer.Option(name, parser=parse, metavar="INTEGER", help=help_text)
+
+
+def number_option(name: str, help_text: str, most: float | None = None) -> Any:
+    """Return an option that takes a number, from 0 to `most` where the command checks it."""
+
+    def parse(text: str | float) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            raise typer.BadParameter(f"{text!r} is not a number") from None
+        if most is not None and not 0 <= value <= most:
+            raise typer.BadParameter(f"{value} should be from 0 to {most}")
+        return value
+
+    return typer.Option(name, parser=parse, metavar="NUMBER", help=help_text)
+
 
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="Settings in a TOML file.")
@@ -18,15 +49,15 @@ Settings = Annotated[
 TaskName = Annotated[
     str | None, typer.Option("--task", help="What to learn; see `s2s tasks`. [reverse-prefix]")
 ]
-NIn = Annotated[int | None, typer.Option("--n-in", help="Integers in a source. [6]")]
+NIn = Annotated[int | None, integer_option("--n-in", "Integers in a source. [6]")]
 NOut = Annotated[
-    int | None, typer.Option("--n-out", help="Integers in a target, where the task takes it. [3]")
+    int | None, integer_option("--n-out", "Integers in a target, where the task takes it. [3]")
 ]
 Cardinality = Annotated[
     int | None,
-    typer.Option("--cardinality", help="Number of ids: values go from 1 to it - 1. [51]"),
+    integer_option("--cardinality", "Number of ids; values go from 1 to one less. [51]"),
 ]
-Seed = Annotated[int | None, typer.Option("--seed", help="Seed of all randomness. [0]")]
+Seed = Annotated[int | None, integer_option("--seed", "Seed of all randomness. [0]")]
 
 RunsDir = Annotated[
     Path,

@@ -31,7 +31,7 @@ def predict(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Predict the targets of sequences, a line each."""
+    """Predict the targets of sequences."""
     output.use_one_blas_thread()
     from seq2seq_cli.datasets import iterate_sequences, parse_sequence
     from seq2seq_cli.errors import ConfigurationError

@@ -6,7 +6,11 @@ from seq2seq_cli.cli.report import percent
 
 
 def runs(runs_dir: RunsDir = DEFAULT_RUNS_DIR, as_json: Json = False) -> None:
-    """List the runs with their configuration and accuracy, the newest completed one last."""
+    """List the runs with their accuracy.
+
+    The newest completed run, which is what other commands take, stands last before any incomplete
+    ones.
+    """
     from seq2seq_cli.runs import list_runs
 
     output.end_with_reader()
@@ -30,7 +34,7 @@ def runs(runs_dir: RunsDir = DEFAULT_RUNS_DIR, as_json: Json = False) -> None:
         if item.run:
             config, results = item.run.config, item.run.manifest.results
             sizes = f"{config.task.n_in} → {config.task.n_out}, {config.task.cardinality} ids"
-            trained = f"{config.training.epochs} × {config.training.n_samples:,}"
+            trained = f"{config.training.epochs} x {config.training.n_samples:,}"
             units = str(config.model.units)
             completed = item.run.manifest.completed_at[:16].replace("T", " ")
             rows.append((item.name, sizes, units, trained, percent(results.exact_match), completed))

@@ -21,6 +21,8 @@ from seq2seq_cli.cli.options import (
     Seed,
     Settings,
     TaskName,
+    integer_option,
+    number_option,
     resolve_config,
 )
 
@@ -33,16 +35,16 @@ def train(
     n_in: NIn = None,
     n_out: NOut = None,
     cardinality: Cardinality = None,
-    units: Annotated[int | None, typer.Option("--units", help="Width of the LSTMs. [128]")] = None,
+    units: Annotated[int | None, integer_option("--units", "Width of the LSTMs. [128]")] = None,
     n_samples: Annotated[
-        int | None, typer.Option("--n-samples", help="Sequences an epoch. [100000]")
+        int | None, integer_option("--n-samples", "Sequences an epoch. [100000]")
     ] = None,
-    epochs: Annotated[int | None, typer.Option("--epochs", help="Epochs. [1]")] = None,
+    epochs: Annotated[int | None, integer_option("--epochs", "Epochs. [1]")] = None,
     batch_size: Annotated[
-        int | None, typer.Option("--batch-size", help="Sequences an optimizer step. [64]")
+        int | None, integer_option("--batch-size", "Sequences an optimizer step. [64]")
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option("--learning-rate", help="Peak learning rate of Adam. [0.01]")
+        float | None, number_option("--learning-rate", "Peak learning rate of Adam. [0.01]")
     ] = None,
     seed: Seed = None,
     config_file: ConfigFile = None,
@@ -55,7 +57,10 @@ def train(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a model, save the run, and print its accuracy on held-out sequences."""
+    """Train a model, save it, and print its accuracy.
+
+    The accuracy is measured on held-out sequences, which no training sees.
+    """
     output.use_one_blas_thread()
     named = {"name": task, "n_in": n_in, "n_out": n_out, "cardinality": cardinality}
     sizes = {"n_samples": n_samples, "epochs": epochs, "batch_size": batch_size}

@@ -102,12 +102,12 @@ def predict_sequence(
     `encoder` and `decoder` of `load_run`. As in training, the start is one-hot(0), and what is fed
     back is the most likely token.
     """
-    state = list(infenc(source))
+    state = [np.asarray(part) for part in infenc(source)]
     token = START
     steps = []
     for _ in range(n_steps):
         inputs = one_hot_encode([[token]], cardinality)
-        probabilities, *state = infdec([inputs, *state])
-        steps.append(np.asarray(probabilities)[0, 0])
+        probabilities, *state = (np.asarray(part) for part in infdec([inputs, *state]))
+        steps.append(probabilities[0, 0])
         token = int(steps[-1].argmax())
     return np.stack(steps)

@@ -1,0 +1,47 @@
+"""What many tests need: the command in a process of its own, and a small trained run."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+SMALL = "--n-in 4 --n-out 2 --cardinality 13 --units 48 --n-samples 20000 --batch-size 32".split()
+"""Options of a task that is learned in seconds."""
+
+
+def run_s2s(
+    *arguments: str, cwd: Path, check: bool = True, **options: object
+) -> subprocess.CompletedProcess[str]:
+    """Run `s2s` with these arguments in `cwd`, as a user would; by default it has to succeed."""
+    environment = {**os.environ, "COLUMNS": "80"}
+    result = subprocess.run(
+        [sys.executable, "-m", "seq2seq_cli", *arguments],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+        **options,  # type: ignore[call-overload]
+    )
+    assert not check or result.returncode == 0, result.stderr
+    return result
+
+
+@pytest.fixture
+def s2s(tmp_path: Path) -> Command:
+    """Return a function that runs the command in an empty folder."""
+    return lambda *arguments, **options: run_s2s(*arguments, **{"cwd": tmp_path, **options})
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder in which a small model was trained through the command, as run "small"."""
+    folder = tmp_path_factory.mktemp("trained")
+    run_s2s("train", *SMALL, "--run", "small", cwd=folder)
+    return folder

@@ -1,0 +1,295 @@
+import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig, resolve
+from seq2seq_cli.errors import ConfigurationError, StorageError
+
+COUNTS = st.integers(1, 10**12)
+
+CONFIGS = st.builds(
+    RunConfig,
+    task=st.builds(
+        TaskConfig,
+        name=st.text(st.characters(exclude_categories=["Cs"])),
+        n_in=COUNTS,
+        n_out=COUNTS,
+        cardinality=st.integers(2, 1_000_000),
+    ),
+    model=st.builds(ModelConfig, units=COUNTS),
+    training=st.builds(
+        TrainingConfig,
+        n_samples=COUNTS,
+        epochs=COUNTS,
+        batch_size=COUNTS,
+        learning_rate=st.floats(0, exclude_min=True, allow_infinity=False),
+        schedule=st.sampled_from(["cosine", "constant"]),
+        clip_norm=st.floats(0, allow_infinity=False),
+        seed=st.integers(0, 2**63 - 1),
+    ),
+)
+
+
+def problems_of(*args, **kwargs):
+    with pytest.raises(ConfigurationError) as caught:
+        resolve(*args, **kwargs)
+    return str(caught.value).splitlines()
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(text):
+        path = tmp_path / "own.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+@examples(derandomize=True, deadline=None, max_examples=150)
+@given(CONFIGS)
+def test_toml_round_trip(config):
+    assert RunConfig.from_toml(config.to_toml(), "config.toml") == config
+
+
+def test_toml_writes_out_every_setting():
+    text = RunConfig().to_toml()
+    for section, values in RunConfig().model_dump().items():
+        assert f"[{section}]" in text
+        assert all(f"\n{key} = " in text for key in values)
+
+
+def test_defaults_are_those_of_the_tutorial():
+    config = resolve()
+    assert config == RunConfig() == RunConfig.from_toml("", "empty.toml")
+    task = config.task
+    assert (task.name, task.n_in, task.n_out, task.cardinality) == ("reverse-prefix", 6, 3, 51)
+    assert (config.model.units, config.training.n_samples) == (128, 100_000)
+    assert (config.training.epochs, config.training.seed) == (1, 0)
+
+
+def test_file_overrides_defaults_and_leaves_the_others(file):
+    config = resolve(file("[task]\nn_in = 9\n"))
+    assert config == RunConfig(task=TaskConfig(n_in=9))
+
+
+def test_settings_override_the_file(file):
+    config = resolve(file("[task]\nn_in = 9\nn_out = 4\n"), ["task.n_in=8"])
+    assert config == RunConfig(task=TaskConfig(n_in=8, n_out=4))
+
+
+def test_options_override_settings_and_the_file(file):
+    path = file("[task]\nn_in = 9\nn_out = 4\ncardinality = 20\n")
+    config = resolve(path, ["task.n_in=8", "task.n_out=5"], {"task.n_in": 7})
+    assert config == RunConfig(task=TaskConfig(n_in=7, n_out=5, cardinality=20))
+
+
+def test_option_of_none_is_not_given(file):
+    config = resolve(file("[task]\nn_in = 9\n"), [], {"task.n_in": None, "model.units": None})
+    assert config == RunConfig(task=TaskConfig(n_in=9))
+
+
+def test_later_setting_wins():
+    assert resolve(None, ["model.units=8", "model.units=16"]).model.units == 16
+
+
+@pytest.mark.parametrize(
+    "text", ["task.name=copy", 'task.name="copy"', "task.name='copy'", " task.name = copy "]
+)
+def test_setting_of_a_text_needs_no_quotes(text):
+    assert resolve(None, [text]).task.name == "copy"
+
+
+def test_value_of_a_setting_may_hold_an_equals_sign():
+    assert resolve(None, ["task.name=a=b"]).task.name == "a=b"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("0.5", 0.5), ("1e-3", 0.001), ("1", 1.0), ("1_000", 1000.0)]
+)
+def test_setting_of_a_number_is_a_toml_value(text, value):
+    rate = resolve(None, [f"training.learning_rate={text}"]).training.learning_rate
+    assert rate == value
+    assert type(rate) is float
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "accepted"),
+    [
+        ("task.n_in", "0", "greater than or equal to 1"),
+        ("task.n_out", "-3", "greater than or equal to 1"),
+        ("task.cardinality", "1", "greater than or equal to 2"),
+        ("task.cardinality", "1000001", "less than or equal to 1000000"),
+        ("model.units", "0", "greater than or equal to 1"),
+        ("training.n_samples", "0", "greater than or equal to 1"),
+        ("training.epochs", "0", "greater than or equal to 1"),
+        ("training.batch_size", "0", "greater than or equal to 1"),
+        ("training.learning_rate", "0.0", "greater than 0"),
+        ("training.learning_rate", "inf", "finite"),
+        ("training.learning_rate", "nan", "finite"),
+        ("training.clip_norm", "-0.5", "greater than or equal to 0"),
+        ("training.seed", "-1", "greater than or equal to 0"),
+        ("training.seed", "9223372036854775808", "less than 9223372036854775808"),
+    ],
+)
+def test_value_out_of_range_is_named_with_what_is_accepted(key, value, accepted):
+    (line,) = problems_of(None, [f"{key}={value}"])
+    assert line.startswith(f"{key} = {value}: ")
+    assert accepted in line
+
+
+def test_wrong_choice_is_told_the_choices():
+    (line,) = problems_of(None, ["training.schedule=linear"])
+    assert line.startswith("training.schedule = 'linear': ")
+    assert "'cosine' or 'constant'" in line
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("task.n_in", "true"),
+        ("task.n_in", '"3"'),
+        ("task.n_in", "3.0"),
+        ("task.n_in", "three"),
+        ("task.n_in", "[3]"),
+        ("task.n_in", ""),
+        ("task.name", "3"),
+        ("task.name", "true"),
+        ("training.learning_rate", "true"),
+        ("training.learning_rate", '"0.1"'),
+        ("training.seed", "1979-05-27"),
+    ],
+)
+def test_types_are_strict(key, value):
+    (line,) = problems_of(None, [f"{key}={value}"])
+    assert line.startswith(f"{key} = ")
+    assert "should be a valid" in line
+
+
+@pytest.mark.parametrize("value", [True, "3", 3.0])
+def test_types_are_strict_in_options_too(value):
+    (line,) = problems_of(options={"task.n_in": value})
+    assert line.startswith(f"task.n_in = {value!r}: ")
+
+
+def test_everything_wrong_is_reported_together(file):
+    path = file('[task]\nn_in = 0\nnin = 4\n[modle]\nunits = 3\n[training]\nseed = "a"\n')
+    lines = problems_of(
+        path,
+        ["model.unit=64", "units", "training.epochs=0"],
+        {"training.clip_norm": -1.0},
+        lambda task: ["never asked: the task's section is wrong"],
+    )
+    starts = [
+        "task.n_in = 0: ",
+        "task.nin = 4: ",
+        "modle = {'units': 3}: ",
+        "training.seed = 'a': ",
+        "model.unit = 64: ",
+        "--set units: ",
+        "training.epochs = 0: ",
+        "training.clip_norm = -1.0: ",
+    ]
+    assert len(lines) == len(starts)
+    assert all(any(line.startswith(start) for line in lines) for start in starts)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("model.unit=64", "model.units"),
+        ("training.learning-rate=0.1", "training.learning_rate"),
+        ("tasks.n_in=3", "task.n_in"),
+        ("taskn_in=3", "task.n_in"),
+    ],
+)
+def test_unknown_setting_is_told_the_close_one(text, meant):
+    (line,) = problems_of(None, [text])
+    assert line.startswith(text.partition("=")[0] + " = ")
+    assert f"did you mean {meant}?" in line
+
+
+def test_unknown_section_of_a_file_is_told_the_close_one(file):
+    (line,) = problems_of(file("[trainig]\nseed = 1\n"))
+    assert "did you mean training?" in line
+
+
+def test_unknown_setting_like_no_other_is_told_all_there_are():
+    (line,) = problems_of(None, ["xyzzy=1"])
+    for section, values in RunConfig().model_dump().items():
+        assert all(f"{section}.{key}" in line for key in values)
+
+
+def test_unknown_option_is_reported():
+    (line,) = problems_of(options={"model.unit": 3})
+    assert "did you mean model.units?" in line
+
+
+def test_setting_without_an_equals_sign_is_told_the_form():
+    assert problems_of(None, ["model.units"]) == ["--set model.units: should be section.key=value"]
+
+
+def test_section_that_is_a_value_is_told_its_form(file):
+    (line,) = problems_of(file("task = 3\n"), ["task.n_in=4"])
+    assert line == "task = 3: should be a section, [task]"
+
+
+def test_check_of_the_task_is_reported_with_the_rest():
+    asked = []
+
+    def check(task):
+        asked.append(task)
+        return ["task.n_out = 3: too long"]
+
+    lines = problems_of(None, ["task.n_in=2", "model.units=0"], check=check)
+    assert asked == [TaskConfig(n_in=2)]
+    assert "task.n_out = 3: too long" in lines
+    assert len(lines) == 2
+
+
+def test_check_without_complaint_changes_nothing():
+    assert resolve(check=lambda task: []) == RunConfig()
+
+
+def test_file_that_is_no_toml_is_named_with_the_place(file):
+    path = file("[task]\nn_in = = 3\n")
+    (line,) = problems_of(path)
+    assert str(path) in line
+    assert "line 2" in line
+
+
+def test_text_that_is_no_toml_names_its_origin():
+    with pytest.raises(ConfigurationError, match=r"^runs/a/config\.toml is not valid TOML"):
+        RunConfig.from_toml("[task", "runs/a/config.toml")
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(StorageError, match=r"absent\.toml"):
+        resolve(tmp_path / "absent.toml")
+
+
+def test_integer_of_too_many_digits_is_reported():
+    (line,) = problems_of(None, ["task.n_in=" + "9" * 5000])
+    assert line.startswith("task.n_in = ")
+
+
+def test_setting_is_a_single_line():
+    (line,) = problems_of(None, ["model.units=64\nother = 3"])
+    assert line.startswith("model.units = ")
+
+
+@examples(derandomize=True, deadline=None, max_examples=200)
+@given(st.lists(st.text(max_size=20) | st.text("taskn_i.=1[]\"'{}\n", max_size=25), max_size=3))
+def test_any_setting_is_taken_or_reported(texts):
+    try:
+        config = resolve(None, texts)
+    except ConfigurationError:
+        return
+    assert RunConfig.from_toml(config.to_toml(), "config.toml") == config
+
+
+def test_configurations_cannot_be_changed():
+    with pytest.raises(ValidationError, match="frozen"):
+        RunConfig().task.n_in = 4

@@ -1,0 +1,177 @@
+"""The Keras models and the loop, held against plain Keras; inference held against both."""
+
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from seq2seq_cli.config import TaskConfig, TrainingConfig
+from seq2seq_cli.inference.decoding import greedy, predict_sequence
+from seq2seq_cli.inference.keras_file import read_layers
+from seq2seq_cli.inference.layers import LstmWeights, fold_lstm
+from seq2seq_cli.inference.network import Decoder, Encoder, Network, load_run
+from seq2seq_cli.sampling import Split, draw_pairs
+from seq2seq_cli.training.loop import CHUNK, Loop
+from seq2seq_cli.training.models import define_models
+from seq2seq_cli.training.schedule import learning_rates
+from seq2seq_cli.vocabulary import one_hot_decode, one_hot_encode, shift_right
+
+TASK = TaskConfig(n_in=5, n_out=3, cardinality=17)
+
+
+def network_of(encoder_path, decoder_path):
+    encoder_layers = read_layers(encoder_path.read_bytes(), "encoder")
+    decoder_layers = read_layers(decoder_path.read_bytes(), "decoder")
+    kernel, bias = decoder_layers["output"].weights
+    return Network(
+        None,
+        Encoder(fold_lstm(LstmWeights(*encoder_layers["encoder_lstm"].weights))),
+        Decoder(fold_lstm(LstmWeights(*decoder_layers["decoder_lstm"].weights)), kernel, bias),
+    )
+
+
+@pytest.mark.parametrize("scale", [1.0, 4.0])
+@pytest.mark.parametrize("units", [1, 24])
+def test_numpy_agrees_with_keras_on_random_weights(tmp_path, units, scale):
+    models = define_models(17, 17, units, seed=3)
+    generator = np.random.default_rng(0)
+    for weight in models[0].weights:
+        weight.assign(generator.normal(0, scale / units**0.5, weight.shape))
+    for name, model in zip(("train", "encoder", "decoder"), models, strict=True):
+        model.save(tmp_path / f"{name}.keras")
+    network = network_of(tmp_path / "encoder.keras", tmp_path / "decoder.keras")
+    sources, targets = draw_pairs(TASK, Split.TEST, 0, 0, 200)
+    encoded, shifted = one_hot_encode(sources, 17), one_hot_encode(shift_right(targets), 17)
+    expected_states = models[1](encoded)
+    for state, expected in zip(network.encoder(encoded), expected_states, strict=True):
+        np.testing.assert_allclose(state, expected, atol=1e-5)
+    expected = models[0]([encoded, shifted]).numpy()
+    states = [np.asarray(state) for state in expected_states]
+    probabilities, *after = network.decoder([shifted, *states])
+    np.testing.assert_allclose(probabilities, expected, atol=1e-5)
+    for state, wanted in zip(after, models[2]([shifted, *states])[1:], strict=True):
+        np.testing.assert_allclose(state, wanted, atol=1e-5)
+    decoded = greedy(network, sources, 3, targets)
+    likelihoods = np.log(np.take_along_axis(expected, targets[..., None], axis=2)[..., 0])
+    np.testing.assert_allclose(decoded.likelihoods, likelihoods, atol=1e-4)
+
+
+def test_plain_keras_opens_the_saved_models_and_predicts_the_same(trained):
+    folder = trained / "runs" / "small"
+    code = f"""
+import json, sys, keras, numpy as np
+class Refuse:
+    def find_spec(self, name, *_):
+        assert not name.startswith("seq2seq_cli")
+sys.meta_path.insert(0, Refuse())
+train = keras.models.load_model({str(folder / "train.keras")!r})
+encoder = keras.models.load_model({str(folder / "inference_encoder.keras")!r})
+decoder = keras.models.load_model({str(folder / "inference_decoder.keras")!r})
+for source in ([5, 11, 12, 4], [1, 2, 3, 4], [12, 12, 1, 1]):
+    state = encoder.predict(np.eye(13)[[source]], verbose=0)
+    token, tokens = 0, []
+    for _ in range(2):
+        probabilities, *state = decoder.predict([np.eye(13)[[[token]]], *state], verbose=0)
+        token = int(probabilities[0, 0].argmax())
+        tokens.append(token)
+    print(json.dumps(tokens))
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert [json.loads(line) for line in result.stdout.splitlines()] == [[11, 5], [2, 1], [12, 12]]
+
+
+def test_numpy_agrees_with_keras_on_trained_weights(trained):
+    folder = trained / "runs" / "small"
+    network = load_run("small", trained / "runs")
+    train = keras.models.load_model(folder / "train.keras")
+    encoder = keras.models.load_model(folder / "inference_encoder.keras")
+    decoder = keras.models.load_model(folder / "inference_decoder.keras")
+    config = network.config.task
+    sources, targets = draw_pairs(config, Split.TEST, 9, 0, 500)
+    encoded, shifted = one_hot_encode(sources, 13), one_hot_encode(shift_right(targets), 13)
+    ours = network.decoder([shifted, *network.encoder(encoded)])[0]
+    theirs = train([encoded, shifted]).numpy()
+    np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    np.testing.assert_array_equal(one_hot_decode(ours), one_hot_decode(theirs))
+    for row in range(20):
+        keras_steps = predict_sequence(encoder, decoder, encoded[row : row + 1], 2, 13)
+        numpy_steps = predict_sequence(
+            network.encoder, network.decoder, encoded[row : row + 1], 2, 13
+        )
+        np.testing.assert_allclose(keras_steps, numpy_steps, atol=1e-5)
+
+
+def test_models_share_their_weights_and_follow_their_seed():
+    train, encoder, decoder = define_models(9, 9, 8, seed=1)
+    shared = {id(weight) for weight in train.weights}
+    assert {id(weight) for weight in encoder.weights + decoder.weights} == shared
+    again, other = define_models(9, 9, 8, seed=1)[0], define_models(9, 9, 8, seed=2)[0]
+    for first, second, third in zip(train.weights, again.weights, other.weights, strict=True):
+        np.testing.assert_array_equal(first, second)
+        if first.path.endswith("kernel"):
+            assert not np.array_equal(first, third)
+
+
+@pytest.mark.parametrize("clip_norm", [0.0, 0.1])
+def test_the_loop_takes_the_steps_of_plain_keras(clip_norm):
+    config = TrainingConfig(batch_size=16, n_samples=16 * 6, clip_norm=clip_norm)
+    sources, targets = draw_pairs(TASK, Split.TRAIN, 0, 0, 16 * 6)
+    rates = learning_rates(config, 6, 0, 6)
+    ours = define_models(17, 17, 8, seed=2)[0]
+    result = Loop(ours, config).train(sources, targets, rates)
+    plain = define_models(17, 17, 8, seed=2)[0]
+    optimizer = keras.optimizers.Adam(global_clipnorm=clip_norm or None)
+    plain.compile(optimizer=optimizer, loss="categorical_crossentropy")
+    losses = []
+    encoded = [one_hot_encode(ids, 17) for ids in (sources, shift_right(targets), targets)]
+    for step, rate in enumerate(rates):
+        rows = slice(step * 16, step * 16 + 16)
+        optimizer.learning_rate = rate
+        losses.append(
+            float(plain.train_on_batch([encoded[0][rows], encoded[1][rows]], encoded[2][rows]))
+        )
+        plain.reset_metrics()
+    assert result.loss == pytest.approx(np.mean(losses), abs=1e-5)
+    assert result.n_samples == 96
+    for first, second in zip(ours.weights, plain.weights, strict=True):
+        np.testing.assert_allclose(first, second, atol=2e-4)
+
+
+def test_a_shorter_chunk_runs_the_same_program():
+    config = TrainingConfig(batch_size=8)
+    loop = Loop(define_models(17, 17, 4, seed=2)[0], config)
+    for steps in (3, CHUNK, 1):
+        pairs = draw_pairs(TASK, Split.TRAIN, 0, 0, 8 * steps)
+        loop.train(*pairs, learning_rates(config, 100, 0, steps))
+    assert loop.traces == 1
+    assert int(loop.optimizer.iterations) == 3 + CHUNK + 1
+
+
+def test_validation_is_the_teacher_forced_prediction():
+    model = define_models(17, 17, 8, seed=2)[0]
+    sources, targets = draw_pairs(TASK, Split.VALIDATION, 0, 0, 40)
+    tokens, log_likelihood = Loop(model, TrainingConfig()).validate(sources, targets)
+    expected = model(
+        [one_hot_encode(sources, 17), one_hot_encode(shift_right(targets), 17)]
+    ).numpy()
+    np.testing.assert_array_equal(tokens, one_hot_decode(expected))
+    picked = np.take_along_axis(expected, targets[..., None], axis=2)
+    assert log_likelihood == pytest.approx(float(np.log(picked).sum()), rel=1e-5)
+
+
+def test_the_schedule_warms_up_and_falls_to_zero():
+    config = TrainingConfig(learning_rate=0.02)
+    rates = learning_rates(config, 200, 0, 200)
+    assert rates.argmax() in (9, 10)
+    assert rates.max() == pytest.approx(0.02)
+    assert (np.diff(rates[:10]) > 0).all()
+    assert (np.diff(rates[10:]) < 0).all()
+    assert rates[-1] < 1e-5
+    np.testing.assert_array_equal(learning_rates(config, 200, 50, 10), rates[50:60])
+    constant = TrainingConfig(schedule="constant", learning_rate=0.3)
+    assert set(learning_rates(constant, 5, 0, 5)) == {np.float32(0.3)}
