@@ -124,16 +124,17 @@ def _merge(given: dict[str, Any], problems: list[str], check: Check | None) -> R
 def _parse_toml(text: str, origin: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"{origin} is not valid TOML: {error}") from error
 
 
 def _parse_value(text: str) -> object:
     """Read a TOML value; what is none is a string, so that names need no quotes."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        values = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):
         return text
+    return values["value"] if len(values) == 1 else text
 
 
 def _assign(given: dict[str, Any], key: str, value: object, problems: list[str]) -> None:

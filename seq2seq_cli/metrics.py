@@ -1,7 +1,7 @@
 """Accuracies of predicted sequences, counted batch by batch, and their confidence.
 
-Targets may be padded: PADDING is never counted. A sequence is an exact match when every integer
-of its target is predicted and, where prediction can go on for longer, nothing follows them.
+Targets may be padded: PADDING is never counted, whatever is predicted in its place. A sequence is
+an exact match when every integer of its target is predicted.
 """
 
 from dataclasses import dataclass, field

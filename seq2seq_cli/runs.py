@@ -1,12 +1,10 @@
-"""The run folder: its files and name, its manifest, its lock, and finding it again.
+"""The run folder: its name, its lock, and finding it again.
 
-A folder is complete once its manifest is there, which is written last. Whatever reads a file of
-a run reads it whole and checks it against the manifest first. A lock held by the operating
-system guards a folder in training; it ends with the process, however that ends.
+A folder is complete once its manifest is there. A lock held by the operating system guards a
+folder in training; it ends with the process, however that ends.
 """
 
 import fcntl
-import hashlib
 import itertools
 import os
 import re
@@ -15,60 +13,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from seq2seq_cli.config import RunConfig, TaskConfig
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, StorageError
-from seq2seq_cli.storage import read_text, sha256, unreadable, write_text
+from seq2seq_cli.manifest import (
+    CONFIG,
+    MANIFEST,
+    RECORDED,
+    Manifest,
+    read_manifest,
+    read_recorded,
+)
 from seq2seq_cli.tasks import get_task
-
-FORMAT_VERSION = 1
-
-CONFIG = "config.toml"
-TRAIN_MODEL = "train.keras"
-ENCODER_MODEL = "inference_encoder.keras"
-DECODER_MODEL = "inference_decoder.keras"
-HISTORY = "history.jsonl"
-MANIFEST = "run.json"
-
-RECORDED = (CONFIG, TRAIN_MODEL, ENCODER_MODEL, DECODER_MODEL, HISTORY)
-"""The files whose hashes the manifest holds."""
-
-
-class Record(BaseModel):
-    """A part of the manifest: frozen, strictly typed."""
-
-    model_config = ConfigDict(frozen=True, strict=True)
-
-
-class FileRecord(Record):
-    """What a file of a run has to be."""
-
-    sha256: str
-    bytes: int
-
-
-class Results(Record):
-    """How a run ended: on held-out sequences, by free-running exact match."""
-
-    exact_match: float
-    exact_match_low: float
-    exact_match_high: float
-    token_accuracy: float
-    loss: float
-    n_samples: int
-
-
-class Manifest(Record):
-    """What `run.json` holds."""
-
-    format_version: int
-    completed_at: str
-    seconds: float
-    versions: dict[str, str]
-    threads: int
-    files: dict[str, FileRecord]
-    results: Results
 
 
 @dataclass(frozen=True)
@@ -86,7 +41,7 @@ class Run:
 
     def read(self, file: str) -> bytes:
         """Return a recorded file's content; ModelError unless it is what the manifest says."""
-        return _read_recorded(self.path, file, self.manifest)
+        return read_recorded(self.path, file, self.manifest)
 
 
 def default_name(task: TaskConfig) -> str:
@@ -177,27 +132,6 @@ def check_name(name: str) -> str:
     return name
 
 
-def write_manifest(
-    folder: Path, results: Results, seconds: float, versions: dict[str, str], threads: int, now: str
-) -> Manifest:
-    """Complete the run: record its files' hashes and its results; `now` in ISO 8601, UTC."""
-    files = {
-        name: FileRecord(sha256=sha256(folder / name), bytes=(folder / name).stat().st_size)
-        for name in RECORDED
-    }
-    manifest = Manifest(
-        format_version=FORMAT_VERSION,
-        completed_at=now,
-        seconds=seconds,
-        versions=versions,
-        threads=threads,
-        files=files,
-        results=results,
-    )
-    write_text(folder / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
-    return manifest
-
-
 def open_run(runs_dir: Path, name: str | None = None) -> Run:
     """Return the named run, or the newest completed one.
 
@@ -253,41 +187,11 @@ def _open_folder(folder: Path) -> Run:
     if not (folder / MANIFEST).is_file():
         state = "is still in training" if _is_locked(folder) else "is incomplete: train it again"
         raise ModelError(f"the run {folder} {state}")
-    try:
-        manifest = Manifest.model_validate_json(read_text(folder / MANIFEST))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "its text"
-        raise ModelError(f"{folder / MANIFEST} is corrupt: {where}: {first['msg']}") from error
-    if manifest.format_version != FORMAT_VERSION:
-        raise ModelError(
-            f"{folder} has format version {manifest.format_version}, and this s2s reads "
-            f"{FORMAT_VERSION}: use the s2s that trained it, or train it again"
-        )
-    text = _read_recorded(folder, CONFIG, manifest).decode()
+    manifest = read_manifest(folder)
+    text = read_recorded(folder, CONFIG, manifest).decode()
     try:
         config = RunConfig.from_toml(text, str(folder / CONFIG))
         get_task(config.task)
     except ConfigurationError as error:
         raise ModelError(f"{folder / CONFIG} does not fit this s2s: {error}") from error
     return Run(folder, config, manifest)
-
-
-def _read_recorded(folder: Path, file: str, manifest: Manifest) -> bytes:
-    path = folder / file
-    if file not in manifest.files:
-        raise ModelError(f"{path} is not recorded in the run's manifest")
-    record = manifest.files[file]
-    try:
-        if path.stat().st_size != record.bytes:
-            raise ModelError(
-                f"{path} is corrupt: its size is not the {record.bytes} bytes recorded"
-            )
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise ModelError(f"{path} is missing: the run is damaged, train it again") from None
-    except OSError as error:
-        raise unreadable(path, error) from error
-    if hashlib.sha256(content).hexdigest() != record.sha256:
-        raise ModelError(f"{path} is corrupt: its SHA-256 is not the one recorded at its training")
-    return content

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from seq2seq_cli.config import RunConfig, TaskConfig
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, S2sError
-from seq2seq_cli.runs import (
+from seq2seq_cli.manifest import (
     CONFIG,
     FORMAT_VERSION,
     HISTORY,
@@ -19,13 +19,9 @@ from seq2seq_cli.runs import (
     RECORDED,
     TRAIN_MODEL,
     Results,
-    check_name,
-    create_folder,
-    default_name,
-    list_runs,
-    open_run,
     write_manifest,
 )
+from seq2seq_cli.runs import check_name, create_folder, default_name, list_runs, open_run
 
 TASK = TaskConfig()
 CONFIGURATION = RunConfig(task=TASK)
@@ -44,7 +40,8 @@ HOLD_AND_WAIT = """
 import sys
 from pathlib import Path
 from seq2seq_cli.config import TaskConfig
-from seq2seq_cli.runs import CONFIG, create_folder
+from seq2seq_cli.manifest import CONFIG
+from seq2seq_cli.runs import create_folder
 
 with create_folder(Path(sys.argv[1]), "a", TaskConfig()) as folder:
     (folder / CONFIG).write_text("")

@@ -22,7 +22,8 @@ from seq2seq_cli.inference.layers import (
     lstm_step,
     zero_state,
 )
-from seq2seq_cli.runs import DECODER_MODEL, ENCODER_MODEL, Run, open_run
+from seq2seq_cli.manifest import DECODER_MODEL, ENCODER_MODEL
+from seq2seq_cli.runs import Run, open_run
 from seq2seq_cli.vocabulary import PADDING, Floats, Ids, one_hot_decode
 
 ENCODER_LAYER = "encoder_lstm"

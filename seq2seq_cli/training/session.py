@@ -16,19 +16,17 @@ import numpy as np
 
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.errors import ConfigurationError
-from seq2seq_cli.metrics import Tally
-from seq2seq_cli.runs import (
+from seq2seq_cli.manifest import (
     CONFIG,
     DECODER_MODEL,
     ENCODER_MODEL,
     HISTORY,
     TRAIN_MODEL,
     Results,
-    Run,
-    create_folder,
-    open_run,
     write_manifest,
 )
+from seq2seq_cli.metrics import Tally
+from seq2seq_cli.runs import Run, create_folder, open_run
 from seq2seq_cli.sampling import Split, draw_pairs
 from seq2seq_cli.storage import atomic_path, write_text
 from seq2seq_cli.tasks import get_task

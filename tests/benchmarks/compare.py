@@ -1,0 +1,165 @@
+"""Whole processes side by side: `s2s` and its baselines in turn, medians and ratios.
+
+    python tests/benchmarks/compare.py [--rounds 3] [--seeds 10] [--only NAME ...]
+
+Runs in a temporary folder with the interpreter that it is started with, on a machine that should
+do nothing else. Prints a line for each measurement:
+
+- train: `s2s train` on the seed task against the tutorial's program;
+- accuracy: exact match on 100,000 held-out sequences for each seed;
+- evaluate: 100,000 sequences against the tutorial's sequences/s;
+- predict: one sequence against Keras importing, loading and predicting;
+- help: `s2s --help`;
+- memory: peak of `s2s train` at 100,000 and at 2,000,000 samples.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+HERE = Path(__file__).parent
+S2S = [sys.executable, "-m", "seq2seq_cli"]
+SEED_TASK = ["--n-in", "6", "--n-out", "3", "--cardinality", "51"]
+SOURCE = "22 17 23 5 29 11".split()
+RUN = "runs/reverse-prefix-6-3-51"
+NAMES = ("train", "accuracy", "evaluate", "predict", "help", "memory")
+
+
+def run(command: Sequence[str], folder: Path) -> tuple[float, str]:
+    """Return the whole process's wall seconds and what it printed."""
+    # Without compiled modules each start would compile TensorFlow anew.
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    started = time.perf_counter()
+    result = subprocess.run(
+        command, cwd=folder, env=environment, check=True, text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    return time.perf_counter() - started, result.stdout
+
+
+def peak_mb(command: Sequence[str], folder: Path) -> int:
+    """Return the process's peak resident memory in MB, as the operating system counts it."""
+    code = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, "
+        "stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL); "
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    unit = 1024**2 if sys.platform == "darwin" else 1024
+    return int(run([sys.executable, "-c", code, *command], folder)[1]) // unit
+
+
+def train(folder: Path, rounds: int) -> dict[str, object]:
+    """Time the training and the tutorial's program in turn."""
+    ours, theirs, baseline = [], [], {}
+    for _ in range(rounds):
+        ours.append(run([*S2S, "train", *SEED_TASK, "--force"], folder)[0])
+        seconds, printed = run([sys.executable, str(HERE / "tutorial.py")], folder)
+        theirs.append(seconds)
+        baseline = json.loads(printed)
+    return {
+        "s2s_s": ours,
+        "tutorial_s": theirs,
+        "ratio": statistics.median(o / t for o, t in zip(ours, theirs, strict=True)),
+        "tutorial_exact_match": baseline["exact_match"],
+        "tutorial_sequences_per_s": baseline["evaluate_sequences_per_s"],
+    }
+
+
+def accuracy(folder: Path, seeds: int) -> dict[str, object]:
+    """Train once a seed and evaluate each on 100,000 held-out sequences."""
+    reached = []
+    for seed in range(seeds):
+        name = f"seed-{seed}"
+        run([*S2S, "train", *SEED_TASK, "--seed", str(seed), "--run", name, "-q"], folder)
+        command = [*S2S, "evaluate", "--run", name, "--n-samples", "100000", "--json"]
+        reached.append(json.loads(run(command, folder)[1])["exact_match"])
+    return {
+        "exact_match": reached,
+        "median": statistics.median(reached),
+        "least": min(reached),
+    }
+
+
+def evaluate(folder: Path, rounds: int) -> dict[str, object]:
+    """Time the evaluation of 100,000 held-out sequences."""
+    command = [*S2S, "evaluate", "--run", Path(RUN).name, "--n-samples", "100000", "--json"]
+    runs = [run(command, folder) for _ in range(rounds)]
+    return {
+        "s2s_s": [seconds for seconds, _ in runs],
+        "sequences_per_s": statistics.median(json.loads(out)["sequences_per_s"] for _, out in runs),
+    }
+
+
+def predict(folder: Path, rounds: int) -> dict[str, object]:
+    """Time one prediction against Keras' in turn."""
+    ours, theirs = [], []
+    for _ in range(rounds):
+        command = [*S2S, "predict", "--run", Path(RUN).name, " ".join(SOURCE)]
+        seconds, tokens = run(command, folder)
+        ours.append(seconds)
+        command = [sys.executable, str(HERE / "keras_predict.py"), RUN, *SOURCE]
+        seconds, expected = run(command, folder)
+        theirs.append(seconds)
+        assert tokens == expected
+    ratio = statistics.median(o / t for o, t in zip(ours, theirs, strict=True))
+    return {"s2s_s": ours, "keras_s": theirs, "ratio": ratio}
+
+
+def help_page(folder: Path, rounds: int) -> dict[str, object]:
+    """Time the help."""
+    return {"s2s_s": [run([*S2S, "--help"], folder)[0] for _ in range(rounds)]}
+
+
+def memory(folder: Path) -> dict[str, object]:
+    """Compare the peak memory of a short and a long training."""
+    return {
+        f"mb_at_{n}": peak_mb(
+            [*S2S, "train", *SEED_TASK, "--n-samples", str(n), "--run", f"memory-{n}"], folder
+        )
+        for n in (100_000, 2_000_000)
+    }
+
+
+def main() -> None:
+    """Run the measurements asked for and print each as a line of JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--only", nargs="*", choices=NAMES, default=NAMES)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        run([*S2S, "train", *SEED_TASK, "-q"], folder)  # warms the caches; others evaluate it
+        measurements = {
+            "train": lambda: train(folder, args.rounds),
+            "accuracy": lambda: accuracy(folder, args.seeds),
+            "evaluate": lambda: evaluate(folder, args.rounds),
+            "predict": lambda: predict(folder, max(5, args.rounds)),
+            "help": lambda: help_page(folder, max(5, args.rounds)),
+            "memory": lambda: memory(folder),
+        }
+        for wanted in args.only:
+            print(json.dumps({wanted: _round(measurements[wanted]())}), flush=True)
+
+
+def _round(figures: dict[str, object]) -> dict[str, object]:
+    """Return the figures with seconds rounded, and a median beside each list of them."""
+    rounded: dict[str, object] = {}
+    for key, value in figures.items():
+        if key.endswith("_s") and isinstance(value, list):
+            rounded[key] = round(statistics.median(value), 3)
+            rounded[f"{key}_all"] = [round(seconds, 2) for seconds in value]
+        else:
+            rounded[key] = round(value, 4) if key == "ratio" else value  # type: ignore[call-overload]
+    return rounded
+
+
+if __name__ == "__main__":
+    main()
