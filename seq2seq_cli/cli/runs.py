@@ -33,12 +33,13 @@ def runs(runs_dir: RunsDir = DEFAULT_RUNS_DIR, as_json: Json = False) -> None:
     for item in listed:
         if item.run:
             config, results = item.run.config, item.run.manifest.results
-            sizes = f"{config.task.n_in} → {config.task.n_out}, {config.task.cardinality} ids"
-            trained = f"{config.training.epochs} x {config.training.n_samples:,}"
-            units = str(config.model.units)
-            completed = item.run.manifest.completed_at[:16].replace("T", " ")
-            rows.append((item.name, sizes, units, trained, percent(results.exact_match), completed))
+            task, training = config.task, config.training
+            sizes = f"{task.n_in} → {task.n_out} of {task.cardinality}"
+            samples = f"{training.epochs * training.n_samples:,}"
+            accuracy = percent(results.exact_match)
+            completed = item.run.manifest.completed_at[:10]
+            rows.append((item.name, sizes, str(config.model.units), samples, accuracy, completed))
         else:
             rows.append((item.name, item.problem, "", "", "", ""))
-    columns = ("run", "sizes", ">units", ">trained on", ">exact match", "completed (UTC)")
+    columns = ("run", "n_in → n_out", ">units", ">samples", ">exact", "completed")
     output.table(f"Runs in {runs_dir}", columns, rows)

@@ -1,0 +1,75 @@
+"""The README is true: its commands run, what they print is what it shows, nothing is left out."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from conftest import run_s2s
+
+from seq2seq_cli.cli.app import EXIT_CODES, app
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```console\n\$ s2s ([^\n]*)\n(.*?)```", README, flags=re.DOTALL)
+EXACT = ("generate", "predict")
+"""Commands whose output does not depend on the machine's speed."""
+
+
+def words(text: str) -> list[list[str]]:
+    return [line.split() for line in text.splitlines() if line.strip()]
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("session")
+    return [(line, shown, run_s2s(*shlex.split(line), cwd=folder).stdout) for line, shown in BLOCKS]
+
+
+def test_the_session_runs_as_shown(session):
+    ran = [line.split()[0] for line, _, _ in session]
+    assert ran == ["generate", "train", "evaluate", "predict"]
+    for line, shown, printed in session:
+        if line.split()[0] in EXACT:
+            assert words(printed) == words(shown)
+
+
+def test_the_session_trains_what_it_says(session):
+    """The spot checks are those shown, and the labels of the table are."""
+    _, shown, printed = session[1]
+    found = words(printed)
+    for row in words(shown):
+        if row[-1] == "ok" or row == ["accuracy", "value"]:
+            assert row in found
+
+
+@pytest.mark.parametrize("name", [command.callback.__name__ for command in app.registered_commands])
+def test_every_command_and_its_options_are_documented(name, tmp_path):
+    assert f"| `s2s {name}` |" in README
+    shown = run_s2s(name, "--help", cwd=tmp_path).stdout
+    for option in re.findall(r"`(--[a-z-]+)", README.split(f"| `s2s {name}` |")[1].split("\n")[0]):
+        assert option in shown
+
+
+def test_every_exit_code_is_documented():
+    paragraph = README.split("### Exit codes")[1].split("###")[0]
+    for code in re.findall(r"^ +(\d+) ", EXIT_CODES, flags=re.MULTILINE):
+        assert re.search(rf"\b{code} ", paragraph)
+
+
+def test_the_tree_names_every_module():
+    tree = README.split("## The code")[1].split("## Tests")[0]
+    for path in (ROOT / "seq2seq_cli").rglob("*.py"):
+        if path.parent.name != "cli" and not path.name.startswith("__"):
+            assert path.name in tree
+
+
+def test_the_python_example_runs(trained):
+    example = README.split("## From Python")[1].split("`generate_sequence`")[0]
+    code = "\n".join(line[4:] for line in example.splitlines())
+    code = code.replace("load_run()", f'load_run("small", {str(trained / "runs")!r})')
+    code = code.replace("6, 3, 51, 1", "4, 2, 13, 1").replace("X1, 3, 51", "X1, 2, 13")
+    seen: list[str] = []
+    exec(code, {"print": lambda value: seen.append(str(value))})
+    assert float(seen[0]) > 0.98
+    assert len(seen) == 2
