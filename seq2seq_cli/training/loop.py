@@ -2,7 +2,8 @@
 
 The steps run in one XLA program over the variables of the stock layers and the stock optimizer.
 The program takes a buffer of CHUNK batches and the number of them that count, so a shorter last
-chunk runs the same program.
+chunk runs the same program. Short sequences are unrolled, see `recurrent`; long ones go through the
+stock layers' own loops, since a program grows with the steps it unrolls.
 """
 
 from typing import Any, NamedTuple
@@ -12,10 +13,20 @@ import numpy as np
 import tensorflow as tf
 
 from seq2seq_cli.config import TrainingConfig
+from seq2seq_cli.training.models import DECODER_LAYER, ENCODER_LAYER, OUTPUT_LAYER
+from seq2seq_cli.training.recurrent import gather_rows, unrolled_lstm
 from seq2seq_cli.vocabulary import PADDING, Floats, Ids, shift_right
 
 CHUNK = 100
 """Most optimizer steps in one call."""
+
+
+UNROLLED_STEPS = 16
+"""Sequences up to this long are unrolled."""
+
+SHARDS = 2
+"""Independent parts of an unrolled batch, which XLA runs side by side on two cores. It is not the
+number of cores, since sums in another order would give other weights on another machine."""
 
 
 class ChunkResult(NamedTuple):
@@ -42,7 +53,7 @@ class Loop:
         self.optimizer.build(model.trainable_variables)
         self.traces = 0
         self._train = tf.function(self._train_steps, jit_compile=True)
-        self._validate = tf.function(self._scores, jit_compile=True)
+        self._validate = tf.function(self._layer_scores)
 
     def train(self, sources: Ids, targets: Ids, rates: Floats) -> ChunkResult:
         """Take a step for each rate, at most CHUNK, on consecutive batches of these sequences.
@@ -92,12 +103,39 @@ class Loop:
 
     def _scores(self, sources: Any, shifted: Any, targets: Any) -> tuple[Any, Any]:
         """Cross-entropy and the most likely token at each target position, (batch, n_out) each."""
+        if max(sources.shape[1], targets.shape[1]) > UNROLLED_STEPS:
+            return self._layer_scores(sources, shifted, targets)
+        batch = sources.shape[0]
+        shards = SHARDS if batch % SHARDS == 0 else 1
+        parts = zip(*(tf.split(ids, shards) for ids in (sources, shifted, targets)), strict=True)
+        losses, tokens = zip(*(self._unrolled_scores(*part) for part in parts), strict=True)
+        return tf.concat(losses, axis=0), tf.concat(tokens, axis=0)
+
+    def _unrolled_scores(self, sources: Any, shifted: Any, targets: Any) -> tuple[Any, Any]:
+        encoder = self.model.get_layer(ENCODER_LAYER).cell
+        decoder = self.model.get_layer(DECODER_LAYER).cell
+        output = self.model.get_layer(OUTPUT_LAYER)
+        _, *state = unrolled_lstm(_gate_inputs(encoder, sources), encoder.recurrent_kernel.value)
+        hidden = unrolled_lstm(
+            _gate_inputs(decoder, shifted), decoder.recurrent_kernel.value, (state[0], state[1])
+        ).outputs  # (n_out, batch, units)
+        logits = tf.tensordot(hidden, output.kernel.value, 1) + output.bias.value
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.transpose(targets), logits)
+        tokens = tf.argmax(logits, axis=-1, output_type=tf.int32)
+        return tf.transpose(losses), tf.transpose(tokens)
+
+    def _layer_scores(self, sources: Any, shifted: Any, targets: Any) -> tuple[Any, Any]:
         probabilities = self.model(
             [tf.one_hot(sources, self.cardinality), tf.one_hot(shifted, self.cardinality)],
             training=True,
         )
         losses = keras.losses.sparse_categorical_crossentropy(targets, probabilities)
         return losses, tf.argmax(probabilities, axis=-1, output_type=tf.int32)
+
+
+def _gate_inputs(cell: Any, ids: Any) -> Any:
+    """One-hot encoded ids (batch, steps) times the cell's kernel, plus bias; steps first."""
+    return gather_rows(cell.kernel.value + cell.bias.value, tf.transpose(ids))
 
 
 def _fill(array: Any, shape: tuple[int, ...]) -> Any:

@@ -1,12 +1,16 @@
 """The Keras models: one to train, and an encoder and a decoder to predict with.
 
-They hold stock layers only, so plain Keras opens their files. Their layers' names are what
-`inference.network` looks for.
+They hold stock layers only, so plain Keras opens their files.
 """
 
 import keras
 import numpy as np
 from keras import layers
+
+# `inference.network` looks for the layers by these names; a run saved by one has to fit the other.
+ENCODER_LAYER = "encoder_lstm"
+DECODER_LAYER = "decoder_lstm"
+OUTPUT_LAYER = "output"
 
 
 def define_models(
@@ -40,14 +44,14 @@ def define_models(
         )
 
     source = keras.Input((None, n_input), name="source")
-    _, *states = lstm("encoder_lstm", return_sequences=False)(source)
+    _, *states = lstm(ENCODER_LAYER, return_sequences=False)(source)
     shifted = keras.Input((None, n_output), name="shifted_target")
-    decoder_lstm = lstm("decoder_lstm", return_sequences=True)
+    decoder_lstm = lstm(DECODER_LAYER, return_sequences=True)
     output = layers.Dense(
         n_output,
         activation="softmax",
         kernel_initializer=keras.initializers.GlorotUniform(next(seeds)),
-        name="output",
+        name=OUTPUT_LAYER,
     )
     train = keras.Model(
         [source, shifted], output(decoder_lstm(shifted, initial_state=states)[0]), name="train"
