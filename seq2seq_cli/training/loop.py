@@ -1,6 +1,6 @@
 """The compiled training loop: many optimizer steps a call, ids in, one-hot inside.
 
-The steps run in one XLA program over the variables of the stock layers and the stock optimizer.
+The steps run in one XLA program over the weights of the stock layers.
 The program takes a buffer of CHUNK batches and the number of them that count, so a shorter last
 chunk runs the same program. Short sequences are unrolled, see `recurrent`; long ones go through the
 stock layers' own loops, since a program grows with the steps it unrolls.
@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from seq2seq_cli.config import TrainingConfig
-from seq2seq_cli.training.models import DECODER_LAYER, ENCODER_LAYER, OUTPUT_LAYER
+from seq2seq_cli.training.adam import adam_step
 from seq2seq_cli.training.recurrent import gather_rows, unrolled_lstm
 from seq2seq_cli.vocabulary import PADDING, Floats, Ids, shift_right
 
@@ -39,8 +39,10 @@ class ChunkResult(NamedTuple):
 
 
 class Loop:
-    """A train model, its optimizer, and the compiled programs that train and validate it.
+    """A train model, Adam's moments for it, and the programs that train and validate it.
 
+    `variables` are the model's weights and their first and second moments, `steps_done` counts the
+    optimizer steps.
     `traces` counts how often the training program was traced: once, whatever the chunks' sizes.
     """
 
@@ -49,11 +51,13 @@ class Loop:
         self.cardinality = int(model.outputs[0].shape[-1])
         self.batch_size = config.batch_size
         self.clip_norm = config.clip_norm
-        self.optimizer = keras.optimizers.Adam(config.learning_rate)
-        self.optimizer.build(model.trainable_variables)
+        weights = [variable.value for variable in model.trainable_variables]
+        moments = [[tf.Variable(tf.zeros_like(w)) for w in weights] for _ in range(2)]
+        self.variables = (weights, *moments)
+        self.steps_done = tf.Variable(0)
         self.traces = 0
         self._train = tf.function(self._train_steps, jit_compile=True)
-        self._validate = tf.function(self._layer_scores)
+        self._validate = tf.function(self._validation_scores)
 
     def train(self, sources: Ids, targets: Ids, rates: Floats) -> ChunkResult:
         """Take a step for each rate, at most CHUNK, on consecutive batches of these sequences.
@@ -82,60 +86,92 @@ class Loop:
         self, sources: Any, shifted: Any, targets: Any, rates: Any, steps: Any
     ) -> tuple[Any, Any, Any]:
         self.traces += 1
-        variables = self.model.trainable_variables
-        loss_sum, exact, right = tf.constant(0.0), tf.constant(0), tf.constant(0)
-        i = tf.constant(0)
-        while i < steps:  # not tf.range: XLA would compile anew for each number of steps
+
+        def step(
+            i: Any, done: Any, sums: Any, weights: Any, first: Any, second: Any
+        ) -> tuple[Any, ...]:
             with tf.GradientTape() as tape:
-                losses, tokens = self._scores(sources[i], shifted[i], targets[i])
+                tape.watch(weights)
+                losses, hits = self._scores(weights, sources[i], shifted[i], targets[i])
                 loss = tf.reduce_mean(losses)
-            gradients = tape.gradient(loss, variables)
+            gradients = tape.gradient(loss, weights)
             if self.clip_norm:
                 gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm)
-            self.optimizer.learning_rate.assign(rates[i])
-            self.optimizer.apply(gradients, variables)
-            hits = tf.equal(tokens, targets[i])
-            loss_sum += loss
-            exact += tf.math.count_nonzero(tf.reduce_all(hits, axis=1), dtype=tf.int32)
-            right += tf.math.count_nonzero(hits, dtype=tf.int32)
-            i += 1
-        return loss_sum, exact, right
+            moved = adam_step(weights, first, second, gradients, rates[i], done + 1)
+            counted = (
+                loss,
+                tf.math.count_nonzero(tf.reduce_all(hits, axis=1), dtype=tf.int32),
+                tf.math.count_nonzero(hits, dtype=tf.int32),
+            )
+            return i + 1, done + 1, [s + c for s, c in zip(sums, counted, strict=True)], *moved
 
-    def _scores(self, sources: Any, shifted: Any, targets: Any) -> tuple[Any, Any]:
-        """Cross-entropy and the most likely token at each target position, (batch, n_out) each."""
+        # Weights and moments travel through the loop as plain tensors: as variables they would be
+        # read and written in each step, and the program would take twice as long to compile.
+        # Not tf.range: XLA would compile anew for each number of steps.
+        _, done, sums, *moved = tf.while_loop(
+            lambda i, *_: i < steps,
+            step,
+            (
+                tf.constant(0),
+                self.steps_done.read_value(),
+                [tf.constant(0.0), tf.constant(0), tf.constant(0)],
+                *([v.read_value() for v in group] for group in self.variables),
+            ),
+        )
+        self.steps_done.assign(done)
+        for group, tensors in zip(self.variables, moved, strict=True):
+            for variable, tensor in zip(group, tensors, strict=True):
+                variable.assign(tensor)
+        return sums[0], sums[1], sums[2]
+
+    def _scores(self, weights: Any, sources: Any, shifted: Any, targets: Any) -> tuple[Any, Any]:
+        """Cross-entropy at each target position and whether it is right, (batch, n_out) each.
+
+        `weights` stand for the model's trainable variables.
+        """
         if max(sources.shape[1], targets.shape[1]) > UNROLLED_STEPS:
-            return self._layer_scores(sources, shifted, targets)
-        batch = sources.shape[0]
-        shards = SHARDS if batch % SHARDS == 0 else 1
+            losses, tokens = self._layer_scores(weights, sources, shifted, targets)
+            return losses, tf.equal(tokens, targets)
+        shards = SHARDS if sources.shape[0] % SHARDS == 0 else 1
         parts = zip(*(tf.split(ids, shards) for ids in (sources, shifted, targets)), strict=True)
-        losses, tokens = zip(*(self._unrolled_scores(*part) for part in parts), strict=True)
-        return tf.concat(losses, axis=0), tf.concat(tokens, axis=0)
+        losses, hits = zip(*(_unrolled_scores(weights, *part) for part in parts), strict=True)
+        return tf.concat(losses, axis=0), tf.concat(hits, axis=0)
 
-    def _unrolled_scores(self, sources: Any, shifted: Any, targets: Any) -> tuple[Any, Any]:
-        encoder = self.model.get_layer(ENCODER_LAYER).cell
-        decoder = self.model.get_layer(DECODER_LAYER).cell
-        output = self.model.get_layer(OUTPUT_LAYER)
-        _, *state = unrolled_lstm(_gate_inputs(encoder, sources), encoder.recurrent_kernel.value)
-        hidden = unrolled_lstm(
-            _gate_inputs(decoder, shifted), decoder.recurrent_kernel.value, (state[0], state[1])
-        ).outputs  # (n_out, batch, units)
-        logits = tf.tensordot(hidden, output.kernel.value, 1) + output.bias.value
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.transpose(targets), logits)
-        tokens = tf.argmax(logits, axis=-1, output_type=tf.int32)
-        return tf.transpose(losses), tf.transpose(tokens)
-
-    def _layer_scores(self, sources: Any, shifted: Any, targets: Any) -> tuple[Any, Any]:
-        probabilities = self.model(
+    def _layer_scores(
+        self, weights: Any, sources: Any, shifted: Any, targets: Any
+    ) -> tuple[Any, Any]:
+        """Cross-entropy and most likely token at each position, by the model's own layers."""
+        probabilities, _ = self.model.stateless_call(
+            weights,
+            self.model.non_trainable_variables,
             [tf.one_hot(sources, self.cardinality), tf.one_hot(shifted, self.cardinality)],
             training=True,
         )
         losses = keras.losses.sparse_categorical_crossentropy(targets, probabilities)
         return losses, tf.argmax(probabilities, axis=-1, output_type=tf.int32)
 
+    def _validation_scores(self, sources: Any, shifted: Any, targets: Any) -> tuple[Any, Any]:
+        return self._layer_scores(self.variables[0], sources, shifted, targets)
 
-def _gate_inputs(cell: Any, ids: Any) -> Any:
-    """One-hot encoded ids (batch, steps) times the cell's kernel, plus bias; steps first."""
-    return gather_rows(cell.kernel.value + cell.bias.value, tf.transpose(ids))
+
+def _unrolled_scores(weights: Any, sources: Any, shifted: Any, targets: Any) -> tuple[Any, Any]:
+    """Return losses and hits, (batch, n_out) each, from the weights in the model's order."""
+    kernel, recurrent_kernel, bias, *weights = weights
+    _, *state = unrolled_lstm(_gate_inputs(kernel, bias, sources), recurrent_kernel)
+    kernel, recurrent_kernel, bias, output_kernel, output_bias = weights
+    hidden = unrolled_lstm(
+        _gate_inputs(kernel, bias, shifted), recurrent_kernel, (state[0], state[1])
+    ).outputs  # (n_out, batch, units)
+    logits = tf.tensordot(hidden, output_kernel, 1) + output_bias
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.transpose(targets), logits)
+    # Not argmax, which costs a second to compile: right is what has the largest logit.
+    own = tf.reduce_sum(tf.one_hot(tf.transpose(targets), logits.shape[-1]) * logits, axis=-1)
+    return tf.transpose(losses), tf.transpose(own >= tf.reduce_max(logits, axis=-1))
+
+
+def _gate_inputs(kernel: Any, bias: Any, ids: Any) -> Any:
+    """One-hot encoded ids (batch, steps) times the kernel, plus bias; steps first."""
+    return gather_rows(kernel + bias, tf.transpose(ids))
 
 
 def _fill(array: Any, shape: tuple[int, ...]) -> Any:
