@@ -119,7 +119,7 @@ def _import_session() -> ModuleType:
         os.dup2(noise.fileno(), 2)
         try:
             from seq2seq_cli.training import session
-        except BaseException:
+        except Exception:
             noise.seek(0)
             os.write(standard_error, noise.read())
             raise
