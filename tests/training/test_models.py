@@ -14,7 +14,7 @@ from seq2seq_cli.inference.keras_file import read_layers
 from seq2seq_cli.inference.layers import LstmWeights, fold_lstm
 from seq2seq_cli.inference.network import Decoder, Encoder, Network, load_run
 from seq2seq_cli.sampling import Split, draw_pairs
-from seq2seq_cli.training.loop import CHUNK, Loop
+from seq2seq_cli.training.loop import CHUNK, UNROLLED_STEPS, Loop
 from seq2seq_cli.training.models import define_models
 from seq2seq_cli.training.schedule import learning_rates
 from seq2seq_cli.vocabulary import one_hot_decode, one_hot_encode, shift_right
@@ -117,10 +117,11 @@ def test_models_share_their_weights_and_follow_their_seed():
             assert not np.array_equal(first, third)
 
 
-@pytest.mark.parametrize("clip_norm", [0.0, 0.1])
-def test_the_loop_takes_the_steps_of_plain_keras(clip_norm):
+@pytest.mark.parametrize(("clip_norm", "n_in"), [(0.0, 5), (0.1, 5), (0.0, UNROLLED_STEPS + 1)])
+def test_the_loop_takes_the_steps_of_plain_keras(clip_norm, n_in):
+    task = TASK.model_copy(update={"n_in": n_in})
     config = TrainingConfig(batch_size=16, n_samples=16 * 6, clip_norm=clip_norm)
-    sources, targets = draw_pairs(TASK, Split.TRAIN, 0, 0, 16 * 6)
+    sources, targets = draw_pairs(task, Split.TRAIN, 0, 0, 16 * 6)
     rates = learning_rates(config, 6, 0, 6)
     ours = define_models(17, 17, 8, seed=2)[0]
     result = Loop(ours, config).train(sources, targets, rates)
