@@ -53,6 +53,12 @@ class TrainingConfig(Section):
         "cosine", description="warm-up, then cosine decay to zero; or constant"
     )
     clip_norm: float = Field(0.0, ge=0, description="limit of the gradients' norm; 0: none")
+    stop_at: float = Field(
+        0.0, ge=0, le=1, description="stop once held-out exact match reaches this; 0: never"
+    )
+    patience: int = Field(
+        0, ge=0, description="epochs without improvement before stopping; 0: never"
+    )
     seed: int = Field(0, ge=0, lt=2**63, description="seed of the weights and the sequences")
 
 
@@ -88,14 +94,20 @@ def resolve(
     settings: Sequence[str] = (),
     options: Mapping[str, object] | None = None,
     check: Check | None = None,
+    base: RunConfig | None = None,
 ) -> RunConfig:
-    """Merge defaults < `file` < `settings` < `options` and validate the result.
+    """Merge defaults < `base` < `file` < `settings` < `options` and validate the result.
 
     `settings` are texts `section.key=value`; `options` maps `section.key` to a value, where None
     means "not given". Raises ConfigurationError with a line for each thing that is wrong.
     """
     problems: list[str] = []
-    given = _parse_toml(read_text(file), str(file)) if file else {}
+    given: dict[str, Any] = base.model_dump() if base else {}
+    for name, values in (_parse_toml(read_text(file), str(file)) if file else {}).items():
+        if isinstance(given.get(name), dict) and isinstance(values, dict):
+            given[name] |= values
+        else:
+            given[name] = values
     for text in settings:
         key, equals, value = text.partition("=")
         if equals:

@@ -20,6 +20,10 @@ ENCODER_MODEL = "inference_encoder.keras"
 DECODER_MODEL = "inference_decoder.keras"
 HISTORY = "history.jsonl"
 MANIFEST = "run.json"
+CHECKPOINTS = "checkpoint"
+"""The folder of what an unfinished training needs to go on."""
+TENSORBOARD = "tensorboard"
+"""The folder of the history in TensorBoard's format."""
 
 RECORDED = (CONFIG, TRAIN_MODEL, ENCODER_MODEL, DECODER_MODEL, HISTORY)
 """The files whose hashes the manifest holds."""
@@ -62,12 +66,21 @@ class Manifest(Version):
     seconds: float
     versions: dict[str, str]
     threads: int
+    flags: dict[str, str] = {}  # of the environment, which the weights' bits depend on
     files: dict[str, FileRecord]
     results: Results
 
 
+class Circumstances(Record):
+    """Under what a run was trained: what its weights' bits depend on, apart from its settings."""
+
+    versions: dict[str, str]
+    threads: int
+    flags: dict[str, str]
+
+
 def write_manifest(
-    folder: Path, results: Results, seconds: float, versions: dict[str, str], threads: int, now: str
+    folder: Path, results: Results, circumstances: Circumstances, seconds: float, now: str
 ) -> Manifest:
     """Complete the run: record its files' hashes and its results; `now` in ISO 8601, UTC."""
     files = {
@@ -78,8 +91,7 @@ def write_manifest(
         format_version=FORMAT_VERSION,
         completed_at=now,
         seconds=seconds,
-        versions=versions,
-        threads=threads,
+        **circumstances.model_dump(),
         files=files,
         results=results,
     )

@@ -16,6 +16,7 @@ from pathlib import Path
 from seq2seq_cli.config import RunConfig, TaskConfig
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, StorageError
 from seq2seq_cli.manifest import (
+    CHECKPOINTS,
     CONFIG,
     MANIFEST,
     RECORDED,
@@ -23,6 +24,7 @@ from seq2seq_cli.manifest import (
     read_manifest,
     read_recorded,
 )
+from seq2seq_cli.storage import read_text
 from seq2seq_cli.tasks import get_task
 
 
@@ -54,7 +56,7 @@ def default_name(task: TaskConfig) -> str:
 def create_folder(
     runs_dir: Path, name: str | None, task: TaskConfig, force: bool = False
 ) -> Iterator[Path]:
-    """Create a run folder and hold its lock; when the block fails, it leaves nothing behind.
+    """Create a run folder and hold its lock; a block that fails without a checkpoint leaves none.
 
     Without a name the task's default one is taken, numbered if there is such a folder. With
     `force` the files of an earlier run in the folder are removed first. Raises ExistsError for a
@@ -66,10 +68,52 @@ def create_folder(
         try:
             yield folder
         except BaseException:
-            _remove_files(folder)
-            with suppress(OSError):
-                folder.rmdir()
+            if not has_checkpoint(folder):
+                _remove_files(folder)
+                with suppress(OSError):
+                    folder.rmdir()
             raise
+
+
+@contextmanager
+def reopen_folder(runs_dir: Path, name: str | None) -> Iterator[Path]:
+    """Hold the lock of a run folder whose training is to go on; nothing in it is removed.
+
+    Without a name it is the one with the newest checkpoint among those that are not complete.
+    Raises ModelError where there is none, and ExistsError where it is in use.
+    """
+    folder = find_resumable(runs_dir, name)
+    with _lock(folder):
+        yield folder
+
+
+def find_resumable(runs_dir: Path, name: str | None) -> Path:
+    """Return the folder that `reopen_folder` takes."""
+    if name:
+        folder = runs_dir / check_name(name)
+        if not folder.is_dir():
+            raise ModelError(f"there is no run {folder}: `s2s runs` lists them")
+        if not has_checkpoint(folder):
+            raise ModelError(f"the run {folder} has no checkpoint to resume from: train it anew")
+        return folder
+    listed = sorted(runs_dir.iterdir()) if runs_dir.is_dir() else []
+    folders = [f for f in listed if has_checkpoint(f) and not (f / MANIFEST).is_file()]
+    if not folders:
+        raise ModelError(
+            f"there is no stopped training in {runs_dir}: name a completed run with --run NAME "
+            "to train it further"
+        )
+    return max(folders, key=lambda folder: (folder / CHECKPOINTS).stat().st_mtime)
+
+
+def saved_config(folder: Path) -> RunConfig:
+    """Return the configuration that a folder's training was begun with."""
+    return RunConfig.from_toml(read_text(folder / CONFIG), str(folder / CONFIG))
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Tell whether a training in this folder has left a checkpoint."""
+    return (folder / CONFIG).is_file() and any((folder / CHECKPOINTS).glob("*.json"))
 
 
 def check_free(runs_dir: Path, name: str | None, force: bool) -> None:
@@ -121,6 +165,10 @@ def _remove_files(folder: Path) -> None:
     """Remove what a training writes, the manifest first, and nothing that others put there."""
     for name in (MANIFEST, *RECORDED):
         (folder / name).unlink(missing_ok=True)
+    for path in (folder / CHECKPOINTS).glob("[0-9]*.*"):
+        path.unlink()
+    with suppress(OSError):
+        (folder / CHECKPOINTS).rmdir()
 
 
 def check_name(name: str) -> str:
@@ -170,7 +218,8 @@ def _list_folder(folder: Path) -> ListedRun:
     except (ModelError, StorageError) as error:
         if (folder / MANIFEST).exists():
             return ListedRun(folder.name, None, f"damaged: {error}")
-        return ListedRun(folder.name, None, "in training" if _is_locked(folder) else "incomplete")
+        stopped = "stopped, --resume goes on" if has_checkpoint(folder) else "incomplete"
+        return ListedRun(folder.name, None, "in training" if _is_locked(folder) else stopped)
 
 
 def _is_locked(folder: Path) -> bool:
@@ -185,8 +234,12 @@ def _open_folder(folder: Path) -> Run:
     if not folder.is_dir():
         raise ModelError(f"there is no run {folder}: `s2s runs` lists them")
     if not (folder / MANIFEST).is_file():
-        state = "is still in training" if _is_locked(folder) else "is incomplete: train it again"
-        raise ModelError(f"the run {folder} {state}")
+        if _is_locked(folder):
+            raise ModelError(f"the run {folder} is still in training")
+        advice = (
+            f"s2s train --resume --run {folder.name}" if has_checkpoint(folder) else "s2s train"
+        )
+        raise ModelError(f"the run {folder} is incomplete: go on with `{advice}`")
     manifest = read_manifest(folder)
     text = read_recorded(folder, CONFIG, manifest).decode()
     try:

@@ -38,6 +38,17 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def append_line(path: Path, line: str) -> None:
+    """Append a line to `path` and flush it to the disk; StorageError where that fails."""
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+
+
 def read_text(path: Path) -> str:
     """Return the UTF-8 text of `path`; StorageError names the file that cannot be read."""
     try:

@@ -45,3 +45,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     run_s2s("train", *SMALL, "--run", "small", cwd=folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of an uninterrupted training of `tiny_config()`."""
+    from tiny import tiny_config
+
+    from seq2seq_cli import train
+
+    return train(tiny_config(), tmp_path_factory.mktemp("whole"), "whole").path

@@ -18,6 +18,7 @@ from seq2seq_cli.manifest import (
     MANIFEST,
     RECORDED,
     TRAIN_MODEL,
+    Circumstances,
     Results,
     write_manifest,
 )
@@ -61,7 +62,9 @@ def write_files(folder, config=CONFIGURATION):
 
 
 def complete(folder, results=RESULTS, now=NOON):
-    return write_manifest(folder, results, 12.5, VERSIONS, 2, now)
+    return write_manifest(
+        folder, results, Circumstances(versions=VERSIONS, threads=2, flags={}), 12.5, now
+    )
 
 
 def train(runs_dir, name="a", now=NOON, force=False):

@@ -1,7 +1,9 @@
 """The command line: the entry point, and the translation of errors into exit codes."""
 
+import os
 import signal
 import sys
+from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
@@ -24,8 +26,10 @@ def main() -> NoReturn:
         sys.exit(code if isinstance(code, int) else 0)
     except TyperException as error:
         _fail(str(error), ConfigurationError.exit_code)
-    except (S2sError, Stopped) as error:
+    except S2sError as error:
         _fail(str(error), error.exit_code)
+    except Stopped as error:
+        _leave(str(error), error.exit_code)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"{where}{error.strerror or error}", StorageError.exit_code)
@@ -37,6 +41,14 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:
     from seq2seq_cli.errors import Interrupted, Terminated
 
     raise Interrupted("interrupted") if number == signal.SIGINT else Terminated("terminated")
+
+
+def _leave(message: str, code: int) -> NoReturn:
+    """End at once, whatever is still computing on other threads."""
+    with suppress(OSError, ValueError):
+        print(f"s2s: {message}", file=sys.stderr, flush=True)  # noqa: T201
+        sys.stdout.flush()
+    os._exit(code)
 
 
 def _fail(message: str, code: int) -> NoReturn:

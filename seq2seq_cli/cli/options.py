@@ -75,10 +75,13 @@ DEFAULT_RUNS_DIR = Path("runs")
 
 
 def resolve_config(
-    file: Path | None, settings: list[str] | None, options: dict[str, object]
+    file: Path | None,
+    settings: list[str] | None,
+    options: dict[str, object],
+    base: "RunConfig | None" = None,
 ) -> "RunConfig":
     """Merge a command's configuration from its options; `options` maps `section.key` to values."""
     from seq2seq_cli.config import resolve
     from seq2seq_cli.tasks import problems
 
-    return resolve(file, settings or [], options, problems)
+    return resolve(file, settings or [], options, problems, base)

@@ -27,7 +27,7 @@ from seq2seq_cli.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from seq2seq_cli.training.session import Event
+    from seq2seq_cli.training.events import Event
 
 
 def train(
@@ -52,7 +52,16 @@ def train(
     run: Annotated[
         str | None, typer.Option("--run", metavar="NAME", help="The run's name. [from the task]")
     ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a stopped training, or train one further.")
+    ] = False,
     force: Force = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write the history for TensorBoard too.")
+    ] = False,
+    checkpoint_seconds: Annotated[
+        float, number_option("--checkpoint-seconds", "Seconds from checkpoint to checkpoint.")
+    ] = 60.0,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -67,13 +76,19 @@ def train(
     options: dict[str, object] = {f"task.{key}": value for key, value in named.items()}
     options |= {f"training.{key}": value for key, value in sizes.items()}
     options |= {"model.units": units, "training.learning_rate": learning_rate}
-    config = resolve_config(config_file, settings, {**options, "training.seed": seed})
+    options["training.seed"] = seed
     from seq2seq_cli.cli import report
     from seq2seq_cli.evaluation import evaluate
     from seq2seq_cli.inference.network import load_network
-    from seq2seq_cli.runs import check_free
+    from seq2seq_cli.runs import check_free, find_resumable, saved_config
 
-    check_free(runs_dir, run, force)
+    base = None
+    if resume:
+        folder = find_resumable(runs_dir, run)
+        run, base = folder.name, saved_config(folder)
+    config = resolve_config(config_file, settings, options, base)
+    if not resume:
+        check_free(runs_dir, run, force)
     quiet = quiet or as_json
     total = config.training.epochs * config.training.n_samples
     with output.progress(total, "starting TensorFlow", quiet) as advance:
@@ -81,7 +96,14 @@ def train(
 
         def show(event: "Event") -> None:
             label = f"epoch {event.epoch}/{event.epochs}"
-            if isinstance(event, session.Compiling):
+            if isinstance(event, session.Resumed):
+                output.message(
+                    f"{run} goes on in {label} after {event.n_samples:,} sequences", quiet
+                )
+                for note in event.notes:
+                    output.message(f"note: {note}", quiet)
+                advance(event.n_samples)
+            elif isinstance(event, session.Compiling):
                 advance(0, label="compiling")
             elif isinstance(event, session.Advanced):
                 accuracy = report.percent(event.exact_match)
@@ -94,8 +116,22 @@ def train(
                     f"exact match {report.percent(event.exact_match)}",
                     quiet,
                 )
+            elif isinstance(event, session.Finished):
+                if event.reason:
+                    output.message(f"stopped after {label}: {event.reason}", quiet)
+                if event.best_epoch != event.epoch:
+                    output.message(f"the weights are those of epoch {event.best_epoch}", quiet)
 
-        trained = session.train(config, runs_dir, run, force, show)
+        trained = session.train(
+            config,
+            runs_dir,
+            run,
+            force,
+            show,
+            resume=resume,
+            write_tensorboard=tensorboard,
+            checkpoint_seconds=checkpoint_seconds,
+        )
     result = evaluate(load_network(trained))
     if as_json:
         output.write_json({"path": str(trained.path), **report.as_json(result)})
@@ -111,9 +147,6 @@ def train(
 def _import_session() -> ModuleType:
     """Import the training, and with it TensorFlow, which writes to standard error as it loads."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    # Compiles the training program in two parts at once, which takes a quarter off its time.
-    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_parallel_codegen_split_count=2")
     with tempfile.TemporaryFile() as noise:
         standard_error = os.dup(2)
         os.dup2(noise.fileno(), 2)

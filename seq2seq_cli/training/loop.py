@@ -30,19 +30,26 @@ number of cores, since sums in another order would give other weights on another
 
 
 class ChunkResult(NamedTuple):
-    """Sums over the sequences of a chunk, before each batch's own update."""
+    """Sums over the sequences of a chunk, each counted before its batch's own update."""
 
-    loss: float  # mean cross-entropy of a token, in nats
+    loss: float  # mean cross-entropy of a token, in nats; not finite where it stopped the chunk
     exact: int  # sequences without a wrong token
-    right: int  # right tokens
     n_samples: int
+
+
+class State(NamedTuple):
+    """All that a training changes: with it, any number of processes take the same steps."""
+
+    weights: list[Floats]  # in the order of the model's trainable variables
+    first: list[Floats]  # Adam's moments of them
+    second: list[Floats]
+    steps_done: int
+    loss_sum: float  # of the steps' losses, since the beginning
 
 
 class Loop:
     """A train model, Adam's moments for it, and the programs that train and validate it.
 
-    `variables` are the model's weights and their first and second moments, `steps_done` counts the
-    optimizer steps.
     `traces` counts how often the training program was traced: once, whatever the chunks' sizes.
     """
 
@@ -53,26 +60,50 @@ class Loop:
         self.clip_norm = config.clip_norm
         weights = [variable.value for variable in model.trainable_variables]
         moments = [[tf.Variable(tf.zeros_like(w)) for w in weights] for _ in range(2)]
-        self.variables = (weights, *moments)
-        self.steps_done = tf.Variable(0)
+        self._variables = (weights, *moments)
+        self._steps_done = tf.Variable(0)
+        self._loss_sum = tf.Variable(0.0, dtype=tf.float64)
         self.traces = 0
         self._train = tf.function(self._train_steps, jit_compile=True)
         self._validate = tf.function(self._validation_scores)
 
+    @property
+    def steps_done(self) -> int:
+        """Number of optimizer steps taken."""
+        return int(self._steps_done)
+
+    @property
+    def state(self) -> State:
+        """A copy of the state."""
+        weights, first, second = (
+            [variable.numpy() for variable in group] for group in self._variables
+        )
+        return State(weights, first, second, self.steps_done, float(self._loss_sum))
+
+    @state.setter
+    def state(self, state: State) -> None:
+        for group, arrays in zip(self._variables, state[:3], strict=True):
+            for variable, array in zip(group, arrays, strict=True):
+                variable.assign(array)
+        self._steps_done.assign(state.steps_done)
+        self._loss_sum.assign(state.loss_sum)
+
     def train(self, sources: Ids, targets: Ids, rates: Floats) -> ChunkResult:
         """Take a step for each rate, at most CHUNK, on consecutive batches of these sequences.
 
-        Sources have shape (steps * batch_size, n_in), targets (steps * batch_size, n_out).
+        Sources have shape (steps * batch_size, n_in), targets (steps * batch_size, n_out). A loss
+        that is not finite ends the chunk after its step.
         """
         steps = len(rates)
-        loss, exact, right = self._train(
+        loss, last, exact = self._train(
             _fill(sources, (CHUNK, self.batch_size, sources.shape[1])),
             _fill(shift_right(targets), (CHUNK, self.batch_size, targets.shape[1])),
             _fill(targets, (CHUNK, self.batch_size, targets.shape[1])),
             _fill(rates, (CHUNK,)),
             tf.constant(steps),
         )
-        return ChunkResult(float(loss) / steps, int(exact), int(right), steps * self.batch_size)
+        mean = float(loss) / steps if np.isfinite(last) else float(last)
+        return ChunkResult(mean, int(exact), steps * self.batch_size)
 
     def validate(self, sources: Ids, targets: Ids) -> tuple[Ids, float]:
         """Predict under teacher forcing: tokens (n, n_out), and the summed log-likelihood.
@@ -87,9 +118,8 @@ class Loop:
     ) -> tuple[Any, Any, Any]:
         self.traces += 1
 
-        def step(
-            i: Any, done: Any, sums: Any, weights: Any, first: Any, second: Any
-        ) -> tuple[Any, ...]:
+        def step(i: Any, last: Any, loss_sum: Any, exact: Any, *tensors: Any) -> tuple[Any, ...]:
+            weights, first, second = tensors
             with tf.GradientTape() as tape:
                 tape.watch(weights)
                 losses, hits = self._scores(weights, sources[i], shifted[i], targets[i])
@@ -97,32 +127,31 @@ class Loop:
             gradients = tape.gradient(loss, weights)
             if self.clip_norm:
                 gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm)
-            moved = adam_step(weights, first, second, gradients, rates[i], done + 1)
-            counted = (
-                loss,
-                tf.math.count_nonzero(tf.reduce_all(hits, axis=1), dtype=tf.int32),
-                tf.math.count_nonzero(hits, dtype=tf.int32),
-            )
-            return i + 1, done + 1, [s + c for s, c in zip(sums, counted, strict=True)], *moved
+            moved = adam_step(weights, first, second, gradients, rates[i], done + i + 1)
+            right = tf.math.count_nonzero(tf.reduce_all(hits, axis=1), dtype=tf.int32)
+            return i + 1, loss, loss_sum + tf.cast(loss, tf.float64), exact + right, *moved
 
         # Weights and moments travel through the loop as plain tensors: as variables they would be
         # read and written in each step, and the program would take twice as long to compile.
         # Not tf.range: XLA would compile anew for each number of steps.
-        _, done, sums, *moved = tf.while_loop(
-            lambda i, *_: i < steps,
+        done, loss_before = self._steps_done.read_value(), self._loss_sum.read_value()
+        taken, last, loss_sum, exact, *moved = tf.while_loop(
+            lambda i, last, *_: (i < steps) & tf.math.is_finite(last),
             step,
             (
                 tf.constant(0),
-                self.steps_done.read_value(),
-                [tf.constant(0.0), tf.constant(0), tf.constant(0)],
-                *([v.read_value() for v in group] for group in self.variables),
+                tf.constant(0.0),
+                loss_before,
+                tf.constant(0),
+                *([v.read_value() for v in group] for group in self._variables),
             ),
         )
-        self.steps_done.assign(done)
-        for group, tensors in zip(self.variables, moved, strict=True):
+        self._steps_done.assign(done + taken)
+        self._loss_sum.assign(loss_sum)
+        for group, tensors in zip(self._variables, moved, strict=True):
             for variable, tensor in zip(group, tensors, strict=True):
                 variable.assign(tensor)
-        return sums[0], sums[1], sums[2]
+        return loss_sum - loss_before, last, exact
 
     def _scores(self, weights: Any, sources: Any, shifted: Any, targets: Any) -> tuple[Any, Any]:
         """Cross-entropy at each target position and whether it is right, (batch, n_out) each.
@@ -151,7 +180,7 @@ class Loop:
         return losses, tf.argmax(probabilities, axis=-1, output_type=tf.int32)
 
     def _validation_scores(self, sources: Any, shifted: Any, targets: Any) -> tuple[Any, Any]:
-        return self._layer_scores(self.variables[0], sources, shifted, targets)
+        return self._layer_scores(self._variables[0], sources, shifted, targets)
 
 
 def _unrolled_scores(weights: Any, sources: Any, shifted: Any, targets: Any) -> tuple[Any, Any]:

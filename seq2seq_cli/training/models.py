@@ -3,9 +3,16 @@
 They hold stock layers only, so plain Keras opens their files.
 """
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import keras
 import numpy as np
 from keras import layers
+
+from seq2seq_cli.manifest import DECODER_MODEL, ENCODER_MODEL, TRAIN_MODEL
+from seq2seq_cli.storage import atomic_path
+from seq2seq_cli.vocabulary import Floats
 
 # `inference.network` looks for the layers by these names; a run saved by one has to fit the other.
 ENCODER_LAYER = "encoder_lstm"
@@ -61,3 +68,12 @@ def define_models(
     outputs, *after = decoder_lstm(shifted, initial_state=given)
     decoder = keras.Model([shifted, *given], [output(outputs), *after], name="inference_decoder")
     return train, encoder, decoder
+
+
+def save_models(folder: Path, models: Sequence[keras.Model], weights: Sequence[Floats]) -> None:
+    """Write the three models of `define_models` with these weights of the train model."""
+    for variable, array in zip(models[0].trainable_variables, weights, strict=True):
+        variable.assign(array)
+    for name, model in zip((TRAIN_MODEL, ENCODER_MODEL, DECODER_MODEL), models, strict=True):
+        with atomic_path(folder / name) as path:
+            model.save(path)

@@ -150,7 +150,7 @@ def test_a_shorter_chunk_runs_the_same_program():
         pairs = draw_pairs(TASK, Split.TRAIN, 0, 0, 8 * steps)
         loop.train(*pairs, learning_rates(config, 100, 0, steps))
     assert loop.traces == 1
-    assert int(loop.steps_done) == 3 + CHUNK + 1
+    assert loop.steps_done == 3 + CHUNK + 1
 
 
 def test_validation_is_the_teacher_forced_prediction():

@@ -1,0 +1,29 @@
+"""What the bits of a training's weights depend on, apart from its settings."""
+
+import os
+from importlib.metadata import version
+
+from seq2seq_cli.manifest import Circumstances
+
+PACKAGES = ("seq2seq-cli", "tensorflow", "keras", "numpy")
+VARIABLES = ("XLA_FLAGS", "TF_XLA_FLAGS", "TF_ENABLE_ONEDNN_OPTS", "TF_NUM_INTRAOP_THREADS")
+
+
+def current() -> Circumstances:
+    """Return those of this process."""
+    return Circumstances(
+        versions={package: version(package) for package in PACKAGES},
+        threads=os.cpu_count() or 1,
+        flags={name: os.environ[name] for name in VARIABLES if name in os.environ},
+    )
+
+
+def differences(before: Circumstances) -> list[str]:
+    """Return a note on each circumstance in which this process is not as the one before."""
+    now = current().model_dump()
+    return [
+        f"{name} is {now[name]!r} and was {value!r}: the weights will not be bit-identical to "
+        "those of an uninterrupted training"
+        for name, value in before.model_dump().items()
+        if now[name] != value
+    ]

@@ -1,0 +1,94 @@
+"""Runs a loop's compiled calls, feeds them with sequences, and is heard from while they compute."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any, ParamSpec, TypeVar
+
+from seq2seq_cli.config import RunConfig
+from seq2seq_cli.metrics import Tally
+from seq2seq_cli.sampling import Split, draw_pairs
+from seq2seq_cli.training.loop import CHUNK, ChunkResult, Loop
+from seq2seq_cli.vocabulary import Floats, Ids
+
+VALIDATION_SAMPLES = 10_000
+VALIDATION_BATCH = 1024
+CALL_SECONDS = 0.4
+"""About how long a call of the compiled program takes: a stopped training waits for its end."""
+STEPS_AFTER_COMPILING = 4
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Runner:
+    """A loop on a thread of its own, so that a signal is heard while it computes.
+
+    `rates` gives the learning rates of steps (start, n). How many steps a call takes follows from
+    the machine's speed; the weights do not depend on it.
+    """
+
+    def __init__(self, loop: Loop, config: RunConfig, rates: Callable[[int, int], Floats]) -> None:
+        self.loop = loop
+        self._config = config
+        self._rates = rates
+        self._call_steps = 1
+        self._thread = ThreadPoolExecutor(1)
+        self._under_way: Future[Any] | None = None
+
+    def steps(self, stop: int) -> Iterator[tuple[ChunkResult, float]]:
+        """Take all steps before `stop`; yield the result and the seconds of each call."""
+        for sources, targets, rates in self._chunks(self.loop.steps_done, stop):
+            compiled = self.loop.traces > 0
+            started = time.perf_counter()
+            result = self._call(self.loop.train, sources, targets, rates)
+            seconds = time.perf_counter() - started
+            wanted = int(CALL_SECONDS * len(rates) / seconds) if compiled else STEPS_AFTER_COMPILING
+            self._call_steps = min(CHUNK, max(1, wanted))
+            yield result, seconds
+
+    def validate(self) -> Tally:
+        """Predict the held-out sequences of the validation stream."""
+        tally = Tally()
+        seed = self._config.training.seed
+        for start in range(0, VALIDATION_SAMPLES, VALIDATION_BATCH):
+            n = min(VALIDATION_BATCH, VALIDATION_SAMPLES - start)
+            pairs = draw_pairs(self._config.task, Split.VALIDATION, seed, start, n)
+            tokens, log_likelihood = self._call(self.loop.validate, *pairs)
+            tally.add(tokens, pairs[1], log_likelihood)
+        return tally
+
+    def comes_to_rest(self, seconds: float) -> bool:
+        """Tell whether the call under way ends within this time."""
+        return self._under_way is None or bool(wait([self._under_way], seconds).done)
+
+    def close(self) -> None:
+        """Let the thread go, without waiting for it."""
+        self._thread.shutdown(wait=False)
+
+    def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        future = self._thread.submit(function, *args, **kwargs)
+        self._under_way = future
+        return future.result()
+
+    def _chunks(self, start: int, stop: int) -> Iterator[tuple[Ids, Ids, Floats]]:
+        """Yield sequences and learning rates of steps `start .. stop-1`, some steps at a time.
+
+        The next ones are drawn while those before are trained on.
+        """
+        size, seed = self._config.training.batch_size, self._config.training.seed
+
+        def draw(step: int, n: int) -> tuple[Ids, Ids, Floats]:
+            pairs = draw_pairs(self._config.task, Split.TRAIN, seed, step * size, n * size)
+            return *pairs, self._rates(step, n)
+
+        with ThreadPoolExecutor(1) as pool:
+            n = min(self._call_steps, stop - start)
+            upcoming = pool.submit(draw, start, n)
+            while start < stop:
+                current = upcoming.result()
+                start += n
+                if start < stop:
+                    n = min(self._call_steps, stop - start)
+                    upcoming = pool.submit(draw, start, n)
+                yield current

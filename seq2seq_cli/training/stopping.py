@@ -1,0 +1,26 @@
+"""Which epoch is the best, and when a training has trained enough."""
+
+from seq2seq_cli.config import TrainingConfig
+from seq2seq_cli.manifest import Results
+from seq2seq_cli.training.checkpoint import Progressed
+
+
+def is_better(results: Results, best: Results | None) -> bool:
+    """Tell whether an epoch's results beat the best: by exact match, then by loss."""
+    return best is None or _rank(results) > _rank(best)
+
+
+def stop_reason(progressed: Progressed, config: TrainingConfig) -> str:
+    """Return why a training ends before its last epoch; empty where it goes on."""
+    if progressed.best is None:
+        return ""
+    if config.stop_at and progressed.best.exact_match >= config.stop_at:
+        return f"exact match {progressed.best.exact_match:.6f} has reached stop_at"
+    waited = progressed.epochs_done - progressed.best_epoch
+    if config.patience and waited >= config.patience:
+        return f"no improvement in {waited} epochs"
+    return ""
+
+
+def _rank(results: Results) -> tuple[float, float]:
+    return results.exact_match, -results.loss
