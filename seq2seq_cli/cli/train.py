@@ -27,6 +27,7 @@ from seq2seq_cli.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from seq2seq_cli.training.cluster import Cluster
     from seq2seq_cli.training.events import Event
 
 
@@ -82,14 +83,17 @@ def train(
     from seq2seq_cli.inference.network import load_network
     from seq2seq_cli.runs import check_free, find_resumable, saved_config
 
+    cluster = _read_cluster()
     base = None
-    if resume:
+    if resume and cluster.is_chief:
         folder = find_resumable(runs_dir, run)
         run, base = folder.name, saved_config(folder)
     config = resolve_config(config_file, settings, options, base)
-    if not resume:
+    if not resume and cluster.is_chief:
         check_free(runs_dir, run, force)
     quiet = quiet or as_json
+    if cluster.n_workers > 1:
+        output.message(f"worker {cluster.index} of {cluster.n_workers}, waiting for all", quiet)
     total = config.training.epochs * config.training.n_samples
     with output.progress(total, "starting TensorFlow", quiet) as advance:
         session = _import_session()
@@ -132,6 +136,9 @@ def train(
             write_tensorboard=tensorboard,
             checkpoint_seconds=checkpoint_seconds,
         )
+    if trained is None:
+        output.message("trained along; the run is where the chief has it", quiet)
+        return
     result = evaluate(load_network(trained))
     if as_json:
         output.write_json({"path": str(trained.path), **report.as_json(result)})
@@ -160,3 +167,9 @@ def _import_session() -> ModuleType:
             os.dup2(standard_error, 2)
             os.close(standard_error)
     return session
+
+
+def _read_cluster() -> "Cluster":
+    from seq2seq_cli.training.cluster import read_cluster
+
+    return read_cluster()

@@ -63,14 +63,9 @@ class Checkpoint:
     circumstances: Circumstances
 
 
-def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint of the run in `folder` and remove those before the last two.
-
-    Raises StorageError where writing fails; the checkpoints before it are then as they were.
-    """
+def encode(checkpoint: Checkpoint) -> tuple[str, bytes]:
+    """Return what a checkpoint's two files hold."""
     state = checkpoint.state
-    place = folder / CHECKPOINTS
-    place.mkdir(exist_ok=True)
     arrays = {
         f"{group}/{number}": array
         for group, values in zip(
@@ -80,9 +75,6 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     }
     content = BytesIO()
     np.savez(content, **arrays)  # type: ignore[arg-type]
-    name = f"{state.steps_done:012d}"
-    with atomic_path(place / f"{name}.npz") as path:
-        path.write_bytes(content.getbuffer())
     description = Description(
         format_version=FORMAT_VERSION,
         sha256=hashlib.sha256(content.getbuffer()).hexdigest(),
@@ -92,7 +84,44 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         circumstances=checkpoint.circumstances,
         progressed=checkpoint.progressed,
     )
-    write_text(place / f"{name}.json", description.model_dump_json(indent=2) + "\n")
+    return description.model_dump_json(indent=2) + "\n", content.getvalue()
+
+
+def decode(description: str | bytes, content: bytes) -> Checkpoint:
+    """Return the checkpoint that its two files hold; raises ValueError where they are damaged."""
+    described = Description.model_validate_json(description)
+    if described.format_version != FORMAT_VERSION:
+        raise ValueError(f"format version {described.format_version} is not {FORMAT_VERSION}")
+    if hashlib.sha256(content).hexdigest() != described.sha256:
+        raise ValueError("its SHA-256 is not the recorded one")
+    with np.load(BytesIO(content), allow_pickle=False) as arrays:
+
+        def group(name: str) -> list[Floats]:
+            n = sum(key.startswith(f"{name}/") for key in arrays.files)
+            return [arrays[f"{name}/{number}"] for number in range(n)]
+
+        weights, first, second = (group(name) for name in GROUPS)
+        return Checkpoint(
+            state=State(weights, first, second, described.steps_done, described.loss_sum),
+            best_weights=group("best"),
+            progressed=described.progressed,
+            config=described.config,
+            circumstances=described.circumstances,
+        )
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint of the run in `folder` and remove those before the last two.
+
+    Raises StorageError where writing fails; the checkpoints before it are then as they were.
+    """
+    place = folder / CHECKPOINTS
+    place.mkdir(exist_ok=True)
+    description, content = encode(checkpoint)
+    name = f"{checkpoint.state.steps_done:012d}"
+    with atomic_path(place / f"{name}.npz") as path:
+        path.write_bytes(content)
+    write_text(place / f"{name}.json", description)
     for old in _steps(place)[KEPT:]:
         (place / f"{old}.json").unlink()
         (place / f"{old}.npz").unlink(missing_ok=True)
@@ -107,7 +136,8 @@ def load_checkpoint(folder: Path) -> tuple[Checkpoint, list[str]]:
     notes: list[str] = []
     for name in _steps(place):
         try:
-            return _load(place, name), notes
+            description = (place / f"{name}.json").read_bytes()
+            return decode(description, (place / f"{name}.npz").read_bytes()), notes
         except (OSError, ValueError, KeyError, BadZipFile, ValidationError) as error:
             reason = str(error).splitlines()[0]
             notes.append(f"passed over the damaged checkpoint {place / name}: {reason}")
@@ -131,27 +161,3 @@ def check_resumable(saved: RunConfig, wanted: RunConfig) -> None:
 def _steps(place: Path) -> list[str]:
     """Return the checkpoints' names, the newest first."""
     return sorted((path.stem for path in place.glob("[0-9]*.json")), reverse=True)
-
-
-def _load(place: Path, name: str) -> Checkpoint:
-    described = Description.model_validate_json((place / f"{name}.json").read_bytes())
-    if described.format_version != FORMAT_VERSION:
-        raise ValueError(f"format version {described.format_version} is not {FORMAT_VERSION}")
-    content = (place / f"{name}.npz").read_bytes()
-    if hashlib.sha256(content).hexdigest() != described.sha256:
-        raise ValueError("its SHA-256 is not the recorded one")
-    with np.load(BytesIO(content), allow_pickle=False) as arrays:
-
-        def group(name: str) -> list[Floats]:
-            n = sum(key.startswith(f"{name}/") for key in arrays.files)
-            return [arrays[f"{name}/{number}"] for number in range(n)]
-
-        weights, first, second = (group(name) for name in GROUPS)
-        state = State(weights, first, second, described.steps_done, described.loss_sum)
-        return Checkpoint(
-            state=state,
-            best_weights=group("best"),
-            progressed=described.progressed,
-            config=described.config,
-            circumstances=described.circumstances,
-        )

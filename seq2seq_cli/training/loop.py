@@ -2,8 +2,7 @@
 
 The steps run in one XLA program over the weights of the stock layers.
 The program takes a buffer of CHUNK batches and the number of them that count, so a shorter last
-chunk runs the same program. Short sequences are unrolled, see `recurrent`; long ones go through the
-stock layers' own loops, since a program grows with the steps it unrolls.
+chunk runs the same program; what it computes of a batch is in `forward`.
 """
 
 from typing import Any, NamedTuple
@@ -12,21 +11,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from seq2seq_cli.config import TrainingConfig
+from seq2seq_cli.config import RunConfig
 from seq2seq_cli.training.adam import adam_step
-from seq2seq_cli.training.recurrent import gather_rows, unrolled_lstm
+from seq2seq_cli.training.forward import Forward
 from seq2seq_cli.vocabulary import PADDING, Floats, Ids, shift_right
 
 CHUNK = 100
 """Most optimizer steps in one call."""
-
-
-UNROLLED_STEPS = 16
-"""Sequences up to this long are unrolled."""
-
-SHARDS = 2
-"""Independent parts of an unrolled batch, which XLA runs side by side on two cores. It is not the
-number of cores, since sums in another order would give other weights on another machine."""
 
 
 class ChunkResult(NamedTuple):
@@ -53,11 +44,13 @@ class Loop:
     `traces` counts how often the training program was traced: once, whatever the chunks' sizes.
     """
 
-    def __init__(self, model: keras.Model, config: TrainingConfig) -> None:
-        self.model = model
-        self.cardinality = int(model.outputs[0].shape[-1])
-        self.batch_size = config.batch_size
-        self.clip_norm = config.clip_norm
+    call_steps: int | None = None
+    """Steps a call has to take; None leaves it to the caller, up to CHUNK."""
+
+    def __init__(self, model: keras.Model, config: RunConfig) -> None:
+        self.batch_size = config.training.batch_size
+        self.clip_norm = config.training.clip_norm
+        self._forward = Forward(config)
         weights = [variable.value for variable in model.trainable_variables]
         moments = [[tf.Variable(tf.zeros_like(w)) for w in weights] for _ in range(2)]
         self._variables = (weights, *moments)
@@ -96,14 +89,21 @@ class Loop:
         """
         steps = len(rates)
         loss, last, exact = self._train(
-            _fill(sources, (CHUNK, self.batch_size, sources.shape[1])),
-            _fill(shift_right(targets), (CHUNK, self.batch_size, targets.shape[1])),
-            _fill(targets, (CHUNK, self.batch_size, targets.shape[1])),
-            _fill(rates, (CHUNK,)),
+            fill(sources, (CHUNK, self.batch_size, sources.shape[1])),
+            fill(shift_right(targets), (CHUNK, self.batch_size, targets.shape[1])),
+            fill(targets, (CHUNK, self.batch_size, targets.shape[1])),
+            fill(rates, (CHUNK,)),
             tf.constant(steps),
         )
+        return self._result(loss, last, exact, steps)
+
+    def _result(self, loss: Any, last: Any, exact: Any, steps: int) -> ChunkResult:
         mean = float(loss) / steps if np.isfinite(last) else float(last)
         return ChunkResult(mean, int(exact), steps * self.batch_size)
+
+    def share(self, content: bytes) -> bytes:
+        """Return the chief's content in every process that trains: there is one only."""
+        return content
 
     def validate(self, sources: Ids, targets: Ids) -> tuple[Ids, float]:
         """Predict under teacher forcing: tokens (n, n_out), and the summed log-likelihood.
@@ -117,94 +117,64 @@ class Loop:
         self, sources: Any, shifted: Any, targets: Any, rates: Any, steps: Any
     ) -> tuple[Any, Any, Any]:
         self.traces += 1
+        done, loss_before = self._steps_done.read_value(), self._loss_sum.read_value()
 
         def step(i: Any, last: Any, loss_sum: Any, exact: Any, *tensors: Any) -> tuple[Any, ...]:
+            gradients, loss, right = self._gradients(tensors[0], sources[i], shifted[i], targets[i])
             weights, first, second = tensors
-            with tf.GradientTape() as tape:
-                tape.watch(weights)
-                losses, hits = self._scores(weights, sources[i], shifted[i], targets[i])
-                loss = tf.reduce_mean(losses)
-            gradients = tape.gradient(loss, weights)
-            if self.clip_norm:
-                gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm)
-            moved = adam_step(weights, first, second, gradients, rates[i], done + i + 1)
-            right = tf.math.count_nonzero(tf.reduce_all(hits, axis=1), dtype=tf.int32)
+            moved = self._moved(weights, first, second, gradients, rates[i], done + i + 1)
             return i + 1, loss, loss_sum + tf.cast(loss, tf.float64), exact + right, *moved
 
         # Weights and moments travel through the loop as plain tensors: as variables they would be
         # read and written in each step, and the program would take twice as long to compile.
         # Not tf.range: XLA would compile anew for each number of steps.
-        done, loss_before = self._steps_done.read_value(), self._loss_sum.read_value()
         taken, last, loss_sum, exact, *moved = tf.while_loop(
             lambda i, last, *_: (i < steps) & tf.math.is_finite(last),
             step,
-            (
-                tf.constant(0),
-                tf.constant(0.0),
-                loss_before,
-                tf.constant(0),
-                *([v.read_value() for v in group] for group in self._variables),
-            ),
+            (tf.constant(0), tf.constant(0.0), loss_before, tf.constant(0), *self._read()),
         )
-        self._steps_done.assign(done + taken)
+        self._assign(done + taken, loss_sum, moved)
+        return loss_sum - loss_before, last, exact
+
+    def _read(self) -> list[list[Any]]:
+        """Return weights and moments as tensors."""
+        return [[variable.read_value() for variable in group] for group in self._variables]
+
+    def _assign(self, steps_done: Any, loss_sum: Any, moved: Any) -> None:
+        self._steps_done.assign(steps_done)
         self._loss_sum.assign(loss_sum)
         for group, tensors in zip(self._variables, moved, strict=True):
             for variable, tensor in zip(group, tensors, strict=True):
                 variable.assign(tensor)
-        return loss_sum - loss_before, last, exact
 
-    def _scores(self, weights: Any, sources: Any, shifted: Any, targets: Any) -> tuple[Any, Any]:
-        """Cross-entropy at each target position and whether it is right, (batch, n_out) each.
-
-        `weights` stand for the model's trainable variables.
-        """
-        if max(sources.shape[1], targets.shape[1]) > UNROLLED_STEPS:
-            losses, tokens = self._layer_scores(weights, sources, shifted, targets)
-            return losses, tf.equal(tokens, targets)
-        shards = SHARDS if sources.shape[0] % SHARDS == 0 else 1
-        parts = zip(*(tf.split(ids, shards) for ids in (sources, shifted, targets)), strict=True)
-        losses, hits = zip(*(_unrolled_scores(weights, *part) for part in parts), strict=True)
-        return tf.concat(losses, axis=0), tf.concat(hits, axis=0)
-
-    def _layer_scores(
+    def _gradients(
         self, weights: Any, sources: Any, shifted: Any, targets: Any
-    ) -> tuple[Any, Any]:
-        """Cross-entropy and most likely token at each position, by the model's own layers."""
-        probabilities, _ = self.model.stateless_call(
-            weights,
-            self.model.non_trainable_variables,
-            [tf.one_hot(sources, self.cardinality), tf.one_hot(shifted, self.cardinality)],
-            training=True,
-        )
-        losses = keras.losses.sparse_categorical_crossentropy(targets, probabilities)
-        return losses, tf.argmax(probabilities, axis=-1, output_type=tf.int32)
+    ) -> tuple[Any, Any, Any]:
+        """Return a batch's gradients, its mean loss, and how many sequences are fully right."""
+        with tf.GradientTape() as tape:
+            tape.watch(weights)
+            losses, margins = self._forward.scores(weights, sources, shifted, targets)
+            loss = tf.reduce_mean(losses)
+        right = tf.math.count_nonzero(tf.reduce_min(margins, axis=1) >= 0, dtype=tf.int32)
+        return tape.gradient(loss, weights), loss, right
+
+    def _moved(
+        self, weights: Any, first: Any, second: Any, gradients: Any, rate: Any, count: Any
+    ) -> tuple[Any, Any, Any]:
+        """Return weights and moments after an optimizer step, the `count`-th one."""
+        if self.clip_norm:
+            gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm)
+        return adam_step(weights, first, second, gradients, rate, count)
 
     def _validation_scores(self, sources: Any, shifted: Any, targets: Any) -> tuple[Any, Any]:
-        return self._layer_scores(self._variables[0], sources, shifted, targets)
+        scored = self._forward.logits(self._variables[0], sources, shifted)
+        scored = tf.transpose(scored, (1, 0, 2))
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, scored)
+        return losses, tf.argmax(scored, axis=-1, output_type=tf.int32)
 
 
-def _unrolled_scores(weights: Any, sources: Any, shifted: Any, targets: Any) -> tuple[Any, Any]:
-    """Return losses and hits, (batch, n_out) each, from the weights in the model's order."""
-    kernel, recurrent_kernel, bias, *weights = weights
-    _, *state = unrolled_lstm(_gate_inputs(kernel, bias, sources), recurrent_kernel)
-    kernel, recurrent_kernel, bias, output_kernel, output_bias = weights
-    hidden = unrolled_lstm(
-        _gate_inputs(kernel, bias, shifted), recurrent_kernel, (state[0], state[1])
-    ).outputs  # (n_out, batch, units)
-    logits = tf.tensordot(hidden, output_kernel, 1) + output_bias
-    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.transpose(targets), logits)
-    # Not argmax, which costs a second to compile: right is what has the largest logit.
-    own = tf.reduce_sum(tf.one_hot(tf.transpose(targets), logits.shape[-1]) * logits, axis=-1)
-    return tf.transpose(losses), tf.transpose(own >= tf.reduce_max(logits, axis=-1))
-
-
-def _gate_inputs(kernel: Any, bias: Any, ids: Any) -> Any:
-    """One-hot encoded ids (batch, steps) times the kernel, plus bias; steps first."""
-    return gather_rows(kernel + bias, tf.transpose(ids))
-
-
-def _fill(array: Any, shape: tuple[int, ...]) -> Any:
-    """Return the array's rows as the beginning of a buffer of this shape."""
+def fill(array: Any, shape: tuple[int, ...]) -> Any:
+    """Return the array's values as the beginning of a buffer of this shape."""
     buffer = np.full(shape, PADDING, array.dtype)
     buffer.reshape(-1)[: array.size] = array.reshape(-1)
     return buffer

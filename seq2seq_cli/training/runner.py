@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, ParamSpec, TypeVar
 
 from seq2seq_cli.config import RunConfig
+from seq2seq_cli.manifest import Results
 from seq2seq_cli.metrics import Tally
 from seq2seq_cli.sampling import Split, draw_pairs
 from seq2seq_cli.training.loop import CHUNK, ChunkResult, Loop
@@ -32,7 +33,7 @@ class Runner:
         self.loop = loop
         self._config = config
         self._rates = rates
-        self._call_steps = 1
+        self._call_steps = loop.call_steps or 1
         self._thread = ThreadPoolExecutor(1)
         self._under_way: Future[Any] | None = None
 
@@ -43,12 +44,13 @@ class Runner:
             started = time.perf_counter()
             result = self._call(self.loop.train, sources, targets, rates)
             seconds = time.perf_counter() - started
-            wanted = int(CALL_SECONDS * len(rates) / seconds) if compiled else STEPS_AFTER_COMPILING
-            self._call_steps = min(CHUNK, max(1, wanted))
+            if not self.loop.call_steps:
+                wanted = CALL_SECONDS * len(rates) / seconds if compiled else STEPS_AFTER_COMPILING
+                self._call_steps = min(CHUNK, max(1, int(wanted)))
             yield result, seconds
 
-    def validate(self) -> Tally:
-        """Predict the held-out sequences of the validation stream."""
+    def validate(self) -> Results:
+        """Return the results on the validation stream, the chief's in all workers."""
         tally = Tally()
         seed = self._config.training.seed
         for start in range(0, VALIDATION_SAMPLES, VALIDATION_BATCH):
@@ -56,7 +58,17 @@ class Runner:
             pairs = draw_pairs(self._config.task, Split.VALIDATION, seed, start, n)
             tokens, log_likelihood = self._call(self.loop.validate, *pairs)
             tally.add(tokens, pairs[1], log_likelihood)
-        return tally
+        low, high = tally.interval
+        results = Results(
+            exact_match=tally.exact_match,
+            exact_match_low=low,
+            exact_match_high=high,
+            token_accuracy=tally.token_accuracy,
+            loss=tally.loss,
+            n_samples=tally.n_samples,
+        )
+        shared = self._call(self.loop.share, results.model_dump_json().encode())
+        return Results.model_validate_json(shared)
 
     def comes_to_rest(self, seconds: float) -> bool:
         """Tell whether the call under way ends within this time."""

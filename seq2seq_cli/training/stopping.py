@@ -1,6 +1,7 @@
 """Which epoch is the best, and when a training has trained enough."""
 
 from seq2seq_cli.config import TrainingConfig
+from seq2seq_cli.errors import ConfigurationError
 from seq2seq_cli.manifest import Results
 from seq2seq_cli.training.checkpoint import Progressed
 
@@ -20,6 +21,15 @@ def stop_reason(progressed: Progressed, config: TrainingConfig) -> str:
     if config.patience and waited >= config.patience:
         return f"no improvement in {waited} epochs"
     return ""
+
+
+def loss_error(loss: float, where: str, config: TrainingConfig) -> ConfigurationError:
+    """Return the error for a loss that is not finite; the last checkpoint before it stays."""
+    return ConfigurationError(
+        f"the loss became {loss} {where}: lower training.learning_rate, which is "
+        f"{config.learning_rate}, or set training.clip_norm=1.0, which is {config.clip_norm}; "
+        "the last checkpoint before it stays"
+    )
 
 
 def _rank(results: Results) -> tuple[float, float]:

@@ -7,15 +7,19 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from seq2seq_cli.config import TaskConfig, TrainingConfig
+from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.inference.decoding import greedy, predict_sequence
 from seq2seq_cli.inference.keras_file import read_layers
 from seq2seq_cli.inference.layers import LstmWeights, fold_lstm
 from seq2seq_cli.inference.network import Decoder, Encoder, Network, load_run
 from seq2seq_cli.sampling import Split, draw_pairs
-from seq2seq_cli.training.loop import CHUNK, UNROLLED_STEPS, Loop
+from seq2seq_cli.training import forward
+from seq2seq_cli.training.lookup import SCATTERED_ROWS, gather_rows
+from seq2seq_cli.training.loop import CHUNK, Loop
 from seq2seq_cli.training.models import define_models
+from seq2seq_cli.training.recurrent import lstm
 from seq2seq_cli.training.schedule import learning_rates
 from seq2seq_cli.vocabulary import one_hot_decode, one_hot_encode, shift_right
 
@@ -117,19 +121,31 @@ def test_models_share_their_weights_and_follow_their_seed():
             assert not np.array_equal(first, third)
 
 
-@pytest.mark.parametrize(("clip_norm", "n_in"), [(0.0, 5), (0.1, 5), (0.0, UNROLLED_STEPS + 1)])
-def test_the_loop_takes_the_steps_of_plain_keras(clip_norm, n_in):
-    task = TASK.model_copy(update={"n_in": n_in})
-    config = TrainingConfig(batch_size=16, n_samples=16 * 6, clip_norm=clip_norm)
+def run_config(task=TASK, units=8, **training):
+    return RunConfig(task=task, model=ModelConfig(units=units), training=TrainingConfig(**training))
+
+
+@pytest.mark.parametrize(
+    ("unrolled_after", "clip_norm", "n_in", "cardinality"),
+    [(0, 0.0, 5, 17), (0, 0.1, 1, 17), (150, 0.1, 20, 17), (150, 0.0, 5, SCATTERED_ROWS + 1)],
+)
+def test_the_loop_takes_the_steps_of_plain_keras(
+    monkeypatch, unrolled_after, clip_norm, n_in, cardinality
+):
+    """Losses of the first steps, and the weights that their gradients lead to."""
+    monkeypatch.setattr(forward, "UNROLLED_AFTER", unrolled_after)
+    update = {"n_in": n_in, "n_out": min(n_in, 3), "cardinality": cardinality}
+    task = TASK.model_copy(update=update)
+    config = run_config(task, batch_size=16, n_samples=16 * 6, clip_norm=clip_norm)
     sources, targets = draw_pairs(task, Split.TRAIN, 0, 0, 16 * 6)
-    rates = learning_rates(config, 6, 0, 6)
-    ours = define_models(17, 17, 8, seed=2)[0]
+    rates = learning_rates(config.training, 6, 0, 6)
+    ours = define_models(cardinality, cardinality, 8, seed=2)[0]
     result = Loop(ours, config).train(sources, targets, rates)
-    plain = define_models(17, 17, 8, seed=2)[0]
+    plain = define_models(cardinality, cardinality, 8, seed=2)[0]
     optimizer = keras.optimizers.Adam(global_clipnorm=clip_norm or None)
     plain.compile(optimizer=optimizer, loss="categorical_crossentropy")
     losses = []
-    encoded = [one_hot_encode(ids, 17) for ids in (sources, shift_right(targets), targets)]
+    encoded = [one_hot_encode(ids, cardinality) for ids in (sources, shift_right(targets), targets)]
     for step, rate in enumerate(rates):
         rows = slice(step * 16, step * 16 + 16)
         optimizer.learning_rate = rate
@@ -143,12 +159,57 @@ def test_the_loop_takes_the_steps_of_plain_keras(clip_norm, n_in):
         np.testing.assert_allclose(first, second, atol=2e-4)
 
 
+@pytest.mark.parametrize("unroll", [False, True])
+def test_the_lstm_has_the_outputs_and_gradients_of_keras(unroll):
+    generator = np.random.default_rng(1)
+    layer = keras.layers.LSTM(3, return_sequences=True, return_state=True)
+    inputs = tf.constant(generator.normal(size=(2, 7, 4)), tf.float32)
+    state = [tf.constant(generator.normal(size=(2, 3)), tf.float32) for _ in range(2)]
+    layer(inputs, initial_state=state)
+    weights = [variable.value for variable in layer.trainable_variables]
+    factors = [
+        tf.constant(generator.normal(size=s), tf.float32) for s in ((2, 7, 3), (2, 3), (2, 3))
+    ]
+
+    def total(results):
+        return sum(tf.reduce_sum(f * result) for f, result in zip(factors, results, strict=True))
+
+    with tf.GradientTape() as tape:
+        tape.watch(state)
+        expected = total(layer(inputs, initial_state=state))
+    wanted = tape.gradient(expected, [*weights, *state])
+    with tf.GradientTape() as tape:
+        tape.watch(state)
+        gates = tf.tensordot(tf.transpose(inputs, (1, 0, 2)), weights[0], 1) + weights[2]
+        outputs, hidden, cell = lstm(gates, tf.convert_to_tensor(weights[1]), state, unroll=unroll)
+        found = total((tf.transpose(outputs, (1, 0, 2)), hidden, cell))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    for ours, theirs in zip(tape.gradient(found, [*weights, *state]), wanted, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_a_large_vocabulary_builds_nothing_as_wide_as_it_for_each_step():
+    """The gradient of a gather holds a row for each id, not a one-hot vector."""
+    rows, ids = 50_000, tf.zeros((64, 6), tf.int32)
+
+    @tf.function
+    def gradient(table):
+        with tf.GradientTape() as tape:
+            tape.watch(table)
+            loss = tf.reduce_sum(gather_rows(table, ids))
+        return tape.gradient(loss, table)
+
+    graph = gradient.get_concrete_function(tf.TensorSpec((rows, 4))).graph
+    shapes = [output.shape for op in graph.get_operations() for output in op.outputs]
+    assert max(shape.num_elements() or 0 for shape in shapes if shape.rank is not None) == rows * 4
+
+
 def test_a_shorter_chunk_runs_the_same_program():
-    config = TrainingConfig(batch_size=8)
+    config = run_config(units=4, batch_size=8)
     loop = Loop(define_models(17, 17, 4, seed=2)[0], config)
     for steps in (3, CHUNK, 1):
         pairs = draw_pairs(TASK, Split.TRAIN, 0, 0, 8 * steps)
-        loop.train(*pairs, learning_rates(config, 100, 0, steps))
+        loop.train(*pairs, learning_rates(config.training, 100, 0, steps))
     assert loop.traces == 1
     assert loop.steps_done == 3 + CHUNK + 1
 
@@ -156,7 +217,7 @@ def test_a_shorter_chunk_runs_the_same_program():
 def test_validation_is_the_teacher_forced_prediction():
     model = define_models(17, 17, 8, seed=2)[0]
     sources, targets = draw_pairs(TASK, Split.VALIDATION, 0, 0, 40)
-    tokens, log_likelihood = Loop(model, TrainingConfig()).validate(sources, targets)
+    tokens, log_likelihood = Loop(model, run_config()).validate(sources, targets)
     expected = model(
         [one_hot_encode(sources, 17), one_hot_encode(shift_right(targets), 17)]
     ).numpy()

@@ -1,0 +1,28 @@
+"""Rows of a table by id: the product of one-hot vectors with it, without the one-hot array."""
+
+from typing import Any
+
+import tensorflow as tf
+
+Tensor = Any
+
+SCATTERED_ROWS = 512
+"""From this many rows on, gradients are added up row by row. Below it a product with one-hot
+vectors is faster, but its cost and its memory grow with the rows."""
+
+
+def gather_rows(table: Tensor, ids: Tensor) -> Tensor:
+    """Return rows of `table` (rows, width) for `ids` of any shape: (..., width)."""
+    rows, width = table.shape
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def gather(table: Tensor) -> tuple[Tensor, Any]:
+        def gradient(upstream: Tensor) -> Tensor:
+            flat, d_rows = tf.reshape(ids, (-1,)), tf.reshape(upstream, (-1, width))
+            if rows >= SCATTERED_ROWS:
+                return tf.math.unsorted_segment_sum(d_rows, flat, rows)
+            return tf.matmul(tf.one_hot(flat, rows), d_rows, transpose_a=True)
+
+        return tf.gather(table, ids), gradient
+
+    return gather(table)
