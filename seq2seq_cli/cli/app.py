@@ -31,7 +31,7 @@ Exit codes:
     3  bad input data
     4  no run, or a bad, corrupt or incompatible one
     5  the run folder or output file exists, or is in use
-    6  input/output failed, or the disk is full
+    6  input/output failed, the disk is full, or another worker is gone
     7  accuracy below --min-accuracy
   130  interrupted (Ctrl-C)
   143  terminated

@@ -1,10 +1,13 @@
 """Whole processes side by side: `s2s` and its baselines in turn, medians and ratios.
 
     python tests/benchmarks/compare.py [--rounds 3] [--seeds 10] [--only NAME ...]
+        [--torch-python PATH]
 
 Runs in a temporary folder with the interpreter that it is started with, on a machine that should
-do nothing else. Prints a line for each measurement:
+do nothing else; nothing is installed. PyTorch may be that of another interpreter. Prints a line of
+JSON for each measurement, and at the end the table that the README shows:
 
+- epoch: the compiled loop against PyTorch's nn.LSTM and against the bare matrix products;
 - train: `s2s train` on the seed task against the tutorial's program;
 - accuracy: exact match on 100,000 held-out sequences for each seed;
 - evaluate: 100,000 sequences against the tutorial's sequences/s;
@@ -23,13 +26,14 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 S2S = [sys.executable, "-m", "seq2seq_cli"]
 SEED_TASK = ["--n-in", "6", "--n-out", "3", "--cardinality", "51"]
 SOURCE = "22 17 23 5 29 11".split()
 RUN = "runs/reverse-prefix-6-3-51"
-NAMES = ("train", "accuracy", "evaluate", "predict", "help", "memory")
+NAMES = ("epoch", "train", "accuracy", "evaluate", "predict", "help", "memory")
 
 
 def run(command: Sequence[str], folder: Path) -> tuple[float, str]:
@@ -53,6 +57,37 @@ def peak_mb(command: Sequence[str], folder: Path) -> int:
     )
     unit = 1024**2 if sys.platform == "darwin" else 1024
     return int(run([sys.executable, "-c", code, *command], folder)[1]) // unit
+
+
+def epoch(folder: Path, rounds: int, torch_python: str) -> dict[str, object]:
+    """Time an epoch of 100,000 at batch 64 in the steady state, and the baselines', in turn."""
+    figures: dict[str, list[float]] = {"s2s_s": [], "first_call_s": [], "torch_s": [], "gemm_s": []}
+    code = "import importlib.util as u; print(u.find_spec('torch') is not None)"
+    has_torch = run([torch_python, "-c", code], folder)[1].strip() == "True"
+    for _ in range(rounds):
+        printed = json.loads(
+            run([sys.executable, str(HERE / "epoch.py"), "--rounds", "1"], folder)[1]
+        )
+        figures["s2s_s"].append(printed["epoch_s"])
+        figures["first_call_s"].append(printed["first_call_s"])
+        if has_torch:
+            lines = run([torch_python, str(HERE / "torch_lstm.py")], folder)[1].splitlines()
+            figures["torch_s"].append(json.loads(lines[-1])["seconds"])
+        printed = json.loads(run([sys.executable, str(HERE / "gemm_limit.py")], folder)[1])
+        figures["gemm_s"].append(printed["epoch_s"])
+
+    def ratio(name: str) -> float:
+        return statistics.median(
+            ours / theirs for ours, theirs in zip(figures["s2s_s"], figures[name], strict=True)
+        )
+
+    found: dict[str, object] = dict(figures)
+    found["gemm_ratio"] = ratio("gemm_s")
+    if has_torch:
+        found["torch_ratio"] = ratio("torch_s")
+    else:
+        found["torch_s"] = "PyTorch is not installed"
+    return found
 
 
 def train(folder: Path, rounds: int) -> dict[str, object]:
@@ -133,11 +168,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--only", nargs="*", choices=NAMES, default=NAMES)
+    parser.add_argument("--torch-python", default=sys.executable)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         run([*S2S, "train", *SEED_TASK, "-q"], folder)  # warms the caches; others evaluate it
         measurements = {
+            "epoch": lambda: epoch(folder, args.rounds, args.torch_python),
             "train": lambda: train(folder, args.rounds),
             "accuracy": lambda: accuracy(folder, args.seeds),
             "evaluate": lambda: evaluate(folder, args.rounds),
@@ -145,8 +182,46 @@ def main() -> None:
             "help": lambda: help_page(folder, max(5, args.rounds)),
             "memory": lambda: memory(folder),
         }
+        found = {}
         for wanted in args.only:
-            print(json.dumps({wanted: _round(measurements[wanted]())}), flush=True)
+            found[wanted] = _round(measurements[wanted]())
+            print(json.dumps({wanted: found[wanted]}), flush=True)
+    print_table(found)
+
+
+def print_table(found: dict[str, dict[str, Any]]) -> None:
+    """Print what was measured as the README's table."""
+    rows = []
+    if f := found.get("epoch"):
+        ours = f"{f['s2s_s']} s, and {f['first_call_s']} s to compile"
+        torch = f"{f['torch_s']} s" if "torch_ratio" in f else f["torch_s"]
+        what = "an epoch of 100,000, batch 64"
+        rows.append((what, ours, f"{torch}, PyTorch's `nn.LSTM`", f.get("torch_ratio", "")))
+        rows.append(("", "", f"{f['gemm_s']} s, its bare matrix products", f["gemm_ratio"]))
+    if f := found.get("train"):
+        tutorial = f"{f['tutorial_s']} s, the tutorial's program"
+        rows.append(("`s2s train`, seed task", f"{f['s2s_s']} s", tutorial, f["ratio"]))
+    if f := found.get("accuracy"):
+        reached = f"median {100 * f['median']:.3f} %, least {100 * f['least']:.3f} %"
+        what = f"exact match on 100,000 held-out sequences, {len(f['exact_match'])} seeds"
+        rows.append((what, reached, "some 99 %, the tutorial's settings", ""))
+    if f := found.get("evaluate"):
+        speed = f"{f['s2s_s']} s, {f['sequences_per_s']:,.0f} sequences/s"
+        theirs = found.get("train", {}).get("tutorial_sequences_per_s", 0)
+        baseline = f"{theirs} sequences/s, the tutorial's loop" if theirs else ""
+        ratio = f"{f['sequences_per_s'] / theirs:,.0f} x" if theirs else ""
+        rows.append(("`s2s evaluate --n-samples 100000`", speed, baseline, ratio))
+    if f := found.get("predict"):
+        keras = f"{f['keras_s']} s, Keras imports, loads and predicts"
+        rows.append(("`s2s predict`, one sequence", f"{f['s2s_s']} s", keras, f["ratio"]))
+    if f := found.get("help"):
+        rows.append(("`s2s --help`", f"{f['s2s_s']} s", "", ""))
+    if f := found.get("memory"):
+        ours = ", ".join(f"{mb:,} MB at {key.rsplit('_')[-1]}" for key, mb in f.items())
+        rows.append(("peak memory of `s2s train`", ours, "", ""))
+    print("| what | s2s | baseline | ratio |\n| --- | --- | --- | --- |")
+    for row in rows:
+        print("|", " | ".join(map(str, row)), "|")
 
 
 def _round(figures: dict[str, object]) -> dict[str, object]:
@@ -157,7 +232,7 @@ def _round(figures: dict[str, object]) -> dict[str, object]:
             rounded[key] = round(statistics.median(value), 3)
             rounded[f"{key}_all"] = [round(seconds, 2) for seconds in value]
         else:
-            rounded[key] = round(value, 4) if key == "ratio" else value  # type: ignore[call-overload]
+            rounded[key] = round(value, 3) if key.endswith("ratio") else value  # type: ignore[call-overload]
     return rounded
 
 
