@@ -106,8 +106,12 @@ class DistributedLoop(Loop):
         self.traces += 1
         done, loss_before = self._steps_done.read_value(), self._loss_sum.read_value()
 
+        # The index stays outside the compiled part, which would be compiled anew for each value.
+        def own_part(weights: Any, i: Any, *ids: Any) -> Any:
+            return self._local(weights, *(batches[i] for batches in ids))
+
         def step(i: Any, last: Any, loss_sum: Any, exact: Any, *tensors: Any) -> tuple[Any, ...]:
-            own = self._strategy.run(self._local, (tensors[0], sources, shifted, targets, i))
+            own = self._strategy.run(own_part, (tensors[0], i, sources, shifted, targets))
             summed = self._strategy.reduce(tf.distribute.ReduceOp.SUM, own, axis=None)
             loss, right, *moved = self._apply(*tensors, summed, rates[i], done + i + 1)
             return i + 1, loss, loss_sum + tf.cast(loss, tf.float64), exact + right, *moved
@@ -120,9 +124,9 @@ class DistributedLoop(Loop):
         self._assign(done + taken, loss_sum, moved)
         return loss_sum - loss_before, last, exact
 
-    def _local_sums(self, weights: Any, sources: Any, shifted: Any, targets: Any, i: Any) -> Any:
-        """Return this replica's gradients, loss and right sequences of step i, as one vector."""
-        gradients, loss, right = self._gradients(weights, sources[i], shifted[i], targets[i])
+    def _local_sums(self, weights: Any, sources: Any, shifted: Any, targets: Any) -> Any:
+        """Return this replica's gradients, loss and right sequences, as one vector."""
+        gradients, loss, right = self._gradients(weights, sources, shifted, targets)
         flat = [tf.reshape(gradient, (-1,)) for gradient in gradients]
         loss /= self._replicas  # so that the sum is the global batch's mean
         counts = tf.stack([loss, tf.cast(right, tf.float32)])
