@@ -19,8 +19,8 @@ SHARDS = 2
 cores, since sums in another order would give other weights on another machine."""
 
 
-UNROLLED_LENGTH = 32
-UNROLLED_AFTER = 150
+UNROLLED_LENGTH = 12
+UNROLLED_AFTER = 200
 """An unrolled LSTM is faster than a loop over its steps, but each step adds to the program, and
 compiling it takes longer. So sequences up to UNROLLED_LENGTH are unrolled, once a training has
 UNROLLED_AFTER optimizer steps for each step of the longest one: there the two are even, as

@@ -21,7 +21,7 @@ What was tried against it: products by YNN instead of Eigen kernels, a sixth of 
 the compilation less (kept); two parts of the program compiled at once (kept); the batch as two
 shards (kept, 10 to 15 %); vectors of 512 bits (half as fast), oneDNN and XNNPACK products, fast
 math, one tanh for all gates (no gain); the scheduler without concurrency (half as fast again).
-Beyond 24 steps an LSTM is looped; its body is too short to keep both cores busy, and a third of its
+Beyond 12 steps an LSTM is looped; its body is too short to keep both cores busy, and a third of its
 time goes to arrays that a step leaves for the backward pass.
 """
 

@@ -127,7 +127,7 @@ def run_config(task=TASK, units=8, **training):
 
 @pytest.mark.parametrize(
     ("unrolled_after", "clip_norm", "n_in", "cardinality"),
-    [(0, 0.0, 5, 17), (0, 0.1, 1, 17), (150, 0.1, 20, 17), (150, 0.0, 5, SCATTERED_ROWS + 1)],
+    [(0, 0.0, 5, 17), (0, 0.1, 1, 17), (200, 0.1, 20, 17), (200, 0.0, 5, SCATTERED_ROWS + 1)],
 )
 def test_the_loop_takes_the_steps_of_plain_keras(
     monkeypatch, unrolled_after, clip_norm, n_in, cardinality
