@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from seq2seq_cli.evaluation import evaluate as evaluate
     from seq2seq_cli.inference.decoding import predict_sequence as predict_sequence
-    from seq2seq_cli.inference.network import load_run as load_run
+    from seq2seq_cli.inference.loading import load_run as load_run
     from seq2seq_cli.sampling import generate_sequence as generate_sequence
     from seq2seq_cli.sampling import get_dataset as get_dataset
     from seq2seq_cli.training.models import define_models as define_models
@@ -25,7 +25,7 @@ _HOMES = {
     "evaluate": "evaluation",
     "generate_sequence": "sampling",
     "get_dataset": "sampling",
-    "load_run": "inference.network",
+    "load_run": "inference.loading",
     "one_hot_decode": "vocabulary",
     "one_hot_encode": "vocabulary",
     "predict_sequence": "inference.decoding",

@@ -1,22 +1,16 @@
-"""The settings of a run: what they are, their defaults, and TOML in and out.
+"""The settings of a run: what they are, and their defaults.
 
-A configuration has one section a concern. Values come, later ones winning, from the defaults
-here, a TOML file, `section.key=value` settings and named options. All that is wrong with them
-is reported together. What the tasks demand of their settings is not known here: it comes in as
-a check.
+A configuration has one section a concern. What the tasks demand of their settings is not known
+here.
 """
 
-import difflib
-import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal
+import re
+from typing import Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from seq2seq_cli.errors import ConfigurationError
-from seq2seq_cli.storage import read_text
 
 
 class Section(BaseModel):
@@ -29,17 +23,107 @@ class TaskConfig(Section):
     """What is to be learned: the task and the sizes that scale its difficulty."""
 
     name: str = Field("reverse-prefix", description="the task; see `s2s tasks`")
-    n_in: int = Field(6, ge=1, description="integers in a source")
+    n_in: int | str = Field(
+        6, description='integers in a source; "1-25" where their number varies, uniformly'
+    )
     n_out: int = Field(3, ge=1, description="integers in a target, where the task leaves it free")
     cardinality: int = Field(
         51, ge=2, le=1_000_000, description="ids 0 to cardinality-1; 0 is reserved"
     )
+    data: str = Field("", description="own pairs instead of a task: a file, or source,target files")
+    validation_data: str = Field("", description="own pairs to validate on; else some are held out")
+    data_sha256: str = Field("", description="of the data, which the run is tied to; filled in")
+
+    @field_validator("n_in", mode="before")
+    @classmethod
+    def _check_lengths(cls, value: object) -> object:
+        if isinstance(value, str) and "-" in value:
+            low, high = parse_lengths(value)
+            return f"{low}-{high}"
+        if type(value) is not int:
+            raise ValueError('should be a valid integer, or a range such as "1-25"')
+        if value < 1:
+            raise ValueError("should be greater than or equal to 1")
+        return value
+
+    @property
+    def shortest(self) -> int:
+        """Integers in the shortest source."""
+        return parse_lengths(self.n_in)[0]
+
+    @property
+    def longest(self) -> int:
+        """Integers in the longest source."""
+        return parse_lengths(self.n_in)[1]
+
+    @property
+    def varies(self) -> bool:
+        """Whether lengths vary, so that targets end with the end-of-sequence id."""
+        return bool(self.data) or isinstance(self.n_in, str)
+
+    @property
+    def n_features(self) -> int:
+        """Width of the one-hot encoded targets: the ids, and the end of sequence where it is."""
+        return self.cardinality + int(self.varies)
+
+    def with_lengths(self, n_in: int | str) -> "TaskConfig":
+        """Return the task with sources of these lengths; raises ConfigurationError for others.
+
+        Whether its targets end with the end of sequence stays as it is.
+        """
+        try:
+            low, high = parse_lengths(n_in)
+        except ValueError as error:
+            raise ConfigurationError(f"n_in = {n_in!r}: {error}") from error
+        lengths = f"{low}-{high}" if self.varies or low < high else low
+        return self.model_copy(update={"n_in": lengths})
+
+    @property
+    def end(self) -> int:
+        """The end-of-sequence id, where lengths vary."""
+        return self.cardinality
+
+
+def parse_lengths(value: int | str) -> tuple[int, int]:
+    """Return the shortest and the longest length of `6` or `"1-25"`; ValueError for others."""
+    found = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", str(value).strip())
+    low, high = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
+    if not 1 <= low <= high:
+        raise ValueError('should be a length of at least 1, or a range such as "1-25"')
+    return low, high
 
 
 class ModelConfig(Section):
     """The network that learns it."""
 
     units: int = Field(128, ge=1, description="width of the LSTMs' states")
+    layers: int = Field(1, ge=1, le=64, description="LSTMs stacked in the encoder and the decoder")
+    bidirectional: bool = Field(False, description="the encoder reads in both directions")
+    attention: Literal["none", "dot"] = Field(
+        "none", description="dot: the decoder looks at the encoder's outputs (Luong)"
+    )
+    embedding: int = Field(0, ge=0, description="size of a learned embedding; 0: one-hot")
+    pretrained_embedding: str = Field(
+        "", description=".npy file of shape (cardinality, embedding) to start from"
+    )
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of a layer's inputs dropped")
+    recurrent_dropout: float = Field(
+        0.0, ge=0, lt=1, description="share of the LSTMs' hidden state dropped"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> "ModelConfig":
+        if self.pretrained_embedding and not self.embedding:
+            raise ValueError("pretrained_embedding needs model.embedding, its size")
+        return self
+
+
+class Stage(Section):
+    """A stage of a curriculum."""
+
+    n_in: int = Field(ge=1, description="integers in a source")
+    n_out: int = Field(0, ge=0, description="integers in a target; 0: the task's")
+    steps: int = Field(ge=1, description="optimizer steps")
 
 
 class TrainingConfig(Section):
@@ -59,6 +143,9 @@ class TrainingConfig(Section):
     patience: int = Field(
         0, ge=0, description="epochs without improvement before stopping; 0: never"
     )
+    curriculum: Literal["", "auto"] | list[Stage] = Field(
+        "", description='lengths grown in stages: "auto", or [{n_in, n_out, steps}, ...]'
+    )
     seed: int = Field(0, ge=0, lt=2**63, description="seed of the weights and the sequences")
 
 
@@ -72,117 +159,3 @@ class RunConfig(Section):
     def to_toml(self) -> str:
         """Return the configuration as TOML text, every setting written out."""
         return tomli_w.dumps(self.model_dump())
-
-    @classmethod
-    def from_toml(cls, text: str, origin: str) -> "RunConfig":
-        """Return the configuration in `text`; ConfigurationError names `origin`, its file."""
-        return _merge(_parse_toml(text, origin), [], None)
-
-
-SECTIONS: dict[str, type[Section]] = {
-    "task": TaskConfig,
-    "model": ModelConfig,
-    "training": TrainingConfig,
-}
-
-Check = Callable[[TaskConfig], Iterable[str]]
-"""Returns a line for each thing that is wrong with a task's settings."""
-
-
-def resolve(
-    file: Path | None = None,
-    settings: Sequence[str] = (),
-    options: Mapping[str, object] | None = None,
-    check: Check | None = None,
-    base: RunConfig | None = None,
-) -> RunConfig:
-    """Merge defaults < `base` < `file` < `settings` < `options` and validate the result.
-
-    `settings` are texts `section.key=value`; `options` maps `section.key` to a value, where None
-    means "not given". Raises ConfigurationError with a line for each thing that is wrong.
-    """
-    problems: list[str] = []
-    given: dict[str, Any] = base.model_dump() if base else {}
-    for name, values in (_parse_toml(read_text(file), str(file)) if file else {}).items():
-        if isinstance(given.get(name), dict) and isinstance(values, dict):
-            given[name] |= values
-        else:
-            given[name] = values
-    for text in settings:
-        key, equals, value = text.partition("=")
-        if equals:
-            _assign(given, key.strip(), _parse_value(value.strip()), problems)
-        else:
-            problems.append(f"--set {text}: should be section.key=value")
-    for key, option in (options or {}).items():
-        if option is not None:
-            _assign(given, key, option, problems)
-    return _merge(given, problems, check)
-
-
-def _merge(given: dict[str, Any], problems: list[str], check: Check | None) -> RunConfig:
-    """Validate the sections given; raises ConfigurationError with these problems and those."""
-    sections = {name: given.pop(name, {}) for name in SECTIONS}
-    problems += [_unknown(name, value, SECTIONS) for name, value in given.items()]
-    valid = {name: _validate(name, sections[name], problems) for name in SECTIONS}
-    task = valid["task"]
-    if check and isinstance(task, TaskConfig):
-        problems += check(task)
-    if problems:
-        raise ConfigurationError("\n".join(problems))
-    return RunConfig.model_validate(valid)
-
-
-def _parse_toml(text: str, origin: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ConfigurationError(f"{origin} is not valid TOML: {error}") from error
-
-
-def _parse_value(text: str) -> object:
-    """Read a TOML value; what is none is a string, so that names need no quotes."""
-    try:
-        values = tomllib.loads(f"value = {text}")
-    except (ValueError, RecursionError):
-        return text
-    return values["value"] if len(values) == 1 else text
-
-
-def _assign(given: dict[str, Any], key: str, value: object, problems: list[str]) -> None:
-    section, dot, name = key.partition(".")
-    if not dot or section not in SECTIONS:
-        problems.append(_unknown(key, value, _all_keys()))
-    elif isinstance(given.setdefault(section, {}), dict):
-        given[section][name] = value
-
-
-def _validate(name: str, values: object, problems: list[str]) -> Section | None:
-    if not isinstance(values, dict):
-        problems.append(f"{name} = {values!r}: should be a section, [{name}]")
-        return None
-    section = SECTIONS[name]
-    known = {key: value for key, value in values.items() if key in section.model_fields}
-    problems += [
-        _unknown(f"{name}.{key}", value, _all_keys())
-        for key, value in values.items()
-        if key not in known
-    ]
-    try:
-        return section.model_validate(known)
-    except ValidationError as error:
-        for detail in error.errors():
-            accepted = detail["msg"].removeprefix("Input ")
-            problems.append(f"{name}.{detail['loc'][0]} = {detail['input']!r}: {accepted}")
-        return None
-
-
-def _unknown(key: str, value: object, known: Iterable[str]) -> str:
-    known = list(known)
-    close = difflib.get_close_matches(key, known, n=1)
-    meant = f"did you mean {close[0]}?" if close else f"use one of {', '.join(known)}"
-    return f"{key} = {value!r}: no such setting; {meant}"
-
-
-def _all_keys() -> list[str]:
-    return [f"{name}.{key}" for name, section in SECTIONS.items() for key in section.model_fields]

@@ -1,8 +1,10 @@
-"""Integer sequences and pairs of them as text and files: read, write, check and pad.
+"""Integer sequences and pairs of them as text: parse, write, check and pad; `files` reads pairs.
 
 A pair is a source and its target. Formats by suffix: `.jsonl` holds an object with both lists a
-line; `.csv` two columns of space-separated integers under the header `source,target`; `.npz` the
-int32 arrays `sources` and `targets`, padded with 0. Nothing read here can run code.
+line; `.csv` and `.tsv` two columns of space-separated integers, with or without the header
+`source,target`; `.npz` the int32 arrays `sources` and `targets`, padded with 0. Two text files,
+named with a comma between them, hold sources and targets line by line. Nothing read here can run
+code.
 """
 
 import csv
@@ -14,21 +16,23 @@ from typing import TextIO
 
 import numpy as np
 
-from seq2seq_cli.errors import DataError, ExistsError, StorageError
-from seq2seq_cli.storage import atomic_path, unreadable
+from seq2seq_cli.config import TaskConfig
+from seq2seq_cli.errors import DataError, ExistsError
+from seq2seq_cli.storage import atomic_path
 from seq2seq_cli.vocabulary import PADDING, Ids, check_ids
 
 Pair = tuple[list[int], list[int]]
 
-SUFFIXES = (".jsonl", ".csv", ".npz")
+SUFFIXES = (".jsonl", ".csv", ".tsv", ".npz")
 HEADER = ["source", "target"]
-MOST_PROBLEMS = 10
-"""Bad lines of a file that are named before the rest are only counted."""
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+LARGEST = 1_000_000
+"""The largest cardinality there may be."""
 
 _SEPARATOR = re.compile(r"[\s,]+")
 
 
-def parse_sequence(text: str, cardinality: int) -> list[int]:
+def parse_sequence(text: str, cardinality: int = LARGEST) -> list[int]:
     """Return the integers of a text that separates them by spaces or commas.
 
     Raises DataError for an empty text, for what is no integer, and for one outside
@@ -60,6 +64,17 @@ def unpad(row: Ids) -> list[int]:
     return ids
 
 
+def without_end(batches: Iterable[tuple[Ids, Ids]], end: int | None) -> Iterator[tuple[Ids, Ids]]:
+    """Yield sources and targets without the end of sequence, where there is such an id."""
+    for sources, targets in batches:
+        yield sources, targets if end is None else np.where(targets == end, PADDING, targets)
+
+
+def visible(tokens: Ids, task: TaskConfig) -> list[int]:
+    """Return a row of tokens without its padding and its end of sequence."""
+    return [token for token in unpad(tokens) if not (task.varies and token == task.end)]
+
+
 def check_suffix(path: Path) -> None:
     """Raise DataError unless the path's suffix names a format."""
     if path.suffix not in SUFFIXES:
@@ -89,110 +104,17 @@ def write_pairs(path: Path, batches: Iterable[tuple[Ids, Ids]], force: bool = Fa
 
 def _write_lines(file: TextIO, suffix: str, batches: Iterable[tuple[Ids, Ids]]) -> int:
     n = 0
-    table = csv.writer(file, lineterminator="\n")
-    if suffix == ".csv":
+    table = csv.writer(file, lineterminator="\n", delimiter=DELIMITERS.get(suffix, ","))
+    if suffix in DELIMITERS:
         table.writerow(HEADER)
     for sources, targets in batches:
-        for source, target in zip(sources.tolist(), targets.tolist(), strict=True):
-            if suffix == ".csv":
+        for source, target in zip(map(unpad, sources), map(unpad, targets), strict=True):
+            if suffix in DELIMITERS:
                 table.writerow([" ".join(map(str, source)), " ".join(map(str, target))])
             else:
                 file.write(json.dumps({"source": source, "target": target}) + "\n")
             n += 1
     return n
-
-
-def read_pairs(path: Path, cardinality: int) -> tuple[Ids, Ids]:
-    """Read the file's pairs as padded sources (n, longest) and targets (n, longest), int32.
-
-    Every value has to be in 1 .. cardinality-1. Raises DataError with a line for each bad line of
-    the file, ten at most, and StorageError where it cannot be read.
-    """
-    check_suffix(path)
-    try:
-        if path.suffix == ".npz":
-            return _read_arrays(path, cardinality)
-        return _read_lines(path, cardinality)
-    except OSError as error:
-        raise unreadable(path, error) from error
-    except UnicodeDecodeError as error:
-        raise StorageError(f"cannot read {path}: it is not UTF-8 text") from error
-
-
-def _read_lines(path: Path, cardinality: int) -> tuple[Ids, Ids]:
-    sources: list[list[int]] = []
-    targets: list[list[int]] = []
-    problems: list[str] = []
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip() or (number == 1 and line.strip().split(",") == HEADER):
-                continue
-            try:
-                source, target = _parse_pair(line, path.suffix, cardinality)
-            except DataError as error:
-                problems.append(f"{path}, line {number}: {error}")
-            else:
-                sources.append(source)
-                targets.append(target)
-    if problems:
-        rest = len(problems) - MOST_PROBLEMS
-        more = [f"{path}: and {rest} more bad lines"] if rest > 0 else []
-        raise DataError("\n".join(problems[:MOST_PROBLEMS] + more))
-    if not sources:
-        raise DataError(f"{path} holds no pairs")
-    return pad(sources), pad(targets)
-
-
-def _parse_pair(line: str, suffix: str, cardinality: int) -> Pair:
-    if suffix == ".csv":
-        try:
-            cells = next(csv.reader([line], strict=True))
-        except csv.Error as error:
-            raise DataError(f"not valid CSV ({error})") from error
-        if len(cells) != len(HEADER):
-            raise DataError(f"{len(cells)} columns: should be two, the source and the target")
-        return parse_sequence(cells[0], cardinality), parse_sequence(cells[1], cardinality)
-    try:
-        pair = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"not valid JSON ({error})") from error
-    if not isinstance(pair, dict) or not set(HEADER) <= set(pair):
-        raise DataError('should be {"source": [...], "target": [...]}')
-    return _check_list(pair, "source", cardinality), _check_list(pair, "target", cardinality)
-
-
-def _check_list(pair: dict[str, object], key: str, cardinality: int) -> list[int]:
-    ids = pair[key]
-    if not isinstance(ids, list) or not ids:
-        raise DataError(f"{key} = {ids!r}: should be a list of at least one integer")
-    for value in ids:
-        if type(value) is not int:
-            raise DataError(f"{key} holds {value!r}, which is not an integer")
-        if not 1 <= value < cardinality:
-            raise DataError(f"{key} holds {value}: values go from 1 to {cardinality - 1}")
-    return ids
-
-
-def _read_arrays(path: Path, cardinality: int) -> tuple[Ids, Ids]:
-    try:
-        with path.open("rb") as binary, np.load(binary, allow_pickle=False) as file:
-            arrays = [np.asarray(file["sources"]), np.asarray(file["targets"])]
-    except OSError:
-        raise
-    except Exception as error:  # a damaged archive fails in many ways, all of them the file's fault
-        raise DataError(f"{path}: should hold the arrays sources and targets ({error})") from error
-    for array, name in zip(arrays, ("sources", "targets"), strict=True):
-        if array.ndim != 2 or array.dtype.kind not in "iu" or not array.size:
-            raise DataError(f"{path}: {name} should be integers of shape (n, steps)")
-        real = array != PADDING
-        if not real[:, 0].all() or (real[:, 1:] > real[:, :-1]).any():
-            raise DataError(f"{path}: {name} has {PADDING} elsewhere than at the end of a row")
-    if len(arrays[0]) != len(arrays[1]):
-        raise DataError(f"{path}: {len(arrays[0])} sources but {len(arrays[1])} targets")
-    try:
-        return check_ids(arrays[0], cardinality, 0), check_ids(arrays[1], cardinality, 0)
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from error
 
 
 def iterate_sequences(lines: Iterable[str], name: str, cardinality: int) -> Iterator[list[int]]:

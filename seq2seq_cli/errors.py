@@ -6,7 +6,6 @@
     ├── ModelError              4  no run, or a bad, corrupt or incompatible one
     ├── ExistsError             5  the run folder or output file exists, or is in use
     ├── StorageError            6  input/output failed, or the disk is full
-    ├── WorkerError             6  another worker of a distributed training is gone
     └── AccuracyError           7  accuracy below the demanded one
 
     Stopped                   130  (never raised itself; no `except Exception` swallows it)
@@ -50,12 +49,6 @@ class ExistsError(S2sError):
 
 class StorageError(S2sError):
     """Reading or writing failed: no such file, no permission, or a full disk."""
-
-    exit_code = 6
-
-
-class WorkerError(S2sError):
-    """Another process of a training on many machines does not answer any more."""
 
     exit_code = 6
 

@@ -5,6 +5,8 @@ whatever reads one of them reads it whole and checks it here first.
 """
 
 import hashlib
+from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -27,6 +29,20 @@ TENSORBOARD = "tensorboard"
 
 RECORDED = (CONFIG, TRAIN_MODEL, ENCODER_MODEL, DECODER_MODEL, HISTORY)
 """The files whose hashes the manifest holds."""
+
+
+@dataclass(frozen=True)
+class LayerSummary:
+    """What there is to tell of a layer that has weights."""
+
+    name: str
+    kind: str
+    shapes: tuple[tuple[int, ...], ...]
+
+    @property
+    def parameters(self) -> int:
+        """Number of its weights."""
+        return sum(prod(shape) for shape in self.shapes)
 
 
 class Record(BaseModel):

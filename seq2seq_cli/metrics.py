@@ -46,6 +46,7 @@ class Tally:
     n_samples: int = 0
     exact: int = 0
     log_likelihood: float = 0.0
+    lengths: dict[int, tuple[int, int]] = field(default_factory=dict)  # right and all sequences
     right: Counts = field(default_factory=lambda: np.zeros(0, np.int64))
     all: Counts = field(default_factory=lambda: np.zeros(0, np.int64))
 
@@ -61,6 +62,19 @@ class Tally:
         self.n_samples += len(targets)
         self.exact += int(matches(predicted, targets).sum())
         self.log_likelihood += log_likelihood
+
+    def add_lengths(self, predicted: Ids, targets: Ids, sources: Ids) -> None:
+        """Count a batch's exact matches by the lengths of its sources (n, n_in)."""
+        right, lengths = matches(predicted, targets), (sources != PADDING).sum(axis=1)
+        for length in np.unique(lengths).tolist():
+            mine = right[lengths == length]
+            before = self.lengths.get(length, (0, 0))
+            self.lengths[length] = (before[0] + int(mine.sum()), before[1] + len(mine))
+
+    @property
+    def length_accuracy(self) -> dict[int, float]:
+        """Share of sequences predicted without a fault, by the length of the source."""
+        return {length: right / n for length, (right, n) in sorted(self.lengths.items())}
 
     @property
     def exact_match(self) -> float:

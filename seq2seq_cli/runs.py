@@ -24,6 +24,7 @@ from seq2seq_cli.manifest import (
     read_manifest,
     read_recorded,
 )
+from seq2seq_cli.settings import parse_config
 from seq2seq_cli.storage import read_text
 from seq2seq_cli.tasks import get_task
 
@@ -49,7 +50,9 @@ class Run:
 def default_name(task: TaskConfig) -> str:
     """Return the name of a run on this task, such as reverse-prefix-6-3-51."""
     n_out = [task.n_out] if get_task(task).takes_n_out else []
-    return "-".join(map(str, [task.name, task.n_in, *n_out, task.cardinality]))
+    own = Path(task.data.split(",")[0]).stem if task.data else task.name.rpartition(":")[2]
+    name = re.sub(r"[^\w.+-]", "_", own).lstrip(".-+") or "own"
+    return "-".join(map(str, [name, task.n_in, *n_out, task.cardinality]))
 
 
 @contextmanager
@@ -108,7 +111,7 @@ def find_resumable(runs_dir: Path, name: str | None) -> Path:
 
 def saved_config(folder: Path) -> RunConfig:
     """Return the configuration that a folder's training was begun with."""
-    return RunConfig.from_toml(read_text(folder / CONFIG), str(folder / CONFIG))
+    return parse_config(read_text(folder / CONFIG), str(folder / CONFIG))
 
 
 def has_checkpoint(folder: Path) -> bool:
@@ -243,7 +246,7 @@ def _open_folder(folder: Path) -> Run:
     manifest = read_manifest(folder)
     text = read_recorded(folder, CONFIG, manifest).decode()
     try:
-        config = RunConfig.from_toml(text, str(folder / CONFIG))
+        config = parse_config(text, str(folder / CONFIG))
         get_task(config.task)
     except ConfigurationError as error:
         raise ModelError(f"{folder / CONFIG} does not fit this s2s: {error}") from error

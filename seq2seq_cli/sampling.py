@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from seq2seq_cli.config import TaskConfig
 from seq2seq_cli.tasks import get_task
-from seq2seq_cli.vocabulary import Floats, Ids, one_hot_encode, shift_right
+from seq2seq_cli.vocabulary import PADDING, Floats, Ids, end_sequences, one_hot_encode, shift_right
 
 BLOCK = 1024
 """Sequences in a block, the unit in which streams are drawn."""
@@ -39,18 +39,24 @@ class Split(StrEnum):
 
 def is_split(config: TaskConfig) -> bool:
     """Tell whether the space of sources is large enough to hold some of them out."""
-    return bool((config.cardinality - 1) ** config.n_in >= SMALLEST_SPLIT_SPACE)
+    values = config.cardinality - 1
+    # Beyond some lengths the space is large whatever the cardinality: no need for huge powers.
+    lengths = range(config.shortest, min(config.longest, config.shortest + 64) + 1)
+    return bool(sum(values ** min(length, 64) for length in lengths) >= SMALLEST_SPLIT_SPACE)
 
 
-def held_out(sources: Ids) -> NDArray[np.bool_]:
+def held_out(sources: Ids, own: bool = False) -> NDArray[np.bool_]:
     """Tell for each source (n, n_in) whether it is reserved for evaluation; shape (n,).
 
     The hash is multilinear (Carter and Wegman 1979) with a SplitMix64 finaliser. Padding, being
-    zero, does not change it.
+    zero, does not change it. `own` data is split by other bits of it: its pairs may have been
+    generated, and then none is held out by the first ones.
     """
     positions = np.arange(1, sources.shape[1] + 1, dtype=np.uint64)
     factors = _mix(positions * np.uint64(0x9E3779B97F4A7C15)) | np.uint64(1)
     hashes = _mix((sources.astype(np.uint64) * factors).sum(axis=1, dtype=np.uint64))
+    if own:
+        hashes <<= np.uint64(HELD_OUT_BITS)
     return np.asarray(hashes >> np.uint64(64 - HELD_OUT_BITS) == 0)
 
 
@@ -62,9 +68,17 @@ def draw_sources(config: TaskConfig, split: Split, seed: int, start: int, n: int
 
 
 def draw_pairs(config: TaskConfig, split: Split, seed: int, start: int, n: int) -> tuple[Ids, Ids]:
-    """Return rows of a split's stream as sources (n, n_in) and targets (n, target length)."""
-    sources = draw_sources(config, split, seed, start, n)
-    return sources, get_task(config).targets(sources, config.n_out)
+    """Return rows of a split's stream as sources (n, n_in) and targets (n, target length).
+
+    Where lengths vary, both are padded to the longest there is, and targets end with the end of
+    sequence.
+    """
+    task, sources = get_task(config), draw_sources(config, split, seed, start, n)
+    if not config.varies:
+        return sources, task.targets(sources, config.n_out)
+    targets = task.padded_targets(sources, config.n_out)
+    missing = task.target_length(config.longest, config.n_out) - targets.shape[1]
+    return sources, end_sequences(np.pad(targets, ((0, 0), (0, missing))), config.end)
 
 
 def iterate_pairs(
@@ -105,23 +119,31 @@ def get_dataset(
 
 
 def _block(config: TaskConfig, split: Split, seed: int, index: int) -> Ids:
-    """Return block `index` of a stream, int32 (BLOCK, n_in)."""
+    """Return block `index` of a stream, int32 (BLOCK, longest)."""
     key = [seed, list(Split).index(split)]
     # The counter's lowest words run while drawing; its highest one sets the blocks apart.
     generator = np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, index]))
-    size = (BLOCK, config.n_in)
     if not is_split(config):
-        return generator.integers(1, config.cardinality, size, np.int32)
+        return _draw(generator, config, BLOCK)
     wanted = split is not Split.TRAIN
     share = 2.0**-HELD_OUT_BITS if wanted else 1 - 2.0**-HELD_OUT_BITS
     parts: list[Ids] = []
     missing = BLOCK
     while missing > 0:
         rows = min(_LARGEST_DRAW, int(missing / share * 1.03) + 16)
-        drawn = generator.integers(1, config.cardinality, (rows, config.n_in), np.int32)
+        drawn = _draw(generator, config, rows)
         parts.append(drawn[held_out(drawn) == wanted])
         missing -= len(parts[-1])
     return np.concatenate(parts)[:BLOCK]
+
+
+def _draw(generator: np.random.Generator, config: TaskConfig, rows: int) -> Ids:
+    """Return random sources, int32 (rows, longest), padded where their lengths vary."""
+    sources = generator.integers(1, config.cardinality, (rows, config.longest), np.int32)
+    if config.shortest < config.longest:
+        lengths = generator.integers(config.shortest, config.longest + 1, rows)
+        sources[np.arange(config.longest) >= lengths[:, None]] = PADDING
+    return sources
 
 
 def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -1,6 +1,7 @@
 """The reserved ids, and the one-hot encoding of integer sequences.
 
 A vocabulary of cardinality `c` has the ids `0 .. c-1`. Values are `1 .. c-1`; id 0 is reserved.
+Where lengths vary, the id `c` ends a target.
 """
 
 from typing import Any
@@ -18,6 +19,14 @@ START = 0
 
 PADDING = 0
 """Fills a source or target up to the longest of its batch; never a value."""
+
+
+def end_sequences(targets: Ids, end: int) -> Ids:
+    """Return padded targets (n, steps) with the id `end` after each one's last: (n, steps + 1)."""
+    ended = np.pad(targets, ((0, 0), (0, 1)), constant_values=PADDING)
+    lengths = (targets != PADDING).sum(axis=1)
+    ended[np.arange(len(targets)), lengths] = end
+    return ended
 
 
 def shift_right(targets: Ids) -> Ids:

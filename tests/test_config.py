@@ -4,8 +4,9 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig, resolve
+from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.errors import ConfigurationError, StorageError
+from seq2seq_cli.settings import parse_config, resolve
 
 COUNTS = st.integers(1, 10**12)
 
@@ -51,7 +52,7 @@ def file(tmp_path):
 @examples(derandomize=True, deadline=None, max_examples=150)
 @given(CONFIGS)
 def test_toml_round_trip(config):
-    assert RunConfig.from_toml(config.to_toml(), "config.toml") == config
+    assert parse_config(config.to_toml(), "config.toml") == config
 
 
 def test_toml_writes_out_every_setting():
@@ -63,7 +64,7 @@ def test_toml_writes_out_every_setting():
 
 def test_defaults_are_those_of_the_tutorial():
     config = resolve()
-    assert config == RunConfig() == RunConfig.from_toml("", "empty.toml")
+    assert config == RunConfig() == parse_config("", "empty.toml")
     task = config.task
     assert (task.name, task.n_in, task.n_out, task.cardinality) == ("reverse-prefix", 6, 3, 51)
     assert (config.model.units, config.training.n_samples) == (128, 100_000)
@@ -262,7 +263,7 @@ def test_file_that_is_no_toml_is_named_with_the_place(file):
 
 def test_text_that_is_no_toml_names_its_origin():
     with pytest.raises(ConfigurationError, match=r"^runs/a/config\.toml is not valid TOML"):
-        RunConfig.from_toml("[task", "runs/a/config.toml")
+        parse_config("[task", "runs/a/config.toml")
 
 
 def test_missing_file_is_named(tmp_path):
@@ -287,7 +288,7 @@ def test_any_setting_is_taken_or_reported(texts):
         config = resolve(None, texts)
     except ConfigurationError:
         return
-    assert RunConfig.from_toml(config.to_toml(), "config.toml") == config
+    assert parse_config(config.to_toml(), "config.toml") == config
 
 
 def test_configurations_cannot_be_changed():

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from seq2seq_cli.config import RunConfig, resolve
+from seq2seq_cli.config import RunConfig
+from seq2seq_cli.settings import resolve
 from seq2seq_cli.tasks import problems
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.toml"))

@@ -9,18 +9,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from seq2seq_cli import files
 from seq2seq_cli.datasets import (
-    MOST_PROBLEMS,
     SUFFIXES,
     check_suffix,
     iterate_sequences,
     pad,
     parse_sequence,
-    read_pairs,
     unpad,
     write_pairs,
 )
 from seq2seq_cli.errors import DataError, ExistsError, S2sError, StorageError
+from seq2seq_cli.files import MOST_PROBLEMS
 
 TEXTS = [".jsonl", ".csv"]
 GOOD = {".jsonl": '{"source": [1, 2], "target": [2]}', ".csv": "1 2,2"}
@@ -33,6 +33,12 @@ steady = settings(
 )
 
 SEQUENCES = st.lists(st.integers(1, 999_999), min_size=1, max_size=12)
+
+
+def read_pairs(path, cardinality):
+    pairs = files.read_pairs(path, cardinality)
+    rows = np.arange(len(pairs))
+    return pairs.sources.padded(rows), pairs.targets.padded(rows)
 
 
 class Bomb:
@@ -301,7 +307,7 @@ def test_unknown_suffix_is_told_the_known_ones(tmp_path, name):
     path = tmp_path / name
     uses = [check_suffix, lambda path: read_pairs(path, 51), lambda path: write_pairs(path, [])]
     for use in uses:
-        with pytest.raises(DataError, match=r"\.jsonl, \.csv, \.npz"):
+        with pytest.raises(DataError, match=r"\.jsonl, \.csv, \.tsv, \.npz"):
             use(path)
     assert names(tmp_path) == []
 

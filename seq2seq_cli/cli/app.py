@@ -5,8 +5,10 @@ from typing import Annotated
 import typer
 
 from seq2seq_cli import __version__
+from seq2seq_cli.cli.encode import encode
 from seq2seq_cli.cli.evaluate import evaluate
 from seq2seq_cli.cli.generate import generate
+from seq2seq_cli.cli.inspect import inspect
 from seq2seq_cli.cli.predict import predict
 from seq2seq_cli.cli.runs import runs
 from seq2seq_cli.cli.tasks import tasks
@@ -46,7 +48,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
-for command in (generate, train, evaluate, predict, tasks, runs):
+for command in (generate, train, evaluate, predict, encode, inspect, tasks, runs):
     app.command()(command)
 
 

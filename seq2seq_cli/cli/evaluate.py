@@ -1,6 +1,5 @@
 """`s2s evaluate`: how well a run predicts sequences it has not seen."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -24,8 +23,15 @@ def evaluate(
         int, integer_option("--n-samples", "Held-out sequences to predict.", 1)
     ] = 10_000,
     data: Annotated[
-        Path | None,
-        typer.Option("--data", metavar="FILE", help="Pairs in .jsonl, .csv or .npz instead."),
+        str | None,
+        typer.Option("--data", metavar="FILE", help="Pairs in a file (or source,target) instead."),
+    ] = None,
+    n_in: Annotated[
+        str | None,
+        typer.Option("--n-in", metavar="LENGTH", help="Sources of other lengths: 30, or 26-30."),
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option("--task", help="The run's own task: path/to/file.py:function.")
     ] = None,
     examples: Annotated[int, integer_option("--examples", "Spot-check examples to show.", 0)] = 10,
     min_accuracy: Annotated[
@@ -45,13 +51,17 @@ def evaluate(
     output.use_one_blas_thread()
     from seq2seq_cli import evaluation
     from seq2seq_cli.cli import report
-    from seq2seq_cli.errors import AccuracyError
-    from seq2seq_cli.inference.network import load_run
+    from seq2seq_cli.errors import AccuracyError, ConfigurationError
+    from seq2seq_cli.inference.loading import load_run
+    from seq2seq_cli.own_tasks import load_task
 
+    load_task(task)
     network = load_run(run, runs_dir)
+    if task and task != network.config.task.name:
+        raise ConfigurationError(f"--task {task}: the run's task is {network.config.task.name}")
     output.end_with_reader()
     with output.progress(n_samples, "evaluating", quiet or as_json or data is not None) as advance:
-        result = evaluation.evaluate(network, n_samples, data, examples, seed, advance)
+        result = evaluation.evaluate(network, n_samples, data, examples, seed, advance, n_in)
     if as_json:
         output.write_json(report.as_json(result))
     else:

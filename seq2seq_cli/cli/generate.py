@@ -57,34 +57,48 @@ def generate(
     quiet: Quiet = False,
 ) -> None:
     """Show examples, or write them to a file."""
-    from seq2seq_cli.datasets import write_pairs
+    import numpy as np
+
+    from seq2seq_cli.cli.output import format_ids
+    from seq2seq_cli.datasets import unpad, without_end, write_pairs
+    from seq2seq_cli.own_tasks import fit_own_task, load_task
     from seq2seq_cli.sampling import Split, iterate_pairs
-    from seq2seq_cli.tasks import get_task
-    from seq2seq_cli.vocabulary import shift_right
+    from seq2seq_cli.vocabulary import PADDING, START, shift_right
+
+    load_task(task)
 
     named = {"name": task, "n_in": n_in, "n_out": n_out, "cardinality": cardinality}
     options: dict[str, object] = {f"task.{key}": value for key, value in named.items()}
     config = resolve_config(config_file, settings, {**options, "training.seed": seed})
     output.end_with_reader()
+    config = config.model_copy(update={"task": fit_own_task(config.task)})
     pairs = iterate_pairs(config.task, Split(split), config.training.seed, n_samples)
     if file:
         with output.progress(n_samples, f"writing {file}", quiet) as advance:
-            n = write_pairs(file, _tell(pairs, advance), force)
+            ended = config.task.end if config.task.varies else None
+            n = write_pairs(file, without_end(_tell(pairs, advance), ended), force)
         output.message(f"wrote {n:,} pairs to {file}", quiet)
         return
     if as_json:
-        for sources, targets in pairs:
-            for source, target in zip(sources.tolist(), targets.tolist(), strict=True):
-                output.write_json({"source": source, "target": target})
+        ended = config.task.end if config.task.varies else None
+        for sources, targets in without_end(pairs, ended):
+            for source, target in zip(sources, targets, strict=True):
+                output.write_json({"source": unpad(source), "target": unpad(target)})
         return
-    steps = get_task(config.task).target_length(config.task.n_in, config.task.n_out)
-    ids = config.task.cardinality
-    shapes = [(n_samples, config.task.n_in, ids), (n_samples, steps, ids), (n_samples, steps, ids)]
-    rows = [
-        tuple(map(output.format_ids, row))
-        for sources, targets in pairs
-        for row in zip(sources, shift_right(targets), targets, strict=True)
-    ]
+    rows = []
+    for sources, targets in pairs:
+        shapes = [(n_samples, sources.shape[1], config.task.cardinality)]
+        shapes += [(n_samples, targets.shape[1], config.task.n_features)] * 2
+        shifted = np.where(targets == PADDING, PADDING, shift_right(targets))
+        shifted[:, 0] = START
+        rows += [
+            (
+                format_ids(unpad(source)),
+                format_ids([START, *unpad(shift[1:])]),
+                format_ids(unpad(target)),
+            )
+            for source, shift, target in zip(sources, shifted, targets, strict=True)
+        ]
     output.table(f"{config.task.name}, {split}", ("source", "shifted target", "target"), rows)
     output.write("encoded: " + " ".join(map(str, shapes)))
 

@@ -49,7 +49,24 @@ Settings = Annotated[
 TaskName = Annotated[
     str | None, typer.Option("--task", help="What to learn; see `s2s tasks`. [reverse-prefix]")
 ]
-NIn = Annotated[int | None, integer_option("--n-in", "Integers in a source. [6]")]
+
+
+def _lengths(text: str | int) -> str | int:
+    """Return a length as an integer, and leave what may be a range to the configuration."""
+    try:
+        return int(text)
+    except ValueError:
+        if "-" in str(text):
+            return text
+        raise typer.BadParameter(f"{text!r} is not an integer") from None
+
+
+NIn = Annotated[
+    Any,
+    typer.Option(
+        "--n-in", parser=_lengths, metavar="LENGTH", help='Integers in a source, or "1-25". [6]'
+    ),
+]
 NOut = Annotated[
     int | None, integer_option("--n-out", "Integers in a target, where the task takes it. [3]")
 ]
@@ -59,6 +76,16 @@ Cardinality = Annotated[
 ]
 Seed = Annotated[int | None, integer_option("--seed", "Seed of all randomness. [0]")]
 
+Sequences = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="SEQUENCE...",
+        help="Integers separated by spaces or commas, each sequence in quotes; - for stdin.",
+    ),
+]
+InputFile = Annotated[
+    Path | None, typer.Option("--input", metavar="FILE", help="A file with a sequence a line.")
+]
 RunsDir = Annotated[
     Path,
     typer.Option("--runs-dir", envvar="S2S_RUNS_DIR", metavar="DIR", help="Where the runs are."),
@@ -81,7 +108,7 @@ def resolve_config(
     base: "RunConfig | None" = None,
 ) -> "RunConfig":
     """Merge a command's configuration from its options; `options` maps `section.key` to values."""
-    from seq2seq_cli.config import resolve
+    from seq2seq_cli.settings import resolve
     from seq2seq_cli.tasks import problems
 
     return resolve(file, settings or [], options, problems, base)

@@ -74,8 +74,24 @@ def format_ids(ids: Iterable[int]) -> str:
     return " ".join(map(str, ids))
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a table to standard output; columns whose name begins with `>` are right-aligned."""
+MOST_SHOWN = 40
+"""Integers of a sequence that a table shows."""
+
+
+def shorten(ids: Sequence[int]) -> str:
+    """Return integers as text; of many, the first ones and how many there are."""
+    if len(ids) <= MOST_SHOWN:
+        return format_ids(ids)
+    return f"{format_ids(ids[:MOST_SHOWN])} … ({len(ids)})"
+
+
+def table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], stderr: bool = False
+) -> None:
+    """Print a table to standard output, or error.
+
+    Columns whose name begins with `>` are right-aligned.
+    """
     from rich import box
     from rich.table import Table
 
@@ -89,9 +105,23 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
         )
     for row in rows:
         drawn.add_row(*row)
-    console = _console()
+    console = _console(stderr)
     console.print(title, style="bold")
     console.print(drawn)
+
+
+SHADES = " ░▒▓█"
+
+
+def heat_map(
+    rows: Sequence[int], columns: Sequence[int], weights: Sequence[Sequence[float]]
+) -> None:
+    """Print weights (rows, columns) from 0 to 1 as a table of shades, each with its integer."""
+    width = max(len(str(value)) for value in (*rows, *columns))
+    write(" " * (width + 1) + " ".join(str(value).rjust(width) for value in columns))
+    for value, row in zip(rows, weights, strict=True):
+        shades = (SHADES[min(len(SHADES) - 1, int(w * len(SHADES)))] * width for w in row)
+        write(f"{str(value).rjust(width)} {' '.join(shades)}")
 
 
 def mark_errors(target: Sequence[int], predicted: Sequence[int]) -> "Text":
@@ -99,10 +129,13 @@ def mark_errors(target: Sequence[int], predicted: Sequence[int]) -> "Text":
     from rich.text import Text
 
     text = Text()
-    for position, token in enumerate(predicted):
+    for position, token in enumerate(predicted[:MOST_SHOWN]):
         right = position < len(target) and token == target[position]
         text.append(str(token) if right else f"{token}!", style="" if right else "bold red")
         text.append(" ")
+    if len(predicted) > MOST_SHOWN:
+        wrong = sum(a != b for a, b in zip(target, predicted, strict=False))
+        text.append(f"… ({len(predicted)}, {wrong} wrong)" if wrong else f"… ({len(predicted)})")
     text.rstrip()
     return text
 

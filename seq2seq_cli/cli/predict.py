@@ -1,73 +1,89 @@
 """`s2s predict`: the targets of given sequences."""
 
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from seq2seq_cli.cli import output
-from seq2seq_cli.cli.options import DEFAULT_RUNS_DIR, Json, Quiet, RunName, RunsDir
+from seq2seq_cli.cli.options import (
+    DEFAULT_RUNS_DIR,
+    InputFile,
+    Json,
+    Quiet,
+    RunName,
+    RunsDir,
+    Sequences,
+    integer_option,
+)
 
 if TYPE_CHECKING:
-    from seq2seq_cli.evaluation import Prediction
+    from seq2seq_cli.prediction import Prediction
 
 
 def predict(
-    sequences: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="SEQUENCE...",
-            help="Integers separated by spaces or commas, each sequence in quotes; - for stdin.",
-        ),
-    ] = None,
-    file: Annotated[
-        Path | None, typer.Option("--input", metavar="FILE", help="A file with a sequence a line.")
-    ] = None,
+    sequences: Sequences = None,
+    file: InputFile = None,
+    beam: Annotated[int, integer_option("--beam", "Width of a beam search. [greedy]", 1)] = 1,
+    top: Annotated[int, integer_option("--top", "Likeliest targets to show of it.", 1)] = 1,
+    attention: Annotated[
+        bool, typer.Option("--attention", help="Show where the decoder looks, token by token.")
+    ] = False,
     run: RunName = None,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Predict the targets of sequences."""
+    """Predict the targets of sequences.
+
+    With --top a line has the log probability, a tab and the target; best first.
+    """
     output.use_one_blas_thread()
-    from seq2seq_cli.datasets import iterate_sequences, parse_sequence
+    from seq2seq_cli.cli.sequences import is_stream, read_sequences, wait_for_more
     from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.evaluation import length_notes
-    from seq2seq_cli.evaluation import predict as predict_batch
     from seq2seq_cli.inference.decoding import BATCH, map_batches
-    from seq2seq_cli.inference.network import load_run
+    from seq2seq_cli.inference.loading import load_run
+    from seq2seq_cli.prediction import predict as predict_batch
 
-    if bool(sequences) == bool(file):
-        raise ConfigurationError('give sequences, such as "22 17 23 5 29 11", or --input FILE')
+    if top > beam:
+        raise ConfigurationError(f"--top {top}: should be at most --beam, which is {beam}")
     network = load_run(run, runs_dir)
-    cardinality = network.config.task.cardinality
+    if attention and network.decoder.attention is None:
+        raise ConfigurationError(
+            f"--attention: the run {network.run.name} has none; train with --attention dot"
+        )
     lengths: set[int] = set()
+    work = partial(predict_batch, network, beam=beam, top=top)
 
-    def batches(lines: Iterable[str], name: str) -> Iterator[list[list[int]]]:
-        parsed = iterate_sequences(lines, name, cardinality)
-        while batch := list(islice(parsed, 1 if sys.stdin.isatty() and name == "-" else BATCH)):
-            lengths.update(map(len, batch))
-            yield batch
-
-    def show(predictions: Iterable["Prediction"]) -> None:
-        for prediction in predictions:
-            if as_json:
-                output.write_json(prediction._asdict())
-            else:
-                output.write(output.format_ids(prediction.target))
+    def show(prediction: "Prediction") -> None:
+        if as_json:
+            document = prediction._asdict()
+            if not attention:
+                del document["attention"]
+            output.write_json(document)
+            return
+        score = f"{prediction.log_probability:.4f}\t" if top > 1 else ""
+        output.write(score + output.format_ids(prediction.target))
+        if attention and prediction.attention:
+            output.heat_map(prediction.target, prediction.source, prediction.attention)
 
     output.end_with_reader()
-    if file or sequences == ["-"]:
-        with output.open_lines(file) as lines:
-            stream = batches(lines, str(file or "-"))
-            for predictions in map_batches(lambda batch: predict_batch(network, batch), stream):
-                show(predictions)
-    else:
-        batch = [parse_sequence(text, cardinality) for text in sequences or []]
-        lengths.update(map(len, batch))
-        show(predict_batch(network, batch))
+    with read_sequences(sequences, file, network.config.task.cardinality) as stream:
+        size = 1 if wait_for_more(sequences, file) else max(1, BATCH // beam)
+
+        def batches() -> Iterator[list[list[int]]]:
+            while batch := list(islice(stream, size)):
+                lengths.update(map(len, batch))
+                yield batch
+
+        results = (
+            map_batches(work, batches()) if is_stream(sequences, file) else map(work, batches())
+        )
+        for predictions in results:
+            for prediction in predictions:
+                show(prediction)
     for note in length_notes(network, lengths):
         output.message(f"note: {note}", quiet)

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 from seq2seq_cli.cli import output
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from seq2seq_cli.evaluation import Report
+    from seq2seq_cli.manifest import LayerSummary
+
+
+MOST_ROWS = 12
+"""Positions and lengths that have a row each; of more, some stand together in one."""
 
 
 def percent(share: float) -> str:
@@ -16,15 +23,14 @@ def percent(share: float) -> str:
 
 def show(report: "Report", quiet: bool = False) -> None:
     """Print the report's tables to standard output and its notes to standard error."""
+    lengths = report.length_accuracy
     interval = f"{percent(report.exact_match_low)} to {percent(report.exact_match_high)}"
     rows = [
         ("exact match", percent(report.exact_match)),
         ("  95 % interval", interval),
         ("token accuracy", percent(report.token_accuracy)),
-        *(
-            (f"  position {position}", percent(share))
-            for position, share in enumerate(report.position_accuracy, 1)
-        ),
+        *_grouped("position", list(enumerate(report.position_accuracy, 1))),
+        *(_grouped("length", sorted(lengths.items())) if len(lengths) > 1 else []),
         ("loss", f"{report.loss:.6f}"),
         ("sequences/s", f"{report.sequences_per_s:,.0f}"),
     ]
@@ -36,8 +42,8 @@ def show(report: "Report", quiet: bool = False) -> None:
             ("source", "expected", "predicted", ""),
             [
                 (
-                    output.format_ids(example.source),
-                    output.format_ids(example.target),
+                    output.shorten(example.source),
+                    output.shorten(example.target),
                     output.mark_errors(example.target, example.predicted),
                     "ok" if example.target == example.predicted else "wrong",
                 )
@@ -48,8 +54,36 @@ def show(report: "Report", quiet: bool = False) -> None:
         output.message(f"note: {note}", quiet)
 
 
+def _grouped(label: str, shares: list[tuple[int, float]]) -> list[tuple[str, str]]:
+    """Return table rows of shares by position or length; of many, the mean of some together."""
+    size = -(-len(shares) // MOST_ROWS)
+    rows = []
+    for start in range(0, len(shares), size):
+        group = shares[start : start + size]
+        first, last = group[0][0], group[-1][0]
+        name = f"  {label} {first}" if first == last else f"  {label}s {first} to {last}"
+        rows.append((name, percent(sum(share for _, share in group) / len(group))))
+    return rows
+
+
 def as_json(report: "Report") -> dict[str, Any]:
     """Return the report as plain values for `--json`."""
     document = asdict(report)
     document["examples"] = [example._asdict() for example in report.examples]
     return document
+
+
+def show_architecture(layers: "Sequence[LayerSummary]", stderr: bool = False) -> None:
+    """Print the layers of a model with their weights' shapes and numbers of parameters."""
+    rows = [
+        (
+            layer.name,
+            layer.kind,
+            ", ".join("x".join(map(str, shape)) for shape in layer.shapes),
+            f"{layer.parameters:,}",
+        )
+        for layer in layers
+    ]
+    total = sum(layer.parameters for layer in layers)
+    rows.append(("all", "", "", f"{total:,}"))
+    output.table("Model", ("layer", "kind", "weights", ">parameters"), rows, stderr)

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,6 +28,7 @@ from seq2seq_cli.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from seq2seq_cli.config import RunConfig
     from seq2seq_cli.training.cluster import Cluster
     from seq2seq_cli.training.events import Event
 
@@ -36,7 +38,22 @@ def train(
     n_in: NIn = None,
     n_out: NOut = None,
     cardinality: Cardinality = None,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", metavar="FILE", help="Own pairs: a file, or source,target files."),
+    ] = None,
+    validation_data: Annotated[
+        str | None,
+        typer.Option("--validation-data", metavar="FILE", help="Own pairs to validate on."),
+    ] = None,
     units: Annotated[int | None, integer_option("--units", "Width of the LSTMs. [128]")] = None,
+    layers: Annotated[int | None, integer_option("--layers", "LSTMs in a stack. [1]")] = None,
+    attention: Annotated[
+        str | None, typer.Option("--attention", help="dot: look at all encoder outputs. [none]")
+    ] = None,
+    embedding: Annotated[
+        int | None, integer_option("--embedding", "Size of an embedding; 0: one-hot. [0]")
+    ] = None,
     n_samples: Annotated[
         int | None, integer_option("--n-samples", "Sequences an epoch. [100000]")
     ] = None,
@@ -76,19 +93,24 @@ def train(
     sizes = {"n_samples": n_samples, "epochs": epochs, "batch_size": batch_size}
     options: dict[str, object] = {f"task.{key}": value for key, value in named.items()}
     options |= {f"training.{key}": value for key, value in sizes.items()}
-    options |= {"model.units": units, "training.learning_rate": learning_rate}
+    options |= {"task.data": data, "task.validation_data": validation_data}
+    options |= {"model.units": units, "model.layers": layers, "model.attention": attention}
+    options |= {"model.embedding": embedding, "training.learning_rate": learning_rate}
     options["training.seed"] = seed
     from seq2seq_cli.cli import report
     from seq2seq_cli.evaluation import evaluate
-    from seq2seq_cli.inference.network import load_network
+    from seq2seq_cli.inference.loading import load_network
+    from seq2seq_cli.own_tasks import load_task
     from seq2seq_cli.runs import check_free, find_resumable, saved_config
 
+    load_task(task)
     cluster = _read_cluster()
     base = None
     if resume and cluster.is_chief:
         folder = find_resumable(runs_dir, run)
         run, base = folder.name, saved_config(folder)
     config = resolve_config(config_file, settings, options, base)
+    config = _fit(config, config_file, settings, options, resume, quiet or as_json)
     if not resume and cluster.is_chief:
         check_free(runs_dir, run, force)
     quiet = quiet or as_json
@@ -107,6 +129,9 @@ def train(
                 for note in event.notes:
                     output.message(f"note: {note}", quiet)
                 advance(event.n_samples)
+            elif isinstance(event, session.Built):
+                if not quiet:
+                    report.show_architecture(event.layers, stderr=True)
             elif isinstance(event, session.Compiling):
                 advance(0, label="compiling")
             elif isinstance(event, session.Advanced):
@@ -149,6 +174,37 @@ def train(
         f's2s predict --run {trained.name} "{output.format_ids(result.examples[0].source)}"',
         quiet,
     )
+
+
+def _fit(
+    config: "RunConfig",
+    file: Path | None,
+    settings: list[str] | None,
+    options: dict[str, object],
+    resume: bool,
+    quiet: bool,
+) -> "RunConfig":
+    """Return the configuration with what own data or an own task settle, and report on the data."""
+    from seq2seq_cli.own_tasks import fit_own_task
+    from seq2seq_cli.owndata import describe
+    from seq2seq_cli.settings import given_settings
+
+    if resume:
+        return config
+    if not config.task.data:
+        return config.model_copy(update={"task": fit_own_task(config.task)})
+    config, found = describe(config, given_settings(file, settings or [], options))
+    rows = [
+        ("pairs", f"{found.pairs:,}: {found.training:,} to train, {found.validation:,} held out"),
+        ("source lengths", "{} to {}".format(*found.source_lengths)),
+        ("target lengths", "{} to {}".format(*found.target_lengths)),
+        ("values", "{} to {}".format(*found.values) + f", cardinality {config.task.cardinality}"),
+        ("duplicate pairs", f"{found.duplicates:,}"),
+        ("validation sources in training", f"{found.in_both:,}"),
+    ]
+    if not quiet:
+        output.table(config.task.data, ("own data", ""), rows, stderr=True)
+    return config
 
 
 def _import_session() -> ModuleType:

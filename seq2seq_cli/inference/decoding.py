@@ -15,7 +15,7 @@ import numpy as np
 from seq2seq_cli.inference.layers import log_softmax
 from seq2seq_cli.inference.network import Network
 from seq2seq_cli.metrics import matches
-from seq2seq_cli.vocabulary import START, Floats, Ids, one_hot_encode
+from seq2seq_cli.vocabulary import PADDING, START, Floats, Ids, one_hot_encode
 
 Batch = TypeVar("Batch")
 Result = TypeVar("Result")
@@ -29,42 +29,56 @@ class Decoded(NamedTuple):
 
     tokens: Ids  # (n, steps)
     log_probabilities: Floats  # (n, steps): of each token, given those before it
-    likelihoods: Floats  # (n, steps): of each token of the targets, if they were given
+    likelihoods: Floats  # (n, target steps): of each token of the targets, if they were given
+    attention: Floats | None  # (n, steps, n_in): the weights, of a model with attention
 
 
 def greedy(network: Network, sources: Ids, steps: int, targets: Ids | None = None) -> Decoded:
-    """Decode sources (n, n_in) freely for `steps` tokens each.
+    """Decode sources (n, n_in) freely for at most `steps` tokens each.
 
+    Where the run's lengths vary a sequence ends with the end-of-sequence id, and PADDING follows.
     With targets (n, steps) the log-likelihoods of their tokens are returned besides, as they are
     under teacher forcing; they do not influence the tokens.
     """
     decoded = _run(network, sources, steps, targets, forced=False)
     if targets is not None:
         # As long as the tokens are right, the decoder's inputs are those of teacher forcing.
-        wrong = ~matches(decoded.tokens, targets)
+        wrong = ~matches(decoded.tokens[:, : targets.shape[1]], targets)
         if wrong.any():
-            again = _run(network, sources[wrong], steps, targets[wrong], forced=True)
+            again = _run(network, sources[wrong], targets.shape[1], targets[wrong], forced=True)
             decoded.likelihoods[wrong] = again.likelihoods
     return decoded
 
 
 def _run(network: Network, sources: Ids, steps: int, targets: Ids | None, forced: bool) -> Decoded:
-    rows = np.arange(len(sources))
-    state = network.encoder.encode(sources)
-    tokens = np.full(len(sources), START, np.int32)
-    found = np.empty((len(sources), steps), np.int32)
-    log_probabilities = np.empty((len(sources), steps), np.float32)
-    likelihoods = np.zeros((len(sources), steps), np.float32)
+    n, n_targets = len(sources), 0 if targets is None else targets.shape[1]
+    rows = np.arange(n)
+    states, outputs = network.encoder.encode(sources)
+    memory = network.decoder.remember(outputs)
+    tokens = np.full(n, START, np.int32)
+    found = np.full((n, steps), PADDING, np.int32)
+    log_probabilities = np.zeros((n, steps), np.float32)
+    likelihoods = np.zeros((n, n_targets), np.float32)
+    weights = np.zeros((n, steps, sources.shape[1]), np.float32) if memory else None
+    end = network.config.task.end if network.config.task.varies else None
+    going = np.ones(n, np.bool_)
     for t in range(steps):
-        logits, state = network.decoder.step(tokens, state)
+        logits, states, attention = network.decoder.step(tokens, states, memory)
         scores = log_softmax(logits)
-        found[:, t] = tokens = scores.argmax(axis=-1).astype(np.int32)
-        log_probabilities[:, t] = scores[rows, tokens]
-        if targets is not None:
+        tokens = scores.argmax(axis=-1).astype(np.int32)
+        found[:, t] = np.where(going, tokens, PADDING)
+        log_probabilities[:, t] = np.where(going, scores[rows, tokens], 0)
+        if weights is not None and attention is not None:
+            weights[:, t] = attention
+        if targets is not None and t < n_targets:
             likelihoods[:, t] = scores[rows, targets[:, t]]
             if forced:
                 tokens = targets[:, t]
-    return Decoded(found, log_probabilities, likelihoods)
+        if end is not None and not forced:
+            going &= tokens != end
+            if not going.any():
+                break
+    return Decoded(found, log_probabilities, likelihoods, weights)
 
 
 def map_batches(work: Callable[[Batch], Result], batches: Iterable[Batch]) -> Iterator[Result]:
@@ -107,7 +121,8 @@ def predict_sequence(
     steps = []
     for _ in range(n_steps):
         inputs = one_hot_encode([[token]], cardinality)
-        probabilities, *state = (np.asarray(part) for part in infdec([inputs, *state]))
+        probabilities, *after = (np.asarray(part) for part in infdec([inputs, *state]))
+        state[: len(after)] = after  # with attention the encoder's outputs stay behind them
         steps.append(probabilities[0, 0])
         token = int(steps[-1].argmax())
     return np.stack(steps)

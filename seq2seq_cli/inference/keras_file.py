@@ -32,6 +32,12 @@ class Layer:
     settings: dict[str, Any]
     weights: tuple[Floats, ...]
 
+    @property
+    def parts(self) -> list[dict[str, Any]]:
+        """The settings of the layers that a wrapper such as Bidirectional holds."""
+        inner = (self.settings.get(key) for key in ("layer", "backward_layer"))
+        return [part["config"] for part in inner if isinstance(part, dict)]
+
 
 def read_layers(content: bytes, origin: str) -> dict[str, Layer]:
     """Return the layers of the `.keras` file with this content, by their names.
@@ -74,7 +80,7 @@ def _read_weights(content: bytes) -> dict[str, tuple[Floats, ...]]:
     """Return each layer's arrays by the layer's own name, which stands in an attribute.
 
     The groups' names are numbered by class and tell nothing. A recurrent layer's arrays are in
-    its cell, which stands one level deeper.
+    its cell, which stands one level deeper; a bidirectional one holds two layers.
     """
     weights = {}
     with h5py.File(io.BytesIO(content), "r") as file:
@@ -82,10 +88,16 @@ def _read_weights(content: bytes) -> dict[str, tuple[Floats, ...]]:
         for group_name in layers:
             group = _plain_group(layers, group_name)
             name = _plain_group(group, "vars").attrs["name"]
-            holder = _plain_group(group, "cell") if "cell" in group else group
-            arrays = _plain_group(holder, "vars")
-            weights[str(name)] = tuple(_plain_array(arrays, key) for key in sorted(arrays, key=int))
+            both = [key for key in ("forward_layer", "backward_layer") if key in group]
+            holders = [_plain_group(group, key) for key in both] or [group]
+            weights[str(name)] = tuple(array for part in holders for array in _arrays(part))
     return weights
+
+
+def _arrays(group: h5py.Group) -> list[Floats]:
+    """Return the arrays of a layer that is no wrapper, without the seeds of its dropout."""
+    arrays = _plain_group(_plain_group(group, "cell") if "cell" in group else group, "vars")
+    return [_plain_array(arrays, key) for key in sorted(arrays, key=int)]
 
 
 def _plain_group(parent: h5py.Group, name: str) -> h5py.Group:

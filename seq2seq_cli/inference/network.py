@@ -1,87 +1,154 @@
-"""The encoder and the decoder that a run's inference files describe, ready to decode.
+"""The encoder and the decoder of a model, ready to decode.
 
-Both are called as the Keras models in the same files are, with one-hot inputs of rank 3, and have
+Both are called as the Keras models in the same files are, with arrays of the same shapes, and have
 a second, faster way in that takes ids.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from seq2seq_cli.config import RunConfig
-from seq2seq_cli.errors import ModelError
-from seq2seq_cli.inference.keras_file import Layer, read_layers
 from seq2seq_cli.inference.layers import (
     FoldedLstm,
-    LstmWeights,
+    Mask,
     State,
+    attend,
     dense,
-    fold_lstm,
     log_softmax,
+    lstm_sequence,
     lstm_step,
-    zero_state,
 )
-from seq2seq_cli.manifest import DECODER_MODEL, ENCODER_MODEL
-from seq2seq_cli.runs import Run, open_run
+from seq2seq_cli.runs import Run
 from seq2seq_cli.vocabulary import PADDING, Floats, Ids, one_hot_decode
 
-ENCODER_LAYER = "encoder_lstm"
-DECODER_LAYER = "decoder_lstm"
-OUTPUT_LAYER = "output"
+States = list[State]
+"""A state for each layer of a stack, each (batch, width)."""
+
+
+class EncoderLayer(NamedTuple):
+    """An LSTM of the encoder, with the one that reads backwards if it is bidirectional."""
+
+    forward: FoldedLstm
+    backward: FoldedLstm | None = None
+
+
+class Memory(NamedTuple):
+    """What attention looks at."""
+
+    outputs: Floats  # (batch, steps, width): the encoder's
+    keys: Floats  # (batch, steps, width): what the decoder's outputs are compared with
+    mask: Mask  # (batch, steps): false at padding
+
+    def take(self, rows: Ids) -> "Memory":
+        """Return the memory of these rows of the batch."""
+        return Memory(self.outputs[rows], self.keys[rows], self.mask[rows])
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """Source -> the state that the decoder starts from, the context vector."""
+    """Source -> the states that the decoder starts from, the context vector."""
 
-    lstm: FoldedLstm
+    layers: list[EncoderLayer]
+    attended: bool  # whether the decoder needs the outputs
 
-    def encode(self, sources: Ids) -> State:
-        """Return the states (n, units) after sources (n, steps), each read up to its padding."""
-        state = zero_state(len(sources), self.lstm.recurrent_kernel.shape[0])
-        padded = (sources == PADDING).any()
-        for ids in sources.T:
-            after = lstm_step(self.lstm, ids, state)
-            if padded:
-                real = (ids != PADDING)[:, None]
-                after = State(
-                    np.where(real, after.hidden, state.hidden),
-                    np.where(real, after.cell, state.cell),
-                )
-            state = after
-        return state
+    def encode(self, sources: Ids) -> tuple[States, Floats | None]:
+        """Return the states after sources (n, steps), each read up to its padding.
 
-    def __call__(self, sources: Floats) -> list[Floats]:
-        """Return hidden and cell state for one-hot sources (n, steps, cardinality)."""
-        return list(self.encode(one_hot_decode(sources)))
+        With attention the last layer's outputs (n, steps, width) come with them.
+        """
+        padded = sources == PADDING
+        mask = ~padded if padded.any() else None
+        values: Floats | Ids = sources
+        states: States = []
+        for number, layer in enumerate(self.layers):
+            keep = self.attended or number < len(self.layers) - 1
+            state, outputs = lstm_sequence(layer.forward, values, mask, keep)
+            if layer.backward:
+                other, before = lstm_sequence(layer.backward, values, mask, keep, backwards=True)
+                both = zip(state, other, strict=True)
+                state = State(*(np.concatenate(pair, axis=1) for pair in both))
+                if outputs is not None and before is not None:
+                    outputs = np.concatenate([outputs, before], axis=2)
+            states.append(state)
+            if outputs is not None:
+                values = outputs
+        return states, np.asarray(values) if self.attended else None
+
+    def __call__(self, sources: Floats | Ids) -> list[Floats]:
+        """Return the states, and with attention the outputs, as the Keras encoder does.
+
+        `sources` are one-hot (n, steps, cardinality), padding being zero vectors, or, for a model
+        with an embedding, ids (n, steps).
+        """
+        states, outputs = self.encode(_ids(sources))
+        flat = [array for state in states for array in state]
+        return flat if outputs is None else [*flat, outputs]
+
+
+class Attention(NamedTuple):
+    """The weights of Luong's attention."""
+
+    keys_kernel: Floats  # (width, width)
+    kernel: Floats  # (2 width, width): of context and output together
+    bias: Floats  # (width,)
+
+
+class Step(NamedTuple):
+    """What a decoder's step gives."""
+
+    logits: Floats  # (n, n_features)
+    states: States
+    attention: Floats | None  # (n, steps of the source): the weights
 
 
 @dataclass(frozen=True)
 class Decoder:
-    """State and the token before -> probabilities of the next token, and the state after."""
+    """States and the token before -> scores of the next token, and the states after."""
 
-    lstm: FoldedLstm
-    kernel: Floats  # (units, cardinality)
-    bias: Floats  # (cardinality,)
+    layers: list[FoldedLstm]
+    attention: Attention | None
+    kernel: Floats  # (width, n_features)
+    bias: Floats  # (n_features,)
 
-    def step(self, tokens: Ids, state: State) -> tuple[Floats, State]:
-        """Return logits (n, cardinality) after `tokens` (n,), and the state after them."""
-        state = lstm_step(self.lstm, tokens, state)
-        return dense(state.hidden, self.kernel, self.bias), state
+    def remember(self, outputs: Floats | None) -> Memory | None:
+        """Return what attention looks at, of the encoder's outputs (n, steps, width)."""
+        if self.attention is None or outputs is None:
+            return None
+        keys = outputs @ self.attention.keys_kernel
+        return Memory(outputs, keys, (outputs != 0).any(axis=2))
+
+    def step(self, tokens: Ids, states: States, memory: Memory | None = None) -> Step:
+        """Return what follows after `tokens` (n,)."""
+        after: States = []
+        for layer, state in zip(self.layers, states, strict=True):
+            after.append(lstm_step(layer, after[-1].hidden if after else tokens, state))
+        values = after[-1].hidden
+        weights = None
+        if self.attention and memory:
+            weights = attend(values, memory.keys, memory.mask)
+            context = np.matmul(weights[:, None], memory.outputs)[:, 0]  # (n, width)
+            both = np.concatenate([context, values], axis=1)
+            values = np.tanh(dense(both, self.attention.kernel, self.attention.bias))
+        return Step(dense(values, self.kernel, self.bias), after, weights)
 
     def __call__(self, inputs: list[Floats]) -> list[Floats]:
-        """Return probabilities (n, steps, cardinality) and both states.
+        """Return probabilities (n, steps, n_features) and the states, as the Keras decoder does.
 
-        `inputs` are one-hot tokens (n, steps, cardinality), hidden and cell state (n, units).
+        `inputs` are tokens, one-hot (n, steps, n_features) or, for a model with an embedding, ids
+        (n, steps); then hidden and cell state (n, width) of each layer; then, with attention, the
+        encoder's outputs.
         """
-        tokens, hidden, cell = inputs
-        state = State(np.asarray(hidden, np.float32), np.asarray(cell, np.float32))
-        steps = []
-        for ids in one_hot_decode(tokens).T:
-            logits, state = self.step(ids, state)
-            steps.append(np.exp(log_softmax(logits)))
-        return [np.stack(steps, axis=1), *state]
+        tokens, *rest = inputs
+        flat = [np.asarray(array, np.float32) for array in rest[: 2 * len(self.layers)]]
+        states = [State(*flat[i : i + 2]) for i in range(0, len(flat), 2)]
+        memory = self.remember(np.asarray(rest[-1], np.float32)) if self.attention else None
+        probabilities = []
+        for ids in _ids(tokens).T:
+            logits, states, _ = self.step(ids, states, memory)
+            probabilities.append(np.exp(log_softmax(logits)))
+        return [np.stack(probabilities, axis=1), *(array for state in states for array in state)]
 
 
 @dataclass(frozen=True)
@@ -98,58 +165,7 @@ class Network:
         return self.run.config
 
 
-def load_run(run: str | None = None, runs_dir: str | Path = "runs") -> Network:
-    """Load a completed run's encoder and decoder, without TensorFlow.
-
-    Takes the newest completed run unless `run` names one. Raises ModelError where there is none,
-    or where a file is missing, corrupt or does not fit the run's configuration.
-    """
-    return load_network(open_run(Path(runs_dir), run))
-
-
-def load_network(run: Run) -> Network:
-    """Load the run's inference files; raises ModelError for what is corrupt or does not fit."""
-    encoder_file, decoder_file = run.path / ENCODER_MODEL, run.path / DECODER_MODEL
-    encoder_layers = read_layers(run.read(ENCODER_MODEL), str(encoder_file))
-    decoder_layers = read_layers(run.read(DECODER_MODEL), str(decoder_file))
-    inputs, units = run.config.task.cardinality, run.config.model.units
-    lstm_shapes = [(inputs, 4 * units), (units, 4 * units), (4 * units,)]
-    encoder = _arrays(encoder_layers, ENCODER_LAYER, "LSTM", lstm_shapes, encoder_file)
-    decoder = _arrays(decoder_layers, DECODER_LAYER, "LSTM", lstm_shapes, decoder_file)
-    kernel, bias = _arrays(
-        decoder_layers, OUTPUT_LAYER, "Dense", [(units, inputs), (inputs,)], decoder_file
-    )
-    return Network(
-        run,
-        Encoder(fold_lstm(LstmWeights(*encoder))),
-        Decoder(fold_lstm(LstmWeights(*decoder)), kernel, bias),
-    )
-
-
-# What the arithmetic in `layers` assumes of a layer; anything else would give wrong numbers.
-_SETTINGS = {
-    "LSTM": {"activation": "tanh", "recurrent_activation": "sigmoid", "use_bias": True},
-    "Dense": {"activation": "softmax", "use_bias": True},
-}
-
-
-def _arrays(
-    layers: dict[str, Layer], name: str, kind: str, shapes: list[tuple[int, ...]], file: Path
-) -> tuple[Floats, ...]:
-    """Return the named layer's arrays, or raise ModelError where it is not what is expected."""
-    layer = layers.get(name)
-    if layer is None or layer.kind != kind:
-        raise ModelError(f"{file} has no {kind} layer {name}: it was not saved by s2s")
-    for setting, value in _SETTINGS[kind].items():
-        if layer.settings.get(setting) != value:
-            raise ModelError(
-                f"{file}: layer {name} has {setting} = {layer.settings.get(setting)!r}, "
-                f"and s2s reads {value!r}"
-            )
-    found = [array.shape for array in layer.weights]
-    if found != shapes:
-        raise ModelError(
-            f"{file}: layer {name} has arrays of shapes {found}, "
-            f"and the run's configuration asks for {shapes}"
-        )
-    return layer.weights
+def _ids(sequences: Floats | Ids) -> Ids:
+    """One-hot vectors, or ids as they are -> ids; zero vectors become padding."""
+    array = np.asarray(sequences)
+    return one_hot_decode(array) if array.ndim == 3 else array.astype(np.int32)

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from seq2seq_cli.config import RunConfig
-from seq2seq_cli.errors import ConfigurationError, WorkerError
+from seq2seq_cli.errors import ConfigurationError, StorageError
 from seq2seq_cli.training.cluster import Cluster
 from seq2seq_cli.training.loop import ChunkResult, Loop, fill
 from seq2seq_cli.vocabulary import Floats, Ids, shift_right
@@ -101,14 +101,17 @@ class DistributedLoop(Loop):
         return np.asarray(self._strategy.reduce(tf.distribute.ReduceOp.SUM, replicas, axis=None))
 
     def _distributed_steps(
-        self, sources: Any, shifted: Any, targets: Any, rates: Any, steps: Any
+        self, sources: Any, shifted: Any, targets: Any, rates: Any, counts: Any, steps: Any
     ) -> tuple[Any, Any, Any]:
         self.traces += 1
         done, loss_before = self._steps_done.read_value(), self._loss_sum.read_value()
 
         # The index stays outside the compiled part, which would be compiled anew for each value.
         def own_part(weights: Any, i: Any, *ids: Any) -> Any:
-            return self._local(weights, *(batches[i] for batches in ids))
+            context = tf.distribute.get_replica_context()
+            # With dropout each replica drops values of its own.
+            place = (done + i) * self._replicas + context.replica_id_in_sync_group
+            return self._local(weights, *(batches[i] for batches in ids), counts[i], place)
 
         def step(i: Any, last: Any, loss_sum: Any, exact: Any, *tensors: Any) -> tuple[Any, ...]:
             own = self._strategy.run(own_part, (tensors[0], i, sources, shifted, targets))
@@ -124,13 +127,11 @@ class DistributedLoop(Loop):
         self._assign(done + taken, loss_sum, moved)
         return loss_sum - loss_before, last, exact
 
-    def _local_sums(self, weights: Any, sources: Any, shifted: Any, targets: Any) -> Any:
-        """Return this replica's gradients, loss and right sequences, as one vector."""
-        gradients, loss, right = self._gradients(weights, sources, shifted, targets)
+    def _local_sums(self, *arguments: Any) -> Any:
+        """Return this replica's share of gradients, loss and right sequences, as one vector."""
+        gradients, loss, right = self._gradients(*arguments)
         flat = [tf.reshape(gradient, (-1,)) for gradient in gradients]
-        loss /= self._replicas  # so that the sum is the global batch's mean
-        counts = tf.stack([loss, tf.cast(right, tf.float32)])
-        return tf.concat([*(gradient / self._replicas for gradient in flat), counts], axis=0)
+        return tf.concat([*flat, tf.stack([loss, tf.cast(right, tf.float32)])], axis=0)
 
     def _update(
         self, weights: Any, first: Any, second: Any, summed: Any, rate: Any, count: Any
@@ -143,9 +144,9 @@ class DistributedLoop(Loop):
         return loss[0], tf.cast(right[0], tf.int32), *moved
 
 
-def _lost(error: Exception) -> WorkerError:
+def _lost(error: Exception) -> StorageError:
     reason = str(error).splitlines()[0]
-    return WorkerError(
+    return StorageError(
         f"another worker of this training is gone ({reason}): start all of them again with "
         "--resume, to go on from the last checkpoint"
     )

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from seq2seq_cli.manifest import LayerSummary
+
 
 @dataclass(frozen=True)
 class Event:
@@ -18,6 +20,13 @@ class Resumed(Event):
 
     n_samples: int
     notes: tuple[str, ...]  # what keeps it from being bit-identical, or was amiss
+
+
+@dataclass(frozen=True)
+class Built(Event):
+    """The model is built; these are its layers."""
+
+    layers: tuple[LayerSummary, ...]
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ class Loop:
     def __init__(self, model: keras.Model, config: RunConfig) -> None:
         self.batch_size = config.training.batch_size
         self.clip_norm = config.training.clip_norm
-        self._forward = Forward(config)
+        self._forward = Forward(model, config)
         weights = [variable.value for variable in model.trainable_variables]
         moments = [[tf.Variable(tf.zeros_like(w)) for w in weights] for _ in range(2)]
         self._variables = (weights, *moments)
@@ -93,6 +93,7 @@ class Loop:
             fill(shift_right(targets), (CHUNK, self.batch_size, targets.shape[1])),
             fill(targets, (CHUNK, self.batch_size, targets.shape[1])),
             fill(rates, (CHUNK,)),
+            fill(token_counts(targets, steps), (CHUNK,)),
             tf.constant(steps),
         )
         return self._result(loss, last, exact, steps)
@@ -114,13 +115,15 @@ class Loop:
         return tokens.numpy(), -float(losses.numpy().sum(dtype=np.float64))
 
     def _train_steps(
-        self, sources: Any, shifted: Any, targets: Any, rates: Any, steps: Any
+        self, sources: Any, shifted: Any, targets: Any, rates: Any, counts: Any, steps: Any
     ) -> tuple[Any, Any, Any]:
         self.traces += 1
         done, loss_before = self._steps_done.read_value(), self._loss_sum.read_value()
 
         def step(i: Any, last: Any, loss_sum: Any, exact: Any, *tensors: Any) -> tuple[Any, ...]:
-            gradients, loss, right = self._gradients(tensors[0], sources[i], shifted[i], targets[i])
+            gradients, loss, right = self._gradients(
+                tensors[0], sources[i], shifted[i], targets[i], counts[i], done + i
+            )
             weights, first, second = tensors
             moved = self._moved(weights, first, second, gradients, rates[i], done + i + 1)
             return i + 1, loss, loss_sum + tf.cast(loss, tf.float64), exact + right, *moved
@@ -148,15 +151,19 @@ class Loop:
                 variable.assign(tensor)
 
     def _gradients(
-        self, weights: Any, sources: Any, shifted: Any, targets: Any
+        self, weights: Any, sources: Any, shifted: Any, targets: Any, count: Any, step: Any
     ) -> tuple[Any, Any, Any]:
-        """Return a batch's gradients, its mean loss, and how many sequences are fully right."""
+        """Return gradients and loss of a step, and how many sequences are fully right.
+
+        The loss is the sum over these rows, divided by the number of tokens in the whole batch.
+        """
         with tf.GradientTape() as tape:
             tape.watch(weights)
-            losses, margins = self._forward.scores(weights, sources, shifted, targets)
-            loss = tf.reduce_mean(losses)
+            losses, margins = self._forward.scores(weights, sources, shifted, targets, step)
+            loss = tf.reduce_sum(losses) / count
         right = tf.math.count_nonzero(tf.reduce_min(margins, axis=1) >= 0, dtype=tf.int32)
-        return tape.gradient(loss, weights), loss, right
+        gradients = tape.gradient(loss, weights)
+        return [tf.convert_to_tensor(gradient) for gradient in gradients], loss, right
 
     def _moved(
         self, weights: Any, first: Any, second: Any, gradients: Any, rate: Any, count: Any
@@ -167,10 +174,16 @@ class Loop:
         return adam_step(weights, first, second, gradients, rate, count)
 
     def _validation_scores(self, sources: Any, shifted: Any, targets: Any) -> tuple[Any, Any]:
-        scored = self._forward.logits(self._variables[0], sources, shifted)
-        scored = tf.transpose(scored, (1, 0, 2))
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, scored)
-        return losses, tf.argmax(scored, axis=-1, output_type=tf.int32)
+        logits = self._forward.logits(self._variables[0], sources, shifted)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
+        real = tf.cast(targets != PADDING, losses.dtype)
+        return losses * real, tf.argmax(logits, axis=-1, output_type=tf.int32)
+
+
+def token_counts(targets: Ids, steps: int) -> Floats:
+    """Return the tokens, padding not counted, of each of so many batches, float32 (steps,)."""
+    counts: Floats = (targets != PADDING).reshape(steps, -1).sum(axis=1).astype(np.float32)
+    return counts
 
 
 def fill(array: Any, shape: tuple[int, ...]) -> Any:

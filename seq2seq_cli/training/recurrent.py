@@ -15,11 +15,29 @@ Tensor = Any
 Gradient = Callable[..., tuple[Tensor, ...]]
 
 
+class Lane(NamedTuple):
+    """An LSTM's run over a sequence; lanes of one call are independent of each other."""
+
+    inputs: Tensor  # (steps, batch, 4 units): the LSTM's inputs times its kernel, plus bias
+    kernel: Tensor  # (units, 4 units): the recurrent one
+    state: tuple[Tensor, Tensor] | None = None  # (batch, units) to start from; zeros if not given
+    mask: Tensor | None = None  # (steps, batch): where false, states and output stay as they are
+    dropped: Tensor | None = None  # (batch, units): recurrent dropout's factors
+    reverse: bool = False  # take the last step first
+
+    @property
+    def start(self) -> tuple[Tensor, Tensor]:
+        """The hidden and the cell state to start from."""
+        _, batch, width = self.inputs.shape
+        zeros = tf.zeros((batch, width // 4), self.inputs.dtype)
+        return self.state or (zeros, zeros)
+
+
 class Sequenced(NamedTuple):
     """What an LSTM makes of a sequence."""
 
-    outputs: Tensor  # (steps, batch, units)
-    hidden: Tensor  # (batch, units), after the last step
+    outputs: Tensor  # (steps, batch, units), in the order of the inputs
+    hidden: Tensor  # (batch, units), after the last step taken
     cell: Tensor  # (batch, units)
 
 
@@ -31,25 +49,35 @@ class _Kept(NamedTuple):
     cell: Tensor  # (batch, units)
 
 
-def lstm(
-    gate_inputs: Tensor,
-    recurrent_kernel: Tensor,
-    state: Sequence[Tensor] = (),
-    unroll: bool = False,
-) -> Sequenced:
-    """Run an LSTM over time; differentiable in all its arguments.
-
-    `gate_inputs` (steps, batch, 4 units) are inputs times kernel plus bias; `recurrent_kernel` is
-    (units, 4 units); `state` the hidden and cell state (batch, units) to start from, zeros if not
-    given. With `unroll` each step is written into the program, instead of a loop over them. All
-    dimensions are static.
-    """
-    run = _unrolled if unroll else _looped
+def unrolled(lane: Lane) -> Sequenced:
+    """Run an LSTM with each step written into the program; without mask, dropout or reversal."""
+    assert lane.mask is None
+    assert lane.dropped is None
+    assert not lane.reverse
 
     def sequence(inputs: Tensor, kernel: Tensor, *state: Tensor) -> tuple[Any, Gradient]:
-        return run(inputs, kernel, state)
+        return _unrolled(inputs, kernel, state)
 
-    return Sequenced(*tf.custom_gradient(sequence)(gate_inputs, recurrent_kernel, *state))
+    return Sequenced(*tf.custom_gradient(sequence)(lane.inputs, lane.kernel, *(lane.state or ())))
+
+
+def looped(lanes: Sequence[Lane]) -> list[Sequenced]:
+    """Run LSTMs over sequences of one length in one loop, whose body takes a step of each lane.
+
+    The lanes are what XLA has to run side by side. All are differentiable in inputs, kernel and
+    state; all dimensions are static.
+    """
+
+    def sequences(*flat: Tensor) -> tuple[Any, Gradient]:
+        given = [
+            lane._replace(inputs=flat[i], kernel=flat[i + 1], state=(flat[i + 2], flat[i + 3]))
+            for i, lane in zip(range(0, len(flat), 4), lanes, strict=True)
+        ]
+        return _looped(given)
+
+    flat = [tensor for lane in lanes for tensor in (lane.inputs, lane.kernel, *lane.start)]
+    results = tf.custom_gradient(sequences)(*flat)
+    return [Sequenced(*results[i : i + 3]) for i in range(0, len(results), 3)]
 
 
 def _forward(gates: Tensor, cell: Tensor) -> tuple[_Kept, Tensor]:
@@ -113,48 +141,104 @@ def _unrolled(inputs: Tensor, kernel: Tensor, state: Sequence[Tensor]) -> tuple[
     return (tf.stack(outputs), hidden, cell), gradient
 
 
-def _looped(inputs: Tensor, kernel: Tensor, state: Sequence[Tensor]) -> tuple[Any, Gradient]:
-    steps, batch, width = inputs.shape
-    units = width // 4
-    zeros = tf.zeros((batch, units), inputs.dtype)
-    first_hidden, first_cell = state or (zeros, zeros)
+def _arrays(lane: Lane, *widths: int) -> tuple[Tensor, ...]:
+    """Return arrays for what each step leaves; as their sizes are known, XLA updates in place."""
+    steps, batch, _ = lane.inputs.shape
+    return tuple(tf.TensorArray(lane.inputs.dtype, steps, element_shape=(batch, w)) for w in widths)
 
-    def arrays(*widths: int) -> tuple[Tensor, ...]:
-        # Sizes that are known beforehand become plain arrays, which XLA updates in place.
-        return tuple(tf.TensorArray(inputs.dtype, steps, element_shape=(batch, w)) for w in widths)
 
-    def forward(t: Tensor, hidden: Tensor, cell: Tensor, *written: Tensor) -> tuple[Any, ...]:
-        step, hidden = _forward(tf.gather(inputs, t) + tf.matmul(hidden, kernel), cell)
-        values = (hidden, step.gates, step.cell)
-        both = zip(written, values, strict=True)
-        return t + 1, hidden, step.cell, *(array.write(t, value) for array, value in both)
+def _at(lane: Lane, values: Tensor, t: Tensor) -> Tensor:
+    """Return what belongs to the t-th step taken of values in the order of the inputs."""
+    return tf.gather(values, lane.inputs.shape[0] - 1 - t if lane.reverse else t)
 
-    _, hidden, cell, *written = tf.while_loop(
+
+def _in_order(lane: Lane, values: Tensor) -> Tensor:
+    """Values of the steps as they were taken -> in the order of the inputs."""
+    return tf.reverse(values, [0]) if lane.reverse else values
+
+
+def _lane_forward(lane: Lane, t: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, ...]:
+    """Return hidden state, cell state and activated gates after a step."""
+    before = hidden if lane.dropped is None else hidden * lane.dropped
+    step, after = _forward(_at(lane, lane.inputs, t) + tf.matmul(before, lane.kernel), cell)
+    if lane.mask is None:
+        return after, step.cell, step.gates
+    present = _at(lane, lane.mask, t)[:, tf.newaxis]
+    return tf.where(present, after, hidden), tf.where(present, step.cell, cell), step.gates
+
+
+def _lane_backward(
+    lane: Lane, t: Tensor, kept: _Kept, transposed: Tensor, d_hidden: Tensor, d_cell: Tensor
+) -> tuple[Tensor, ...]:
+    """Return the gradients of hidden and cell state before a step, and of its gates."""
+    d_gates, d_before = _backward(kept, d_hidden, d_cell)
+    passed: Tensor | float = 0.0
+    if lane.mask is not None:
+        present = _at(lane, lane.mask, t)[:, tf.newaxis]
+        d_gates = tf.where(present, d_gates, tf.zeros_like(d_gates))
+        passed = tf.where(present, tf.zeros_like(d_hidden), d_hidden)
+        d_before = tf.where(present, d_before, d_cell)
+    d_recurrent = tf.matmul(d_gates, transposed)  # (batch, 4 units) @ (4 units, units)
+    if lane.dropped is not None:
+        d_recurrent *= lane.dropped
+    return d_recurrent + passed, d_before, d_gates
+
+
+def _looped(lanes: list[Lane]) -> tuple[Any, Gradient]:
+    steps = lanes[0].inputs.shape[0]
+    widths = [lane.inputs.shape[2] for lane in lanes]
+
+    def forward(t: Tensor, states: Any, written: Any) -> tuple[Any, ...]:
+        after, arrays = [], []
+        for lane, state, group in zip(lanes, states, written, strict=True):
+            hidden, cell, gates = _lane_forward(lane, t, *state)
+            after.append((hidden, cell))
+            values = zip(group, (hidden, cell, gates), strict=True)
+            arrays.append(tuple(array.write(t, value) for array, value in values))
+        return t + 1, after, arrays
+
+    arrays = [_arrays(lane, w // 4, w // 4, w) for lane, w in zip(lanes, widths, strict=True)]
+    _, states, written = tf.while_loop(
         lambda t, *_: t < steps,
         forward,
-        (0, first_hidden, first_cell, *arrays(units, width, units)),
+        (0, [lane.start for lane in lanes], arrays),
         maximum_iterations=steps,
     )
-    outputs, gates, cells = (array.stack() for array in written)
+    kept = [tuple(array.stack() for array in group) for group in written]  # in the order taken
+    results = []
+    for lane, (hidden, cell), (outputs, _, _) in zip(lanes, states, kept, strict=True):
+        results += [_in_order(lane, outputs), hidden, cell]
 
-    def gradient(d_outputs: Tensor, d_hidden: Tensor, d_cell: Tensor) -> tuple[Tensor, ...]:
-        transposed = tf.transpose(kernel)
-        cells_before = tf.concat([first_cell[tf.newaxis], cells[:-1]], axis=0)
-        hidden_before = tf.concat([first_hidden[tf.newaxis], outputs[:-1]], axis=0)
+    def gradient(*upstream: Tensor) -> tuple[Tensor, ...]:
+        transposed = [tf.transpose(lane.kernel) for lane in lanes]
+        before = [
+            [tf.concat([first[tf.newaxis], values[:-1]], axis=0)
+             for first, values in zip(lane.start, group, strict=False)]
+            for lane, group in zip(lanes, kept, strict=True)
+        ]  # fmt: skip
 
-        def backward(t: Tensor, d_hidden: Tensor, d_cell: Tensor, d_gates: Tensor) -> Any:
-            step = _Kept(*(tf.gather(array, t) for array in (gates, cells_before, cells)))
-            d_step, d_cell = _backward(step, d_hidden + tf.gather(d_outputs, t), d_cell)
-            return t - 1, tf.matmul(d_step, transposed), d_cell, d_gates.write(t, d_step)
+        def backward(t: Tensor, d_states: Any, written: Any) -> tuple[Any, ...]:
+            after, arrays = [], []
+            for i, (lane, (d_hidden, d_cell)) in enumerate(zip(lanes, d_states, strict=True)):
+                _, cells, gates = kept[i]
+                step = _Kept(tf.gather(gates, t), tf.gather(before[i][1], t), tf.gather(cells, t))
+                d_hidden += _at(lane, upstream[3 * i], t)
+                *d_state, d_gates = _lane_backward(lane, t, step, transposed[i], d_hidden, d_cell)
+                after.append(tuple(d_state))
+                arrays.append(written[i].write(t, d_gates))
+            return t - 1, after, arrays
 
-        _, d_hidden, d_cell, d_gates = tf.while_loop(
-            lambda t, *_: t >= 0,
-            backward,
-            (steps - 1, d_hidden, d_cell, *arrays(width)),
-            maximum_iterations=steps,
+        ends = [(upstream[3 * i + 1], upstream[3 * i + 2]) for i in range(len(lanes))]
+        arrays = [_arrays(lane, w)[0] for lane, w in zip(lanes, widths, strict=True)]
+        _, d_states, written = tf.while_loop(
+            lambda t, *_: t >= 0, backward, (steps - 1, ends, arrays), maximum_iterations=steps
         )
-        d_inputs = d_gates.stack()
-        d_kernel = _kernel_gradient(hidden_before, d_inputs)
-        return (d_inputs, d_kernel, *([d_hidden, d_cell] if state else []))
+        gradients = []
+        for i, lane in enumerate(lanes):
+            d_gates = written[i].stack()
+            hidden = before[i][0] if lane.dropped is None else before[i][0] * lane.dropped
+            d_kernel = _kernel_gradient(hidden, d_gates)
+            gradients += [_in_order(lane, d_gates), d_kernel, *d_states[i]]
+        return tuple(gradients)
 
-    return (outputs, hidden, cell), gradient
+    return tuple(results), gradient

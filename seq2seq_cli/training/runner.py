@@ -5,21 +5,31 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, ParamSpec, TypeVar
 
-from seq2seq_cli.config import RunConfig
+from seq2seq_cli.config import RunConfig, TaskConfig
 from seq2seq_cli.manifest import Results
 from seq2seq_cli.metrics import Tally
-from seq2seq_cli.sampling import Split, draw_pairs
+from seq2seq_cli.sampling import Split
+from seq2seq_cli.streams import GeneratedStream, Stream
 from seq2seq_cli.training.loop import CHUNK, ChunkResult, Loop
 from seq2seq_cli.vocabulary import Floats, Ids
 
 VALIDATION_SAMPLES = 10_000
-VALIDATION_BATCH = 1024
+VALIDATION_TOKENS = 1_000_000
+"""Of long sequences fewer are validated, so that there are about as many integers in all; but
+never less than VALIDATION_BATCH sequences."""
+VALIDATION_BATCH = 1000
 CALL_SECONDS = 0.4
 """About how long a call of the compiled program takes: a stopped training waits for its end."""
 STEPS_AFTER_COMPILING = 4
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def validation_samples(config: RunConfig) -> int:
+    """Return how many held-out sequences an epoch is validated on."""
+    by_tokens = VALIDATION_TOKENS // (config.task.longest + config.task.n_out)
+    return min(VALIDATION_SAMPLES, max(VALIDATION_BATCH, by_tokens))
 
 
 class Runner:
@@ -29,33 +39,48 @@ class Runner:
     the machine's speed; the weights do not depend on it.
     """
 
-    def __init__(self, loop: Loop, config: RunConfig, rates: Callable[[int, int], Floats]) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        stream: Stream,
+        config: RunConfig,
+        rates: Callable[[int, int], Floats],
+    ) -> None:
         self.loop = loop
+        self._stream = stream
         self._config = config
         self._rates = rates
+        self.task: TaskConfig | None = None  # that the program was last compiled for
         self._call_steps = loop.call_steps or 1
         self._thread = ThreadPoolExecutor(1)
         self._under_way: Future[Any] | None = None
 
-    def steps(self, stop: int) -> Iterator[tuple[ChunkResult, float]]:
-        """Take all steps before `stop`; yield the result and the seconds of each call."""
-        for sources, targets, rates in self._chunks(self.loop.steps_done, stop):
-            compiled = self.loop.traces > 0
+    def steps(self, stop: int, task: TaskConfig) -> Iterator[tuple[ChunkResult, float]]:
+        """Take all steps before `stop` on a task; yield the result and the seconds of each call."""
+        if task != self.task:
+            self._call_steps = self.loop.call_steps or 1
+        for sources, targets, rates in self._chunks(task, self.loop.steps_done, stop):
             started = time.perf_counter()
             result = self._call(self.loop.train, sources, targets, rates)
             seconds = time.perf_counter() - started
             if not self.loop.call_steps:
-                wanted = CALL_SECONDS * len(rates) / seconds if compiled else STEPS_AFTER_COMPILING
+                wanted = (
+                    CALL_SECONDS * len(rates) / seconds
+                    if task == self.task
+                    else STEPS_AFTER_COMPILING
+                )
                 self._call_steps = min(CHUNK, max(1, int(wanted)))
+            self.task = task
             yield result, seconds
 
     def validate(self) -> Results:
         """Return the results on the validation stream, the chief's in all workers."""
         tally = Tally()
-        seed = self._config.training.seed
-        for start in range(0, VALIDATION_SAMPLES, VALIDATION_BATCH):
-            n = min(VALIDATION_BATCH, VALIDATION_SAMPLES - start)
-            pairs = draw_pairs(self._config.task, Split.VALIDATION, seed, start, n)
+        wanted = validation_samples(self._config)
+        wanted = min(wanted, self._stream.size(Split.VALIDATION) or wanted)
+        for start in range(0, wanted, VALIDATION_BATCH):
+            n = min(VALIDATION_BATCH, wanted - start)
+            pairs = self._stream.draw(Split.VALIDATION, start, n)
             tokens, log_likelihood = self._call(self.loop.validate, *pairs)
             tally.add(tokens, pairs[1], log_likelihood)
         low, high = tally.interval
@@ -83,16 +108,17 @@ class Runner:
         self._under_way = future
         return future.result()
 
-    def _chunks(self, start: int, stop: int) -> Iterator[tuple[Ids, Ids, Floats]]:
+    def _chunks(self, task: TaskConfig, start: int, stop: int) -> Iterator[tuple[Ids, Ids, Floats]]:
         """Yield sequences and learning rates of steps `start .. stop-1`, some steps at a time.
 
         The next ones are drawn while those before are trained on.
         """
-        size, seed = self._config.training.batch_size, self._config.training.seed
+        size, stream = self._config.training.batch_size, self._stream
+        if task != self._config.task:  # a stage of the curriculum
+            stream = GeneratedStream(task, self._config.training.seed)
 
         def draw(step: int, n: int) -> tuple[Ids, Ids, Floats]:
-            pairs = draw_pairs(self._config.task, Split.TRAIN, seed, step * size, n * size)
-            return *pairs, self._rates(step, n)
+            return *stream.draw(Split.TRAIN, step * size, n * size), self._rates(step, n)
 
         with ThreadPoolExecutor(1) as pool:
             n = min(self._call_steps, stop - start)

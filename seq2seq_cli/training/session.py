@@ -1,7 +1,7 @@
 """A training from beginning to end: a configuration -> a complete run folder."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from seq2seq_cli.config import RunConfig
 from seq2seq_cli.errors import ConfigurationError, Stopped
 from seq2seq_cli.manifest import TENSORBOARD
 from seq2seq_cli.runs import Run, create_folder, open_run, reopen_folder
+from seq2seq_cli.streams import open_stream
 from seq2seq_cli.tasks import get_task
 from seq2seq_cli.training import circumstances
 from seq2seq_cli.training.callbacks import Callbacks, tensorboard
@@ -24,17 +25,19 @@ from seq2seq_cli.training.checkpoint import (
     load_checkpoint,
 )
 from seq2seq_cli.training.cluster import Cluster, read_cluster
+from seq2seq_cli.training.curriculum import stages
 from seq2seq_cli.training.distribution import DistributedLoop, find_strategy
 from seq2seq_cli.training.events import (
     Advanced,
+    Built,
     Compiling,
     EpochEnded,
     Finished,
     Progress,
     Resumed,
 )
-from seq2seq_cli.training.loop import Loop
-from seq2seq_cli.training.models import define_models
+from seq2seq_cli.training.loop import ChunkResult, Loop
+from seq2seq_cli.training.models import build_models, summarize
 from seq2seq_cli.training.runner import Runner
 from seq2seq_cli.training.schedule import learning_rates
 from seq2seq_cli.training.stopping import is_better, loss_error, stop_reason
@@ -69,8 +72,8 @@ def train(
     to return, the others return None.
 
     Raises ConfigurationError for bad settings and for a loss that is not finite, ExistsError for a
-    named run that exists or is in use, ModelError where there is nothing to resume, StorageError
-    where writing fails, and WorkerError where another worker is gone.
+    named run that exists or is in use, ModelError where there is nothing to resume, and
+    StorageError where writing fails or another worker is gone.
     """
     get_task(config.task)
     runs_dir, cluster = Path(runs_dir), read_cluster()
@@ -109,10 +112,7 @@ class _Training:
         self.config = config
         self.writer = RunWriter(folder)
         self.report = progress or (lambda event: None)
-        cardinality = config.task.cardinality
-        self.models = define_models(
-            cardinality, cardinality, config.model.units, config.training.seed
-        )
+        self.models = build_models(config)
         self.loop = (
             DistributedLoop(self.models[0], config, strategy, cluster)
             if strategy
@@ -120,10 +120,11 @@ class _Training:
         )
         self.callbacks = Callbacks(callbacks, self.models[0], config.training.epochs)
         self.steps = -(-config.training.n_samples // config.training.batch_size)  # an epoch
+        self.stages = stages(config, config.training.epochs * self.steps)
         best_weights: list[Floats] = []
         self.behind = (Progressed(), best_weights)
         self.started = self.saved_at = time.perf_counter()
-        self.runner = Runner(self.loop, config, self._rates)
+        self.runner = Runner(self.loop, open_stream(config), config, self._rates)
 
     def begin(self, resume: bool) -> None:
         """Begin anew, or go on from the newest whole checkpoint; in all workers as in the chief."""
@@ -182,12 +183,11 @@ class _Training:
 
     def _train_epochs(self) -> None:
         epochs = self.config.training.epochs
+        self.report(Built(self.behind[0].epochs_done, epochs, summarize(self.models[0])))
         self.callbacks.begin()
         for epoch in range(self.behind[0].epochs_done + 1, epochs + 1):
             if stop_reason(self.behind[0], self.config.training) or self.callbacks.stop:
                 break
-            if not self.loop.traces:
-                self.report(Compiling(epoch, epochs))
             self._train_epoch(epoch)
         self.callbacks.end()
 
@@ -196,7 +196,7 @@ class _Training:
         first, end = (epoch - 1) * self.steps, epoch * self.steps
         done_before, epochs = self.loop.steps_done, self.config.training.epochs
         self.callbacks.begin_epoch(epoch, float(self._rates(done_before, 1)[0]))
-        for chunk, seconds in self.runner.steps(end):
+        for chunk, seconds in self._steps(epoch, end):
             if not np.isfinite(chunk.loss):
                 where = f"at step {self.loop.steps_done:,}, in epoch {epoch}"
                 raise loss_error(chunk.loss, where, self.config.training)
@@ -207,6 +207,15 @@ class _Training:
             if time.perf_counter() - self.saved_at > self.checkpoint_seconds:
                 self.save()
         self._end_epoch(epoch, end - done_before, time.perf_counter() - started)
+
+    def _steps(self, epoch: int, end: int) -> Iterator[tuple[ChunkResult, float]]:
+        """Take the steps before `end`, each on its stage's task."""
+        for stage in self.stages:
+            stop = min(stage.stop, end)
+            if self.loop.steps_done < stop:
+                if stage.task != self.runner.task:
+                    self.report(Compiling(epoch, self.config.training.epochs))
+                yield from self.runner.steps(stop, stage.task)
 
     def _end_epoch(self, epoch: int, steps: int, seconds: float) -> None:
         """Validate an epoch of which this process has taken `steps` in `seconds`."""

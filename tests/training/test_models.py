@@ -10,57 +10,18 @@ import pytest
 import tensorflow as tf
 
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
-from seq2seq_cli.inference.decoding import greedy, predict_sequence
-from seq2seq_cli.inference.keras_file import read_layers
-from seq2seq_cli.inference.layers import LstmWeights, fold_lstm
-from seq2seq_cli.inference.network import Decoder, Encoder, Network, load_run
+from seq2seq_cli.inference.decoding import predict_sequence
+from seq2seq_cli.inference.loading import load_run
 from seq2seq_cli.sampling import Split, draw_pairs
 from seq2seq_cli.training import forward
 from seq2seq_cli.training.lookup import SCATTERED_ROWS, gather_rows
 from seq2seq_cli.training.loop import CHUNK, Loop
 from seq2seq_cli.training.models import define_models
-from seq2seq_cli.training.recurrent import lstm
+from seq2seq_cli.training.recurrent import Lane, looped, unrolled
 from seq2seq_cli.training.schedule import learning_rates
 from seq2seq_cli.vocabulary import one_hot_decode, one_hot_encode, shift_right
 
 TASK = TaskConfig(n_in=5, n_out=3, cardinality=17)
-
-
-def network_of(encoder_path, decoder_path):
-    encoder_layers = read_layers(encoder_path.read_bytes(), "encoder")
-    decoder_layers = read_layers(decoder_path.read_bytes(), "decoder")
-    kernel, bias = decoder_layers["output"].weights
-    return Network(
-        None,
-        Encoder(fold_lstm(LstmWeights(*encoder_layers["encoder_lstm"].weights))),
-        Decoder(fold_lstm(LstmWeights(*decoder_layers["decoder_lstm"].weights)), kernel, bias),
-    )
-
-
-@pytest.mark.parametrize("scale", [1.0, 4.0])
-@pytest.mark.parametrize("units", [1, 24])
-def test_numpy_agrees_with_keras_on_random_weights(tmp_path, units, scale):
-    models = define_models(17, 17, units, seed=3)
-    generator = np.random.default_rng(0)
-    for weight in models[0].weights:
-        weight.assign(generator.normal(0, scale / units**0.5, weight.shape))
-    for name, model in zip(("train", "encoder", "decoder"), models, strict=True):
-        model.save(tmp_path / f"{name}.keras")
-    network = network_of(tmp_path / "encoder.keras", tmp_path / "decoder.keras")
-    sources, targets = draw_pairs(TASK, Split.TEST, 0, 0, 200)
-    encoded, shifted = one_hot_encode(sources, 17), one_hot_encode(shift_right(targets), 17)
-    expected_states = models[1](encoded)
-    for state, expected in zip(network.encoder(encoded), expected_states, strict=True):
-        np.testing.assert_allclose(state, expected, atol=1e-5)
-    expected = models[0]([encoded, shifted]).numpy()
-    states = [np.asarray(state) for state in expected_states]
-    probabilities, *after = network.decoder([shifted, *states])
-    np.testing.assert_allclose(probabilities, expected, atol=1e-5)
-    for state, wanted in zip(after, models[2]([shifted, *states])[1:], strict=True):
-        np.testing.assert_allclose(state, wanted, atol=1e-5)
-    decoded = greedy(network, sources, 3, targets)
-    likelihoods = np.log(np.take_along_axis(expected, targets[..., None], axis=2)[..., 0])
-    np.testing.assert_allclose(decoded.likelihoods, likelihoods, atol=1e-4)
 
 
 def test_plain_keras_opens_the_saved_models_and_predicts_the_same(trained):
@@ -134,6 +95,7 @@ def test_the_loop_takes_the_steps_of_plain_keras(
 ):
     """Losses of the first steps, and the weights that their gradients lead to."""
     monkeypatch.setattr(forward, "UNROLLED_AFTER", unrolled_after)
+    monkeypatch.setattr(forward, "UNROLLED_LENGTH", 20)
     update = {"n_in": n_in, "n_out": min(n_in, 3), "cardinality": cardinality}
     task = TASK.model_copy(update=update)
     config = run_config(task, batch_size=16, n_samples=16 * 6, clip_norm=clip_norm)
@@ -181,7 +143,8 @@ def test_the_lstm_has_the_outputs_and_gradients_of_keras(unroll):
     with tf.GradientTape() as tape:
         tape.watch(state)
         gates = tf.tensordot(tf.transpose(inputs, (1, 0, 2)), weights[0], 1) + weights[2]
-        outputs, hidden, cell = lstm(gates, tf.convert_to_tensor(weights[1]), state, unroll=unroll)
+        lane = Lane(gates, tf.convert_to_tensor(weights[1]), tuple(state))
+        outputs, hidden, cell = unrolled(lane) if unroll else looped([lane])[0]
         found = total((tf.transpose(outputs, (1, 0, 2)), hidden, cell))
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     for ours, theirs in zip(tape.gradient(found, [*weights, *state]), wanted, strict=True):

@@ -1,0 +1,72 @@
+"""`s2s encode`: the states that the encoder leaves for the decoder, the context vector."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from seq2seq_cli.cli import output
+from seq2seq_cli.cli.options import (
+    DEFAULT_RUNS_DIR,
+    Force,
+    InputFile,
+    Json,
+    Quiet,
+    RunName,
+    RunsDir,
+    Sequences,
+)
+
+
+def encode(
+    sequences: Sequences = None,
+    file: InputFile = None,
+    output_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", metavar="FILE.npz", help="Write arrays hidden, cell (n, layers, width)."
+        ),
+    ] = None,
+    force: Force = False,
+    run: RunName = None,
+    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Print the encoder's hidden and cell states after sequences.
+
+    They are what the decoder knows of a source: the context vector.
+    """
+    output.use_one_blas_thread()
+    from itertools import islice
+
+    from seq2seq_cli.cli.sequences import read_sequences
+    from seq2seq_cli.evaluation import length_notes
+    from seq2seq_cli.inference.decoding import BATCH
+    from seq2seq_cli.inference.loading import load_run
+    from seq2seq_cli.prediction import encode as encode_batch
+    from seq2seq_cli.prediction import write_states
+
+    network = load_run(run, runs_dir)
+    output.end_with_reader()
+    lengths: set[int] = set()
+    with read_sequences(sequences, file, network.config.task.cardinality) as stream:
+        if output_file:
+            given = list(stream)
+            lengths.update(map(len, given))
+            write_states(output_file, network, given, force)
+            output.message(f"wrote the states of {len(given):,} to {output_file}", quiet)
+        else:
+            while batch := list(islice(stream, BATCH)):
+                lengths.update(map(len, batch))
+                for encoded in encode_batch(network, batch):
+                    if as_json:
+                        output.write_json(encoded._asdict())
+                        continue
+                    for number in range(len(encoded.hidden)):
+                        for name in ("hidden", "cell"):
+                            values = getattr(encoded, name)[number]
+                            shown = " ".join(f"{value:.4f}" for value in values)
+                            output.write(f"{name} {number + 1}: {shown}")
+    for note in length_notes(network, lengths):
+        output.message(f"note: {note}", quiet)

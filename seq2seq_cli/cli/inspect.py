@@ -1,0 +1,56 @@
+"""`s2s inspect`: what a run is made of."""
+
+from typing import Any
+
+from seq2seq_cli.cli import output
+from seq2seq_cli.cli.options import DEFAULT_RUNS_DIR, Json, RunName, RunsDir
+from seq2seq_cli.cli.report import percent, show_architecture
+
+
+def inspect(
+    run: RunName = None, runs_dir: RunsDir = DEFAULT_RUNS_DIR, as_json: Json = False
+) -> None:
+    """Show a run's layers, configuration, results and versions."""
+    from seq2seq_cli.inference.loading import summarize
+    from seq2seq_cli.runs import open_run
+
+    opened = open_run(runs_dir, run)
+    layers = summarize(opened)
+    manifest, results = opened.manifest, opened.manifest.results
+    if as_json:
+        document: dict[str, Any] = {"name": opened.name, "path": str(opened.path)}
+        document["layers"] = [
+            {
+                "name": layer.name,
+                "kind": layer.kind,
+                "shapes": [list(shape) for shape in layer.shapes],
+                "parameters": layer.parameters,
+            }
+            for layer in layers
+        ]
+        document["parameters"] = sum(layer.parameters for layer in layers)
+        document["config"] = opened.config.model_dump()
+        document |= manifest.model_dump(exclude={"files"})
+        output.write_json(document)
+        return
+    show_architecture(layers)
+    settings = [
+        (f"{section}.{key}", str(value))
+        for section, values in opened.config.model_dump().items()
+        for key, value in values.items()
+        if value != ""
+    ]
+    output.table("Configuration", ("setting", "value"), settings)
+    interval = f"{percent(results.exact_match_low)} to {percent(results.exact_match_high)}"
+    rows = [
+        ("exact match", f"{percent(results.exact_match)} ({interval})"),
+        ("token accuracy", percent(results.token_accuracy)),
+        ("loss", f"{results.loss:.6f}"),
+        ("held-out sequences", f"{results.n_samples:,}"),
+        ("completed", manifest.completed_at),
+        ("seconds", f"{manifest.seconds:,.1f}"),
+        ("threads", str(manifest.threads)),
+        *manifest.versions.items(),
+        *manifest.flags.items(),
+    ]
+    output.table(f"Results of {opened.path}", ("result", "value"), rows)

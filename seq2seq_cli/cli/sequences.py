@@ -1,0 +1,38 @@
+"""The sequences that a command is given: as arguments, on standard input or in a file."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from seq2seq_cli.cli import output
+from seq2seq_cli.datasets import iterate_sequences, parse_sequence
+from seq2seq_cli.errors import ConfigurationError
+
+
+@contextmanager
+def read_sequences(
+    sequences: list[str] | None, file: Path | None, cardinality: int
+) -> Iterator[Iterator[list[int]]]:
+    """Give the sequences one by one, each read and checked when it is asked for.
+
+    Raises ConfigurationError where there are none or two kinds of them, and DataError for a bad
+    one.
+    """
+    if bool(sequences) == bool(file):
+        raise ConfigurationError('give sequences, such as "22 17 23 5 29 11", or --input FILE')
+    if is_stream(sequences, file):
+        with output.open_lines(file) as lines:
+            yield iterate_sequences(lines, str(file or "-"), cardinality)
+    else:
+        yield iter([parse_sequence(text, cardinality) for text in sequences or []])
+
+
+def is_stream(sequences: list[str] | None, file: Path | None) -> bool:
+    """Tell whether there may be any number of them."""
+    return bool(file) or sequences == ["-"]
+
+
+def wait_for_more(sequences: list[str] | None, file: Path | None) -> bool:
+    """Tell whether a user types them, and is to be answered line by line."""
+    return not file and sequences == ["-"] and sys.stdin.isatty()

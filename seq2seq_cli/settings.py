@@ -1,0 +1,142 @@
+"""A configuration from what a user gives: TOML, `section.key=value` settings and options.
+
+Values come, later ones winning, from the defaults, a file, settings and named options. All that is
+wrong with them is reported together. What the tasks demand comes in as a check.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from seq2seq_cli.config import ModelConfig, RunConfig, Section, TaskConfig, TrainingConfig
+from seq2seq_cli.errors import ConfigurationError
+from seq2seq_cli.storage import read_text
+
+SECTIONS: dict[str, type[Section]] = {
+    "task": TaskConfig,
+    "model": ModelConfig,
+    "training": TrainingConfig,
+}
+
+Check = Callable[[TaskConfig], Iterable[str]]
+"""Returns a line for each thing that is wrong with a task's settings."""
+
+
+def resolve(
+    file: Path | None = None,
+    settings: Sequence[str] = (),
+    options: Mapping[str, object] | None = None,
+    check: Check | None = None,
+    base: RunConfig | None = None,
+) -> RunConfig:
+    """Merge defaults < `base` < `file` < `settings` < `options` and validate the result.
+
+    `settings` are texts `section.key=value`; `options` maps `section.key` to a value, where None
+    means "not given". Raises ConfigurationError with a line for each thing that is wrong.
+    """
+    problems: list[str] = []
+    given: dict[str, Any] = base.model_dump() if base else {}
+    for name, values in (_parse_toml(read_text(file), str(file)) if file else {}).items():
+        if isinstance(given.get(name), dict) and isinstance(values, dict):
+            given[name] |= values
+        else:
+            given[name] = values
+    for text in settings:
+        key, equals, value = text.partition("=")
+        if equals:
+            _assign(given, key.strip(), _parse_value(value.strip()), problems)
+        else:
+            problems.append(f"--set {text}: should be section.key=value")
+    for key, option in (options or {}).items():
+        if option is not None:
+            _assign(given, key, option, problems)
+    return _merge(given, problems, check)
+
+
+def given_settings(
+    file: Path | None, settings: Sequence[str], options: Mapping[str, object]
+) -> set[str]:
+    """Return the names, section.key, of the settings that a user has given."""
+    given = {key for key, value in options.items() if value is not None}
+    given |= {text.partition("=")[0].strip() for text in settings}
+    for section, values in (_parse_toml(read_text(file), str(file)) if file else {}).items():
+        given |= {f"{section}.{key}" for key in values}
+    return given
+
+
+def parse_config(text: str, origin: str) -> RunConfig:
+    """Return the configuration in TOML text; ConfigurationError names `origin`, its file."""
+    return _merge(_parse_toml(text, origin), [], None)
+
+
+def _merge(given: dict[str, Any], problems: list[str], check: Check | None) -> RunConfig:
+    """Validate the sections given; raises ConfigurationError with these problems and those."""
+    sections = {name: given.pop(name, {}) for name in SECTIONS}
+    problems += [_unknown(name, value, SECTIONS) for name, value in given.items()]
+    valid = {name: _validate(name, sections[name], problems) for name in SECTIONS}
+    task = valid["task"]
+    if check and isinstance(task, TaskConfig):
+        problems += check(task)
+    if problems:
+        raise ConfigurationError("\n".join(problems))
+    return RunConfig.model_validate(valid)
+
+
+def _parse_toml(text: str, origin: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError(f"{origin} is not valid TOML: {error}") from error
+
+
+def _parse_value(text: str) -> object:
+    """Read a TOML value; what is none is a string, so that names need no quotes."""
+    try:
+        values = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):
+        return text
+    return values["value"] if len(values) == 1 else text
+
+
+def _assign(given: dict[str, Any], key: str, value: object, problems: list[str]) -> None:
+    section, dot, name = key.partition(".")
+    if not dot or section not in SECTIONS:
+        problems.append(_unknown(key, value, _all_keys()))
+    elif isinstance(given.setdefault(section, {}), dict):
+        given[section][name] = value
+
+
+def _validate(name: str, values: object, problems: list[str]) -> Section | None:
+    if not isinstance(values, dict):
+        problems.append(f"{name} = {values!r}: should be a section, [{name}]")
+        return None
+    section = SECTIONS[name]
+    known = {key: value for key, value in values.items() if key in section.model_fields}
+    problems += [
+        _unknown(f"{name}.{key}", value, _all_keys())
+        for key, value in values.items()
+        if key not in known
+    ]
+    try:
+        return section.model_validate(known)
+    except ValidationError as error:
+        for detail in error.errors():
+            accepted = detail["msg"].removeprefix("Input ").removeprefix("Value error, ")
+            key = ".".join(map(str, (name, *detail["loc"])))
+            problems.append(f"{key} = {detail['input']!r}: {accepted}")
+        return None
+
+
+def _unknown(key: str, value: object, known: Iterable[str]) -> str:
+    known = list(known)
+    close = difflib.get_close_matches(key, known, n=1)
+    meant = f"did you mean {close[0]}?" if close else f"use one of {', '.join(known)}"
+    return f"{key} = {value!r}: no such setting; {meant}"
+
+
+def _all_keys() -> list[str]:
+    return [f"{name}.{key}" for name, section in SECTIONS.items() for key in section.model_fields]

@@ -1,0 +1,156 @@
+"""Where a training's sequences come from: drawn anew for a task, or a file's pairs.
+
+A stream gives any of its rows at any time, so there is no state of it to save. Its batches are
+int32 arrays, padded at their ends where lengths vary: sources (n, longest) and targets
+(n, longest target), which then end with the end of sequence.
+"""
+
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seq2seq_cli.config import RunConfig, TaskConfig
+from seq2seq_cli.errors import ConfigurationError, DataError
+from seq2seq_cli.files import hash_data, read_pairs
+from seq2seq_cli.pairs import Pairs, Rows
+from seq2seq_cli.sampling import Split, draw_pairs, held_out
+from seq2seq_cli.vocabulary import Ids, end_sequences
+
+HASHED_ROWS = 4096
+"""Sources that are hashed together."""
+
+
+class Stream(Protocol):
+    """A source of pairs, under one seed."""
+
+    def size(self, split: Split) -> int | None:
+        """Return how many different rows a split has; None for any number."""
+
+    def draw(self, split: Split, start: int, n: int) -> tuple[Ids, Ids]:
+        """Return rows `start .. start+n-1` of a split's stream."""
+
+
+class GeneratedStream:
+    """Sequences of a task, drawn by a pure function of seed, split and row."""
+
+    def __init__(self, task: TaskConfig, seed: int) -> None:
+        self.task = task
+        self._seed = seed
+
+    def size(self, split: Split) -> int | None:
+        """Return None: there are as many as are asked for."""
+        return None
+
+    def draw(self, split: Split, start: int, n: int) -> tuple[Ids, Ids]:
+        """Return rows of a split's stream, see Stream."""
+        return draw_pairs(self.task, split, self._seed, start, n)
+
+
+class OwnStream:
+    """The pairs of a file, shuffled anew in each pass over them.
+
+    Validation has the pairs of a second file or, without one, those whose source is held out by
+    its hash, so that equal sources are never on both sides; test has the same.
+    """
+
+    def __init__(self, pairs: Pairs, validation: Pairs | None, task: TaskConfig, seed: int) -> None:
+        self._task, self._seed = task, seed
+        everything = np.arange(len(pairs))
+        if validation is None:
+            held = held_out_rows(pairs)
+            rows = {Split.TRAIN: everything[~held], Split.VALIDATION: everything[held]}
+            self._parts = {split: (pairs, chosen) for split, chosen in rows.items()}
+        else:
+            self._parts = {
+                Split.TRAIN: (pairs, everything),
+                Split.VALIDATION: (validation, np.arange(len(validation))),
+            }
+        for split, (_, chosen) in self._parts.items():
+            if not len(chosen):
+                raise DataError(
+                    f"{task.data}: {len(pairs)} pairs leave none for {split}: give more, or "
+                    "--validation-data"
+                )
+        self._width = max(part.targets.longest for part, _ in self._parts.values())
+        self._order = lru_cache(maxsize=2)(self._permutation)
+
+    def size(self, split: Split) -> int | None:
+        """Return how many pairs a split has."""
+        return len(self._part(split)[1])
+
+    def draw(self, split: Split, start: int, n: int) -> tuple[Ids, Ids]:
+        """Return rows of a split's stream, see Stream; training's pass over the file again."""
+        pairs, chosen = self._part(split)
+        wanted = np.arange(start, start + n)
+        if split is Split.TRAIN:
+            passes, places = np.divmod(wanted, len(chosen))
+            index = np.empty(n, np.int64)
+            for number in np.unique(passes):
+                mine = passes == number
+                index[mine] = self._order(int(number))[places[mine]]
+        else:
+            index = wanted % len(chosen)
+        rows = chosen[index]
+        sources = pairs.sources.padded(rows, self._task.longest)
+        return sources, end_sequences(pairs.targets.padded(rows, self._width), self._task.end)
+
+    def _part(self, split: Split) -> tuple[Pairs, Rows]:
+        return self._parts[Split.VALIDATION if split is Split.TEST else split]
+
+    def _permutation(self, number: int) -> Rows:
+        """Return the order of a pass: a pure function of the seed and the pass's number."""
+        generator = np.random.Generator(np.random.Philox(key=[self._seed, 2**32 + number]))
+        return generator.permutation(len(self._parts[Split.TRAIN][1]))
+
+
+class GivenStream:
+    """All the pairs of a file, in their order, whatever the split."""
+
+    def __init__(self, pairs: Pairs, task: TaskConfig) -> None:
+        self._pairs, self._task = pairs, task
+
+    def size(self, split: Split) -> int | None:
+        """Return how many pairs there are."""
+        return len(self._pairs)
+
+    def draw(self, split: Split, start: int, n: int) -> tuple[Ids, Ids]:
+        """Return rows of the file, see Stream."""
+        rows = np.arange(start, start + n)
+        targets = self._pairs.targets.padded(rows)
+        if self._task.varies:
+            targets = end_sequences(targets, self._task.end)
+        return self._pairs.sources.padded(rows), targets
+
+
+def held_out_rows(pairs: Pairs) -> NDArray[np.bool_]:
+    """Tell for each pair whether its source is held out from training, (n,) booleans."""
+    n = len(pairs)
+    parts = [
+        held_out(pairs.sources.padded(np.arange(start, min(start + HASHED_ROWS, n))), own=True)
+        for start in range(0, n, HASHED_ROWS)
+    ]
+    return np.concatenate(parts)
+
+
+def open_stream(config: RunConfig) -> Stream:
+    """Return the stream of a configuration.
+
+    Raises DataError and StorageError for a bad file, ConfigurationError where it is not the one
+    that the configuration was made for.
+    """
+    task, seed = config.task, config.training.seed
+    if not task.data:
+        return GeneratedStream(task, seed)
+    found = hash_data(task.data)
+    if task.data_sha256 not in ("", found):
+        raise ConfigurationError(
+            f"task.data = {task.data!r}: the file is not the one that the run was begun with "
+            f"(SHA-256 {found[:12]}..., and it was {task.data_sha256[:12]}...)"
+        )
+    pairs = read_pairs(task.data, task.cardinality)
+    validation = None
+    if task.validation_data:
+        validation = read_pairs(task.validation_data, task.cardinality)
+    return OwnStream(pairs, validation, task, seed)

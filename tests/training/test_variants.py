@@ -1,0 +1,247 @@
+"""The model variants, in any combination: NumPy inference and our losses held against Keras."""
+
+import json
+import zipfile
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
+from seq2seq_cli.errors import DataError, StorageError
+from seq2seq_cli.inference.decoding import greedy
+from seq2seq_cli.inference.keras_file import read_layers
+from seq2seq_cli.inference.loading import _File, load_decoder, load_encoder
+from seq2seq_cli.inference.network import Network
+from seq2seq_cli.training.forward import Forward
+from seq2seq_cli.training.loop import Loop
+from seq2seq_cli.training.models import build_models
+from seq2seq_cli.vocabulary import shift_right
+
+FIXED = TaskConfig(n_in=4, n_out=3, cardinality=9)
+VARYING = TaskConfig(n_in="1-4", n_out=3, cardinality=9)
+
+SOURCES = np.array([[1, 2, 3, 4], [8, 8, 5, 1], [7, 6, 2, 2]], np.int32)
+TARGETS = np.array([[3, 2, 1], [5, 8, 8], [2, 6, 7]], np.int32)
+PADDED = np.array([[1, 2, 3, 4], [8, 8, 0, 0], [7, 0, 0, 0]], np.int32)
+ENDED = np.array([[3, 2, 1, 9], [8, 8, 9, 0], [7, 9, 0, 0]], np.int32)
+
+QUICK = {
+    "deadline": None, "suppress_health_check": list(HealthCheck),
+    "phases": (Phase.explicit, Phase.reuse, Phase.generate),
+}  # fmt: skip
+
+MODELS = st.builds(
+    ModelConfig,
+    units=st.integers(1, 5),
+    layers=st.integers(1, 3),
+    bidirectional=st.booleans(),
+    attention=st.sampled_from(["none", "dot"]),
+    embedding=st.sampled_from([0, 3]),
+    dropout=st.sampled_from([0.0, 0.3]),
+    recurrent_dropout=st.sampled_from([0.0, 0.3]),
+)
+
+
+def saved(model):
+    """Return a model's file, and the model that plain Keras loads from it."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "model.keras"
+        model.save(file)
+        return file.read_bytes(), keras.models.load_model(file)
+
+
+def encode(config, ids, width, padded):
+    if config.model.embedding:
+        return tf.constant(ids)
+    one_hot = np.eye(width, dtype=np.float32)
+    if padded:
+        one_hot[0] = 0
+    return tf.constant(one_hot[ids])
+
+
+@settings(max_examples=12, **QUICK)
+@given(model=MODELS, varies=st.booleans(), scale=st.sampled_from([0.5, 2.0]))
+def test_numpy_inference_is_that_of_the_saved_keras_models(model, varies, scale):
+    config = RunConfig(task=VARYING if varies else FIXED, model=model)
+    sources, targets = (PADDED, ENDED) if varies else (SOURCES, TARGETS)
+    task = config.task
+    models = build_models(config)
+    generator = np.random.default_rng(1)
+    for weight in models[0].trainable_variables:
+        weight.assign(generator.normal(0, scale, weight.shape))
+    train = saved(models[0])[1]
+    encoder_file, encoder = saved(models[1])
+    decoder_file, decoder = saved(models[2])
+    source = encode(config, sources, task.cardinality, varies)
+    shifted = encode(config, shift_right(targets), task.n_features, False)
+    expected = np.asarray(train([source, shifted]))
+    states = [np.asarray(array) for array in encoder(source)]  # without Keras' mask
+    network = Network(
+        type("Run", (), {"config": config})(),
+        load_encoder(config, _File("encoder", read_layers(encoder_file, "encoder"))),
+        load_decoder(config, _File("decoder", read_layers(decoder_file, "decoder"))),
+    )
+    ours = network.encoder(np.asarray(source))
+    assert len(ours) == len(states) == 2 * model.layers + (model.attention == "dot")
+    for first, second in zip(ours, states, strict=True):
+        np.testing.assert_allclose(first, second, atol=1e-5)
+    after = network.decoder([np.asarray(shifted), *ours])
+    theirs = decoder([np.asarray(shifted), *states])
+    for first, second in zip(after, theirs, strict=True):
+        np.testing.assert_allclose(first, second, atol=1e-5)
+    np.testing.assert_allclose(after[0], expected, atol=1e-5)
+    # Tokens: greedy decoding is the teacher-forced model on its own tokens.
+    decoded = greedy(network, sources, 4, targets)
+    found = decoded.tokens
+    again = np.asarray(train([source, encode(config, shift_right(found), task.n_features, False)]))
+    for row, tokens in enumerate(found):
+        n = len(np.trim_zeros(tokens, "b")) if varies else 4
+        np.testing.assert_array_equal(tokens[:n], again[row, :n].argmax(axis=-1))
+        if varies and task.end in tokens:
+            assert (tokens[tokens.tolist().index(task.end) + 1 :] == 0).all()
+    real = targets != 0
+    wanted = np.log(np.take_along_axis(expected, targets[..., None], axis=2)[..., 0])
+    np.testing.assert_allclose(decoded.likelihoods[real], wanted[real], atol=1e-3)
+    if decoded.attention is not None:
+        np.testing.assert_allclose(decoded.attention[:, 0].sum(axis=1), 1, atol=1e-5)
+        assert (decoded.attention[:, 0][sources == 0] == 0).all()
+    # Predicting twice gives the same bits: dropout is for training only.
+    for array, second in zip(ours, network.encoder(np.asarray(source)), strict=True):
+        np.testing.assert_array_equal(array, second)
+
+
+@settings(max_examples=8, **QUICK)
+@given(model=MODELS, varies=st.booleans())
+def test_the_forward_pass_and_its_gradients_are_those_of_the_keras_model(model, varies):
+    """Without dropout's chance; the losses' gradients reach every weight."""
+    config = RunConfig(task=VARYING if varies else FIXED, model=model)
+    sources, targets = (PADDED, ENDED) if varies else (SOURCES, TARGETS)
+    train = build_models(config)[0]
+    generator = np.random.default_rng(1)
+    for weight in train.trainable_variables:
+        weight.assign(generator.normal(0, 0.5, weight.shape))
+    forward = Forward(train, config)
+    weights = [variable.value for variable in train.trainable_variables]
+    source = encode(config, sources, config.task.cardinality, varies)
+    shifted = encode(config, shift_right(targets), config.task.n_features, False)
+    real = tf.cast(targets != 0, tf.float32)
+    with tf.GradientTape() as tape:
+        logits = forward.logits(weights, tf.constant(sources), tf.constant(shift_right(targets)))
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
+        loss = tf.reduce_sum(losses * real)
+    ours = tape.gradient(loss, weights)
+    with tf.GradientTape() as tape:
+        probabilities = train([source, shifted])
+        expected = tf.reduce_sum(
+            keras.losses.sparse_categorical_crossentropy(targets, probabilities) * real
+        )
+    theirs = tape.gradient(expected, weights)
+    np.testing.assert_allclose(tf.nn.softmax(logits), probabilities, atol=1e-5)
+    for first, second in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(
+            tf.convert_to_tensor(first), tf.convert_to_tensor(second), atol=2e-4
+        )
+
+
+HARD = ModelConfig(units=8, layers=2, bidirectional=True, attention="dot", embedding=5,
+                   dropout=0.2, recurrent_dropout=0.2)  # fmt: skip
+FULL = ModelConfig(units=8, attention="dot")
+
+
+def trained_loop(task, model, sources, targets, seed=0, calls=((0, 8),)):
+    training = TrainingConfig(batch_size=4, seed=seed, n_samples=32)
+    config = RunConfig(task=task, model=model, training=training)
+    loop = Loop(build_models(config)[0], config)
+    losses = []
+    for start, stop in calls:
+        rows = slice(start * 4, stop * 4)
+        rates = np.full(stop - start, 0.01, np.float32)
+        losses.append(loop.train(sources[rows], targets[rows], rates).loss)
+    return loop, losses
+
+
+@pytest.mark.parametrize(("task", "model"), [(VARYING, HARD), (FIXED, FULL)])
+def test_variants_learn_and_their_bits_do_not_depend_on_the_calls(task, model):
+    sources, targets = (PADDED, ENDED) if task.varies else (SOURCES, TARGETS)
+    sources, targets = np.tile(sources, (11, 1))[:32], np.tile(targets, (11, 1))[:32]
+    loop, _ = trained_loop(task, model, sources, targets)
+    parts, losses = trained_loop(task, model, sources, targets, calls=((0, 3), (3, 4), (4, 8)))
+    assert losses[-1] < losses[0]
+    assert parts.traces == 1
+    for first, second in zip(loop.state.weights, parts.state.weights, strict=True):
+        assert first.tobytes() == second.tobytes()
+
+
+def test_dropout_follows_the_seed_and_the_step():
+    config = RunConfig(task=FIXED, model=HARD)
+    train = build_models(config)[0]
+    forward = Forward(train, config)
+    weights = [variable.value for variable in train.trainable_variables]
+    given = (weights, tf.constant(SOURCES), tf.constant(shift_right(TARGETS)))
+
+    def logits(step, forward=forward):
+        return np.asarray(forward.logits(*given, step if step is None else tf.constant(step)))
+
+    np.testing.assert_array_equal(logits(3), logits(3))
+    np.testing.assert_array_equal(logits(None), logits(None))
+    assert not np.array_equal(logits(3), logits(4))
+    assert not np.array_equal(logits(3), logits(None))
+    other = config.model_copy(update={"training": TrainingConfig(seed=9)})
+    assert not np.array_equal(logits(3), logits(3, Forward(train, other)))
+
+
+def test_padding_changes_no_loss():
+    model = ModelConfig(units=6, bidirectional=True, attention="dot")
+    wide = [np.pad(array, ((0, 0), (0, 3))) for array in (PADDED, ENDED)]
+    _, losses = trained_loop(
+        VARYING, model, PADDED[[0, 1, 2, 0]], ENDED[[0, 1, 2, 0]], calls=[(0, 1)]
+    )
+    _, padded = trained_loop(
+        VARYING, model, wide[0][[0, 1, 2, 0]], wide[1][[0, 1, 2, 0]], calls=[(0, 1)]
+    )
+    assert losses == pytest.approx(padded, abs=1e-6)
+
+
+def test_a_pretrained_embedding_is_where_the_training_starts(tmp_path):
+    table = np.random.default_rng(0).normal(size=(9, 5)).astype(np.float32)
+    path = tmp_path / "table.npy"
+    np.save(path, table)
+    model = ModelConfig(units=3, embedding=5, pretrained_embedding=str(path))
+    for task in (FIXED, VARYING):
+        train = build_models(RunConfig(task=task, model=model))[0]
+        for name in ("source_embedding", "target_embedding"):
+            np.testing.assert_array_equal(train.get_layer(name).embeddings[:9], table)
+
+
+@pytest.mark.parametrize(("array", "named"), [
+    (np.zeros((8, 5)), r"has shape \(8, 5\)"), (np.full((9, 5), np.nan), "not finite"),
+    (np.array(["a"]), "no .npy file of numbers"), (None, "no .npy file"),
+])  # fmt: skip
+def test_a_wrong_embedding_is_named(tmp_path, array, named):
+    path = tmp_path / "table.npy"
+    if array is None:
+        path.write_bytes(b"not an array")
+    else:
+        np.save(path, array)
+    model = ModelConfig(units=3, embedding=5, pretrained_embedding=str(path))
+    with pytest.raises(DataError, match=named):
+        build_models(RunConfig(task=FIXED, model=model))
+    with pytest.raises(StorageError, match="nowhere"):
+        build_models(RunConfig(task=FIXED, model=model.model_copy(
+            update={"pretrained_embedding": "nowhere.npy"})))  # fmt: skip
+
+
+def test_saved_models_hold_stock_layers_only():
+    config = RunConfig(task=VARYING, model=HARD)
+    for model in build_models(config):
+        with zipfile.ZipFile(BytesIO(saved(model)[0])) as archive:
+            document = json.loads(archive.read("config.json"))
+        modules = {layer["module"] for layer in document["config"]["layers"]}
+        assert all(module.startswith("keras.") for module in modules)
