@@ -40,13 +40,14 @@ def encode(
     output.use_one_blas_thread()
     from itertools import islice
 
-    from seq2seq_cli.cli.sequences import read_sequences
+    from seq2seq_cli.cli.sequences import check_given, read_sequences
     from seq2seq_cli.evaluation import length_notes
     from seq2seq_cli.inference.decoding import BATCH
     from seq2seq_cli.inference.loading import load_run
     from seq2seq_cli.prediction import encode as encode_batch
     from seq2seq_cli.prediction import write_states
 
+    check_given(sequences, file)
     network = load_run(run, runs_dir)
     output.end_with_reader()
     lengths: set[int] = set()

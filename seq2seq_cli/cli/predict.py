@@ -41,13 +41,14 @@ def predict(
     With --top a line has the log probability, a tab and the target; best first.
     """
     output.use_one_blas_thread()
-    from seq2seq_cli.cli.sequences import is_stream, read_sequences, wait_for_more
+    from seq2seq_cli.cli.sequences import check_given, is_stream, read_sequences, wait_for_more
     from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.evaluation import length_notes
     from seq2seq_cli.inference.decoding import BATCH, map_batches
     from seq2seq_cli.inference.loading import load_run
     from seq2seq_cli.prediction import predict as predict_batch
 
+    check_given(sequences, file)
     if top > beam:
         raise ConfigurationError(f"--top {top}: should be at most --beam, which is {beam}")
     network = load_run(run, runs_dir)

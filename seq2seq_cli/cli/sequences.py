@@ -10,17 +10,20 @@ from seq2seq_cli.datasets import iterate_sequences, parse_sequence
 from seq2seq_cli.errors import ConfigurationError
 
 
+def check_given(sequences: list[str] | None, file: Path | None) -> None:
+    """Raise ConfigurationError where there are no sequences, or two kinds of them."""
+    if bool(sequences) == bool(file):
+        raise ConfigurationError('give sequences, such as "22 17 23 5 29 11", or --input FILE')
+
+
 @contextmanager
 def read_sequences(
     sequences: list[str] | None, file: Path | None, cardinality: int
 ) -> Iterator[Iterator[list[int]]]:
     """Give the sequences one by one, each read and checked when it is asked for.
 
-    Raises ConfigurationError where there are none or two kinds of them, and DataError for a bad
-    one.
+    Raises DataError for a bad one.
     """
-    if bool(sequences) == bool(file):
-        raise ConfigurationError('give sequences, such as "22 17 23 5 29 11", or --input FILE')
     if is_stream(sequences, file):
         with output.open_lines(file) as lines:
             yield iterate_sequences(lines, str(file or "-"), cardinality)

@@ -147,12 +147,13 @@ def load_checkpoint(folder: Path) -> tuple[Checkpoint, list[str]]:
 
 def check_resumable(saved: RunConfig, wanted: RunConfig) -> None:
     """Raise ConfigurationError, with a line for each, for settings that may not change."""
+    before = saved.model_dump()
     problems = [
         f"{section}.{key} = {value!r}: the run was begun with "
-        f"{getattr(getattr(saved, section), key)!r}; only {', '.join(CHANGEABLE)} may change"
+        f"{before[section][key]!r}; only {', '.join(CHANGEABLE)} may change"
         for section, settings in wanted.model_dump().items()
         for key, value in settings.items()
-        if f"{section}.{key}" not in CHANGEABLE and value != getattr(getattr(saved, section), key)
+        if f"{section}.{key}" not in CHANGEABLE and value != before[section][key]
     ]
     if problems:
         raise ConfigurationError("\n".join(problems))

@@ -15,7 +15,7 @@ import tensorflow as tf
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.errors import ConfigurationError, StorageError
 from seq2seq_cli.training.cluster import Cluster
-from seq2seq_cli.training.loop import ChunkResult, Loop, fill
+from seq2seq_cli.training.loop import ChunkResult, Loop, fill, token_counts
 from seq2seq_cli.vocabulary import Floats, Ids, shift_right
 
 
@@ -75,6 +75,7 @@ class DistributedLoop(Loop):
             loss, last, exact = self._train(
                 *map(part, batched),
                 tf.constant(fill(rates, (self.call_steps,))),
+                tf.constant(fill(token_counts(targets, steps), (self.call_steps,))),
                 tf.constant(steps),
             )
         except tf.errors.OpError as error:
