@@ -141,40 +141,67 @@ def _unrolled(inputs: Tensor, kernel: Tensor, state: Sequence[Tensor]) -> tuple[
     return (tf.stack(outputs), hidden, cell), gradient
 
 
-def _arrays(lane: Lane, *widths: int) -> tuple[Tensor, ...]:
-    """Return arrays for what each step leaves; as their sizes are known, XLA updates in place."""
-    steps, batch, _ = lane.inputs.shape
-    return tuple(tf.TensorArray(lane.inputs.dtype, steps, element_shape=(batch, w)) for w in widths)
+class _Written(NamedTuple):
+    """The arrays that a lane's steps write, in the order of the inputs.
+
+    As their sizes are known, XLA updates them in place.
+    """
+
+    gates: tf.TensorArray  # (steps, batch, 4 units)
+    outputs: tf.TensorArray  # (steps, batch, units)
+    cells: tf.TensorArray  # (steps, batch, units)
 
 
-def _at(lane: Lane, values: Tensor, t: Tensor) -> Tensor:
-    """Return what belongs to the t-th step taken of values in the order of the inputs."""
-    return tf.gather(values, lane.inputs.shape[0] - 1 - t if lane.reverse else t)
+def _array(like: Tensor) -> tf.TensorArray:
+    steps, *shape = like.shape
+    return tf.TensorArray(like.dtype, steps, element_shape=shape)
 
 
-def _in_order(lane: Lane, values: Tensor) -> Tensor:
-    """Values of the steps as they were taken -> in the order of the inputs."""
-    return tf.reverse(values, [0]) if lane.reverse else values
+def _written(lane: Lane) -> _Written:
+    steps, batch, width = lane.inputs.shape
+    shape = (batch, width // 4)
+    outputs, cells = (tf.TensorArray(lane.inputs.dtype, steps, element_shape=shape) for _ in "ab")
+    return _Written(_array(lane.inputs), outputs, cells)
 
 
-def _lane_forward(lane: Lane, t: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, ...]:
-    """Return hidden state, cell state and activated gates after a step."""
+def _place(lane: Lane, t: Tensor) -> Tensor:
+    """Return where the t-th step taken has its inputs."""
+    return lane.inputs.shape[0] - 1 - t if lane.reverse else t
+
+
+def _before(lane: Lane, start: Tensor, values: Tensor) -> Tensor:
+    """States after each step, in the order of the inputs -> the states before each."""
+    if lane.reverse:
+        return tf.concat([values[1:], start[tf.newaxis]], axis=0)
+    return tf.concat([start[tf.newaxis], values[:-1]], axis=0)
+
+
+def _lane_forward(
+    lane: Lane, t: Tensor, hidden: Tensor, cell: Tensor, written: _Written
+) -> tuple[tuple[Tensor, Tensor], _Written]:
+    """Return hidden and cell state after a step, which is written."""
+    place = _place(lane, t)
     before = hidden if lane.dropped is None else hidden * lane.dropped
-    step, after = _forward(_at(lane, lane.inputs, t) + tf.matmul(before, lane.kernel), cell)
-    if lane.mask is None:
-        return after, step.cell, step.gates
-    present = _at(lane, lane.mask, t)[:, tf.newaxis]
-    return tf.where(present, after, hidden), tf.where(present, step.cell, cell), step.gates
+    step, after = _forward(tf.gather(lane.inputs, place) + tf.matmul(before, lane.kernel), cell)
+    after_cell = step.cell
+    if lane.mask is not None:
+        present = tf.gather(lane.mask, place)[:, tf.newaxis]
+        after, after_cell = tf.where(present, after, hidden), tf.where(present, step.cell, cell)
+    return (after, after_cell), _Written(
+        written.gates.write(place, step.gates),
+        written.outputs.write(place, after),
+        written.cells.write(place, after_cell),
+    )
 
 
 def _lane_backward(
-    lane: Lane, t: Tensor, kept: _Kept, transposed: Tensor, d_hidden: Tensor, d_cell: Tensor
+    lane: Lane, place: Tensor, kept: _Kept, transposed: Tensor, d_hidden: Tensor, d_cell: Tensor
 ) -> tuple[Tensor, ...]:
     """Return the gradients of hidden and cell state before a step, and of its gates."""
     d_gates, d_before = _backward(kept, d_hidden, d_cell)
     passed: Tensor | float = 0.0
     if lane.mask is not None:
-        present = _at(lane, lane.mask, t)[:, tf.newaxis]
+        present = tf.gather(lane.mask, place)[:, tf.newaxis]
         d_gates = tf.where(present, d_gates, tf.zeros_like(d_gates))
         passed = tf.where(present, tf.zeros_like(d_hidden), d_hidden)
         d_before = tf.where(present, d_before, d_cell)
@@ -186,59 +213,60 @@ def _lane_backward(
 
 def _looped(lanes: list[Lane]) -> tuple[Any, Gradient]:
     steps = lanes[0].inputs.shape[0]
-    widths = [lane.inputs.shape[2] for lane in lanes]
 
     def forward(t: Tensor, states: Any, written: Any) -> tuple[Any, ...]:
-        after, arrays = [], []
-        for lane, state, group in zip(lanes, states, written, strict=True):
-            hidden, cell, gates = _lane_forward(lane, t, *state)
-            after.append((hidden, cell))
-            values = zip(group, (hidden, cell, gates), strict=True)
-            arrays.append(tuple(array.write(t, value) for array, value in values))
-        return t + 1, after, arrays
+        taken = zip(lanes, states, written, strict=True)
+        moved = [_lane_forward(lane, t, *state, arrays) for lane, state, arrays in taken]
+        return t + 1, [state for state, _ in moved], [arrays for _, arrays in moved]
 
-    arrays = [_arrays(lane, w // 4, w // 4, w) for lane, w in zip(lanes, widths, strict=True)]
     _, states, written = tf.while_loop(
         lambda t, *_: t < steps,
         forward,
-        (0, [lane.start for lane in lanes], arrays),
+        (0, [lane.start for lane in lanes], [_written(lane) for lane in lanes]),
         maximum_iterations=steps,
     )
-    kept = [tuple(array.stack() for array in group) for group in written]  # in the order taken
-    results = []
-    for lane, (hidden, cell), (outputs, _, _) in zip(lanes, states, kept, strict=True):
-        results += [_in_order(lane, outputs), hidden, cell]
+    kept = [_Kept(w.gates.stack(), None, w.cells.stack()) for w in written]
+    outputs = [w.outputs.stack() for w in written]
+    results = [
+        tensor
+        for output, (hidden, cell) in zip(outputs, states, strict=True)
+        for tensor in (output, hidden, cell)
+    ]
 
     def gradient(*upstream: Tensor) -> tuple[Tensor, ...]:
         transposed = [tf.transpose(lane.kernel) for lane in lanes]
-        before = [
-            [tf.concat([first[tf.newaxis], values[:-1]], axis=0)
-             for first, values in zip(lane.start, group, strict=False)]
-            for lane, group in zip(lanes, kept, strict=True)
-        ]  # fmt: skip
+        cells_before = [
+            _before(lane, lane.start[1], k.cell) for lane, k in zip(lanes, kept, strict=True)
+        ]
 
         def backward(t: Tensor, d_states: Any, written: Any) -> tuple[Any, ...]:
             after, arrays = [], []
             for i, (lane, (d_hidden, d_cell)) in enumerate(zip(lanes, d_states, strict=True)):
-                _, cells, gates = kept[i]
-                step = _Kept(tf.gather(gates, t), tf.gather(before[i][1], t), tf.gather(cells, t))
-                d_hidden += _at(lane, upstream[3 * i], t)
-                *d_state, d_gates = _lane_backward(lane, t, step, transposed[i], d_hidden, d_cell)
+                place = _place(lane, t)
+                step = _Kept(
+                    tf.gather(kept[i].gates, place),
+                    tf.gather(cells_before[i], place),
+                    tf.gather(kept[i].cell, place),
+                )
+                d_hidden += tf.gather(upstream[3 * i], place)
+                *d_state, d_gates = _lane_backward(
+                    lane, place, step, transposed[i], d_hidden, d_cell
+                )
                 after.append(tuple(d_state))
-                arrays.append(written[i].write(t, d_gates))
+                arrays.append(written[i].write(place, d_gates))
             return t - 1, after, arrays
 
         ends = [(upstream[3 * i + 1], upstream[3 * i + 2]) for i in range(len(lanes))]
-        arrays = [_arrays(lane, w)[0] for lane, w in zip(lanes, widths, strict=True)]
+        arrays = [_array(k.gates) for k in kept]
         _, d_states, written = tf.while_loop(
             lambda t, *_: t >= 0, backward, (steps - 1, ends, arrays), maximum_iterations=steps
         )
         gradients = []
         for i, lane in enumerate(lanes):
             d_gates = written[i].stack()
-            hidden = before[i][0] if lane.dropped is None else before[i][0] * lane.dropped
-            d_kernel = _kernel_gradient(hidden, d_gates)
-            gradients += [_in_order(lane, d_gates), d_kernel, *d_states[i]]
+            hidden = _before(lane, lane.start[0], outputs[i])
+            hidden = hidden if lane.dropped is None else hidden * lane.dropped
+            gradients += [d_gates, _kernel_gradient(hidden, d_gates), *d_states[i]]
         return tuple(gradients)
 
     return tuple(results), gradient
