@@ -5,10 +5,10 @@ here.
 """
 
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from seq2seq_cli.errors import ConfigurationError
 
@@ -19,11 +19,35 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
+def parse_lengths(value: int | str) -> tuple[int, int]:
+    """Return the shortest and the longest length of `6` or `"1-25"`; ValueError for others."""
+    found = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", str(value).strip())
+    low, high = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
+    if not 1 <= low <= high:
+        raise ValueError('should be a length of at least 1, or a range such as "1-25"')
+    return low, high
+
+
+def _check_lengths(value: object) -> object:
+    if isinstance(value, str) and "-" in value:
+        low, high = parse_lengths(value)
+        return f"{low}-{high}"
+    if type(value) is not int:
+        raise ValueError('should be a valid integer, or a range such as "1-25"')
+    if value < 1:
+        raise ValueError("should be greater than or equal to 1")
+    return value
+
+
+Lengths = Annotated[int | str, BeforeValidator(_check_lengths)]
+"""A length, or a range of them."""
+
+
 class TaskConfig(Section):
     """What is to be learned: the task and the sizes that scale its difficulty."""
 
     name: str = Field("reverse-prefix", description="the task; see `s2s tasks`")
-    n_in: int | str = Field(
+    n_in: Lengths = Field(
         6, description='integers in a source; "1-25" where their number varies, uniformly'
     )
     n_out: int = Field(3, ge=1, description="integers in a target, where the task leaves it free")
@@ -33,18 +57,6 @@ class TaskConfig(Section):
     data: str = Field("", description="own pairs instead of a task: a file, or source,target files")
     validation_data: str = Field("", description="own pairs to validate on; else some are held out")
     data_sha256: str = Field("", description="of the data, which the run is tied to; filled in")
-
-    @field_validator("n_in", mode="before")
-    @classmethod
-    def _check_lengths(cls, value: object) -> object:
-        if isinstance(value, str) and "-" in value:
-            low, high = parse_lengths(value)
-            return f"{low}-{high}"
-        if type(value) is not int:
-            raise ValueError('should be a valid integer, or a range such as "1-25"')
-        if value < 1:
-            raise ValueError("should be greater than or equal to 1")
-        return value
 
     @property
     def shortest(self) -> int:
@@ -69,28 +81,25 @@ class TaskConfig(Section):
     def with_lengths(self, n_in: int | str) -> "TaskConfig":
         """Return the task with sources of these lengths; raises ConfigurationError for others.
 
-        Whether its targets end with the end of sequence stays as it is.
+        Whether its targets end with the end of sequence stays as it is: without it, all lengths
+        have to be alike.
         """
         try:
             low, high = parse_lengths(n_in)
         except ValueError as error:
             raise ConfigurationError(f"n_in = {n_in!r}: {error}") from error
-        lengths = f"{low}-{high}" if self.varies or low < high else low
+        if low < high and not self.varies:
+            raise ConfigurationError(
+                f"n_in = {n_in!r}: the run's lengths do not vary, so its targets have no end of "
+                f"sequence: give one length, such as {high}"
+            )
+        lengths = f"{low}-{high}" if self.varies else low
         return self.model_copy(update={"n_in": lengths})
 
     @property
     def end(self) -> int:
         """The end-of-sequence id, where lengths vary."""
         return self.cardinality
-
-
-def parse_lengths(value: int | str) -> tuple[int, int]:
-    """Return the shortest and the longest length of `6` or `"1-25"`; ValueError for others."""
-    found = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", str(value).strip())
-    low, high = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
-    if not 1 <= low <= high:
-        raise ValueError('should be a length of at least 1, or a range such as "1-25"')
-    return low, high
 
 
 class ModelConfig(Section):
@@ -121,9 +130,19 @@ class ModelConfig(Section):
 class Stage(Section):
     """A stage of a curriculum."""
 
-    n_in: int = Field(ge=1, description="integers in a source")
-    n_out: int = Field(0, ge=0, description="integers in a target; 0: the task's")
+    n_in: Lengths = Field(description='integers in a source, or a range such as "1-25"')
+    n_out: int = Field(0, ge=0, description="integers in a target; 0: the task's, or fewer")
+    distinct: int = Field(
+        0, ge=0, description="different integers a source is drawn from, at most; 0: all"
+    )
     steps: int = Field(ge=1, description="optimizer steps")
+
+    @field_validator("distinct")
+    @classmethod
+    def _check_distinct(cls, value: int) -> int:
+        if value == 1:
+            raise ValueError("should be 0, or at least 2")
+        return value
 
 
 class TrainingConfig(Section):
@@ -144,9 +163,19 @@ class TrainingConfig(Section):
         0, ge=0, description="epochs without improvement before stopping; 0: never"
     )
     curriculum: Literal["", "auto"] | list[Stage] = Field(
-        "", description='lengths grown in stages: "auto", or [{n_in, n_out, steps}, ...]'
+        "", description='lengths grown in stages: "auto", or [{n_in, n_out, distinct, steps}, ...]'
     )
     seed: int = Field(0, ge=0, lt=2**63, description="seed of the weights and the sequences")
+
+    @property
+    def epoch_steps(self) -> int:
+        """Optimizer steps an epoch, which is rounded up to whole batches."""
+        return -(-self.n_samples // self.batch_size)
+
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps of the whole training."""
+        return self.epochs * self.epoch_steps
 
 
 class RunConfig(Section):

@@ -9,7 +9,7 @@ from seq2seq_cli.config import RunConfig
 from seq2seq_cli.errors import ConfigurationError
 from seq2seq_cli.files import hash_data, read_pairs
 from seq2seq_cli.pairs import Ragged
-from seq2seq_cli.sampling import Split
+from seq2seq_cli.sampling import Hashes, Split, hash_sequences
 from seq2seq_cli.streams import OwnStream
 
 
@@ -60,11 +60,11 @@ def describe(config: RunConfig, given: Iterable[str]) -> tuple[RunConfig, DataRe
     training = config.training
     if "training.n_samples" not in given:
         training = training.model_copy(update={"n_samples": n_training})
-    known = {_key(pairs.sources, row) for row in range(len(pairs))}
-    unique = {(_key(pairs.sources, row), _key(pairs.targets, row)) for row in range(len(pairs))}
+    known = _hashes(pairs.sources)
+    whole = np.stack([known, _hashes(pairs.targets)], axis=1)
     in_both = 0
     if validation is not None:
-        in_both = sum(_key(validation.sources, row) in known for row in range(len(validation)))
+        in_both = int(np.isin(_hashes(validation.sources), known).sum())
     report = DataReport(
         pairs=sum(map(len, parts)),
         training=n_training or 0,
@@ -72,7 +72,7 @@ def describe(config: RunConfig, given: Iterable[str]) -> tuple[RunConfig, DataRe
         source_lengths=sources,
         target_lengths=targets,
         values=(int(min(p.sources.values.min() for p in parts)), largest),
-        duplicates=len(pairs) - len(unique),
+        duplicates=len(pairs) - len(np.unique(whole, axis=0)),
         in_both=in_both,
     )
     return config.model_copy(update={"task": task, "training": training}), report
@@ -83,5 +83,6 @@ def _range(parts: list[Ragged]) -> tuple[int, int]:
     return int(lengths.min()), int(lengths.max())
 
 
-def _key(sequences: Ragged, row: int) -> bytes:
-    return sequences.values[sequences.offsets[row] : sequences.offsets[row + 1]].tobytes()
+def _hashes(sequences: Ragged) -> Hashes:
+    """Return each sequence's hash, (n,): 8 bytes, however long it is."""
+    return np.concatenate([hash_sequences(part) for part in sequences.parts()])

@@ -1,7 +1,7 @@
 """Pairs of sequences of any lengths, compact in memory: all values in one row, and the offsets."""
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from seq2seq_cli.vocabulary import PADDING, Ids
 
 Rows = NDArray[np.int64]
+
+PART = 4096
+"""Sequences that are padded together."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,11 @@ class Ragged:
         places = np.arange(width or self.longest)
         index = np.minimum(self.offsets[rows][:, None] + places, max(0, len(self.values) - 1))
         return np.where(places < lengths[:, None], self.values[index], PADDING).astype(np.int32)
+
+    def parts(self) -> Iterator[Ids]:
+        """Yield all sequences in their order, some of them padded together at a time."""
+        for start in range(0, len(self), PART):
+            yield self.padded(np.arange(start, min(start + PART, len(self))))
 
 
 class RaggedBuilder:

@@ -16,6 +16,8 @@ from seq2seq_cli.config import TaskConfig
 from seq2seq_cli.tasks import get_task
 from seq2seq_cli.vocabulary import PADDING, Floats, Ids, end_sequences, one_hot_encode, shift_right
 
+Hashes = NDArray[np.uint64]
+
 BLOCK = 1024
 """Sequences in a block, the unit in which streams are drawn."""
 
@@ -25,6 +27,12 @@ HELD_OUT_BITS = 4
 SMALLEST_SPLIT_SPACE = 10_000
 """With fewer sources than this there is no split: both sides would be too small to be told apart
 from memorised ones, so every stream draws from all of them and reports say so."""
+
+MOST_WATCHED = 10_000
+LEAST_WATCHED = 1000
+WATCHED_INTEGERS = 1_000_000
+"""A training watches, and reports at its end, MOST_WATCHED held-out sequences; of long ones fewer,
+so that there are about as many integers in all."""
 
 _LARGEST_DRAW = 4096
 
@@ -45,35 +53,56 @@ def is_split(config: TaskConfig) -> bool:
     return bool(sum(values ** min(length, 64) for length in lengths) >= SMALLEST_SPLIT_SPACE)
 
 
+def hash_sequences(sequences: Ids) -> Hashes:
+    """Return a 64-bit hash of each sequence (n, steps), which padding does not change; (n,).
+
+    It is multilinear (Carter and Wegman 1979) with a SplitMix64 finaliser.
+    """
+    positions = np.arange(1, sequences.shape[1] + 1, dtype=np.uint64)
+    factors = _mix(positions * np.uint64(0x9E3779B97F4A7C15)) | np.uint64(1)
+    return _mix((sequences.astype(np.uint64) * factors).sum(axis=1, dtype=np.uint64))
+
+
 def held_out(sources: Ids, own: bool = False) -> NDArray[np.bool_]:
     """Tell for each source (n, n_in) whether it is reserved for evaluation; shape (n,).
 
-    The hash is multilinear (Carter and Wegman 1979) with a SplitMix64 finaliser. Padding, being
-    zero, does not change it. `own` data is split by other bits of it: its pairs may have been
-    generated, and then none is held out by the first ones.
+    `own` data is split by other bits of the hash: its pairs may have been generated, and then none
+    is held out by the first ones.
     """
-    positions = np.arange(1, sources.shape[1] + 1, dtype=np.uint64)
-    factors = _mix(positions * np.uint64(0x9E3779B97F4A7C15)) | np.uint64(1)
-    hashes = _mix((sources.astype(np.uint64) * factors).sum(axis=1, dtype=np.uint64))
+    hashes = hash_sequences(sources)
     if own:
         hashes <<= np.uint64(HELD_OUT_BITS)
     return np.asarray(hashes >> np.uint64(64 - HELD_OUT_BITS) == 0)
 
 
-def draw_sources(config: TaskConfig, split: Split, seed: int, start: int, n: int) -> Ids:
-    """Return rows `start .. start+n-1` of a split's stream of sources, int32 (n, n_in)."""
+def watched_samples(config: TaskConfig) -> int:
+    """Return how many held-out sequences a training is judged by."""
+    by_integers = WATCHED_INTEGERS // (config.longest + config.n_out)
+    return min(MOST_WATCHED, max(LEAST_WATCHED, by_integers))
+
+
+def draw_sources(
+    config: TaskConfig, split: Split, seed: int, start: int, n: int, distinct: int = 0
+) -> Ids:
+    """Return rows `start .. start+n-1` of a split's stream of sources, int32 (n, n_in).
+
+    With `distinct`, at least 2, each source is drawn from so many random integers, or fewer, so
+    that it repeats itself more often.
+    """
     first, last = start // BLOCK, (start + n - 1) // BLOCK
-    blocks = [_block(config, split, seed, index) for index in range(first, last + 1)]
+    blocks = [_block(config, split, seed, index, distinct) for index in range(first, last + 1)]
     return np.concatenate(blocks)[start - first * BLOCK :][:n]
 
 
-def draw_pairs(config: TaskConfig, split: Split, seed: int, start: int, n: int) -> tuple[Ids, Ids]:
+def draw_pairs(
+    config: TaskConfig, split: Split, seed: int, start: int, n: int, distinct: int = 0
+) -> tuple[Ids, Ids]:
     """Return rows of a split's stream as sources (n, n_in) and targets (n, target length).
 
     Where lengths vary, both are padded to the longest there is, and targets end with the end of
-    sequence.
+    sequence. For `distinct` see `draw_sources`.
     """
-    task, sources = get_task(config), draw_sources(config, split, seed, start, n)
+    task, sources = get_task(config), draw_sources(config, split, seed, start, n, distinct)
     if not config.varies:
         return sources, task.targets(sources, config.n_out)
     targets = task.padded_targets(sources, config.n_out)
@@ -118,35 +147,39 @@ def get_dataset(
     )
 
 
-def _block(config: TaskConfig, split: Split, seed: int, index: int) -> Ids:
+def _block(config: TaskConfig, split: Split, seed: int, index: int, distinct: int) -> Ids:
     """Return block `index` of a stream, int32 (BLOCK, longest)."""
     key = [seed, list(Split).index(split)]
     # The counter's lowest words run while drawing; its highest one sets the blocks apart.
     generator = np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, index]))
     if not is_split(config):
-        return _draw(generator, config, BLOCK)
+        return _draw(generator, config, BLOCK, distinct)
     wanted = split is not Split.TRAIN
     share = 2.0**-HELD_OUT_BITS if wanted else 1 - 2.0**-HELD_OUT_BITS
     parts: list[Ids] = []
     missing = BLOCK
     while missing > 0:
         rows = min(_LARGEST_DRAW, int(missing / share * 1.03) + 16)
-        drawn = _draw(generator, config, rows)
+        drawn = _draw(generator, config, rows, distinct)
         parts.append(drawn[held_out(drawn) == wanted])
         missing -= len(parts[-1])
     return np.concatenate(parts)[:BLOCK]
 
 
-def _draw(generator: np.random.Generator, config: TaskConfig, rows: int) -> Ids:
+def _draw(generator: np.random.Generator, config: TaskConfig, rows: int, distinct: int) -> Ids:
     """Return random sources, int32 (rows, longest), padded where their lengths vary."""
-    sources = generator.integers(1, config.cardinality, (rows, config.longest), np.int32)
+    width = distinct or config.longest
+    sources = generator.integers(1, config.cardinality, (rows, width), np.int32)
+    if distinct:
+        chosen = generator.integers(0, distinct, (rows, config.longest))
+        sources = np.take_along_axis(sources, chosen, axis=1)
     if config.shortest < config.longest:
         lengths = generator.integers(config.shortest, config.longest + 1, rows)
         sources[np.arange(config.longest) >= lengths[:, None]] = PADDING
     return sources
 
 
-def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def _mix(values: Hashes) -> Hashes:
     """Spread every input bit over all output bits: the finaliser of SplitMix64 (Steele 2014)."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

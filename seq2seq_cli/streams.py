@@ -5,6 +5,7 @@ int32 arrays, padded at their ends where lengths vary: sources (n, longest) and 
 (n, longest target), which then end with the end of sequence.
 """
 
+from copy import copy
 from functools import lru_cache
 from typing import Protocol
 
@@ -18,9 +19,6 @@ from seq2seq_cli.pairs import Pairs, Rows
 from seq2seq_cli.sampling import Split, draw_pairs, held_out
 from seq2seq_cli.vocabulary import Ids, end_sequences
 
-HASHED_ROWS = 4096
-"""Sources that are hashed together."""
-
 
 class Stream(Protocol):
     """A source of pairs, under one seed."""
@@ -32,12 +30,23 @@ class Stream(Protocol):
         """Return rows `start .. start+n-1` of a split's stream."""
 
 
+class TrainingStream(Stream, Protocol):
+    """A stream that can be trained on, in stages too."""
+
+    def stage(self, task: TaskConfig, distinct: int) -> Stream:
+        """Return the stream of a curriculum's stage: this task, of smaller lengths.
+
+        Where sequences are generated, each source is drawn from `distinct` integers; 0: all.
+        """
+
+
 class GeneratedStream:
     """Sequences of a task, drawn by a pure function of seed, split and row."""
 
-    def __init__(self, task: TaskConfig, seed: int) -> None:
+    def __init__(self, task: TaskConfig, seed: int, distinct: int = 0) -> None:
         self.task = task
         self._seed = seed
+        self._distinct = distinct
 
     def size(self, split: Split) -> int | None:
         """Return None: there are as many as are asked for."""
@@ -45,7 +54,11 @@ class GeneratedStream:
 
     def draw(self, split: Split, start: int, n: int) -> tuple[Ids, Ids]:
         """Return rows of a split's stream, see Stream."""
-        return draw_pairs(self.task, split, self._seed, start, n)
+        return draw_pairs(self.task, split, self._seed, start, n, self._distinct)
+
+    def stage(self, task: TaskConfig, distinct: int) -> "GeneratedStream":
+        """Return the stream of another task under the same seed."""
+        return GeneratedStream(task, self._seed, distinct)
 
 
 class OwnStream:
@@ -96,6 +109,22 @@ class OwnStream:
         sources = pairs.sources.padded(rows, self._task.longest)
         return sources, end_sequences(pairs.targets.padded(rows, self._width), self._task.end)
 
+    def stage(self, task: TaskConfig, distinct: int) -> "OwnStream":
+        """Return the pairs to train on whose sources are at most as long as this task's.
+
+        Where there are none it is all pairs.
+        """
+        pairs, chosen = self._parts[Split.TRAIN]
+        short = chosen[pairs.sources.lengths[chosen] <= task.longest]
+        if not len(short):
+            return self
+        stream = copy(self)
+        stream._task = task
+        stream._parts = {**self._parts, Split.TRAIN: (pairs, short)}
+        stream._width = int(pairs.targets.lengths[short].max())
+        stream._order = lru_cache(maxsize=2)(stream._permutation)
+        return stream
+
     def _part(self, split: Split) -> tuple[Pairs, Rows]:
         return self._parts[Split.VALIDATION if split is Split.TEST else split]
 
@@ -106,7 +135,7 @@ class OwnStream:
 
 
 class GivenStream:
-    """All the pairs of a file, in their order, whatever the split."""
+    """All the pairs of a file, in their order, whatever the split; it is for evaluation."""
 
     def __init__(self, pairs: Pairs, task: TaskConfig) -> None:
         self._pairs, self._task = pairs, task
@@ -126,15 +155,10 @@ class GivenStream:
 
 def held_out_rows(pairs: Pairs) -> NDArray[np.bool_]:
     """Tell for each pair whether its source is held out from training, (n,) booleans."""
-    n = len(pairs)
-    parts = [
-        held_out(pairs.sources.padded(np.arange(start, min(start + HASHED_ROWS, n))), own=True)
-        for start in range(0, n, HASHED_ROWS)
-    ]
-    return np.concatenate(parts)
+    return np.concatenate([held_out(part, own=True) for part in pairs.sources.parts()])
 
 
-def open_stream(config: RunConfig) -> Stream:
+def open_stream(config: RunConfig) -> TrainingStream:
     """Return the stream of a configuration.
 
     Raises DataError and StorageError for a bad file, ConfigurationError where it is not the one

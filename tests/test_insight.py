@@ -31,15 +31,17 @@ def test_every_variant_is_trained_evaluated_and_read_back(looking):
     assert "length 4" in shown
 
 
-def test_other_lengths_than_the_trainings_can_be_asked_for(looking):
+def test_other_lengths_than_the_trainings_can_be_asked_for(looking, trained):
     result = run_s2s("evaluate", "--n-in", "5-6", "--n-samples", "300", "--json", cwd=looking)
     report = json.loads(result.stdout)
     assert list(report["length_accuracy"]) == ["5", "6"]
     assert "trained on sources of 1-4 integers, given 5, 6" in report["notes"][0]
     assert all(len(example["target"]) in (5, 6) for example in report["examples"])
-    refused = run_s2s("evaluate", "--n-in", "6-5", cwd=looking, check=False)
-    assert refused.returncode == 2
-    assert refused.stderr.count("\n") == 1
+    for folder, lengths in ((looking, "6-5"), (trained, "5-6")):
+        refused = run_s2s("evaluate", "--n-in", lengths, cwd=folder, check=False)
+        assert refused.returncode == 2
+        assert refused.stderr.count("\n") == 1
+    assert "give one length, such as 6" in refused.stderr
 
 
 def test_predictions_end_where_the_model_ends_them(looking):
@@ -66,6 +68,11 @@ def test_attention_is_shown_and_given(looking, trained):
     assert shown[0] == "7 8 9"
     assert len(shown) == 5
     assert any(shade in "".join(shown) for shade in "░▒▓█")
+    long = " ".join(str(1 + i % 12) for i in range(60))
+    folded = run_s2s("predict", "--attention", long, cwd=looking).stdout.splitlines()[1:]
+    assert all(len(line) <= 80 for line in folded)
+    heads = [line for line in folded if line[:3].isspace()]
+    assert " ".join(heads).split() == long.split()
     line = json.loads(run_s2s("predict", "--attention", "--json", "7 8 9", cwd=looking).stdout)
     weights = np.array(line["attention"])
     assert weights.shape == (3, 3)

@@ -6,6 +6,7 @@ is needed, so that a command with plain output starts without it.
 
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -74,7 +75,7 @@ def format_ids(ids: Iterable[int]) -> str:
     return " ".join(map(str, ids))
 
 
-MOST_SHOWN = 40
+MOST_SHOWN = 24
 """Integers of a sequence that a table shows."""
 
 
@@ -116,12 +117,20 @@ SHADES = " ░▒▓█"
 def heat_map(
     rows: Sequence[int], columns: Sequence[int], weights: Sequence[Sequence[float]]
 ) -> None:
-    """Print weights (rows, columns) from 0 to 1 as a table of shades, each with its integer."""
+    """Print weights (rows, columns) from 0 to 1 as a table of shades, each with its integer.
+
+    Columns that do not fit side by side follow below.
+    """
     width = max(len(str(value)) for value in (*rows, *columns))
-    write(" " * (width + 1) + " ".join(str(value).rjust(width) for value in columns))
-    for value, row in zip(rows, weights, strict=True):
-        shades = (SHADES[min(len(SHADES) - 1, int(w * len(SHADES)))] * width for w in row)
-        write(f"{str(value).rjust(width)} {' '.join(shades)}")
+    room = max(1, (shutil.get_terminal_size().columns - width) // (width + 1))
+    for start in range(0, len(columns), room):
+        if start:
+            write("")
+        part = slice(start, start + room)
+        write(" " * (width + 1) + " ".join(str(value).rjust(width) for value in columns[part]))
+        for value, row in zip(rows, weights, strict=True):
+            shades = (SHADES[min(len(SHADES) - 1, int(w * len(SHADES)))] * width for w in row[part])
+            write(f"{str(value).rjust(width)} {' '.join(shades)}")
 
 
 def mark_errors(target: Sequence[int], predicted: Sequence[int]) -> "Text":

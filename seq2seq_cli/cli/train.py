@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from seq2seq_cli.training.events import Event
 
 
+SHOWN_SOURCE = 12
+"""Integers of a source that the advice at the end has room for."""
+
+
 def train(
     task: TaskName = None,
     n_in: NIn = None,
@@ -102,6 +106,7 @@ def train(
     from seq2seq_cli.inference.loading import load_network
     from seq2seq_cli.own_tasks import load_task
     from seq2seq_cli.runs import check_free, find_resumable, saved_config
+    from seq2seq_cli.sampling import watched_samples
 
     load_task(task)
     cluster = _read_cluster()
@@ -164,14 +169,16 @@ def train(
     if trained is None:
         output.message("trained along; the run is where the chief has it", quiet)
         return
-    result = evaluate(load_network(trained))
+    result = evaluate(load_network(trained), watched_samples(config.task))
     if as_json:
         output.write_json({"path": str(trained.path), **report.as_json(result)})
         return
     report.show(result, quiet)
+    source = result.examples[0].source
+    given = f'"{output.format_ids(source)}"' if len(source) <= SHOWN_SOURCE else "SEQUENCE"
     output.message(
         f"saved in {trained.path}; next: s2s evaluate --run {trained.name}, or "
-        f's2s predict --run {trained.name} "{output.format_ids(result.examples[0].source)}"',
+        f"s2s predict --run {trained.name} {given}",
         quiet,
     )
 

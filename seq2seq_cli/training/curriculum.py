@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from seq2seq_cli.config import RunConfig, TaskConfig
+from seq2seq_cli.errors import ConfigurationError
+from seq2seq_cli.own_tasks import fit_own_task
 from seq2seq_cli.tasks import get_task
 
 SHORTEST = 16
@@ -22,23 +24,41 @@ class Stage(NamedTuple):
 
     stop: int
     task: TaskConfig
+    distinct: int = 0  # integers that each source is drawn from; 0: all
 
 
 def stages(config: RunConfig, total_steps: int) -> list[Stage]:
-    """Return the stages of a training of so many steps; the last one is at full length."""
-    found: list[Stage] = []
+    """Return the stages of a training of so many steps; the last one is at full length.
+
+    Raises ConfigurationError for stages that do not fit the task, or that leave no steps.
+    """
     wanted = config.training.curriculum
+    found: list[Stage] = []
     if wanted == "auto":
         tasks = list(_grown(config.task))
         share = total_steps // (len(tasks) + 1)
-        found = [Stage(share * number, task) for number, task in enumerate(tasks, 1)]
+        found = [Stage(share * number, task) for number, task in enumerate(tasks, 1) if share]
     elif not isinstance(wanted, str):
         done = 0
-        for stage in wanted:
+        for number, stage in enumerate(wanted):
             done += stage.steps
-            update = {"n_in": stage.n_in, "n_out": stage.n_out or config.task.n_out}
-            found.append(Stage(done, config.task.model_copy(update=update)))
-    found = [stage for stage in found if stage.stop < total_steps]
+            try:
+                task = _shorter(config.task, stage.n_in, stage.n_out)
+                get_task(task)
+            except ConfigurationError as error:
+                raise ConfigurationError(f"training.curriculum, stage {number}: {error}") from error
+            if stage.distinct and config.task.data:
+                raise ConfigurationError(
+                    f"training.curriculum, stage {number}: distinct = {stage.distinct}: own data "
+                    "is taken as it is; leave it out"
+                )
+            found.append(Stage(done, task, stage.distinct))
+        if done >= total_steps:
+            raise ConfigurationError(
+                f"training.curriculum: its stages take {done:,} steps and the training has "
+                f"{total_steps:,}, so none is left at full length: give more --n-samples or fewer "
+                "steps"
+            )
     return [*found, Stage(total_steps, config.task)]
 
 
@@ -47,10 +67,20 @@ def _grown(task: TaskConfig) -> Iterator[TaskConfig]:
 
     A target whose length is free has at most half its source's.
     """
-    number = 0
-    while task.longest > SHORTEST * GROWTH**number * 1.2:
-        longest = round(SHORTEST * GROWTH**number)
-        n_in = f"{min(task.shortest, longest)}-{longest}" if task.varies else longest
-        n_out = min(task.n_out, longest // 2) if get_task(task).takes_n_out else task.n_out
-        yield task.model_copy(update={"n_in": n_in, "n_out": n_out})
-        number += 1
+    longest = float(SHORTEST)
+    while task.longest > longest * 1.2:
+        if longest >= task.shortest or not task.varies:
+            length = round(longest)
+            n_in = f"{task.shortest}-{length}" if task.varies else length
+            yield _shorter(task, n_in, min(task.n_out, length // 2))
+        longest *= GROWTH
+
+
+def _shorter(task: TaskConfig, n_in: int | str, n_out: int) -> TaskConfig:
+    """Return the task with sources of these lengths and targets of `n_out`, where that is free."""
+    takes_n_out = get_task(task).takes_n_out
+    task = task.with_lengths(n_in)
+    if not takes_n_out:
+        return task
+    n_out = n_out or min(task.n_out, task.longest)
+    return fit_own_task(task.model_copy(update={"n_out": n_out}))

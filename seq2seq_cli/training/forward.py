@@ -52,8 +52,7 @@ class Forward:
         }
         self._model, self._task = config.model, config.task
         self._seed = config.training.seed % 2**31
-        training = config.training
-        self._total = training.epochs * -(-training.n_samples // training.batch_size)
+        self._total = config.training.total_steps
 
     def scores(
         self,

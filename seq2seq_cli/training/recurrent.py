@@ -177,9 +177,10 @@ def _before(lane: Lane, start: Tensor, values: Tensor) -> Tensor:
 
 
 def _lane_forward(
-    lane: Lane, t: Tensor, hidden: Tensor, cell: Tensor, written: _Written
+    lane: Lane, t: Tensor, state: tuple[Tensor, Tensor], written: _Written
 ) -> tuple[tuple[Tensor, Tensor], _Written]:
     """Return hidden and cell state after a step, which is written."""
+    hidden, cell = state
     place = _place(lane, t)
     before = hidden if lane.dropped is None else hidden * lane.dropped
     step, after = _forward(tf.gather(lane.inputs, place) + tf.matmul(before, lane.kernel), cell)
@@ -216,7 +217,7 @@ def _looped(lanes: list[Lane]) -> tuple[Any, Gradient]:
 
     def forward(t: Tensor, states: Any, written: Any) -> tuple[Any, ...]:
         taken = zip(lanes, states, written, strict=True)
-        moved = [_lane_forward(lane, t, *state, arrays) for lane, state, arrays in taken]
+        moved = [_lane_forward(lane, t, state, arrays) for lane, state, arrays in taken]
         return t + 1, [state for state, _ in moved], [arrays for _, arrays in moved]
 
     _, states, written = tf.while_loop(

@@ -8,28 +8,21 @@ from typing import Any, ParamSpec, TypeVar
 from seq2seq_cli.config import RunConfig, TaskConfig
 from seq2seq_cli.manifest import Results
 from seq2seq_cli.metrics import Tally
-from seq2seq_cli.sampling import Split
-from seq2seq_cli.streams import GeneratedStream, Stream
+from seq2seq_cli.sampling import Split, watched_samples
+from seq2seq_cli.streams import Stream, TrainingStream
+from seq2seq_cli.training.curriculum import Stage
 from seq2seq_cli.training.loop import CHUNK, ChunkResult, Loop
 from seq2seq_cli.vocabulary import Floats, Ids
 
-VALIDATION_SAMPLES = 10_000
-VALIDATION_TOKENS = 1_000_000
-"""Of long sequences fewer are validated, so that there are about as many integers in all; but
-never less than VALIDATION_BATCH sequences."""
 VALIDATION_BATCH = 1000
+VALIDATION_BATCH_TOKENS = 50_000
+"""Of long sequences fewer are validated together, or their arrays would fill the memory."""
 CALL_SECONDS = 0.4
 """About how long a call of the compiled program takes: a stopped training waits for its end."""
 STEPS_AFTER_COMPILING = 4
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-def validation_samples(config: RunConfig) -> int:
-    """Return how many held-out sequences an epoch is validated on."""
-    by_tokens = VALIDATION_TOKENS // (config.task.longest + config.task.n_out)
-    return min(VALIDATION_SAMPLES, max(VALIDATION_BATCH, by_tokens))
 
 
 class Runner:
@@ -42,7 +35,7 @@ class Runner:
     def __init__(
         self,
         loop: Loop,
-        stream: Stream,
+        stream: TrainingStream,
         config: RunConfig,
         rates: Callable[[int, int], Floats],
     ) -> None:
@@ -55,11 +48,12 @@ class Runner:
         self._thread = ThreadPoolExecutor(1)
         self._under_way: Future[Any] | None = None
 
-    def steps(self, stop: int, task: TaskConfig) -> Iterator[tuple[ChunkResult, float]]:
-        """Take all steps before `stop` on a task; yield the result and the seconds of each call."""
+    def steps(self, stage: Stage, stop: int) -> Iterator[tuple[ChunkResult, float]]:
+        """Take all steps before `stop` on a stage; yield each call's result and its seconds."""
+        task = stage.task
         if task != self.task:
             self._call_steps = self.loop.call_steps or 1
-        for sources, targets, rates in self._chunks(task, self.loop.steps_done, stop):
+        for sources, targets, rates in self._chunks(stage, self.loop.steps_done, stop):
             started = time.perf_counter()
             result = self._call(self.loop.train, sources, targets, rates)
             seconds = time.perf_counter() - started
@@ -76,10 +70,12 @@ class Runner:
     def validate(self) -> Results:
         """Return the results on the validation stream, the chief's in all workers."""
         tally = Tally()
-        wanted = validation_samples(self._config)
+        wanted = watched_samples(self._config.task)
         wanted = min(wanted, self._stream.size(Split.VALIDATION) or wanted)
-        for start in range(0, wanted, VALIDATION_BATCH):
-            n = min(VALIDATION_BATCH, wanted - start)
+        length = self._config.task.longest + self._config.task.n_out
+        size = min(VALIDATION_BATCH, max(1, VALIDATION_BATCH_TOKENS // length))
+        for start in range(0, wanted, size):
+            n = min(size, wanted - start)
             pairs = self._stream.draw(Split.VALIDATION, start, n)
             tokens, log_likelihood = self._call(self.loop.validate, *pairs)
             tally.add(tokens, pairs[1], log_likelihood)
@@ -108,14 +104,17 @@ class Runner:
         self._under_way = future
         return future.result()
 
-    def _chunks(self, task: TaskConfig, start: int, stop: int) -> Iterator[tuple[Ids, Ids, Floats]]:
+    def _stage_stream(self, stage: Stage) -> Stream:
+        if stage.task == self._config.task and not stage.distinct:
+            return self._stream
+        return self._stream.stage(stage.task, stage.distinct)
+
+    def _chunks(self, stage: Stage, start: int, stop: int) -> Iterator[tuple[Ids, Ids, Floats]]:
         """Yield sequences and learning rates of steps `start .. stop-1`, some steps at a time.
 
         The next ones are drawn while those before are trained on.
         """
-        size, stream = self._config.training.batch_size, self._stream
-        if task != self._config.task:  # a stage of the curriculum
-            stream = GeneratedStream(task, self._config.training.seed)
+        size, stream = self._config.training.batch_size, self._stage_stream(stage)
 
         def draw(step: int, n: int) -> tuple[Ids, Ids, Floats]:
             return *stream.draw(Split.TRAIN, step * size, n * size), self._rates(step, n)

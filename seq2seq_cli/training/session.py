@@ -76,6 +76,7 @@ def train(
     StorageError where writing fails or another worker is gone.
     """
     get_task(config.task)
+    stages(config, config.training.total_steps)
     runs_dir, cluster = Path(runs_dir), read_cluster()
     if not cluster.is_chief:
         opened: AbstractContextManager[Path | None] = nullcontext()
@@ -119,8 +120,8 @@ class _Training:
             else Loop(self.models[0], config)
         )
         self.callbacks = Callbacks(callbacks, self.models[0], config.training.epochs)
-        self.steps = -(-config.training.n_samples // config.training.batch_size)  # an epoch
-        self.stages = stages(config, config.training.epochs * self.steps)
+        self.steps = config.training.epoch_steps
+        self.stages = stages(config, config.training.total_steps)
         best_weights: list[Floats] = []
         self.behind = (Progressed(), best_weights)
         self.started = self.saved_at = time.perf_counter()
@@ -209,13 +210,13 @@ class _Training:
         self._end_epoch(epoch, end - done_before, time.perf_counter() - started)
 
     def _steps(self, epoch: int, end: int) -> Iterator[tuple[ChunkResult, float]]:
-        """Take the steps before `end`, each on its stage's task."""
+        """Take the steps before `end`, each on its stage."""
         for stage in self.stages:
             stop = min(stage.stop, end)
             if self.loop.steps_done < stop:
                 if stage.task != self.runner.task:
                     self.report(Compiling(epoch, self.config.training.epochs))
-                yield from self.runner.steps(stop, stage.task)
+                yield from self.runner.steps(stage, stop)
 
     def _end_epoch(self, epoch: int, steps: int, seconds: float) -> None:
         """Validate an epoch of which this process has taken `steps` in `seconds`."""
@@ -263,5 +264,6 @@ class _Training:
 
     def _rates(self, start: int, n: int) -> Floats:
         """Return the learning rates of steps `start .. start+n-1`, as callbacks have them."""
-        total = self.config.training.epochs * self.steps
-        return learning_rates(self.config.training, total, start, n) * self.callbacks.factor
+        training = self.config.training
+        rates = learning_rates(training, training.total_steps, start, n)
+        return rates * self.callbacks.factor
