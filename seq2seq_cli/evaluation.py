@@ -14,7 +14,7 @@ import numpy as np
 from seq2seq_cli.datasets import unpad, visible
 from seq2seq_cli.errors import ConfigurationError, DataError
 from seq2seq_cli.files import data_files, read_pairs
-from seq2seq_cli.inference.decoding import BATCH, Decoded, greedy, map_batches
+from seq2seq_cli.inference.decoding import Decoded, greedy, map_batches
 from seq2seq_cli.inference.network import Network
 from seq2seq_cli.metrics import Tally
 from seq2seq_cli.sampling import Split, is_split
@@ -86,11 +86,13 @@ def evaluate(
     started = time.perf_counter()
     tally, examples = Tally(), list[Example]()
 
+    size = network.batch_size(stream.draw(Split.TEST, 0, 1)[0].shape[1])
+
     def decode(start: int) -> _Chunk:
-        sources, targets = stream.draw(Split.TEST, start, min(BATCH, n_samples - start))
+        sources, targets = stream.draw(Split.TEST, start, min(size, n_samples - start))
         return _Chunk(sources, targets, greedy(network, sources, targets.shape[1], targets))
 
-    for sources, targets, decoded in map_batches(decode, range(0, n_samples, BATCH)):
+    for sources, targets, decoded in map_batches(decode, range(0, n_samples, size)):
         real = targets != PADDING
         tally.add(decoded.tokens, targets, float(decoded.likelihoods[real].sum(dtype=np.float64)))
         tally.add_lengths(decoded.tokens, targets, sources)

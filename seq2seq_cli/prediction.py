@@ -9,7 +9,7 @@ import numpy as np
 from seq2seq_cli.datasets import pad, visible
 from seq2seq_cli.errors import DataError, ExistsError
 from seq2seq_cli.inference.beam import beam_search
-from seq2seq_cli.inference.decoding import BATCH, greedy
+from seq2seq_cli.inference.decoding import greedy
 from seq2seq_cli.inference.network import Network
 from seq2seq_cli.storage import atomic_path
 from seq2seq_cli.tasks import longest_target
@@ -22,17 +22,22 @@ class Prediction(NamedTuple):
     source: list[int]
     target: list[int]
     log_probability: float
-    attention: list[list[float]] | None = None  # (target, source), of a model that has it
+    attention: list[list[float]] | None = None  # (target, source), if it was asked for
 
 
 def predict(
-    network: Network, sequences: Sequence[Sequence[int]], beam: int = 1, top: int = 1
+    network: Network,
+    sequences: Sequence[Sequence[int]],
+    beam: int = 1,
+    top: int = 1,
+    attention: bool = False,
 ) -> list[Prediction]:
-    """Predict the targets of sequences, any lengths together, as one batch.
+    """Predict the targets of sequences, any lengths together.
 
     How many tokens a target has follows from the run's task and the source's length or, where
     lengths vary, from the model. With a beam wider than 1 it is a beam search, and each sequence
-    has its `top` likeliest targets, best first. Raises DataError for an empty sequence and for
+    has its `top` likeliest targets, best first. With `attention` each has the weights of its
+    decoder's attention, where the model has it. Raises DataError for an empty sequence and for
     values outside the run's vocabulary.
     """
     task = network.config.task
@@ -42,24 +47,32 @@ def predict(
     steps = [longest_target(task, len(sequence)) for sequence in sequences]
     for n in set(steps):
         rows = [row for row, wanted in enumerate(steps) if wanted == n]
-        found = _decode(network, [sequences[row] for row in rows], n, beam, top)
-        for row, candidates in zip(rows, found, strict=True):
-            predictions[row] = candidates
+        size = max(1, network.batch_size(max(len(sequences[row]) for row in rows)) // beam)
+        for start in range(0, len(rows), size):
+            part = rows[start : start + size]
+            found = _decode(network, [sequences[row] for row in part], n, beam, top, attention)
+            for row, candidates in zip(part, found, strict=True):
+                predictions[row] = candidates
     return [prediction for candidates in predictions for prediction in candidates]
 
 
 def _decode(
-    network: Network, sequences: list[Sequence[int]], steps: int, beam: int, top: int
+    network: Network,
+    sequences: list[Sequence[int]],
+    steps: int,
+    beam: int,
+    top: int,
+    attention: bool,
 ) -> list[list[Prediction]]:
     """Return the predictions for each of the sequences, whose targets are of one length."""
     sources = pad(sequences)
     if beam == 1:
-        decoded = greedy(network, sources, steps)
+        decoded = greedy(network, sources, steps, attention=attention)
         scores = decoded.log_probabilities.sum(axis=1, dtype=np.float64)[:, None]
         tokens, weights = decoded.tokens[:, None], decoded.attention
         weights = weights if weights is None else weights[:, None]
     else:
-        tokens, found, weights = beam_search(network, sources, steps, beam, top)
+        tokens, found, weights = beam_search(network, sources, steps, beam, top, attention)
         scores = found.astype(np.float64)
     predictions = []
     for row, sequence in enumerate(sequences):
@@ -99,8 +112,9 @@ def encode_arrays(network: Network, sequences: Sequence[Sequence[int]]) -> tuple
     for sequence in sequences:
         check_ids(sequence, network.config.task.cardinality)
     parts = []
-    for start in range(0, len(sequences), BATCH):
-        states, _ = network.encoder.encode(pad(sequences[start : start + BATCH]))
+    size = network.batch_size(max(map(len, sequences), default=1))
+    for start in range(0, len(sequences), size):
+        states, _ = network.encoder.encode(pad(sequences[start : start + size]))
         parts.append(
             (np.stack([s.hidden for s in states], 1), np.stack([s.cell for s in states], 1))
         )

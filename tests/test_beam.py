@@ -73,7 +73,8 @@ def test_a_beam_as_wide_as_there_are_targets_is_exhaustive(varies, attention, se
 @pytest.mark.parametrize("attention", [False, True])
 def test_beam_one_is_greedy(varies, attention):
     model = network(varies, attention)
-    found, decoded = beam_search(model, SOURCES, 4, 1), greedy(model, SOURCES, 4)
+    found = beam_search(model, SOURCES, 4, 1, attention=attention)
+    decoded = greedy(model, SOURCES, 4, attention=attention)
     np.testing.assert_array_equal(found.tokens[:, 0], decoded.tokens)
     np.testing.assert_allclose(
         found.log_probabilities[:, 0], decoded.log_probabilities.sum(axis=1), atol=1e-5

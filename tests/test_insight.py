@@ -63,6 +63,27 @@ def test_a_beam_gives_the_likeliest_first(looking):
     assert "--top 2: should be at most --beam" in refused.stderr
 
 
+def test_long_sequences_are_decoded_fewer_together(looking, monkeypatch):
+    network = load_run("looking", looking / "runs")
+    sequences = [[1 + (i * j) % 12 for j in range(1, 2 + i % 4)] for i in range(40)]
+    together = predict(network, sequences, attention=True), predict(network, sequences, 3, 2)
+    sizes = []
+    encode = type(network.encoder).encode
+
+    def counted(self, sources):
+        sizes.append(len(sources))
+        return encode(self, sources)
+
+    monkeypatch.setattr(type(network.encoder), "encode", counted)
+    monkeypatch.setattr("seq2seq_cli.inference.network.ATTENDED_FLOATS", 4 * 48 * 7)
+    apart = predict(network, sequences, attention=True), predict(network, sequences, 3, 2)
+    assert max(sizes) == 7
+    for first, second in zip(together, apart, strict=True):
+        for ours, theirs in zip(first, second, strict=True):
+            assert ours[:2] == theirs[:2]
+            assert ours.log_probability == pytest.approx(theirs.log_probability, abs=1e-4)
+
+
 def test_attention_is_shown_and_given(looking, trained):
     shown = run_s2s("predict", "--attention", "7 8 9", cwd=looking).stdout.splitlines()
     assert shown[0] == "7 8 9"

@@ -42,8 +42,8 @@ def encode(
 
     from seq2seq_cli.cli.sequences import check_given, read_sequences
     from seq2seq_cli.evaluation import length_notes
-    from seq2seq_cli.inference.decoding import BATCH
     from seq2seq_cli.inference.loading import load_run
+    from seq2seq_cli.inference.network import BATCH
     from seq2seq_cli.prediction import encode as encode_batch
     from seq2seq_cli.prediction import write_states
 

@@ -44,8 +44,9 @@ def predict(
     from seq2seq_cli.cli.sequences import check_given, is_stream, read_sequences, wait_for_more
     from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.evaluation import length_notes
-    from seq2seq_cli.inference.decoding import BATCH, map_batches
+    from seq2seq_cli.inference.decoding import map_batches
     from seq2seq_cli.inference.loading import load_run
+    from seq2seq_cli.inference.network import BATCH
     from seq2seq_cli.prediction import predict as predict_batch
 
     check_given(sequences, file)
@@ -57,7 +58,7 @@ def predict(
             f"--attention: the run {network.run.name} has none; train with --attention dot"
         )
     lengths: set[int] = set()
-    work = partial(predict_batch, network, beam=beam, top=top)
+    work = partial(predict_batch, network, beam=beam, top=top, attention=attention)
 
     def show(prediction: "Prediction") -> None:
         if as_json:
@@ -68,7 +69,7 @@ def predict(
             return
         score = f"{prediction.log_probability:.4f}\t" if top > 1 else ""
         output.write(score + output.format_ids(prediction.target))
-        if attention and prediction.attention:
+        if prediction.attention:
             output.heat_map(prediction.target, prediction.source, prediction.attention)
 
     output.end_with_reader()

@@ -14,10 +14,17 @@ class Candidates(NamedTuple):
 
     tokens: Ids  # (n, top, steps): the end of sequence where lengths vary, then PADDING
     log_probabilities: Floats  # (n, top): natural; -inf where there is no such candidate
-    attention: Floats | None  # (n, top, steps, n_in): the weights, of a model with attention
+    attention: Floats | None  # (n, top, steps, n_in): the weights, if they were asked for
 
 
-def beam_search(network: Network, sources: Ids, steps: int, beam: int, top: int = 1) -> Candidates:
+def beam_search(
+    network: Network,
+    sources: Ids,
+    steps: int,
+    beam: int,
+    top: int = 1,
+    attention: bool = False,
+) -> Candidates:
     """Return the `top` likeliest targets of each source (n, n_in) that a beam of this width finds.
 
     A target has `steps` tokens or, where lengths vary, up to so many and its end of sequence; its
@@ -32,14 +39,15 @@ def beam_search(network: Network, sources: Ids, steps: int, beam: int, top: int 
     states = _take(states, rows)
     memory = memory.take(rows) if memory else None
     tokens = np.full((n, beam, steps), PADDING, np.int32)
-    weights = np.zeros((n, beam, steps, sources.shape[1]), np.float32) if memory else None
+    shape = (n, beam, steps, sources.shape[1])
+    weights = np.zeros(shape, np.float32) if attention and memory else None
     # Only the first of the equal beginnings may grow.
     totals = np.full((n, beam), -np.inf, np.float32)
     totals[:, 0] = 0
     ended = np.zeros((n, beam), np.bool_)
     last = np.full(n * beam, START, np.int32)
     for t in range(steps):
-        logits, after, attention = network.decoder.step(last, states, memory)
+        logits, after, looks = network.decoder.step(last, states, memory)
         scores = log_softmax(logits).reshape(n, beam, features)
         # One that has ended goes on as it is, with padding.
         scores[ended] = -np.inf
@@ -56,9 +64,9 @@ def beam_search(network: Network, sources: Ids, steps: int, beam: int, top: int 
         tokens[:, :, t] = np.where(ended, PADDING, found)
         flat = (np.arange(n)[:, None] * beam + parents).ravel()
         states = _take(after, flat)
-        if weights is not None and attention is not None:
+        if weights is not None and looks is not None:
             weights = np.take_along_axis(weights, parents[:, :, None, None], axis=1)
-            weights[:, :, t] = attention[flat].reshape(n, beam, -1)
+            weights[:, :, t] = looks[flat].reshape(n, beam, -1)
         last = found.ravel().astype(np.int32)
         if end is not None:
             ended |= found == end

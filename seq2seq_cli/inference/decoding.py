@@ -20,9 +20,6 @@ from seq2seq_cli.vocabulary import PADDING, START, Floats, Ids, one_hot_encode
 Batch = TypeVar("Batch")
 Result = TypeVar("Result")
 
-BATCH = 512
-"""Sequences decoded together: their gates fit a core's second-level cache."""
-
 
 class Decoded(NamedTuple):
     """What greedy decoding finds for a batch."""
@@ -30,17 +27,23 @@ class Decoded(NamedTuple):
     tokens: Ids  # (n, steps)
     log_probabilities: Floats  # (n, steps): of each token, given those before it
     likelihoods: Floats  # (n, target steps): of each token of the targets, if they were given
-    attention: Floats | None  # (n, steps, n_in): the weights, of a model with attention
+    attention: Floats | None  # (n, steps, n_in): the weights, if they were asked for
 
 
-def greedy(network: Network, sources: Ids, steps: int, targets: Ids | None = None) -> Decoded:
+def greedy(
+    network: Network,
+    sources: Ids,
+    steps: int,
+    targets: Ids | None = None,
+    attention: bool = False,
+) -> Decoded:
     """Decode sources (n, n_in) freely for at most `steps` tokens each.
 
     Where the run's lengths vary a sequence ends with the end-of-sequence id, and PADDING follows.
     With targets (n, steps) the log-likelihoods of their tokens are returned besides, as they are
-    under teacher forcing; they do not influence the tokens.
+    under teacher forcing; they do not influence the tokens. With `attention` the weights are.
     """
-    decoded = _run(network, sources, steps, targets, forced=False)
+    decoded = _run(network, sources, steps, targets, attention)
     if targets is not None:
         # As long as the tokens are right, the decoder's inputs are those of teacher forcing.
         wrong = ~matches(decoded.tokens[:, : targets.shape[1]], targets)
@@ -50,7 +53,14 @@ def greedy(network: Network, sources: Ids, steps: int, targets: Ids | None = Non
     return decoded
 
 
-def _run(network: Network, sources: Ids, steps: int, targets: Ids | None, forced: bool) -> Decoded:
+def _run(
+    network: Network,
+    sources: Ids,
+    steps: int,
+    targets: Ids | None,
+    attention: bool = False,
+    forced: bool = False,
+) -> Decoded:
     n, n_targets = len(sources), 0 if targets is None else targets.shape[1]
     rows = np.arange(n)
     states, outputs = network.encoder.encode(sources)
@@ -59,17 +69,18 @@ def _run(network: Network, sources: Ids, steps: int, targets: Ids | None, forced
     found = np.full((n, steps), PADDING, np.int32)
     log_probabilities = np.zeros((n, steps), np.float32)
     likelihoods = np.zeros((n, n_targets), np.float32)
-    weights = np.zeros((n, steps, sources.shape[1]), np.float32) if memory else None
+    shape = (n, steps, sources.shape[1])
+    weights = np.zeros(shape, np.float32) if attention and memory else None
     end = network.config.task.end if network.config.task.varies else None
     going = np.ones(n, np.bool_)
     for t in range(steps):
-        logits, states, attention = network.decoder.step(tokens, states, memory)
+        logits, states, looks = network.decoder.step(tokens, states, memory)
         scores = log_softmax(logits)
         tokens = scores.argmax(axis=-1).astype(np.int32)
         found[:, t] = np.where(going, tokens, PADDING)
         log_probabilities[:, t] = np.where(going, scores[rows, tokens], 0)
-        if weights is not None and attention is not None:
-            weights[:, t] = attention
+        if weights is not None and looks is not None:
+            weights[:, t] = looks
         if targets is not None and t < n_targets:
             likelihoods[:, t] = scores[rows, targets[:, t]]
             if forced:

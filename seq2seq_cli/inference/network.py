@@ -23,6 +23,12 @@ from seq2seq_cli.inference.layers import (
 from seq2seq_cli.runs import Run
 from seq2seq_cli.vocabulary import PADDING, Floats, Ids, one_hot_decode
 
+BATCH = 512
+"""Sequences decoded together: their gates fit a core's second-level cache."""
+
+ATTENDED_FLOATS = 2**21
+"""What attention looks at of the sequences decoded together, where there is more than that."""
+
 States = list[State]
 """A state for each layer of a stack, each (batch, width)."""
 
@@ -163,6 +169,12 @@ class Network:
     def config(self) -> RunConfig:
         """The configuration that the model was trained with."""
         return self.run.config
+
+    def batch_size(self, n_in: int) -> int:
+        """Return how many sources of this length are best decoded together."""
+        if self.decoder.attention is None:
+            return BATCH
+        return max(1, min(BATCH, ATTENDED_FLOATS // (n_in * len(self.decoder.kernel))))
 
 
 def _ids(sequences: Floats | Ids) -> Ids:

@@ -98,7 +98,7 @@ def test_numpy_inference_is_that_of_the_saved_keras_models(model, varies, scale)
         np.testing.assert_allclose(first, second, atol=1e-5)
     np.testing.assert_allclose(after[0], expected, atol=1e-5)
     # Tokens: greedy decoding is the teacher-forced model on its own tokens.
-    decoded = greedy(network, sources, 4, targets)
+    decoded = greedy(network, sources, 4, targets, attention=True)
     found = decoded.tokens
     again = np.asarray(train([source, encode(config, shift_right(found), task.n_features, False)]))
     for row, tokens in enumerate(found):
@@ -148,6 +148,20 @@ def test_the_forward_pass_and_its_gradients_are_those_of_the_keras_model(model, 
         np.testing.assert_allclose(
             tf.convert_to_tensor(first), tf.convert_to_tensor(second), atol=2e-4
         )
+    # And it learns, with dropout where there is some.
+    given = (tf.constant(sources), tf.constant(shift_right(targets)), tf.constant(targets))
+    losses = []
+    for step in range(12):
+        with tf.GradientTape() as tape:
+            tape.watch(weights)
+            loss = tf.reduce_sum(forward.scores(weights, *given, tf.constant(step))[0])
+        moves = tape.gradient(loss, weights)
+        weights = [
+            w - 0.03 * tf.clip_by_norm(tf.convert_to_tensor(g), 1.0)
+            for w, g in zip(weights, moves, strict=True)
+        ]
+        losses.append(float(loss))
+    assert min(losses[-3:]) < losses[0]
 
 
 HARD = ModelConfig(units=8, layers=2, bidirectional=True, attention="dot", embedding=5,
