@@ -126,7 +126,13 @@ def _validate(name: str, values: object, problems: list[str]) -> Section | None:
     except ValidationError as error:
         for detail in error.errors():
             accepted = detail["msg"].removeprefix("Input ").removeprefix("Value error, ")
-            key = ".".join(map(str, (name, *detail["loc"])))
+            place = [str(part) for part in detail["loc"]]
+            # Of a text or a list of stages, pydantic reports what is wrong with it as either.
+            is_list = bool(place) and isinstance(values.get(place[0]), list)
+            other = "literal[" if is_list else "list["
+            if any(part.startswith(other) for part in place):
+                continue
+            key = ".".join([name, *(part for part in place if "[" not in part)])
             problems.append(f"{key} = {detail['input']!r}: {accepted}")
         return None
 
