@@ -155,6 +155,9 @@ class TrainingConfig(Section):
     schedule: Literal["cosine", "constant"] = Field(
         "cosine", description="warm-up, then cosine decay to zero; or constant"
     )
+    decay_share: float = Field(
+        1.0, ge=0, le=1, description="share of the steps, the last ones, in which the cosine decays"
+    )
     clip_norm: float = Field(0.0, ge=0, description="limit of the gradients' norm; 0: none")
     stop_at: float = Field(
         0.0, ge=0, le=1, description="stop once held-out exact match reaches this; 0: never"

@@ -27,12 +27,12 @@ class Stage(NamedTuple):
     distinct: int = 0  # integers that each source is drawn from; 0: all
 
 
-def stages(config: RunConfig, total_steps: int) -> list[Stage]:
-    """Return the stages of a training of so many steps; the last one is at full length.
+def stages(config: RunConfig) -> list[Stage]:
+    """Return the stages of a training; the last one is at full length.
 
     Raises ConfigurationError for stages that do not fit the task, or that leave no steps.
     """
-    wanted = config.training.curriculum
+    wanted, total_steps = config.training.curriculum, config.training.total_steps
     found: list[Stage] = []
     if wanted == "auto":
         tasks = list(_grown(config.task))

@@ -14,8 +14,9 @@ WARM_UP = 0.05
 def learning_rates(config: TrainingConfig, total_steps: int, start: int, n: int) -> Floats:
     """Return the learning rates of steps `start .. start+n-1` of `total_steps`, float32 (n,).
 
-    "cosine" rises linearly over the first 5 % of the steps, then falls to zero along half a
-    cosine (Loshchilov and Hutter 2017, without restarts).
+    "cosine" rises linearly over the first 5 % of the steps, stays at its peak until the last
+    `decay_share` of them, and there falls to zero along half a cosine (Loshchilov and Hutter 2017,
+    without restarts; with a share below 1 it is the warmup-stable-decay of Hu et al. 2024).
     """
     return np.array(
         [_rate(config, total_steps, step) for step in range(start, start + n)], np.float32
@@ -28,5 +29,6 @@ def _rate(config: TrainingConfig, total_steps: int, step: int) -> float:
     warm_up = max(1, round(WARM_UP * total_steps))
     if step < warm_up:
         return config.learning_rate * (step + 1) / warm_up
-    done = (step - warm_up) / max(1, total_steps - warm_up)
+    stable = max(warm_up, round((1 - config.decay_share) * total_steps))
+    done = max(0, step - stable) / max(1, total_steps - stable)
     return config.learning_rate * 0.5 * (1 + cos(pi * done))

@@ -25,7 +25,7 @@ from seq2seq_cli.training.checkpoint import (
     load_checkpoint,
 )
 from seq2seq_cli.training.cluster import Cluster, read_cluster
-from seq2seq_cli.training.curriculum import stages
+from seq2seq_cli.training.curriculum import Stage, stages
 from seq2seq_cli.training.distribution import DistributedLoop, find_strategy
 from seq2seq_cli.training.events import (
     Advanced,
@@ -76,7 +76,7 @@ def train(
     StorageError where writing fails or another worker is gone.
     """
     get_task(config.task)
-    stages(config, config.training.total_steps)
+    planned = stages(config)
     runs_dir, cluster = Path(runs_dir), read_cluster()
     if not cluster.is_chief:
         opened: AbstractContextManager[Path | None] = nullcontext()
@@ -86,7 +86,7 @@ def train(
         opened = create_folder(runs_dir, run, config.task, force)
     with opened as folder:
         extra = [tensorboard(folder / TENSORBOARD)] if write_tensorboard and folder else []
-        training = _Training(config, folder, cluster, progress, [*callbacks, *extra])
+        training = _Training(config, planned, folder, cluster, progress, [*callbacks, *extra])
         training.checkpoint_seconds = checkpoint_seconds
         training.begin(resume)
         training.run()
@@ -104,6 +104,7 @@ class _Training:
     def __init__(
         self,
         config: RunConfig,
+        planned: Sequence[Stage],
         folder: Path | None,
         cluster: Cluster,
         progress: Progress | None,
@@ -120,8 +121,7 @@ class _Training:
             else Loop(self.models[0], config)
         )
         self.callbacks = Callbacks(callbacks, self.models[0], config.training.epochs)
-        self.steps = config.training.epoch_steps
-        self.stages = stages(config, config.training.total_steps)
+        self.stages = planned
         best_weights: list[Floats] = []
         self.behind = (Progressed(), best_weights)
         self.started = self.saved_at = time.perf_counter()
@@ -194,13 +194,15 @@ class _Training:
 
     def _train_epoch(self, epoch: int) -> None:
         started = time.perf_counter()
-        first, end = (epoch - 1) * self.steps, epoch * self.steps
-        done_before, epochs = self.loop.steps_done, self.config.training.epochs
+        training, done_before = self.config.training, self.loop.steps_done
+        epochs = training.epochs
+        end = epoch * training.epoch_steps
+        first = end - training.epoch_steps
         self.callbacks.begin_epoch(epoch, float(self._rates(done_before, 1)[0]))
         for chunk, seconds in self._steps(epoch, end):
             if not np.isfinite(chunk.loss):
                 where = f"at step {self.loop.steps_done:,}, in epoch {epoch}"
-                raise loss_error(chunk.loss, where, self.config.training)
+                raise loss_error(chunk.loss, where, training)
             self.callbacks.batch(self.loop.steps_done - first, chunk.loss)
             share = chunk.exact / chunk.n_samples
             speed = chunk.n_samples / seconds
@@ -220,16 +222,17 @@ class _Training:
 
     def _end_epoch(self, epoch: int, steps: int, seconds: float) -> None:
         """Validate an epoch of which this process has taken `steps` in `seconds`."""
-        state, results = self.loop.state, self.runner.validate()
+        training, state = self.config.training, self.loop.state
+        results = self.runner.validate()
         progressed, best_weights = self.behind
         ended = EpochEnded(
             epoch=epoch,
-            epochs=self.config.training.epochs,
-            training_loss=(state.loss_sum - progressed.loss_sum) / self.steps,
-            learning_rate=float(self._rates(epoch * self.steps - 1, 1)[0]),
+            epochs=training.epochs,
+            training_loss=(state.loss_sum - progressed.loss_sum) / training.epoch_steps,
+            learning_rate=float(self._rates(epoch * training.epoch_steps - 1, 1)[0]),
             seconds=round(seconds, 3),
-            samples_per_s=round(steps * self.config.training.batch_size / seconds, 1),
-            **results.model_dump() | {"n_samples": self.steps * self.config.training.batch_size},
+            samples_per_s=round(steps * training.batch_size / seconds, 1),
+            **results.model_dump() | {"n_samples": training.epoch_steps * training.batch_size},
         )
         self.writer.add(ended)
         update: dict[str, object] = {"epochs_done": epoch, "loss_sum": state.loss_sum}

@@ -18,8 +18,12 @@ from seq2seq_cli.training.events import Advanced, Compiling
 
 
 def lengths(task, total, curriculum="auto"):
-    config = RunConfig(task=task, training=TrainingConfig(curriculum=curriculum))
-    return [(s.stop, s.task.n_in, s.task.n_out) for s in stages(config, total)]
+    return [(s.stop, s.task.n_in, s.task.n_out) for s in planned(task, total, curriculum)]
+
+
+def planned(task, total, curriculum="auto"):
+    training = TrainingConfig(curriculum=curriculum, n_samples=total, batch_size=1)
+    return stages(RunConfig(task=task, training=training))
 
 
 def test_the_automatic_curriculum_grows_to_the_full_length():
@@ -46,7 +50,7 @@ def test_where_lengths_vary_they_do_in_each_stage():
     """So that targets end in each of them: the models are the same ones."""
     own = [Stage(n_in="2-5", steps=10), Stage(n_in=9, steps=10)]
     task = TaskConfig(name="copy", n_in="1-20")
-    found = stages(RunConfig(task=task, training=TrainingConfig(curriculum=own)), 50)
+    found = planned(task, 50, own)
     assert [stage.task.n_in for stage in found] == ["2-5", "9-9", "1-20"]
     assert {stage.task.n_features for stage in found} == {52}
 
@@ -71,7 +75,7 @@ def test_an_own_tasks_targets_are_tried_at_each_length(tmp_path, monkeypatch):
     (tmp_path / "mine.py").write_text("def twice(sources):\n    return sources.repeat(2, axis=1)\n")
     load_task("mine.py:twice")
     task = TaskConfig(name="mine.py:twice", n_in="1-40", n_out=80)
-    found = stages(RunConfig(task=task, training=TrainingConfig(curriculum="auto")), 90)
+    found = planned(task, 90)
     assert [(s.task.n_in, s.task.n_out) for s in found] == [("1-16", 32), ("1-40", 80)]
     for stage in found:
         sources, targets = draw_pairs(stage.task, Split.TRAIN, 0, 0, 9)
@@ -87,7 +91,7 @@ def test_own_pairs_are_taken_short_ones_first(tmp_path):
     task = TaskConfig(data=str(tmp_path / "own.jsonl"))
     training = TrainingConfig(curriculum="auto", batch_size=32, n_samples=640)
     config, _ = describe(RunConfig(task=task, training=training), {"training.n_samples"})
-    found = stages(config, training.total_steps)
+    found = stages(config)
     assert [stage.task.n_in for stage in found] == ["1-16", "1-30"]
     stream = open_stream(config)
     short = stream.stage(found[0].task, 0)
