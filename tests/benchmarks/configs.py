@@ -1,6 +1,6 @@
 """What the shipped configurations reach: the results in their opening comments.
 
-    python tests/benchmarks/configs.py [NAME ...]
+    python tests/benchmarks/configs.py [NAME ...] [--seeds N ...]
 
 Trains each of `configs/NAME.toml` through the command, in a temporary folder, and evaluates it on
 10,000 held-out sequences (1,000 of the longest), `varying` on 2,000 and on lengths beyond its own.
@@ -37,9 +37,9 @@ def exact_match(folder: Path, *arguments: str) -> float:
     return float(report["exact_match"])
 
 
-def measure(name: str, folder: Path) -> dict[str, object]:
+def measure(name: str, seed: int, folder: Path) -> dict[str, object]:
     """Train and evaluate one configuration; to be called once in a process."""
-    found: dict[str, object] = {"config": name}
+    found: dict[str, object] = {"config": name, "seed": seed}
     data: list[str] = []
     if name == "varying":
         for n_in, split, file in (("1-25", "train", "pairs"), ("1-25", "test", "same"),
@@ -49,7 +49,8 @@ def measure(name: str, folder: Path) -> dict[str, object]:
                 "--output", f"{file}.jsonl", folder=folder)  # fmt: skip
         data = ["--data", "pairs.jsonl"]
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    s2s("train", "--config", str(CONFIGS / f"{name}.toml"), *data, "-q", folder=folder)
+    config = ["--config", str(CONFIGS / f"{name}.toml"), "--seed", str(seed)]
+    s2s("train", *config, *data, "-q", folder=folder)
     found["wall_s"] = round(time.perf_counter() - started, 1)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -68,13 +69,16 @@ def main() -> None:
     """Measure the configurations asked for, each in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", choices=[[], *NAMES])
-    names = parser.parse_args().names or NAMES
-    for name in names:
-        if len(names) > 1:
-            subprocess.run([sys.executable, __file__, name], check=True)
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0], metavar="N")
+    asked = parser.parse_args()
+    wanted = [(name, seed) for name in asked.names or NAMES for seed in asked.seeds]
+    for name, seed in wanted:
+        if len(wanted) > 1:
+            one = [sys.executable, __file__, name, "--seeds", str(seed)]
+            subprocess.run(one, check=True)
             continue
         with tempfile.TemporaryDirectory() as folder:
-            print(json.dumps(measure(name, Path(folder))), flush=True)
+            print(json.dumps(measure(name, seed, Path(folder))), flush=True)
 
 
 if __name__ == "__main__":
