@@ -85,8 +85,7 @@ def evaluate(
     n_samples = min(n_samples if data is None else 2**62, stream.size(Split.TEST) or n_samples)
     started = time.perf_counter()
     tally, examples = Tally(), list[Example]()
-
-    size = network.batch_size(stream.draw(Split.TEST, 0, 1)[0].shape[1])
+    size = network.batch_size(stream.longest)
 
     def decode(start: int) -> _Chunk:
         sources, targets = stream.draw(Split.TEST, start, min(size, n_samples - start))

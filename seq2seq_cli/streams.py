@@ -23,6 +23,10 @@ from seq2seq_cli.vocabulary import Ids, end_sequences
 class Stream(Protocol):
     """A source of pairs, under one seed."""
 
+    @property
+    def longest(self) -> int:
+        """The width of its sources."""
+
     def size(self, split: Split) -> int | None:
         """Return how many different rows a split has; None for any number."""
 
@@ -47,6 +51,11 @@ class GeneratedStream:
         self.task = task
         self._seed = seed
         self._distinct = distinct
+
+    @property
+    def longest(self) -> int:
+        """The task's longest source."""
+        return self.task.longest
 
     def size(self, split: Split) -> int | None:
         """Return None: there are as many as are asked for."""
@@ -88,6 +97,11 @@ class OwnStream:
                 )
         self._width = max(part.targets.longest for part, _ in self._parts.values())
         self._order = lru_cache(maxsize=2)(self._permutation)
+
+    @property
+    def longest(self) -> int:
+        """The longest source of the configuration, which was made for the file."""
+        return self._task.longest
 
     def size(self, split: Split) -> int | None:
         """Return how many pairs a split has."""
@@ -139,6 +153,11 @@ class GivenStream:
 
     def __init__(self, pairs: Pairs, task: TaskConfig) -> None:
         self._pairs, self._task = pairs, task
+
+    @property
+    def longest(self) -> int:
+        """The longest source in the file."""
+        return self._pairs.sources.longest
 
     def size(self, split: Split) -> int | None:
         """Return how many pairs there are."""

@@ -11,21 +11,20 @@ WARM_UP = 0.05
 """Share of the steps in which the learning rate rises linearly to its peak."""
 
 
-def learning_rates(config: TrainingConfig, total_steps: int, start: int, n: int) -> Floats:
-    """Return the learning rates of steps `start .. start+n-1` of `total_steps`, float32 (n,).
+def learning_rates(config: TrainingConfig, start: int, n: int) -> Floats:
+    """Return the learning rates of steps `start .. start+n-1` of a training, float32 (n,).
 
     "cosine" rises linearly over the first 5 % of the steps, stays at its peak until the last
     `decay_share` of them, and there falls to zero along half a cosine (Loshchilov and Hutter 2017,
     without restarts; with a share below 1 it is the warmup-stable-decay of Hu et al. 2024).
     """
-    return np.array(
-        [_rate(config, total_steps, step) for step in range(start, start + n)], np.float32
-    )
+    return np.array([_rate(config, step) for step in range(start, start + n)], np.float32)
 
 
-def _rate(config: TrainingConfig, total_steps: int, step: int) -> float:
+def _rate(config: TrainingConfig, step: int) -> float:
     if config.schedule == "constant":
         return config.learning_rate
+    total_steps = config.total_steps
     warm_up = max(1, round(WARM_UP * total_steps))
     if step < warm_up:
         return config.learning_rate * (step + 1) / warm_up

@@ -267,6 +267,4 @@ class _Training:
 
     def _rates(self, start: int, n: int) -> Floats:
         """Return the learning rates of steps `start .. start+n-1`, as callbacks have them."""
-        training = self.config.training
-        rates = learning_rates(training, training.total_steps, start, n)
-        return rates * self.callbacks.factor
+        return learning_rates(self.config.training, start, n) * self.callbacks.factor

@@ -10,30 +10,20 @@ its peak memory. All of them take some twenty-five minutes on 2 cores.
 
 import argparse
 import json
-import os
 import resource
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
+from compare import S2S, run
+
 CONFIGS = Path(__file__).parents[2] / "configs"
-S2S = [sys.executable, "-m", "seq2seq_cli"]
 NAMES = ("attention", "long", "thousand", "copy", "sort", "embedding", "varying")
 
 
-def s2s(*arguments: str, folder: Path) -> str:
-    """Run the command and return what it printed."""
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    return subprocess.run(
-        [*S2S, *arguments], cwd=folder, env=environment, check=True, text=True,
-        stdout=subprocess.PIPE,
-    ).stdout  # fmt: skip
-
-
 def exact_match(folder: Path, *arguments: str) -> float:
-    report = json.loads(s2s("evaluate", "--json", *arguments, folder=folder))
+    report = json.loads(run([*S2S, "evaluate", "--json", *arguments], folder)[1])
     return float(report["exact_match"])
 
 
@@ -45,13 +35,12 @@ def measure(name: str, seed: int, folder: Path) -> dict[str, object]:
         for n_in, split, file in (("1-25", "train", "pairs"), ("1-25", "test", "same"),
                                   ("26-30", "test", "longer")):  # fmt: skip
             n = "50000" if split == "train" else "2000"
-            s2s("generate", "--task", "reverse", "--n-in", n_in, "--n-samples", n, "--split", split,
-                "--output", f"{file}.jsonl", folder=folder)  # fmt: skip
+            run([*S2S, "generate", "--task", "reverse", "--n-in", n_in, "--n-samples", n,
+                 "--split", split, "--output", f"{file}.jsonl"], folder)  # fmt: skip
         data = ["--data", "pairs.jsonl"]
-    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     config = ["--config", str(CONFIGS / f"{name}.toml"), "--seed", str(seed)]
-    s2s("train", *config, *data, "-q", folder=folder)
-    found["wall_s"] = round(time.perf_counter() - started, 1)
+    found["wall_s"] = round(run([*S2S, "train", *config, *data, "-q"], folder)[0], 1)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     found["cpu_s"] = round(seconds, 1)

@@ -100,7 +100,7 @@ def test_the_loop_takes_the_steps_of_plain_keras(
     task = TASK.model_copy(update=update)
     config = run_config(task, batch_size=16, n_samples=16 * 6, clip_norm=clip_norm)
     sources, targets = draw_pairs(task, Split.TRAIN, 0, 0, 16 * 6)
-    rates = learning_rates(config.training, 6, 0, 6)
+    rates = learning_rates(config.training, 0, 6)
     ours = define_models(cardinality, cardinality, 8, seed=2)[0]
     result = Loop(ours, config).train(sources, targets, rates)
     plain = define_models(cardinality, cardinality, 8, seed=2)[0]
@@ -172,7 +172,7 @@ def test_a_shorter_chunk_runs_the_same_program():
     loop = Loop(define_models(17, 17, 4, seed=2)[0], config)
     for steps in (3, CHUNK, 1):
         pairs = draw_pairs(TASK, Split.TRAIN, 0, 0, 8 * steps)
-        loop.train(*pairs, learning_rates(config.training, 100, 0, steps))
+        loop.train(*pairs, learning_rates(config.training, 0, steps))
     assert loop.traces == 1
     assert loop.steps_done == 3 + CHUNK + 1
 
@@ -190,21 +190,21 @@ def test_validation_is_the_teacher_forced_prediction():
 
 
 def test_the_schedule_warms_up_and_falls_to_zero():
-    config = TrainingConfig(learning_rate=0.02)
-    rates = learning_rates(config, 200, 0, 200)
+    config = TrainingConfig(learning_rate=0.02, n_samples=200, batch_size=1)
+    rates = learning_rates(config, 0, 200)
     assert rates.argmax() in (9, 10)
     assert rates.max() == pytest.approx(0.02)
     assert (np.diff(rates[:10]) > 0).all()
     assert (np.diff(rates[10:]) < 0).all()
     assert rates[-1] < 1e-5
-    np.testing.assert_array_equal(learning_rates(config, 200, 50, 10), rates[50:60])
-    late = learning_rates(TrainingConfig(learning_rate=0.02, decay_share=0.4), 200, 0, 200)
+    np.testing.assert_array_equal(learning_rates(config, 50, 10), rates[50:60])
+    late = learning_rates(config.model_copy(update={"decay_share": 0.4}), 0, 200)
     np.testing.assert_array_equal(late[:10], rates[:10])
     assert set(late[10:121]) == {np.float32(0.02)}
     assert (np.diff(late[120:]) < 0).all()
     assert late[160] == pytest.approx(0.01)
     assert late[-1] < 1e-4
-    never = learning_rates(TrainingConfig(learning_rate=0.02, decay_share=0), 200, 0, 200)
+    never = learning_rates(config.model_copy(update={"decay_share": 0.0}), 0, 200)
     assert set(never[10:]) == {np.float32(0.02)}
     constant = TrainingConfig(schedule="constant", learning_rate=0.3)
-    assert set(learning_rates(constant, 5, 0, 5)) == {np.float32(0.3)}
+    assert set(learning_rates(constant, 0, 5)) == {np.float32(0.3)}
