@@ -8,7 +8,16 @@ import re
 from typing import Annotated, Literal
 
 import tomli_w
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from seq2seq_cli.errors import ConfigurationError
 
@@ -145,6 +154,16 @@ class Stage(Section):
         return value
 
 
+TEXT, STAGES = TAGS = "text", "stages"
+"""The forms that a curriculum can have. An error's place names its form, which is no setting."""
+
+Curriculum = Annotated[
+    Annotated[Literal["", "auto"], Tag(TEXT)] | Annotated[list[Stage], Tag(STAGES)],
+    Discriminator(lambda value: STAGES if isinstance(value, list) else TEXT),
+]
+"""None, an automatic one, or its stages."""
+
+
 class TrainingConfig(Section):
     """How it is trained."""
 
@@ -165,7 +184,7 @@ class TrainingConfig(Section):
     patience: int = Field(
         0, ge=0, description="epochs without improvement before stopping; 0: never"
     )
-    curriculum: Literal["", "auto"] | list[Stage] = Field(
+    curriculum: Curriculum = Field(
         "", description='lengths grown in stages: "auto", or [{n_in, n_out, distinct, steps}, ...]'
     )
     seed: int = Field(0, ge=0, lt=2**63, description="seed of the weights and the sequences")

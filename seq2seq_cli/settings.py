@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from seq2seq_cli.config import ModelConfig, RunConfig, Section, TaskConfig, TrainingConfig
+from seq2seq_cli.config import TAGS, ModelConfig, RunConfig, Section, TaskConfig, TrainingConfig
 from seq2seq_cli.errors import ConfigurationError
 from seq2seq_cli.storage import read_text
 
@@ -126,13 +126,8 @@ def _validate(name: str, values: object, problems: list[str]) -> Section | None:
     except ValidationError as error:
         for detail in error.errors():
             accepted = detail["msg"].removeprefix("Input ").removeprefix("Value error, ")
-            place = [str(part) for part in detail["loc"]]
-            # Of a text or a list of stages, pydantic reports what is wrong with it as either.
-            is_list = bool(place) and isinstance(values.get(place[0]), list)
-            other = "literal[" if is_list else "list["
-            if any(part.startswith(other) for part in place):
-                continue
-            key = ".".join([name, *(part for part in place if "[" not in part)])
+            place = [str(part) for part in detail["loc"] if part not in TAGS]
+            key = ".".join([name, *place])
             problems.append(f"{key} = {detail['input']!r}: {accepted}")
         return None
 
