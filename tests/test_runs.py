@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from seq2seq_cli.config import RunConfig, TaskConfig
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, S2sError
+from seq2seq_cli.folders import check_name, create_folder, default_name
 from seq2seq_cli.manifest import (
     CONFIG,
     FORMAT_VERSION,
@@ -22,7 +23,7 @@ from seq2seq_cli.manifest import (
     Results,
     write_manifest,
 )
-from seq2seq_cli.runs import check_name, create_folder, default_name, list_runs, open_run
+from seq2seq_cli.runs import list_runs, open_run
 
 TASK = TaskConfig()
 CONFIGURATION = RunConfig(task=TASK)
@@ -42,7 +43,7 @@ import sys
 from pathlib import Path
 from seq2seq_cli.config import TaskConfig
 from seq2seq_cli.manifest import CONFIG
-from seq2seq_cli.runs import create_folder
+from seq2seq_cli.folders import create_folder
 
 with create_folder(Path(sys.argv[1]), "a", TaskConfig()) as folder:
     (folder / CONFIG).write_text("")

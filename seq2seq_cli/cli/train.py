@@ -103,9 +103,9 @@ def train(
     options["training.seed"] = seed
     from seq2seq_cli.cli import report
     from seq2seq_cli.evaluation import evaluate
+    from seq2seq_cli.folders import check_free, find_resumable, saved_config
     from seq2seq_cli.inference.loading import load_network
     from seq2seq_cli.own_tasks import load_task
-    from seq2seq_cli.runs import check_free, find_resumable, saved_config
     from seq2seq_cli.sampling import watched_samples
 
     load_task(task)

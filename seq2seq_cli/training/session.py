@@ -10,8 +10,9 @@ import numpy as np
 
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.errors import ConfigurationError, Stopped
+from seq2seq_cli.folders import create_folder, reopen_folder
 from seq2seq_cli.manifest import TENSORBOARD
-from seq2seq_cli.runs import Run, create_folder, open_run, reopen_folder
+from seq2seq_cli.runs import Run, open_run
 from seq2seq_cli.streams import open_stream
 from seq2seq_cli.tasks import get_task
 from seq2seq_cli.training import circumstances

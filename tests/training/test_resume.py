@@ -18,8 +18,9 @@ from tiny import assert_identical, checkpoint_arrays, tiny_config
 
 from seq2seq_cli import train
 from seq2seq_cli.errors import ConfigurationError, ExistsError, Interrupted, ModelError
+from seq2seq_cli.folders import reopen_folder
 from seq2seq_cli.manifest import MANIFEST
-from seq2seq_cli.runs import list_runs, reopen_folder
+from seq2seq_cli.runs import list_runs
 from seq2seq_cli.training import checkpoint
 from seq2seq_cli.training.circumstances import differences
 from seq2seq_cli.training.events import Advanced, EpochEnded, Resumed
