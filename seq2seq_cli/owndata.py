@@ -10,7 +10,7 @@ from seq2seq_cli.errors import ConfigurationError
 from seq2seq_cli.files import hash_data, read_pairs
 from seq2seq_cli.pairs import Ragged
 from seq2seq_cli.sampling import Hashes, Split, hash_sequences
-from seq2seq_cli.streams import OwnStream
+from seq2seq_cli.streams import split_pairs
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ def describe(config: RunConfig, given: Iterable[str]) -> tuple[RunConfig, DataRe
         "data_sha256": hash_data(task.data),
     }
     task = task.model_copy(update=update)
-    stream = OwnStream(pairs, validation, task, config.training.seed)
-    n_training, n_validation = (stream.size(split) for split in (Split.TRAIN, Split.VALIDATION))
+    split = split_pairs(pairs, validation, task.data)
+    n_training, n_validation = len(split[Split.TRAIN].rows), len(split[Split.VALIDATION].rows)
     training = config.training
     if "training.n_samples" not in given:
         training = training.model_copy(update={"n_samples": n_training})
@@ -67,8 +67,8 @@ def describe(config: RunConfig, given: Iterable[str]) -> tuple[RunConfig, DataRe
         in_both = int(np.isin(_hashes(validation.sources), known).sum())
     report = DataReport(
         pairs=sum(map(len, parts)),
-        training=n_training or 0,
-        validation=n_validation or 0,
+        training=n_training,
+        validation=n_validation,
         source_lengths=sources,
         target_lengths=targets,
         values=(int(min(p.sources.values.min() for p in parts)), largest),

@@ -5,9 +5,9 @@ int32 arrays, padded at their ends where lengths vary: sources (n, longest) and 
 (n, longest target), which then end with the end of sequence.
 """
 
-from copy import copy
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,32 +70,22 @@ class GeneratedStream:
         return GeneratedStream(task, self._seed, distinct)
 
 
-class OwnStream:
-    """The pairs of a file, shuffled anew in each pass over them.
+class Part(NamedTuple):
+    """Those of a file's pairs that are one side of a split."""
 
-    Validation has the pairs of a second file or, without one, those whose source is held out by
-    its hash, so that equal sources are never on both sides; test has the same.
+    pairs: Pairs
+    rows: Rows
+
+
+class OwnStream:
+    """The pairs of a file, shuffled anew in each pass over them; test has those of validation.
+
+    Rows are padded to the task's longest source, and to the longest target of all parts.
     """
 
-    def __init__(self, pairs: Pairs, validation: Pairs | None, task: TaskConfig, seed: int) -> None:
-        self._task, self._seed = task, seed
-        everything = np.arange(len(pairs))
-        if validation is None:
-            held = held_out_rows(pairs)
-            rows = {Split.TRAIN: everything[~held], Split.VALIDATION: everything[held]}
-            self._parts = {split: (pairs, chosen) for split, chosen in rows.items()}
-        else:
-            self._parts = {
-                Split.TRAIN: (pairs, everything),
-                Split.VALIDATION: (validation, np.arange(len(validation))),
-            }
-        for split, (_, chosen) in self._parts.items():
-            if not len(chosen):
-                raise DataError(
-                    f"{task.data}: {len(pairs)} pairs leave none for {split}: give more, or "
-                    "--validation-data"
-                )
-        self._width = max(part.targets.longest for part, _ in self._parts.values())
+    def __init__(self, parts: Mapping[Split, Part], task: TaskConfig, seed: int) -> None:
+        self._parts, self._task, self._seed = parts, task, seed
+        self._width = max(int(p.pairs.targets.lengths[p.rows].max()) for p in parts.values())
         self._order = lru_cache(maxsize=2)(self._permutation)
 
     @property
@@ -105,7 +95,7 @@ class OwnStream:
 
     def size(self, split: Split) -> int | None:
         """Return how many pairs a split has."""
-        return len(self._part(split)[1])
+        return len(self._part(split).rows)
 
     def draw(self, split: Split, start: int, n: int) -> tuple[Ids, Ids]:
         """Return rows of a split's stream, see Stream; training's pass over the file again."""
@@ -128,24 +118,19 @@ class OwnStream:
 
         Where there are none it is all pairs.
         """
-        pairs, chosen = self._parts[Split.TRAIN]
-        short = chosen[pairs.sources.lengths[chosen] <= task.longest]
+        pairs, rows = self._parts[Split.TRAIN]
+        short = rows[pairs.sources.lengths[rows] <= task.longest]
         if not len(short):
             return self
-        stream = copy(self)
-        stream._task = task
-        stream._parts = {**self._parts, Split.TRAIN: (pairs, short)}
-        stream._width = int(pairs.targets.lengths[short].max())
-        stream._order = lru_cache(maxsize=2)(stream._permutation)
-        return stream
+        return OwnStream({Split.TRAIN: Part(pairs, short)}, task, self._seed)
 
-    def _part(self, split: Split) -> tuple[Pairs, Rows]:
+    def _part(self, split: Split) -> Part:
         return self._parts[Split.VALIDATION if split is Split.TEST else split]
 
     def _permutation(self, number: int) -> Rows:
         """Return the order of a pass: a pure function of the seed and the pass's number."""
         generator = np.random.Generator(np.random.Philox(key=[self._seed, 2**32 + number]))
-        return generator.permutation(len(self._parts[Split.TRAIN][1]))
+        return generator.permutation(len(self._parts[Split.TRAIN].rows))
 
 
 class GivenStream:
@@ -172,6 +157,33 @@ class GivenStream:
         return self._pairs.sources.padded(rows), targets
 
 
+def split_pairs(pairs: Pairs, validation: Pairs | None, origin: str) -> dict[Split, Part]:
+    """Return what is trained on and what is held out.
+
+    It is the pairs of a second file or, without one, those whose source is held out by its hash, so
+    that equal sources are never on both sides. Raises DataError where either has none; `origin`
+    names the file.
+    """
+    if validation is None:
+        held = held_out_rows(pairs)
+        parts = {
+            Split.TRAIN: Part(pairs, np.flatnonzero(~held)),
+            Split.VALIDATION: Part(pairs, np.flatnonzero(held)),
+        }
+    else:
+        parts = {
+            Split.TRAIN: Part(pairs, np.arange(len(pairs))),
+            Split.VALIDATION: Part(validation, np.arange(len(validation))),
+        }
+    for split, part in parts.items():
+        if not len(part.rows):
+            raise DataError(
+                f"{origin}: {len(pairs)} pairs leave none for {split}: give more, or "
+                "--validation-data"
+            )
+    return parts
+
+
 def held_out_rows(pairs: Pairs) -> NDArray[np.bool_]:
     """Tell for each pair whether its source is held out from training, (n,) booleans."""
     return np.concatenate([held_out(part, own=True) for part in pairs.sources.parts()])
@@ -196,4 +208,4 @@ def open_stream(config: RunConfig) -> TrainingStream:
     validation = None
     if task.validation_data:
         validation = read_pairs(task.validation_data, task.cardinality)
-    return OwnStream(pairs, validation, task, seed)
+    return OwnStream(split_pairs(pairs, validation, task.data), task, seed)

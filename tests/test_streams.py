@@ -11,7 +11,7 @@ from seq2seq_cli.files import hash_data, read_pairs
 from seq2seq_cli.owndata import describe
 from seq2seq_cli.pairs import Pairs, ragged
 from seq2seq_cli.sampling import Split, draw_pairs, held_out
-from seq2seq_cli.streams import GivenStream, OwnStream, held_out_rows, open_stream
+from seq2seq_cli.streams import GivenStream, OwnStream, held_out_rows, open_stream, split_pairs
 from seq2seq_cli.vocabulary import PADDING
 
 SEQUENCES = st.lists(st.lists(st.integers(1, 99), min_size=1, max_size=7), min_size=1, max_size=20)
@@ -68,13 +68,17 @@ def own_pairs(n=800, seed=0):
 TASK = TaskConfig(n_in="1-5", n_out=5, cardinality=20, data="own.csv")
 
 
+def own_stream(pairs, validation=None, seed=0):
+    return OwnStream(split_pairs(pairs, validation, "pairs.csv"), TASK, seed)
+
+
 def keys(sources):
     return {tuple(row) for row in sources.tolist()}
 
 
 def test_own_pairs_are_shuffled_anew_in_each_pass_and_all_seen_once():
     pairs = own_pairs()
-    stream = OwnStream(pairs, None, TASK, seed=1)
+    stream = own_stream(pairs, seed=1)
     n = stream.size(Split.TRAIN)
     assert n + stream.size(Split.VALIDATION) == len(pairs)
     passes = [stream.draw(Split.TRAIN, start, n) for start in (0, n)]
@@ -88,7 +92,7 @@ def test_own_pairs_are_shuffled_anew_in_each_pass_and_all_seen_once():
             assert target.tolist() == values[::-1] + [20] + [0] * (5 - len(values))
     across = stream.draw(Split.TRAIN, n - 3, 6)[0]
     np.testing.assert_array_equal(across, np.concatenate([passes[0][0][-3:], passes[1][0][:3]]))
-    other = OwnStream(pairs, None, TASK, seed=2).draw(Split.TRAIN, 0, n)[0]
+    other = own_stream(pairs, seed=2).draw(Split.TRAIN, 0, n)[0]
     assert not np.array_equal(other, passes[0][0])
 
 
@@ -96,7 +100,7 @@ def test_equal_sources_never_straddle_the_split():
     doubled = own_pairs()
     values = [doubled.sources.padded(np.array([row]))[0] for row in range(len(doubled))]
     lists = [[int(v) for v in row if v] for row in values] * 2
-    stream = OwnStream(Pairs(ragged(lists), ragged(lists)), None, TASK, 0)
+    stream = own_stream(Pairs(ragged(lists), ragged(lists)))
     train = keys(stream.draw(Split.TRAIN, 0, stream.size(Split.TRAIN))[0])
     held = keys(stream.draw(Split.VALIDATION, 0, stream.size(Split.VALIDATION))[0])
     assert train
@@ -113,14 +117,14 @@ def test_generated_pairs_can_be_split_though_none_of_them_is_held_out():
 
 
 def test_validation_data_is_validated_on():
-    stream = OwnStream(own_pairs(50), own_pairs(9, seed=5), TASK, 0)
+    stream = own_stream(own_pairs(50), own_pairs(9, seed=5))
     assert (stream.size(Split.TRAIN), stream.size(Split.VALIDATION)) == (50, 9)
     assert stream.draw(Split.VALIDATION, 0, 9)[0].shape == (9, 5)
 
 
 def test_too_few_pairs_to_hold_some_out_are_refused():
-    with pytest.raises(DataError, match="--validation-data"):
-        OwnStream(Pairs(ragged([[1]]), ragged([[1]])), None, TASK, 0)
+    with pytest.raises(DataError, match=r"few\.csv: 1 pairs leave none for .*--validation-data"):
+        split_pairs(Pairs(ragged([[1]]), ragged([[1]])), None, "few.csv")
 
 
 def test_given_pairs_keep_their_order():

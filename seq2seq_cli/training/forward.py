@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from seq2seq_cli.config import ModelConfig, RunConfig
 from seq2seq_cli.training.lookup import gather_rows
+from seq2seq_cli.training.looped import looped
 from seq2seq_cli.training.models import (
     COMBINING_LAYER,
     DECODER_LAYER,
@@ -23,7 +24,8 @@ from seq2seq_cli.training.models import (
     TARGET_EMBEDDING,
     numbered,
 )
-from seq2seq_cli.training.recurrent import Lane, Sequenced, looped, unrolled
+from seq2seq_cli.training.recurrent import Lane, Sequenced
+from seq2seq_cli.training.unrolled import unrolled
 from seq2seq_cli.vocabulary import PADDING
 
 Tensor = Any

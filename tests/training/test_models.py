@@ -16,9 +16,11 @@ from seq2seq_cli.sampling import Split, draw_pairs
 from seq2seq_cli.training import forward
 from seq2seq_cli.training.lookup import SCATTERED_ROWS, gather_rows
 from seq2seq_cli.training.loop import CHUNK, Loop
+from seq2seq_cli.training.looped import looped
 from seq2seq_cli.training.models import define_models
-from seq2seq_cli.training.recurrent import Lane, looped, unrolled
+from seq2seq_cli.training.recurrent import Lane
 from seq2seq_cli.training.schedule import learning_rates
+from seq2seq_cli.training.unrolled import unrolled
 from seq2seq_cli.vocabulary import one_hot_decode, one_hot_encode, shift_right
 
 TASK = TaskConfig(n_in=5, n_out=3, cardinality=17)
