@@ -128,6 +128,9 @@ class ModelConfig(Section):
     recurrent_dropout: float = Field(
         0.0, ge=0, lt=1, description="share of the LSTMs' hidden state dropped"
     )
+    recurrent_dropout_in: Literal["both", "encoder", "decoder"] = Field(
+        "both", description="the LSTMs that have recurrent dropout"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> "ModelConfig":

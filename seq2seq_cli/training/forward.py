@@ -191,17 +191,17 @@ class _Call:
         reverse: bool = False,
     ) -> Lane:
         kernel, recurrent_kernel, bias = weights
+        part, name = ("decoder", TARGET_EMBEDDING) if state else ("encoder", SOURCE_EMBEDDING)
         if inputs.dtype.is_integer:
-            name = TARGET_EMBEDDING if state else SOURCE_EMBEDDING
             for (table,) in [self._layers[name]] if self._config.embedding else []:
                 kernel = tf.matmul(table, kernel)  # (cardinality, size) @ (size, 4 units)
             projected = gather_rows(kernel + bias, inputs)
         else:
             projected = tf.tensordot(inputs, kernel, 1) + bias
-        dropped = None
-        if self.drops and self._config.recurrent_dropout:
+        dropped, rate = None, self._config.recurrent_dropout
+        if self.drops and rate and self._config.recurrent_dropout_in in ("both", part):
             ones = tf.ones((inputs.shape[1], recurrent_kernel.shape[0]))
-            dropped = self._drop(ones, self._config.recurrent_dropout)
+            dropped = self._drop(ones, rate)
         return Lane(projected, recurrent_kernel, state, mask, dropped, reverse)
 
     def _attend(self, values: Tensor, memory: Tensor, mask: Tensor | None) -> Tensor:

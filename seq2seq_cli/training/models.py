@@ -43,6 +43,7 @@ def define_models(
     embedding: int = 0,
     dropout: float = 0.0,
     recurrent_dropout: float = 0.0,
+    recurrent_dropout_in: Literal["both", "encoder", "decoder"] = "both",
     masked: bool = False,
 ) -> Models:
     """Return the train model, the inference encoder and the inference decoder; they share layers.
@@ -62,20 +63,20 @@ def define_models(
     outputs (batch, steps, width), and the inference decoder takes them, last. `masked` models take
     sources of various lengths, padded at their end with id 0 or with zero vectors. `dropout` is
     the share of values dropped in training before each layer, except of one-hot vectors, and
-    `recurrent_dropout` that of the LSTMs' hidden states.
+    `recurrent_dropout` that of the LSTMs' hidden states, in both or in one of encoder and decoder.
 
     With a seed the initial weights are reproducible. Raises ValueError for sizes below 1.
     """
     seeds = _seeds(seed)
     width = n_units * (2 if bidirectional else 1)
 
-    def lstm(units: int, name: str, backwards: bool = False) -> stock.LSTM:
+    def lstm(units: int, name: str, part: str, backwards: bool = False) -> stock.LSTM:
         return stock.LSTM(
             units,
             return_sequences=True,
             return_state=True,
             go_backwards=backwards,
-            recurrent_dropout=recurrent_dropout,
+            recurrent_dropout=recurrent_dropout if recurrent_dropout_in in ("both", part) else 0.0,
             kernel_initializer=keras.initializers.GlorotUniform(next(seeds)),
             recurrent_initializer=keras.initializers.Orthogonal(seed=next(seeds)),
             seed=next(seeds),
@@ -110,20 +111,21 @@ def define_models(
         name = numbered(ENCODER_LAYER, number)
         values = drop(values) if number else values
         if bidirectional:
-            backward = lstm(n_units, f"{name}_backward", backwards=True)
-            both = stock.Bidirectional(lstm(n_units, name), backward_layer=backward, name=name)
+            backward = lstm(n_units, f"{name}_backward", "encoder", backwards=True)
+            forward = lstm(n_units, name, "encoder")
+            both = stock.Bidirectional(forward, backward_layer=backward, name=name)
             values, *ends = both(values)
             states += [
                 stock.Concatenate()([ends[0], ends[2]]),
                 stock.Concatenate()([ends[1], ends[3]]),
             ]
         else:
-            values, *ends = lstm(n_units, name)(values)
+            values, *ends = lstm(n_units, name, "encoder")(values)
             states += ends
     memory = [values] if attention == "dot" else []
 
     embed_target = embed(n_output, TARGET_EMBEDDING) if embedding else lambda tokens: tokens
-    decoders = [lstm(width, numbered(DECODER_LAYER, number)) for number in range(layers)]
+    decoders = [lstm(width, numbered(DECODER_LAYER, number), "decoder") for number in range(layers)]
     if memory:
         keys = dense(width, KEYS_LAYER, use_bias=False)
         attend = stock.Attention(name="attention")

@@ -46,6 +46,7 @@ MODELS = st.builds(
     embedding=st.sampled_from([0, 3]),
     dropout=st.sampled_from([0.0, 0.3]),
     recurrent_dropout=st.sampled_from([0.0, 0.3]),
+    recurrent_dropout_in=st.sampled_from(["both", "encoder", "decoder"]),
 )
 
 
@@ -209,6 +210,27 @@ def test_dropout_follows_the_seed_and_the_step():
     assert not np.array_equal(logits(3), logits(None))
     other = config.model_copy(update={"training": TrainingConfig(seed=9)})
     assert not np.array_equal(logits(3), logits(3, Forward(train, other)))
+
+
+@pytest.mark.parametrize("part", ["encoder", "decoder"])
+def test_recurrent_dropout_is_in_the_lstms_that_are_named(part):
+    """Without recurrent weights there is nothing to drop."""
+    model = ModelConfig(units=8, recurrent_dropout=0.5, recurrent_dropout_in=part)
+    config = RunConfig(task=FIXED, model=model)
+    train = build_models(config)[0]
+    lstms = {name: train.get_layer(f"{name}_lstm") for name in ("encoder", "decoder")}
+    rates = {name: lstm.recurrent_dropout for name, lstm in lstms.items()}
+    assert rates == {"encoder": 0.0, "decoder": 0.0} | {part: 0.5}
+
+    def logits(step):
+        weights = [variable.value for variable in train.trainable_variables]
+        given = (weights, tf.constant(SOURCES), tf.constant(shift_right(TARGETS)))
+        return np.asarray(Forward(train, config).logits(*given, step))
+
+    assert not np.allclose(logits(tf.constant(1)), logits(None))
+    recurrent = lstms[part].cell.recurrent_kernel
+    recurrent.assign(np.zeros(recurrent.shape))
+    np.testing.assert_allclose(logits(tf.constant(1)), logits(None), atol=1e-6)
 
 
 def test_padding_changes_no_loss():
