@@ -125,6 +125,9 @@ class ModelConfig(Section):
         "", description=".npy file of shape (cardinality, embedding) to start from"
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="share of a layer's inputs dropped")
+    token_dropout: float = Field(
+        0.0, ge=0, lt=1, description="share of the decoder's input tokens dropped"
+    )
     recurrent_dropout: float = Field(
         0.0, ge=0, lt=1, description="share of the LSTMs' hidden state dropped"
     )

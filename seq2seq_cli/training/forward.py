@@ -144,7 +144,7 @@ class _Call:
     def drops(self) -> bool:
         """Whether there is dropout."""
         return self._step is not None and bool(
-            self._config.dropout or self._config.recurrent_dropout
+            self._config.dropout or self._config.token_dropout or self._config.recurrent_dropout
         )
 
     def logits(self, sources: Tensor, shifted: Tensor, mask: Tensor | None, run: Run) -> Tensor:
@@ -166,7 +166,9 @@ class _Call:
         for number in range(self._config.layers):
             weights = self._layers[numbered(DECODER_LAYER, number)]
             inputs = self._inputs(values, TARGET_EMBEDDING, number)
-            values = run([self._lane(inputs, weights, states[number])])[0].outputs
+            kept = self._factors(values.shape, self._config.token_dropout if number == 0 else 0.0)
+            lane = self._lane(inputs, weights, states[number], kept=kept)
+            values = run([lane])[0].outputs
         if self._config.attention == "dot":
             values = self._attend(values, memory, mask)
         kernel, bias = self._layers[OUTPUT_LAYER]
@@ -189,19 +191,25 @@ class _Call:
         state: tuple[Tensor, Tensor] | None,
         mask: Tensor | None = None,
         reverse: bool = False,
+        kept: Tensor | None = None,
     ) -> Lane:
+        """Return an LSTM's run; `kept` (steps, batch) are factors of its inputs."""
         kernel, recurrent_kernel, bias = weights
-        part, name = ("decoder", TARGET_EMBEDDING) if state else ("encoder", SOURCE_EMBEDDING)
+        part, embedding = ("decoder", TARGET_EMBEDDING) if state else ("encoder", SOURCE_EMBEDDING)
         if inputs.dtype.is_integer:
-            for (table,) in [self._layers[name]] if self._config.embedding else []:
+            for (table,) in [self._layers[embedding]] if self._config.embedding else []:
                 kernel = tf.matmul(table, kernel)  # (cardinality, size) @ (size, 4 units)
-            projected = gather_rows(kernel + bias, inputs)
+            if kept is None:
+                projected = gather_rows(kernel + bias, inputs)
+            else:
+                projected = gather_rows(kernel, inputs) * kept[:, :, tf.newaxis] + bias
         else:
+            if kept is not None:
+                inputs *= kept[:, :, tf.newaxis]
             projected = tf.tensordot(inputs, kernel, 1) + bias
-        dropped, rate = None, self._config.recurrent_dropout
-        if self.drops and rate and self._config.recurrent_dropout_in in ("both", part):
-            ones = tf.ones((inputs.shape[1], recurrent_kernel.shape[0]))
-            dropped = self._drop(ones, rate)
+        drops = self._config.recurrent_dropout_in in ("both", part)
+        shape = (inputs.shape[1], recurrent_kernel.shape[0])
+        dropped = self._factors(shape, self._config.recurrent_dropout if drops else 0.0)
         return Lane(projected, recurrent_kernel, state, mask, dropped, reverse)
 
     def _attend(self, values: Tensor, memory: Tensor, mask: Tensor | None) -> Tensor:
@@ -220,6 +228,10 @@ class _Call:
         context = tf.matmul(tf.nn.softmax(scores), memory)  # (batch, n_out, width)
         both = tf.concat([tf.transpose(context, (1, 0, 2)), values], axis=2)
         return tf.tanh(tf.tensordot(both, kernel, 1) + bias)
+
+    def _factors(self, shape: Sequence[int], rate: float) -> Tensor | None:
+        """Return dropout's factors, where there is any: zero, or a little more than one."""
+        return self._drop(tf.ones(shape), rate) if self._step is not None and rate else None
 
     def _drop(self, values: Tensor, rate: float) -> Tensor:
         """Return values with a share of them zero, and the others as much larger."""

@@ -42,6 +42,7 @@ def define_models(
     attention: Literal["none", "dot"] = "none",
     embedding: int = 0,
     dropout: float = 0.0,
+    token_dropout: float = 0.0,
     recurrent_dropout: float = 0.0,
     recurrent_dropout_in: Literal["both", "encoder", "decoder"] = "both",
     masked: bool = False,
@@ -62,8 +63,10 @@ def define_models(
     With attention "dot" (Luong, Pham and Manning 2015) the inference encoder returns, last, its
     outputs (batch, steps, width), and the inference decoder takes them, last. `masked` models take
     sources of various lengths, padded at their end with id 0 or with zero vectors. `dropout` is
-    the share of values dropped in training before each layer, except of one-hot vectors, and
-    `recurrent_dropout` that of the LSTMs' hidden states, in both or in one of encoder and decoder.
+    the share of values dropped in training before each layer, except of one-hot vectors,
+    `token_dropout` that of whole tokens of the decoder's input (word dropout: Bowman et al. 2016),
+    and `recurrent_dropout` that of the LSTMs' hidden states, in both or in one of encoder and
+    decoder.
 
     With a seed the initial weights are reproducible. Raises ValueError for sizes below 1.
     """
@@ -135,6 +138,9 @@ def define_models(
     def decode(tokens: Tensor, states: list[Tensor], memory: list[Tensor]) -> list[Tensor]:
         values, after = embed_target(tokens), list[Tensor]()
         values = drop(values) if embedding else values
+        if token_dropout:
+            whole = (None, None, 1)
+            values = stock.Dropout(token_dropout, noise_shape=whole, seed=next(seeds))(values)
         for number, layer in enumerate(decoders):
             values = drop(values) if number else values
             values, *ends = layer(values, initial_state=states[2 * number : 2 * number + 2])

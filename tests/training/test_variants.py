@@ -45,6 +45,7 @@ MODELS = st.builds(
     attention=st.sampled_from(["none", "dot"]),
     embedding=st.sampled_from([0, 3]),
     dropout=st.sampled_from([0.0, 0.3]),
+    token_dropout=st.sampled_from([0.0, 0.3]),
     recurrent_dropout=st.sampled_from([0.0, 0.3]),
     recurrent_dropout_in=st.sampled_from(["both", "encoder", "decoder"]),
 )
@@ -166,7 +167,7 @@ def test_the_forward_pass_and_its_gradients_are_those_of_the_keras_model(model, 
 
 
 HARD = ModelConfig(units=8, layers=2, bidirectional=True, attention="dot", embedding=5,
-                   dropout=0.2, recurrent_dropout=0.2)  # fmt: skip
+                   dropout=0.2, token_dropout=0.2, recurrent_dropout=0.2)  # fmt: skip
 FULL = ModelConfig(units=8, attention="dot")
 
 
@@ -210,6 +211,26 @@ def test_dropout_follows_the_seed_and_the_step():
     assert not np.array_equal(logits(3), logits(None))
     other = config.model_copy(update={"training": TrainingConfig(seed=9)})
     assert not np.array_equal(logits(3), logits(3, Forward(train, other)))
+
+
+@pytest.mark.parametrize("embedding", [0, 5])
+def test_a_dropped_token_is_as_if_it_had_not_been_given(embedding):
+    """Each step of the decoder, which has no memory here, sees its own token or none."""
+    model = ModelConfig(units=8, embedding=embedding, token_dropout=0.5)
+    config = RunConfig(task=FIXED, model=model)
+    train = build_models(config)[0]
+    for variable in (train.get_layer("decoder_lstm").cell.recurrent_kernel,
+                     train.get_layer("encoder_lstm").cell.kernel):  # fmt: skip
+        variable.assign(np.zeros(variable.shape))
+    weights = [variable.value for variable in train.trainable_variables]
+    first = [1, 2, 3, 4, 5, 6, 7, 8] * 8
+    shifted = tf.constant(np.array(first, np.int32)[:, np.newaxis])
+    given = (weights, tf.constant(np.tile(SOURCES[:1], (len(first), 1))), shifted)
+    logits = np.asarray(Forward(train, config).logits(*given, tf.constant(1)))[:, 0]
+    seen = {token: {tuple(row.round(5)) for row, t in zip(logits, first, strict=True) if t == token}
+            for token in range(1, 9)}  # fmt: skip
+    assert all(len(rows) == 2 for rows in seen.values())
+    assert len(set.intersection(*seen.values())) == 1
 
 
 @pytest.mark.parametrize("part", ["encoder", "decoder"])
