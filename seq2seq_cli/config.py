@@ -165,7 +165,11 @@ TEXT, STAGES = TAGS = "text", "stages"
 
 Curriculum = Annotated[
     Annotated[Literal["", "auto"], Tag(TEXT)] | Annotated[list[Stage], Tag(STAGES)],
-    Discriminator(lambda value: STAGES if isinstance(value, list) else TEXT),
+    Discriminator(
+        lambda value: {str: TEXT, list: STAGES}.get(type(value)),
+        custom_error_type="curriculum",
+        custom_error_message='should be "auto", or a list of stages',
+    ),
 ]
 """None, an automatic one, or its stages."""
 

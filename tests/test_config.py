@@ -300,6 +300,8 @@ def test_configurations_cannot_be_changed():
     ("[{n_in=4, distinct=1, steps=2}]", "training.curriculum.0.distinct = 1: should be 0"),
     ("[{n_in=4}]", "training.curriculum.0.steps = {'n_in': 4}: "),
     ("fast", "training.curriculum = 'fast': should be '' or 'auto'"),
+    ("5", "training.curriculum = 5: should be \"auto\", or a list of stages"),
+    ("[5]", "training.curriculum.0 = 5: should be a valid dictionary"),
 ])  # fmt: skip
 def test_what_is_wrong_with_a_curriculum_is_one_line(value, named):
     with pytest.raises(ConfigurationError) as caught:
