@@ -5,7 +5,7 @@
 Trains each of `configs/NAME.toml` through the command, in a temporary folder, and evaluates it on
 10,000 held-out sequences (1,000 of the longest), `varying` on 2,000 and on lengths beyond its own.
 Prints a line of JSON for each: exact match, the training command's wall and processor seconds, and
-its peak memory. All of them take some twenty-five minutes on 2 cores.
+its peak memory. All of them take some thirty-five minutes on 2 cores.
 """
 
 import argparse
