@@ -8,27 +8,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from seq2seq_cli.data.tutorial import generate_sequence as generate_sequence
+    from seq2seq_cli.data.tutorial import get_dataset as get_dataset
+    from seq2seq_cli.data.vocabulary import one_hot_decode as one_hot_decode
+    from seq2seq_cli.data.vocabulary import one_hot_encode as one_hot_encode
     from seq2seq_cli.evaluation import evaluate as evaluate
-    from seq2seq_cli.inference.decoding import predict_sequence as predict_sequence
+    from seq2seq_cli.inference.greedy import predict_sequence as predict_sequence
     from seq2seq_cli.inference.loading import load_run as load_run
-    from seq2seq_cli.sampling import generate_sequence as generate_sequence
-    from seq2seq_cli.sampling import get_dataset as get_dataset
     from seq2seq_cli.training.models import define_models as define_models
     from seq2seq_cli.training.session import train as train
-    from seq2seq_cli.vocabulary import one_hot_decode as one_hot_decode
-    from seq2seq_cli.vocabulary import one_hot_encode as one_hot_encode
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "define_models": "training.models",
     "evaluate": "evaluation",
-    "generate_sequence": "sampling",
-    "get_dataset": "sampling",
+    "generate_sequence": "data.tutorial",
+    "get_dataset": "data.tutorial",
     "load_run": "inference.loading",
-    "one_hot_decode": "vocabulary",
-    "one_hot_encode": "vocabulary",
-    "predict_sequence": "inference.decoding",
+    "one_hot_decode": "data.vocabulary",
+    "one_hot_encode": "data.vocabulary",
+    "predict_sequence": "inference.greedy",
     "train": "training.session",
 }
 

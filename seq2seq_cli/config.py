@@ -5,7 +5,7 @@ here.
 """
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import tomli_w
 from pydantic import (
@@ -19,8 +19,6 @@ from pydantic import (
     model_validator,
 )
 
-from seq2seq_cli.errors import ConfigurationError
-
 
 class Section(BaseModel):
     """A frozen, strictly typed group of settings that rejects unknown keys."""
@@ -28,19 +26,40 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-def parse_lengths(value: int | str) -> tuple[int, int]:
-    """Return the shortest and the longest length of `6` or `"1-25"`; ValueError for others."""
-    found = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", str(value).strip())
-    low, high = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
-    if not 1 <= low <= high:
-        raise ValueError('should be a length of at least 1, or a range such as "1-25"')
-    return low, high
+class Lengths(NamedTuple):
+    """The lengths that sources have: from the shortest to the longest, all alike often."""
+
+    shortest: int
+    longest: int
+
+    @classmethod
+    def parse(cls, value: int | str) -> "Lengths":
+        """Return the lengths that `6` or `"1-25"` stands for; ValueError for anything else."""
+        found = re.fullmatch(r"(\d{1,18})(?:-(\d{1,18}))?", str(value).strip(), re.ASCII)
+        shortest, longest = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
+        if not 1 <= shortest <= longest:
+            raise ValueError('should be a length of at least 1, or a range such as "1-25"')
+        return cls(shortest, longest)
+
+    def __str__(self) -> str:
+        """Return them as they are typed."""
+        return f"{self.shortest}-{self.longest}" if self.vary else str(self.longest)
+
+    @property
+    def vary(self) -> bool:
+        """Whether there is more than one."""
+        return self.shortest < self.longest
+
+    @property
+    def setting(self) -> int | str:
+        """The value of `n_in` that stands for them."""
+        return str(self) if self.vary else self.longest
 
 
 def _check_lengths(value: object) -> object:
     if isinstance(value, str) and "-" in value:
-        low, high = parse_lengths(value)
-        return f"{low}-{high}"
+        lengths = Lengths.parse(value)
+        return f"{lengths.shortest}-{lengths.longest}"
     if type(value) is not int:
         raise ValueError('should be a valid integer, or a range such as "1-25"')
     if value < 1:
@@ -48,7 +67,7 @@ def _check_lengths(value: object) -> object:
     return value
 
 
-Lengths = Annotated[int | str, BeforeValidator(_check_lengths)]
+LengthSetting = Annotated[int | str, BeforeValidator(_check_lengths)]
 """A length, or a range of them."""
 
 
@@ -56,7 +75,7 @@ class TaskConfig(Section):
     """What is to be learned: the task and the sizes that scale its difficulty."""
 
     name: str = Field("reverse-prefix", description="the task; see `s2s tasks`")
-    n_in: Lengths = Field(
+    n_in: LengthSetting = Field(
         6, description='integers in a source; "1-25" where their number varies, uniformly'
     )
     n_out: int = Field(3, ge=1, description="integers in a target, where the task leaves it free")
@@ -65,50 +84,29 @@ class TaskConfig(Section):
     )
     data: str = Field("", description="own pairs instead of a task: a file, or source,target files")
     validation_data: str = Field("", description="own pairs to validate on; else some are held out")
+    end_of_sequence: bool | None = Field(
+        None, description="targets end with an id of their own; unset: where lengths vary"
+    )
     data_sha256: str = Field("", description="of the data, which the run is tied to; filled in")
+    validation_data_sha256: str = Field("", description="of the validation data; filled in")
 
     @property
-    def shortest(self) -> int:
-        """Integers in the shortest source."""
-        return parse_lengths(self.n_in)[0]
+    def lengths(self) -> Lengths:
+        """The lengths of the sources."""
+        return Lengths.parse(self.n_in)
 
     @property
-    def longest(self) -> int:
-        """Integers in the longest source."""
-        return parse_lengths(self.n_in)[1]
+    def has_end(self) -> bool:
+        """Whether targets end with the end of sequence: own ones, and where a range is given."""
+        if self.end_of_sequence is not None:
+            return self.end_of_sequence
+        return bool(self.data) or "-" in str(self.n_in)
 
-    @property
-    def varies(self) -> bool:
-        """Whether lengths vary, so that targets end with the end-of-sequence id."""
-        return bool(self.data) or isinstance(self.n_in, str)
-
-    @property
-    def n_features(self) -> int:
-        """Width of the one-hot encoded targets: the ids, and the end of sequence where it is."""
-        return self.cardinality + int(self.varies)
-
-    def with_lengths(self, n_in: int | str) -> "TaskConfig":
-        """Return the task with sources of these lengths; raises ConfigurationError for others.
-
-        Whether its targets end with the end of sequence stays as it is: without it, all lengths
-        have to be alike.
-        """
-        try:
-            low, high = parse_lengths(n_in)
-        except ValueError as error:
-            raise ConfigurationError(f"n_in = {n_in!r}: {error}") from error
-        if low < high and not self.varies:
-            raise ConfigurationError(
-                f"n_in = {n_in!r}: the run's lengths do not vary, so its targets have no end of "
-                f"sequence: give one length, such as {high}"
-            )
-        lengths = f"{low}-{high}" if self.varies else low
-        return self.model_copy(update={"n_in": lengths})
-
-    @property
-    def end(self) -> int:
-        """The end-of-sequence id, where lengths vary."""
-        return self.cardinality
+    @model_validator(mode="after")
+    def _check_end(self) -> "TaskConfig":
+        if not self.has_end and (self.data or self.lengths.vary):
+            raise ValueError("end_of_sequence = false: targets whose lengths vary need their end")
+        return self
 
 
 class ModelConfig(Section):
@@ -124,6 +122,7 @@ class ModelConfig(Section):
     pretrained_embedding: str = Field(
         "", description=".npy file of shape (cardinality, embedding) to start from"
     )
+    pretrained_embedding_sha256: str = Field("", description="of that file; filled in")
     dropout: float = Field(0.0, ge=0, lt=1, description="share of a layer's inputs dropped")
     token_dropout: float = Field(
         0.0, ge=0, lt=1, description="share of the decoder's input tokens dropped"
@@ -142,10 +141,10 @@ class ModelConfig(Section):
         return self
 
 
-class Stage(Section):
+class StageConfig(Section):
     """A stage of a curriculum."""
 
-    n_in: Lengths = Field(description='integers in a source, or a range such as "1-25"')
+    n_in: LengthSetting = Field(description='integers in a source, or a range such as "1-25"')
     n_out: int = Field(0, ge=0, description="integers in a target; 0: the task's, or fewer")
     distinct: int = Field(
         0, ge=0, description="different integers a source is drawn from, at most; 0: all"
@@ -164,7 +163,7 @@ TEXT, STAGES = TAGS = "text", "stages"
 """The forms that a curriculum can have. An error's place names its form, which is no setting."""
 
 Curriculum = Annotated[
-    Annotated[Literal["", "auto"], Tag(TEXT)] | Annotated[list[Stage], Tag(STAGES)],
+    Annotated[Literal["", "auto"], Tag(TEXT)] | Annotated[list[StageConfig], Tag(STAGES)],
     Discriminator(
         lambda value: {str: TEXT, list: STAGES}.get(type(value)),
         custom_error_type="curriculum",
@@ -197,6 +196,9 @@ class TrainingConfig(Section):
     curriculum: Curriculum = Field(
         "", description='lengths grown in stages: "auto", or [{n_in, n_out, distinct, steps}, ...]'
     )
+    curriculum_steps: int = Field(
+        0, ge=0, description='optimizer steps that "auto" was planned for; filled in'
+    )
     seed: int = Field(0, ge=0, lt=2**63, description="seed of the weights and the sequences")
 
     @property
@@ -219,4 +221,4 @@ class RunConfig(Section):
 
     def to_toml(self) -> str:
         """Return the configuration as TOML text, every setting written out."""
-        return tomli_w.dumps(self.model_dump())
+        return tomli_w.dumps(self.model_dump(exclude_none=True))

@@ -1,6 +1,7 @@
 """A trained run and sequences -> a report of how well it predicts them.
 
-Sequences are predicted freely: each token follows from the model's own tokens before it.
+Sequences are predicted freely, as `prediction` does it: each token follows from the model's own
+tokens before it, and the model ends them.
 """
 
 import time
@@ -11,17 +12,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from seq2seq_cli.datasets import unpad, visible
-from seq2seq_cli.errors import ConfigurationError, DataError
-from seq2seq_cli.files import data_files, read_pairs
-from seq2seq_cli.inference.decoding import Decoded, greedy, map_batches
-from seq2seq_cli.inference.network import Network
+from seq2seq_cli.data.sampling import Split
+from seq2seq_cli.data.streams import Stream
+from seq2seq_cli.data.tasks import Task
+from seq2seq_cli.data.vocabulary import PADDING, Ids, Vocabulary, lengths, unpad
+from seq2seq_cli.errors import ConfigurationError
+from seq2seq_cli.inference.greedy import Decoded, decoding_limits, greedy, map_batches
+from seq2seq_cli.inference.network import LoadedRun
 from seq2seq_cli.metrics import Tally
-from seq2seq_cli.sampling import Split, is_split
-from seq2seq_cli.streams import GeneratedStream, GivenStream, Stream, open_stream
-from seq2seq_cli.vocabulary import PADDING, Ids
+from seq2seq_cli.selection import Selection, select_generated, select_given, select_own
 
-Progress = Callable[[int], None]
+OnProgress = Callable[[int], None]
 """Called with the number of sequences evaluated since the last call."""
 
 
@@ -35,18 +36,25 @@ class Example(NamedTuple):
 
 @dataclass(frozen=True)
 class Report:
-    """How a run predicts sequences; all accuracies are shares from 0 to 1."""
+    """How a run predicts sequences; all accuracies are shares from 0 to 1.
+
+    The end of sequence is a token: it counts in all of them, and in the loss. Where there is no
+    token there is no accuracy: None. `exact` tells that there are no other sequences of the kind,
+    so that the exact match is no estimate and both ends of its interval are itself.
+    """
 
     run: str
     origin: str
     n_samples: int
+    exact: bool
     exact_match: float
     exact_match_low: float
     exact_match_high: float
-    token_accuracy: float
-    position_accuracy: list[float]
+    token_accuracy: float | None
+    position_accuracy: list[float | None]
     length_accuracy: dict[int, float]
-    loss: float
+    loss: float | None
+    n_trained_on: int | None  # of the pairs of a file, if it is known
     seconds: float
     sequences_per_s: float
     examples: list[Example]
@@ -60,36 +68,71 @@ class _Chunk(NamedTuple):
 
 
 def evaluate(
-    network: Network,
+    loaded: LoadedRun,
     n_samples: int = 10_000,
     data: str | Path | None = None,
     n_examples: int = 10,
     seed: int | None = None,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
     n_in: int | str | None = None,
+    task: Task | None = None,
+    stream: Stream | None = None,
 ) -> Report:
     """Evaluate a loaded run on held-out sequences of its task, or on the pairs in `data`.
 
     The sequences are the first `n_samples` of the test stream under the run's own seed, or another
-    `seed`; no training, whatever its seed, sees a source that is held out. With `n_in` they have
-    other lengths than the training's. With `data` the whole file is evaluated. Raises
-    ConfigurationError for sizes below 1, DataError and StorageError for a bad file.
+    `seed`; no training, whatever its seed, sees a source that is held out. Of a small space they
+    are all that are held out, each once. With `n_in` they have other lengths than the training's.
+    With `data` the whole file is evaluated. `task` is the run's own one, where that is a user's.
+    `stream` is the one that the run was trained on, where it is open already.
+
+    Raises ConfigurationError for sizes below 1 and where there is nothing to evaluate; DataError
+    and StorageError for a bad file, and for targets of lengths that the run cannot predict.
     """
     for name, value, least in (("n_samples", n_samples, 1), ("examples", n_examples, 0)):
         if value < least:
             raise ConfigurationError(f"{name} = {value}: should be at least {least}")
     if seed is not None and not 0 <= seed < 2**63:
         raise ConfigurationError(f"seed = {seed}: should be from 0 to 2**63 - 1")
-    task, notes = network.config.task, list[str]()
-    stream, origin = _find_pairs(network, data, seed, n_in, notes)
-    n_samples = min(n_samples if data is None else 2**62, stream.size(Split.TEST) or n_samples)
+    config = loaded.config
+    if task and task.name != config.task.name:
+        raise ConfigurationError(f"task {task.name}: the run's task is {config.task.name}")
+    if data is not None:
+        selection = select_given(config, data)
+    elif config.task.data:
+        if n_in is not None:
+            raise ConfigurationError("--n-in is for generated tasks: give --data FILE instead")
+        selection = select_own(config, n_samples, stream)
+    else:
+        selection = select_generated(config, n_samples, seed, n_in, task, stream)
+    return _report(loaded, selection, n_examples, progress)
+
+
+def length_notes(loaded: LoadedRun, given: Iterable[int]) -> list[str]:
+    """Return a note where some of the lengths are not the one that the run was trained on."""
+    task = loaded.config.task
+    shortest, longest = task.lengths
+    others = sorted(length for length in given if not shortest <= length <= longest)
+    if not others:
+        return []
+    shown = f"{others[0]} to {others[-1]}" if len(others) > 3 else ", ".join(map(str, others))
+    return [f"trained on sources of {task.n_in} integers, given {shown}: expect more errors"]
+
+
+def _report(
+    loaded: LoadedRun, selection: Selection, n_examples: int, progress: OnProgress | None
+) -> Report:
+    """Predict the sequences and count what is right."""
+    task, stream, n_samples = loaded.config.task, selection.stream, selection.n_samples
+    vocabulary = Vocabulary.of(task)
     started = time.perf_counter()
     tally, examples = Tally(), list[Example]()
-    size = network.batch_size(stream.longest)
+    size = loaded.batch_size(stream.longest)
 
     def decode(start: int) -> _Chunk:
         sources, targets = stream.draw(Split.TEST, start, min(size, n_samples - start))
-        return _Chunk(sources, targets, greedy(network, sources, targets.shape[1], targets))
+        limits = decoding_limits(task, lengths(sources))
+        return _Chunk(sources, targets, greedy(loaded, sources, limits, targets))
 
     for sources, targets, decoded in map_batches(decode, range(0, n_samples, size)):
         real = targets != PADDING
@@ -97,67 +140,29 @@ def evaluate(
         tally.add_lengths(decoded.tokens, targets, sources)
         wanted = n_examples - len(examples)
         for source, target, tokens in zip(
-            sources[:wanted], targets[:wanted], decoded.tokens[:wanted], strict=True
+            unpad(sources[:wanted]), targets[:wanted], decoded.tokens[:wanted], strict=True
         ):
-            shown = tokens if task.varies else tokens[: len(unpad(target))]
-            examples.append(Example(unpad(source), visible(target, task), visible(shown, task)))
+            examples.append(Example(source, vocabulary.strip(target), vocabulary.strip(tokens)))
         if progress:
             progress(len(sources))
     seconds = time.perf_counter() - started
-    low, high = tally.interval
-    notes += length_notes(network, tally.lengths)
+    share = tally.exact_match
+    low, high = (share, share) if selection.exact else tally.interval
     return Report(
-        run=network.run.name,
-        origin=origin,
+        run=loaded.run.name,
+        origin=selection.origin,
         n_samples=n_samples,
-        exact_match=tally.exact_match,
+        exact=selection.exact,
+        exact_match=share,
         exact_match_low=low,
         exact_match_high=high,
         token_accuracy=tally.token_accuracy,
         position_accuracy=tally.position_accuracy,
         length_accuracy=tally.length_accuracy,
         loss=tally.loss,
+        n_trained_on=selection.n_trained_on,
         seconds=seconds,
         sequences_per_s=n_samples / seconds,
         examples=examples,
-        notes=notes,
+        notes=selection.notes + length_notes(loaded, tally.lengths),
     )
-
-
-def _find_pairs(
-    network: Network,
-    data: str | Path | None,
-    seed: int | None,
-    n_in: int | str | None,
-    notes: list[str],
-) -> tuple[Stream, str]:
-    """Return what is evaluated, and its name; add what is to be said about it to the notes."""
-    config, task = network.config, network.config.task
-    if data is not None:
-        return GivenStream(read_pairs(data, task.cardinality), task), str(data)
-    if task.data:
-        if n_in is not None:
-            raise ConfigurationError("--n-in is for generated tasks: give --data FILE instead")
-        if not all(path.is_file() for path in data_files(task.data)):
-            raise DataError(f"the run's data, {task.data}, is not here: give --data FILE")
-        return open_stream(config), f"held-out pairs of {task.data}"
-    if n_in is not None:
-        task = task.with_lengths(n_in)
-    origin = "held-out sequences"
-    if not is_split(task):
-        origin = "random sequences"
-        n = sum(
-            (task.cardinality - 1) ** length for length in range(task.shortest, task.longest + 1)
-        )
-        notes.append(f"with {n:,} possible sources none are held out: training saw these too")
-    return GeneratedStream(task, config.training.seed if seed is None else seed), origin
-
-
-def length_notes(network: Network, lengths: Iterable[int]) -> list[str]:
-    """Return a note where some of the lengths are not the one that the run was trained on."""
-    task = network.config.task
-    others = sorted(length for length in lengths if not task.shortest <= length <= task.longest)
-    if not others:
-        return []
-    given = f"{others[0]} to {others[-1]}" if len(others) > 3 else ", ".join(map(str, others))
-    return [f"trained on sources of {task.n_in} integers, given {given}: expect more errors"]

@@ -1,7 +1,9 @@
 """Accuracies of predicted sequences, counted batch by batch, and their confidence.
 
-Targets may be padded: PADDING is never counted, whatever is predicted in its place. A sequence is
-an exact match when every integer of its target is predicted.
+Targets may be padded: PADDING is never counted, whatever is predicted in its place. The end of
+sequence is a token like others and counts in all accuracies and in the loss. A sequence is an exact
+match when every token of its target is predicted, its end with them, and none beyond. Where there
+is no token there is no accuracy: None.
 """
 
 from dataclasses import dataclass, field
@@ -10,7 +12,7 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from seq2seq_cli.vocabulary import PADDING, Ids
+from seq2seq_cli.data.vocabulary import PADDING, Ids, lengths, widen
 
 Counts = NDArray[np.int64]
 
@@ -35,8 +37,20 @@ def wilson_interval(successes: int, trials: int, z: float = Z_95) -> tuple[float
 
 
 def matches(predicted: Ids, targets: Ids) -> NDArray[np.bool_]:
-    """Tell for each sequence whether it is an exact match; both arrays (n, n_out), result (n,)."""
-    return np.asarray(((predicted == targets) | (targets == PADDING)).all(axis=1))
+    """Tell for each sequence whether it is an exact match, (n,).
+
+    Both arrays are (n, steps); their widths may differ. Within the targets' width nothing is asked
+    in place of padding; beyond it there has to be padding alone.
+    """
+    width = targets.shape[1]
+    beyond = (predicted[:, width:] != PADDING).any(axis=1)
+    same = (_fit(predicted, width) == targets) | (targets == PADDING)
+    return np.asarray(same.all(axis=1) & ~beyond)
+
+
+def _fit(predicted: Ids, width: int) -> Ids:
+    """Return the first `width` tokens of predictions (n, steps), padded where they are fewer."""
+    return widen(predicted[:, :width], width)
 
 
 @dataclass
@@ -51,13 +65,15 @@ class Tally:
     all: Counts = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def add(self, predicted: Ids, targets: Ids, log_likelihood: float) -> None:
-        """Count a batch: ids (n, n_out) each, and the targets' summed natural-log likelihood."""
+        """Count a batch: ids (n, steps) each, and the targets' summed natural-log likelihood."""
         real = targets != PADDING
         grow = targets.shape[1] - self.right.size
         if grow > 0:
             self.right = np.pad(self.right, (0, grow))
             self.all = np.pad(self.all, (0, grow))
-        self.right[: targets.shape[1]] += ((predicted == targets) & real).sum(axis=0)
+        self.right[: targets.shape[1]] += (
+            (_fit(predicted, targets.shape[1]) == targets) & real
+        ).sum(axis=0)
         self.all[: targets.shape[1]] += real.sum(axis=0)
         self.n_samples += len(targets)
         self.exact += int(matches(predicted, targets).sum())
@@ -65,9 +81,9 @@ class Tally:
 
     def add_lengths(self, predicted: Ids, targets: Ids, sources: Ids) -> None:
         """Count a batch's exact matches by the lengths of its sources (n, n_in)."""
-        right, lengths = matches(predicted, targets), (sources != PADDING).sum(axis=1)
-        for length in np.unique(lengths).tolist():
-            mine = right[lengths == length]
+        right, found = matches(predicted, targets), lengths(sources)
+        for length in np.unique(found).tolist():
+            mine = right[found == length]
             before = self.lengths.get(length, (0, 0))
             self.lengths[length] = (before[0] + int(mine.sum()), before[1] + len(mine))
 
@@ -87,16 +103,23 @@ class Tally:
         return wilson_interval(self.exact, self.n_samples)
 
     @property
-    def token_accuracy(self) -> float:
+    def token_accuracy(self) -> float | None:
         """Share of tokens predicted rightly."""
-        return float(self.right.sum() / self.all.sum())
+        return _share(int(self.right.sum()), int(self.all.sum()))
 
     @property
-    def position_accuracy(self) -> list[float]:
+    def position_accuracy(self) -> list[float | None]:
         """Share of tokens predicted rightly at each position of the target."""
-        return [float(share) for share in self.right / self.all]
+        return [
+            _share(right, n)
+            for right, n in zip(self.right.tolist(), self.all.tolist(), strict=True)
+        ]
 
     @property
-    def loss(self) -> float:
+    def loss(self) -> float | None:
         """Mean cross-entropy of a target token under teacher forcing, in nats."""
-        return float(-self.log_likelihood / self.all.sum())
+        return _share(-self.log_likelihood, int(self.all.sum()))
+
+
+def _share(part: float, whole: int) -> float | None:
+    return float(part / whole) if whole else None

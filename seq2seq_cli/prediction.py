@@ -5,15 +5,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from seq2seq_cli.datasets import pad, visible
+from seq2seq_cli.data.vocabulary import Floats, Vocabulary, check_ids, pad
 from seq2seq_cli.errors import DataError, ExistsError
 from seq2seq_cli.inference.beam import beam_search
-from seq2seq_cli.inference.decoding import greedy
-from seq2seq_cli.inference.network import Network
+from seq2seq_cli.inference.greedy import decoding_limits, greedy
+from seq2seq_cli.inference.network import LoadedRun
 from seq2seq_cli.storage import atomic_path
-from seq2seq_cli.tasks import longest_target
-from seq2seq_cli.vocabulary import Floats, check_ids
 
 
 class Prediction(NamedTuple):
@@ -22,11 +21,12 @@ class Prediction(NamedTuple):
     source: list[int]
     target: list[int]
     log_probability: float
+    finished: bool = True  # false where the target was cut, since it had not ended at its limit
     attention: list[list[float]] | None = None  # (target, source), if it was asked for
 
 
 def predict(
-    network: Network,
+    loaded: LoadedRun,
     sequences: Sequence[Sequence[int]],
     beam: int = 1,
     top: int = 1,
@@ -35,54 +35,72 @@ def predict(
     """Predict the targets of sequences, any lengths together.
 
     How many tokens a target has follows from the run's task and the source's length or, where
-    lengths vary, from the model. With a beam wider than 1 it is a beam search, and each sequence
-    has its `top` likeliest targets, best first. With `attention` each has the weights of its
-    decoder's attention, where the model has it. Raises DataError for an empty sequence and for
-    values outside the run's vocabulary.
+    targets have an end of sequence, from the model. With a beam wider than 1 it is a beam search,
+    and each sequence has its `top` best targets: those that ended first, the likeliest of them
+    before others. With `attention` each has the weights of its decoder's attention, where the model
+    has it. Raises DataError for an empty sequence and for values outside the run's vocabulary.
     """
-    task = network.config.task
+    each = predict_each(loaded, sequences, beam, top, attention)
+    return [prediction for candidates in each for prediction in candidates]
+
+
+def predict_each(
+    loaded: LoadedRun,
+    sequences: Sequence[Sequence[int]],
+    beam: int = 1,
+    top: int = 1,
+    attention: bool = False,
+) -> list[list[Prediction]]:
+    """Return the predictions for each sequence; as `predict`, which lists them all in one."""
+    task = loaded.config.task
     for sequence in sequences:
+        if not len(sequence):
+            raise DataError("the sequence is empty: give at least one integer")
         check_ids(sequence, task.cardinality)
     predictions: list[list[Prediction]] = [[] for _ in sequences]
-    steps = [longest_target(task, len(sequence)) for sequence in sequences]
-    for n in set(steps):
-        rows = [row for row, wanted in enumerate(steps) if wanted == n]
-        size = max(1, network.batch_size(max(len(sequences[row]) for row in rows)) // beam)
-        for start in range(0, len(rows), size):
-            part = rows[start : start + size]
-            found = _decode(network, [sequences[row] for row in part], n, beam, top, attention)
-            for row, candidates in zip(part, found, strict=True):
-                predictions[row] = candidates
-    return [prediction for candidates in predictions for prediction in candidates]
+    limits = decoding_limits(task, np.array([len(sequence) for sequence in sequences], np.int64))
+    order = np.argsort(limits, kind="stable").tolist()  # those of about one length together
+    size = max(1, loaded.batch_size(max(map(len, sequences), default=1)) // beam)
+    for start in range(0, len(order), size):
+        rows = order[start : start + size]
+        part = [sequences[row] for row in rows]
+        found = _decode(loaded, part, limits[rows], beam, top, attention)
+        for row, candidates in zip(rows, found, strict=True):
+            predictions[row] = candidates
+    return predictions
 
 
 def _decode(
-    network: Network,
+    loaded: LoadedRun,
     sequences: list[Sequence[int]],
-    steps: int,
+    limits: NDArray[np.int64],
     beam: int,
     top: int,
     attention: bool,
 ) -> list[list[Prediction]]:
-    """Return the predictions for each of the sequences, whose targets are of one length."""
-    sources = pad(sequences)
+    """Return the predictions for each of the sequences."""
+    sources, vocabulary = pad(sequences), Vocabulary.of(loaded.config.task)
     if beam == 1:
-        decoded = greedy(network, sources, steps, attention=attention)
+        decoded = greedy(loaded, sources, limits, attention=attention)
         scores = decoded.log_probabilities.sum(axis=1, dtype=np.float64)[:, None]
-        tokens, weights = decoded.tokens[:, None], decoded.attention
-        weights = weights if weights is None else weights[:, None]
+        tokens, weights, finished = decoded.tokens[:, None], None, decoded.finished[:, None]
+        if decoded.attention is not None:
+            weights = decoded.attention[:, None]
     else:
-        tokens, found, weights = beam_search(network, sources, steps, beam, top, attention)
+        tokens, found, finished, weights = beam_search(
+            loaded, sources, limits, beam, top, attention
+        )
         scores = found.astype(np.float64)
     predictions = []
     for row, sequence in enumerate(sequences):
         candidates = []
         for rank in np.flatnonzero(np.isfinite(scores[row])):
-            target = visible(tokens[row, rank], network.config.task)
+            target = vocabulary.strip(tokens[row, rank])
             looks = None
             if weights is not None:
                 looks = weights[row, rank, : len(target), : len(sequence)].tolist()
-            candidates.append(Prediction(list(sequence), target, float(scores[row, rank]), looks))
+            score, ended = float(scores[row, rank]), bool(finished[row, rank])
+            candidates.append(Prediction(list(sequence), target, score, ended, looks))
         predictions.append(candidates)
     return predictions
 
@@ -95,26 +113,26 @@ class Encoded(NamedTuple):
     cell: list[list[float]]
 
 
-def encode(network: Network, sequences: Sequence[Sequence[int]]) -> list[Encoded]:
+def encode(loaded: LoadedRun, sequences: Sequence[Sequence[int]]) -> list[Encoded]:
     """Return the encoder's states after sequences, what the decoder starts from.
 
     Raises DataError for values outside the run's vocabulary.
     """
-    hidden, cell = encode_arrays(network, sequences)
+    hidden, cell = encode_arrays(loaded, sequences)
     return [
         Encoded(list(sequence), h.tolist(), c.tolist())
         for sequence, h, c in zip(sequences, hidden, cell, strict=True)
     ]
 
 
-def encode_arrays(network: Network, sequences: Sequence[Sequence[int]]) -> tuple[Floats, Floats]:
+def encode_arrays(loaded: LoadedRun, sequences: Sequence[Sequence[int]]) -> tuple[Floats, Floats]:
     """Return hidden and cell states after n sequences, (n, layers, width) each."""
     for sequence in sequences:
-        check_ids(sequence, network.config.task.cardinality)
+        check_ids(sequence, loaded.config.task.cardinality)
     parts = []
-    size = network.batch_size(max(map(len, sequences), default=1))
+    size = loaded.batch_size(max(map(len, sequences), default=1))
     for start in range(0, len(sequences), size):
-        states, _ = network.encoder.encode(pad(sequences[start : start + size]))
+        states, _ = loaded.encoder.encode(pad(sequences[start : start + size]))
         parts.append(
             (np.stack([s.hidden for s in states], 1), np.stack([s.cell for s in states], 1))
         )
@@ -123,7 +141,7 @@ def encode_arrays(network: Network, sequences: Sequence[Sequence[int]]) -> tuple
 
 
 def write_states(
-    path: Path, network: Network, sequences: Sequence[Sequence[int]], force: bool = False
+    path: Path, loaded: LoadedRun, sequences: Sequence[Sequence[int]], force: bool = False
 ) -> None:
     """Write `sources` (n, longest), `hidden` and `cell` (n, layers, width) to an `.npz` file.
 
@@ -134,6 +152,6 @@ def write_states(
         raise DataError(f"{path}: the name should end in .npz")
     if path.exists() and not force:
         raise ExistsError(f"{path} exists: give another name, or --force to replace it")
-    hidden, cell = encode_arrays(network, sequences)
+    hidden, cell = encode_arrays(loaded, sequences)
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.savez(file, sources=pad(sequences), hidden=hidden, cell=cell)

@@ -31,20 +31,15 @@ def resolve(
     settings: Sequence[str] = (),
     options: Mapping[str, object] | None = None,
     check: Check | None = None,
-    base: RunConfig | None = None,
 ) -> RunConfig:
-    """Merge defaults < `base` < `file` < `settings` < `options` and validate the result.
+    """Merge defaults < `file` < `settings` < `options` and validate the result.
 
     `settings` are texts `section.key=value`; `options` maps `section.key` to a value, where None
-    means "not given". Raises ConfigurationError with a line for each thing that is wrong.
+    means "not given". What was given stands in the sections' `model_fields_set`. Raises
+    ConfigurationError with a line for each thing that is wrong.
     """
     problems: list[str] = []
-    given: dict[str, Any] = base.model_dump() if base else {}
-    for name, values in (_parse_toml(read_text(file), str(file)) if file else {}).items():
-        if isinstance(given.get(name), dict) and isinstance(values, dict):
-            given[name] |= values
-        else:
-            given[name] = values
+    given = _parse_toml(read_text(file), str(file)) if file else {}
     for text in settings:
         key, equals, value = text.partition("=")
         if equals:
@@ -55,17 +50,6 @@ def resolve(
         if option is not None:
             _assign(given, key, option, problems)
     return _merge(given, problems, check)
-
-
-def given_settings(
-    file: Path | None, settings: Sequence[str], options: Mapping[str, object]
-) -> set[str]:
-    """Return the names, section.key, of the settings that a user has given."""
-    given = {key for key, value in options.items() if value is not None}
-    given |= {text.partition("=")[0].strip() for text in settings}
-    for section, values in (_parse_toml(read_text(file), str(file)) if file else {}).items():
-        given |= {f"{section}.{key}" for key in values}
-    return given
 
 
 def parse_config(text: str, origin: str) -> RunConfig:

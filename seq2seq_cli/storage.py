@@ -2,7 +2,8 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -17,19 +18,40 @@ def atomic_path(path: Path) -> Iterator[Path]:
     file is removed and `path` is as it was. The suffix of `path` is kept, since some writers
     choose their format by it. Raises StorageError, naming `path`, where writing fails.
     """
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    with atomic_paths([path]) as temporary:
+        yield temporary[0]
+
+
+@contextmanager
+def atomic_paths(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """Yield a temporary path beside each of `paths`; when the block ends well, they become them.
+
+    All are flushed before the first is renamed, and each rename before the next one. When the block
+    fails, all temporary files are removed. Raises StorageError where writing fails.
+    """
+    temporary = [path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}") for path in paths]
     try:
         yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        flush_folder(path.parent)
+        for path in temporary:
+            flush_file(path)
+        for path, place in zip(temporary, paths, strict=True):
+            path.replace(place)
+            flush_folder(place.parent)
     except BaseException as error:
-        with suppress(OSError):
-            temporary.unlink()
+        for path in temporary:
+            with suppress(OSError):
+                path.unlink()
         if isinstance(error, OSError):
-            raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+            named = dict(zip(map(str, temporary), paths, strict=True))
+            place = named.get(str(error.filename), paths[0])
+            raise StorageError(f"cannot write {place}: {error.strerror or error}") from error
         raise
+
+
+def leftovers(path: Path) -> list[Path]:
+    """Return the temporary files for `path` that killed processes have left beside it."""
+    name = re.compile(rf"\.{re.escape(path.stem)}\.\d+{re.escape(path.suffix)}")
+    return [found for found in path.parent.glob(".*") if name.fullmatch(found.name)]
 
 
 def write_text(path: Path, text: str) -> None:
@@ -59,6 +81,14 @@ def read_text(path: Path) -> str:
         raise StorageError(f"cannot read {path}: it is not UTF-8 text") from error
 
 
+def read_bytes(path: Path) -> bytes:
+    """Return the content of `path`; StorageError names the file that cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
 def unreadable(path: Path, error: OSError) -> StorageError:
     """Return the error for a file that the operating system does not let us read."""
     return StorageError(f"cannot read {path}: {error.strerror or error}")
@@ -70,10 +100,26 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def sha256_of(content: bytes) -> str:
+    """Return the SHA-256 of some content, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def flush_file(path: Path) -> None:
+    """Flush a file's content to the disk."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
 def flush_folder(folder: Path) -> None:
-    """Flush the folder's entries to the disk, so that a rename in it survives a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Flush the folder's entries to the disk, so that a rename in it survives a power cut.
+
+    Where the system cannot open or flush a folder, as Windows, there is nothing to be done: what
+    was written is in its place all the same.
+    """
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -5,8 +5,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+
+from seq2seq_cli.training.process import configure_process
+
+# XLA reads its flags once in a process, whichever test compiles first.
+configure_process()
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -47,6 +54,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let trainings of equal shapes run one compiled program, which takes most of their time."""
+    _share_programs(monkeypatch)
+
+
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of an uninterrupted training of `tiny_config()`."""
@@ -54,4 +67,44 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     from seq2seq_cli import train
 
-    return train(tiny_config(), tmp_path_factory.mktemp("whole"), "whole").path
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        _share_programs(monkeypatch)
+        return train(tiny_config(), tmp_path_factory.mktemp("whole"), "whole").path
+
+
+_programs: dict[str, tuple[Any, Any]] = {}
+"""A model and its loop by all that a program depends on."""
+
+
+def _share_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    from seq2seq_cli.training import trainer
+    from seq2seq_cli.training.models import build_models
+    from seq2seq_cli.training.program.forward import UNROLLED_AFTER
+    from seq2seq_cli.training.program.loop import Loop
+
+    def key(config: Any) -> str:
+        training = config.training
+        long_enough = UNROLLED_AFTER * max(config.task.lengths.longest, config.task.n_out)
+        unrolled = training.total_steps >= long_enough
+        return f"{config.task} {config.model} {training.batch_size} {training.clip_norm} {unrolled}"
+
+    def shared_models(config: Any, embedding: Any = None) -> Any:
+        models = build_models(config, embedding)
+        if key(config) not in _programs:
+            _programs[key(config)] = models, Loop(models[0], config)
+            return models
+        shared, _ = _programs[key(config)]
+        for variable, new in zip(shared[0].variables, models[0].variables, strict=True):
+            variable.assign(new)
+        return shared
+
+    def shared_loop(model: Any, config: Any) -> Any:
+        (shared, *_), loop = _programs[key(config)]
+        assert shared is model
+        state = loop.state
+        zeros = [np.zeros_like(array) for array in state.first]
+        loop.state = state._replace(first=zeros, second=zeros, steps_done=0, loss_sum=0.0)
+        return loop
+
+    monkeypatch.setattr(trainer, "build_models", shared_models)
+    monkeypatch.setattr(trainer, "Loop", shared_loop)

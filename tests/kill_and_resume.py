@@ -15,16 +15,16 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
+from seq2seq_cli.runs.checkpoint_files import load_checkpoint
 
 OPTIONS = "--n-in 4 --n-out 2 --cardinality 13 --units 8 --batch-size 16 --n-samples 1600".split()
 
 
-def arrays(folder: Path) -> dict[str, bytes]:
-    """Return the bits of the newest checkpoint."""
-    newest = max((folder / "checkpoint").glob("*.npz"))
-    with np.load(newest) as file:
-        return {"step": newest.stem.encode(), **{key: file[key].tobytes() for key in file.files}}
+def arrays(folder: Path) -> list[bytes]:
+    """Return the bits of the newest checkpoint, and its step."""
+    checkpoint, _ = load_checkpoint(folder)
+    state, groups = checkpoint.state, (*checkpoint.state[:3], checkpoint.best_weights)
+    return [str(state.steps_done).encode(), *(a.tobytes() for group in groups for a in group)]
 
 
 def main() -> None:
@@ -50,8 +50,8 @@ def main() -> None:
                 print(f"the training ended before the last {args.kills - kill + 1} kills")
                 break
             resume = ["--resume"]
-            newest = max(place.glob("*.json")).stem
-            print(f"kill {kill}: the newest checkpoint is of step {int(newest):,}", flush=True)
+            steps = load_checkpoint(place.parent)[0].state.steps_done
+            print(f"kill {kill}: the newest checkpoint is of step {steps:,}", flush=True)
         else:
             subprocess.run([*command, "--run", "killed", "--resume"], cwd=folder, check=True)
         subprocess.run([*command, "--run", "whole"], cwd=folder, check=True)

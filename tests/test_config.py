@@ -59,7 +59,7 @@ def test_toml_writes_out_every_setting():
     text = RunConfig().to_toml()
     for section, values in RunConfig().model_dump().items():
         assert f"[{section}]" in text
-        assert all(f"\n{key} = " in text for key in values)
+        assert all(f"\n{key} = " in text for key, value in values.items() if value is not None)
 
 
 def test_defaults_are_those_of_the_tutorial():
@@ -313,3 +313,24 @@ def test_what_is_wrong_with_a_curriculum_is_one_line(value, named):
 def test_a_pretrained_embedding_needs_its_size():
     with pytest.raises(ConfigurationError, match="needs model.embedding"):
         resolve(settings=["model.pretrained_embedding=a.npy"])
+
+
+@pytest.mark.parametrize(
+    ("n_in", "end", "has_end"),
+    [(6, None, False), ("1-25", None, True), ("6-6", None, True), (6, True, True)],
+)
+def test_targets_have_an_end_where_lengths_vary_or_it_is_asked_for(n_in, end, has_end):
+    task = TaskConfig(n_in=n_in, end_of_sequence=end)
+    assert task.has_end is has_end
+    assert parse_config(RunConfig(task=task).to_toml(), "saved.toml").task.has_end is has_end
+
+
+def test_varying_targets_without_an_end_are_refused():
+    with pytest.raises(ConfigurationError, match="end_of_sequence = false: targets whose lengths"):
+        resolve(options={"task.n_in": "1-25", "task.end_of_sequence": False})
+
+
+def test_what_was_given_is_known():
+    config = resolve(settings=["model.units=9"], options={"task.n_in": None, "training.seed": 3})
+    assert (config.task.model_fields_set, config.model.model_fields_set) == (set(), {"units"})
+    assert config.training.model_fields_set == {"seed"}

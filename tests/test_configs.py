@@ -3,8 +3,10 @@ from pathlib import Path
 import pytest
 
 from seq2seq_cli.config import RunConfig
+from seq2seq_cli.data.plan import prepare
+from seq2seq_cli.data.sampling import Split
+from seq2seq_cli.data.tasks import problems
 from seq2seq_cli.settings import resolve
-from seq2seq_cli.tasks import problems
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.toml"))
 
@@ -14,8 +16,16 @@ def test_there_are_configs():
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
-def test_every_shipped_config_is_valid_and_says_what_it_shows(path):
-    resolve(path, check=problems)
+def test_every_shipped_config_can_be_trained_and_says_what_it_shows(path):
+    plan = prepare(resolve(path, check=problems))
+    stops = [stage.stop for stage in plan.stages]
+    assert stops == sorted(set(stops))
+    assert stops[-1] == plan.config.training.total_steps
+    wanted = plan.config.training.curriculum
+    assert len(stops) == 1 + len(wanted)
+    for stage in plan.stages:
+        sources, _ = stage.stream.draw(Split.TRAIN, 0, 2)
+        assert len(sources) == 2
     assert path.read_text().startswith("# ")
 
 

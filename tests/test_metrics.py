@@ -183,3 +183,22 @@ def test_tallies_do_not_share_their_counts():
     first, second = Tally(), Tally()
     first.add(ids([1]), ids([1]), 0.0)
     assert (second.n_samples, second.all.tolist()) == (0, [])
+
+
+def test_no_token_no_accuracy():
+    tally = Tally()
+    tally.add(ids([1, 2, 3], [4, 5, 6]), ids([1, 9, 0], [4, 0, 0]), -3.0)
+    assert tally.position_accuracy == [1.0, 0.0, None]
+    assert tally.token_accuracy == pytest.approx(2 / 3)
+    empty = Tally()
+    assert (empty.token_accuracy, empty.loss, empty.position_accuracy) == (None, None, [])
+
+
+def test_predictions_and_targets_may_differ_in_width():
+    tally = Tally()
+    # a longer prediction is wrong, and so is one that is too short
+    tally.add(ids([1, 2, 0], [1, 2, 3]), ids([1, 2], [1, 2]), -1.0)
+    assert tally.exact == 1
+    tally.add(ids([1], [1]), ids([1, 0], [1, 2]), -1.0)
+    assert tally.exact == 2
+    assert tally.position_accuracy == [1.0, 2 / 3]

@@ -1,10 +1,19 @@
 import errno
 import hashlib
+import os
 
 import pytest
 
 from seq2seq_cli.errors import StorageError
-from seq2seq_cli.storage import atomic_path, read_text, sha256, write_text
+from seq2seq_cli.storage import (
+    atomic_path,
+    atomic_paths,
+    flush_folder,
+    leftovers,
+    read_text,
+    sha256,
+    write_text,
+)
 
 
 def names(folder):
@@ -111,3 +120,39 @@ def test_sha256_is_that_of_the_whole_content(tmp_path, content):
     path = tmp_path / "file"
     path.write_bytes(content)
     assert sha256(path) == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize("refused", ["open", "fsync"])
+def test_a_system_that_cannot_flush_a_folder_fails_no_finished_write(
+    tmp_path, monkeypatch, refused
+):
+    def refuse(*arguments):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, refused, refuse)
+    flush_folder(tmp_path)
+
+
+def test_several_files_appear_together_or_not_at_all(tmp_path):
+    paths = [tmp_path / "a.txt", tmp_path / "b.txt"]
+    with atomic_paths(paths) as temporary:
+        for path in temporary:
+            path.write_text("new")
+        assert not any(path.exists() for path in paths)
+    assert [path.read_text() for path in paths] == ["new", "new"]
+
+    def fail():
+        with atomic_paths(paths) as temporary:
+            temporary[0].write_text("newer")
+            raise OSError(errno.ENOSPC, "No space left on device", str(temporary[1]))
+
+    with pytest.raises(StorageError, match=r"cannot write .*b\.txt: No space left"):
+        fail()
+    assert [path.read_text() for path in paths] == ["new", "new"]
+    assert names(tmp_path) == ["a.txt", "b.txt"]
+
+
+def test_what_a_killed_process_has_left_beside_a_file_is_found(tmp_path):
+    for name in (".a.77.txt", ".a.1.txt", ".a.mine.txt", ".a.77.json", ".b.77.txt", "a.77.txt"):
+        (tmp_path / name).touch()
+    assert {path.name for path in leftovers(tmp_path / "a.txt")} == {".a.77.txt", ".a.1.txt"}

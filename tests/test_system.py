@@ -15,10 +15,11 @@ from conftest import SMALL, run_s2s
 def test_a_trained_model_is_accurate_and_says_so(trained):
     report = json.loads(run_s2s("evaluate", "--json", cwd=trained).stdout)
     assert report["exact_match"] >= 0.99
-    assert report["exact_match_low"] < report["exact_match"] <= report["exact_match_high"]
+    assert report["exact"]  # there are no others: the space is small
+    assert report["exact_match_low"] == report["exact_match"] == report["exact_match_high"]
     assert report["token_accuracy"] >= report["exact_match"]
     assert len(report["position_accuracy"]) == 2
-    assert report["n_samples"] == 10_000
+    assert report["origin"] == f"all {report['n_samples']} held-out sequences"
     assert len(report["examples"]) == 10
     assert report["loss"] < 0.1
     for example in report["examples"]:

@@ -35,12 +35,13 @@ def encode(
 ) -> None:
     """Print the encoder's hidden and cell states after sequences.
 
-    They are what the decoder knows of a source: the context vector.
+    They are what the decoder knows of a source: the context vector. Blank lines are passed over.
     """
     output.use_one_blas_thread()
     from itertools import islice
 
     from seq2seq_cli.cli.sequences import check_given, read_sequences
+    from seq2seq_cli.errors import DataError
     from seq2seq_cli.evaluation import length_notes
     from seq2seq_cli.inference.loading import load_run
     from seq2seq_cli.inference.network import BATCH
@@ -48,19 +49,24 @@ def encode(
     from seq2seq_cli.prediction import write_states
 
     check_given(sequences, file)
-    network = load_run(run, runs_dir)
+    loaded = load_run(run, runs_dir)
     output.end_with_reader()
     lengths: set[int] = set()
-    with read_sequences(sequences, file, network.config.task.cardinality) as stream:
+    with read_sequences(sequences, file, loaded.config.task.cardinality) as stream:
         if output_file:
-            given = list(stream)
+            given = [sequence for sequence in stream if sequence is not None]
+            if not given:
+                raise DataError("there is no sequence to write the states of")
             lengths.update(map(len, given))
-            write_states(output_file, network, given, force)
+            write_states(output_file, loaded, given, force)
             output.message(f"wrote the states of {len(given):,} to {output_file}", quiet)
         else:
-            while batch := list(islice(stream, BATCH)):
+            while lines := list(islice(stream, BATCH)):
+                batch = [sequence for sequence in lines if sequence is not None]
+                if not batch:
+                    continue
                 lengths.update(map(len, batch))
-                for encoded in encode_batch(network, batch):
+                for encoded in encode_batch(loaded, batch):
                     if as_json:
                         output.write_json(encoded._asdict())
                         continue
@@ -69,5 +75,5 @@ def encode(
                             values = getattr(encoded, name)[number]
                             shown = " ".join(f"{value:.4f}" for value in values)
                             output.write(f"{name} {number + 1}: {shown}")
-    for note in length_notes(network, lengths):
+    for note in length_notes(loaded, lengths):
         output.message(f"note: {note}", quiet)

@@ -51,17 +51,20 @@ def evaluate(
     output.use_one_blas_thread()
     from seq2seq_cli import evaluation
     from seq2seq_cli.cli import report
+    from seq2seq_cli.data.own_tasks import load_task
+    from seq2seq_cli.data.tasks import OWN_TASK
     from seq2seq_cli.errors import AccuracyError, ConfigurationError
     from seq2seq_cli.inference.loading import load_run
-    from seq2seq_cli.own_tasks import load_task
 
-    load_task(task)
-    network = load_run(run, runs_dir)
-    if task and task != network.config.task.name:
-        raise ConfigurationError(f"--task {task}: the run's task is {network.config.task.name}")
+    loaded = load_run(run, runs_dir)
+    if task and task != loaded.config.task.name:
+        raise ConfigurationError(f"--task {task}: the run's task is {loaded.config.task.name}")
+    own_task = load_task(task) if task and OWN_TASK in task else None
     output.end_with_reader()
     with output.progress(n_samples, "evaluating", quiet or as_json or data is not None) as advance:
-        result = evaluation.evaluate(network, n_samples, data, examples, seed, advance, n_in)
+        result = evaluation.evaluate(
+            loaded, n_samples, data, examples, seed, advance, n_in, own_task
+        )
     if as_json:
         output.write_json(report.as_json(result))
     else:

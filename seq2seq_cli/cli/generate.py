@@ -17,14 +17,14 @@ from seq2seq_cli.cli.options import (
     NOut,
     Quiet,
     Seed,
-    Settings,
+    SetOptions,
     TaskName,
     integer_option,
     resolve_config,
 )
 
 if TYPE_CHECKING:
-    from seq2seq_cli.vocabulary import Ids
+    from seq2seq_cli.data.vocabulary import Ids
 
 SHOWN = 10
 
@@ -52,54 +52,65 @@ def generate(
     force: Force = False,
     seed: Seed = None,
     config_file: ConfigFile = None,
-    settings: Settings = None,
+    settings: SetOptions = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Show examples, or write them to a file."""
+    """Show examples, or write them to a file.
+
+    Of a small space --split test gives what is held out, each once.
+    """
     import numpy as np
 
     from seq2seq_cli.cli.output import format_ids
-    from seq2seq_cli.datasets import unpad, without_end, write_pairs
-    from seq2seq_cli.own_tasks import fit_own_task, load_task
-    from seq2seq_cli.sampling import Split, iterate_pairs
-    from seq2seq_cli.vocabulary import PADDING, START, shift_right
-
-    load_task(task)
+    from seq2seq_cli.config import ModelConfig, TrainingConfig
+    from seq2seq_cli.data.files import write_pairs
+    from seq2seq_cli.data.plan import prepare
+    from seq2seq_cli.data.sampling import Split
+    from seq2seq_cli.data.streams import iterate_pairs
+    from seq2seq_cli.data.vocabulary import PADDING, START, Vocabulary, shift_right, unpad
+    from seq2seq_cli.errors import ConfigurationError
 
     named = {"name": task, "n_in": n_in, "n_out": n_out, "cardinality": cardinality}
     options: dict[str, object] = {f"task.{key}": value for key, value in named.items()}
     config = resolve_config(config_file, settings, {**options, "training.seed": seed})
+    if config.task.data:
+        raise ConfigurationError(f"task.data = {config.task.data!r}: own pairs are not generated")
+    training = TrainingConfig(seed=config.training.seed)
+    plan = prepare(config.model_copy(update={"model": ModelConfig(), "training": training}))
+    vocabulary, side = Vocabulary.of(plan.config.task), Split(split)
+    size = plan.stream.size(side)
+    if size is not None and size < n_samples:
+        if not size:
+            raise ConfigurationError("none of the sources is held out: give other lengths")
+        output.message(f"note: there are {size:,} of them, each given once", quiet)
+        n_samples = size
     output.end_with_reader()
-    config = config.model_copy(update={"task": fit_own_task(config.task)})
-    pairs = iterate_pairs(config.task, Split(split), config.training.seed, n_samples)
+    pairs = iterate_pairs(plan.stream, side, n_samples)
+    plain = ((sources, vocabulary.without_end(targets)) for sources, targets in pairs)
     if file:
         with output.progress(n_samples, f"writing {file}", quiet) as advance:
-            ended = config.task.end if config.task.varies else None
-            n = write_pairs(file, without_end(_tell(pairs, advance), ended), force)
+            n = write_pairs(file, _tell(plain, advance), force)
         output.message(f"wrote {n:,} pairs to {file}", quiet)
         return
     if as_json:
-        ended = config.task.end if config.task.varies else None
-        for sources, targets in without_end(pairs, ended):
-            for source, target in zip(sources, targets, strict=True):
-                output.write_json({"source": unpad(source), "target": unpad(target)})
+        for sources, targets in plain:
+            for source, target in zip(unpad(sources), unpad(targets), strict=True):
+                output.write_json({"source": source, "target": target})
         return
     rows = []
     for sources, targets in pairs:
-        shapes = [(n_samples, sources.shape[1], config.task.cardinality)]
-        shapes += [(n_samples, targets.shape[1], config.task.n_features)] * 2
+        shapes = [(n_samples, sources.shape[1], vocabulary.cardinality)]
+        shapes += [(n_samples, targets.shape[1], vocabulary.n_features)] * 2
         shifted = np.where(targets == PADDING, PADDING, shift_right(targets))
         shifted[:, 0] = START
         rows += [
-            (
-                format_ids(unpad(source)),
-                format_ids([START, *unpad(shift[1:])]),
-                format_ids(unpad(target)),
+            (format_ids(source), format_ids([START, *shift]), format_ids(target))
+            for source, shift, target in zip(
+                unpad(sources), unpad(shifted[:, 1:]), unpad(targets), strict=True
             )
-            for source, shift, target in zip(sources, shifted, targets, strict=True)
         ]
-    output.table(f"{config.task.name}, {split}", ("source", "shifted target", "target"), rows)
+    output.table(f"{plan.config.task.name}, {split}", ("source", "shifted target", "target"), rows)
     output.write("encoded: " + " ".join(map(str, shapes)))
 
 

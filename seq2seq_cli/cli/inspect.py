@@ -11,11 +11,13 @@ def inspect(
     run: RunName = None, runs_dir: RunsDir = DEFAULT_RUNS_DIR, as_json: Json = False
 ) -> None:
     """Show a run's layers, configuration, results and versions."""
-    from seq2seq_cli.inference.loading import summarize
-    from seq2seq_cli.runs import open_run
+    from seq2seq_cli.architecture import Architecture
+    from seq2seq_cli.inference.loading import load_network
+    from seq2seq_cli.runs.listing import open_run
 
     opened = open_run(runs_dir, run)
-    layers = summarize(opened)
+    load_network(opened)  # which checks the files
+    layers = Architecture.of(opened.config).all_layers
     manifest, results = opened.manifest, opened.manifest.results
     if as_json:
         document: dict[str, Any] = {"name": opened.name, "path": str(opened.path)}
@@ -43,10 +45,10 @@ def inspect(
     output.table("Configuration", ("setting", "value"), settings)
     interval = f"{percent(results.exact_match_low)} to {percent(results.exact_match_high)}"
     rows = [
-        ("exact match", f"{percent(results.exact_match)} ({interval})"),
-        ("token accuracy", percent(results.token_accuracy)),
+        ("validation exact match", f"{percent(results.exact_match)} ({interval})"),
+        ("token accuracy (teacher-forced)", percent(results.teacher_forced_token_accuracy)),
         ("loss", f"{results.loss:.6f}"),
-        ("held-out sequences", f"{results.n_samples:,}"),
+        ("validation sequences", f"{results.n_samples:,}"),
         ("completed", manifest.completed_at),
         ("seconds", f"{manifest.seconds:,.1f}"),
         ("threads", str(manifest.threads)),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from seq2seq_cli.config import RunConfig
+    from seq2seq_cli.config import RunConfig, TaskConfig
 
 
 def integer_option(name: str, help_text: str, least: int | None = None) -> Any:
@@ -42,7 +42,7 @@ def number_option(name: str, help_text: str, most: float | None = None) -> Any:
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="Settings in a TOML file.")
 ]
-Settings = Annotated[
+SetOptions = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any one setting; may be repeated."),
 ]
@@ -105,10 +105,16 @@ def resolve_config(
     file: Path | None,
     settings: list[str] | None,
     options: dict[str, object],
-    base: "RunConfig | None" = None,
+    check: bool = True,
 ) -> "RunConfig":
-    """Merge a command's configuration from its options; `options` maps `section.key` to values."""
-    from seq2seq_cli.settings import resolve
-    from seq2seq_cli.tasks import problems
+    """Merge a command's configuration from its options; `options` maps `section.key` to values.
 
-    return resolve(file, settings or [], options, problems, base)
+    With `check` what the task demands is checked too.
+    """
+    from seq2seq_cli.data.tasks import ignored_settings, problems
+    from seq2seq_cli.settings import resolve
+
+    def wrong(task: "TaskConfig") -> list[str]:
+        return problems(task) or ignored_settings(task)
+
+    return resolve(file, settings or [], options, wrong if check else None)

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -55,13 +55,13 @@ def use_one_blas_thread() -> None:
 
 
 @contextmanager
-def open_lines(file: Path | None) -> Iterator[Iterable[str]]:
-    """Open a text file, or standard input for None, to be read line by line."""
+def open_input(file: Path | None) -> Iterator[BinaryIO]:
+    """Open a file, or standard input for None, to be read."""
     if file is None:
-        yield sys.stdin
+        yield sys.stdin.buffer
         return
-    with file.open(encoding="utf-8") as lines:
-        yield lines
+    with file.open("rb") as opened:
+        yield opened
 
 
 def _console(stderr: bool = False) -> "Console":
@@ -152,15 +152,15 @@ def mark_errors(target: Sequence[int], predicted: Sequence[int]) -> "Text":
 class Advance(Protocol):
     """Moves a progress bar forward by `n`, and says what to show beside it."""
 
-    def __call__(self, n: int, note: str = "", label: str = "") -> None:
-        """Advance by `n`; an empty note or label leaves the one before."""
+    def __call__(self, n: int, note: str = "", label: str = "", total: int = 0) -> None:
+        """Advance by `n`; an empty note or label, or a total of 0, leaves the one before."""
 
 
 @contextmanager
 def progress(total: int, label: str, quiet: bool = False) -> Iterator[Advance]:
     """Show an animated bar on standard error while the block runs, on a terminal only."""
     if quiet or not sys.stderr.isatty():
-        yield lambda n, note="", label="": None
+        yield lambda n, note="", label="", total=0: None
         return
     from rich.progress import (
         BarColumn,
@@ -184,8 +184,8 @@ def progress(total: int, label: str, quiet: bool = False) -> Iterator[Advance]:
     ) as bar:
         task = bar.add_task(label, total=total, note="")
 
-        def advance(n: int, note: str = "", label: str = "") -> None:
-            bar.update(task, advance=n, description=label or None)
+        def advance(n: int, note: str = "", label: str = "", total: int = 0) -> None:
+            bar.update(task, advance=n, description=label or None, total=total or None)
             if note:
                 bar.update(task, note=note)
 

@@ -1,8 +1,7 @@
 """`s2s predict`: the targets of given sequences."""
 
 from collections.abc import Iterator
-from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -36,7 +35,7 @@ def predict(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Predict the targets of sequences.
+    """Predict the targets of sequences; a blank line stays one.
 
     With --top a line has the log probability, a tab and the target; best first.
     """
@@ -44,21 +43,27 @@ def predict(
     from seq2seq_cli.cli.sequences import check_given, is_stream, read_sequences, wait_for_more
     from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.evaluation import length_notes
-    from seq2seq_cli.inference.decoding import map_batches
+    from seq2seq_cli.inference.greedy import map_batches
     from seq2seq_cli.inference.loading import load_run
     from seq2seq_cli.inference.network import BATCH
-    from seq2seq_cli.prediction import predict as predict_batch
+    from seq2seq_cli.prediction import predict_each
 
     check_given(sequences, file)
     if top > beam:
         raise ConfigurationError(f"--top {top}: should be at most --beam, which is {beam}")
-    network = load_run(run, runs_dir)
-    if attention and network.decoder.attention is None:
+    loaded = load_run(run, runs_dir)
+    if attention and loaded.decoder.attention is None:
         raise ConfigurationError(
-            f"--attention: the run {network.run.name} has none; train with --attention dot"
+            f"--attention: the run {loaded.run.name} has none; train with --attention dot"
         )
     lengths: set[int] = set()
-    work = partial(predict_batch, network, beam=beam, top=top, attention=attention)
+    n_cut = 0
+
+    def work(batch: list[list[int] | None]) -> "list[list[Prediction]]":
+        """Return the predictions for each line, none for a blank one."""
+        given = [sequence for sequence in batch if sequence is not None]
+        found = iter(predict_each(loaded, given, beam, top, attention))
+        return [[] if sequence is None else next(found) for sequence in batch]
 
     def show(prediction: "Prediction") -> None:
         if as_json:
@@ -73,19 +78,25 @@ def predict(
             output.heat_map(prediction.target, prediction.source, prediction.attention)
 
     output.end_with_reader()
-    with read_sequences(sequences, file, network.config.task.cardinality) as stream:
+    with read_sequences(sequences, file, loaded.config.task.cardinality) as stream:
         size = 1 if wait_for_more(sequences, file) else max(1, BATCH // beam)
 
-        def batches() -> Iterator[list[list[int]]]:
+        def batches() -> Iterator[list[list[int] | None]]:
             while batch := list(islice(stream, size)):
-                lengths.update(map(len, batch))
+                lengths.update(len(sequence) for sequence in batch if sequence is not None)
                 yield batch
 
         results = (
             map_batches(work, batches()) if is_stream(sequences, file) else map(work, batches())
         )
-        for predictions in results:
+        for predictions in chain.from_iterable(results):
+            if not predictions:
+                output.write("null" if as_json else "")
             for prediction in predictions:
+                n_cut += not prediction.finished
                 show(prediction)
-    for note in length_notes(network, lengths):
+    if n_cut:
+        cut = "1 target was" if n_cut == 1 else f"{n_cut:,} targets were"
+        output.message(f"note: {cut} cut at the limit of tokens, without an end", quiet)
+    for note in length_notes(loaded, lengths):
         output.message(f"note: {note}", quiet)

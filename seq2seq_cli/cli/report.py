@@ -8,8 +8,10 @@ from seq2seq_cli.cli import output
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from seq2seq_cli.architecture import Layer
+    from seq2seq_cli.config import TaskConfig
+    from seq2seq_cli.data.plan import DataReport
     from seq2seq_cli.evaluation import Report
-    from seq2seq_cli.manifest import LayerSummary
 
 
 MOST_ROWS = 12
@@ -23,18 +25,24 @@ def percent(share: float) -> str:
 
 def show(report: "Report", quiet: bool = False) -> None:
     """Print the report's tables to standard output and its notes to standard error."""
-    lengths = report.length_accuracy
+    lengths, tokens, loss = report.length_accuracy, report.token_accuracy, report.loss
+    positions = [
+        (number, share)
+        for number, share in enumerate(report.position_accuracy, 1)
+        if share is not None
+    ]
     interval = f"{percent(report.exact_match_low)} to {percent(report.exact_match_high)}"
     rows = [
         ("exact match", percent(report.exact_match)),
-        ("  95 % interval", interval),
-        ("token accuracy", percent(report.token_accuracy)),
-        *_grouped("position", list(enumerate(report.position_accuracy, 1))),
+        ("  exact", "all of them") if report.exact else ("  95 % interval", interval),
+        *([] if tokens is None else [("token accuracy", percent(tokens))]),
+        *_grouped("position", positions),
         *(_grouped("length", sorted(lengths.items())) if len(lengths) > 1 else []),
-        ("loss", f"{report.loss:.6f}"),
+        *([] if loss is None else [("loss", f"{loss:.6f}")]),
         ("sequences/s", f"{report.sequences_per_s:,.0f}"),
     ]
-    title = f"{report.run}: {report.n_samples:,} {report.origin}, predicted freely"
+    n = "" if report.exact else f"{report.n_samples:,} "
+    title = f"{report.run}: {n}{report.origin}, predicted freely"
     output.table(title, ("accuracy", ">value"), rows)
     if report.examples:
         output.table(
@@ -56,7 +64,7 @@ def show(report: "Report", quiet: bool = False) -> None:
 
 def _grouped(label: str, shares: list[tuple[int, float]]) -> list[tuple[str, str]]:
     """Return table rows of shares by position or length; of many, the mean of some together."""
-    size = -(-len(shares) // MOST_ROWS)
+    size = max(1, -(-len(shares) // MOST_ROWS))
     rows = []
     for start in range(0, len(shares), size):
         group = shares[start : start + size]
@@ -73,7 +81,7 @@ def as_json(report: "Report") -> dict[str, Any]:
     return document
 
 
-def show_architecture(layers: "Sequence[LayerSummary]", stderr: bool = False) -> None:
+def show_architecture(layers: "Sequence[Layer]", stderr: bool = False) -> None:
     """Print the layers of a model with their weights' shapes and numbers of parameters."""
     rows = [
         (
@@ -87,3 +95,16 @@ def show_architecture(layers: "Sequence[LayerSummary]", stderr: bool = False) ->
     total = sum(layer.parameters for layer in layers)
     rows.append(("all", "", "", f"{total:,}"))
     output.table("Model", ("layer", "kind", "weights", ">parameters"), rows, stderr)
+
+
+def show_data(task: "TaskConfig", found: "DataReport") -> None:
+    """Print what own data is like to standard error."""
+    rows = [
+        ("pairs", f"{found.pairs:,}: {found.training:,} to train, {found.validation:,} held out"),
+        ("source lengths", "{} to {}".format(*found.source_lengths)),
+        ("target lengths", "{} to {}".format(*found.target_lengths)),
+        ("values", "{} to {}".format(*found.values) + f", cardinality {task.cardinality}"),
+        ("duplicate pairs", f"{found.duplicates:,}"),
+        ("validation sources in training", f"{found.in_both:,}"),
+    ]
+    output.table(task.data, ("own data", ""), rows, stderr=True)

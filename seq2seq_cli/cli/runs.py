@@ -11,7 +11,7 @@ def runs(runs_dir: RunsDir = DEFAULT_RUNS_DIR, as_json: Json = False) -> None:
     The newest completed run, which is what other commands take, stands last before any incomplete
     ones.
     """
-    from seq2seq_cli.runs import list_runs
+    from seq2seq_cli.runs.listing import list_runs
 
     output.end_with_reader()
     listed = list_runs(runs_dir)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from seq2seq_cli.cli import output
-from seq2seq_cli.datasets import iterate_sequences, parse_sequence
+from seq2seq_cli.data.text import iterate_lines, iterate_sequences, parse_sequence
 from seq2seq_cli.errors import ConfigurationError
 
 
@@ -19,14 +19,15 @@ def check_given(sequences: list[str] | None, file: Path | None) -> None:
 @contextmanager
 def read_sequences(
     sequences: list[str] | None, file: Path | None, cardinality: int
-) -> Iterator[Iterator[list[int]]]:
+) -> Iterator[Iterator[list[int] | None]]:
     """Give the sequences one by one, each read and checked when it is asked for.
 
-    Raises DataError for a bad one.
+    For a blank line it is None. Raises DataError for a bad one.
     """
     if is_stream(sequences, file):
-        with output.open_lines(file) as lines:
-            yield iterate_sequences(lines, str(file or "-"), cardinality)
+        name = str(file or "-")
+        with output.open_input(file) as opened:
+            yield iterate_sequences(iterate_lines(opened, name), name, cardinality)
     else:
         yield iter([parse_sequence(text, cardinality) for text in sequences or []])
 

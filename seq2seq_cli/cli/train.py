@@ -2,8 +2,7 @@
 
 import os
 import tempfile
-from pathlib import Path
-from types import ModuleType
+from importlib import import_module
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,7 +19,7 @@ from seq2seq_cli.cli.options import (
     Quiet,
     RunsDir,
     Seed,
-    Settings,
+    SetOptions,
     TaskName,
     integer_option,
     number_option,
@@ -28,9 +27,8 @@ from seq2seq_cli.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from seq2seq_cli.config import RunConfig
-    from seq2seq_cli.training.cluster import Cluster
-    from seq2seq_cli.training.events import Event
+    from seq2seq_cli.data.streams import TrainingStream
+    from seq2seq_cli.training.events import Event, Planned
 
 
 SHOWN_SOURCE = 12
@@ -70,7 +68,7 @@ def train(
     ] = None,
     seed: Seed = None,
     config_file: ConfigFile = None,
-    settings: Settings = None,
+    settings: SetOptions = None,
     run: Annotated[
         str | None, typer.Option("--run", metavar="NAME", help="The run's name. [from the task]")
     ] = None,
@@ -102,66 +100,22 @@ def train(
     options |= {"model.embedding": embedding, "training.learning_rate": learning_rate}
     options["training.seed"] = seed
     from seq2seq_cli.cli import report
+    from seq2seq_cli.data.plan import validation_samples
     from seq2seq_cli.evaluation import evaluate
-    from seq2seq_cli.folders import check_free, find_resumable, saved_config
     from seq2seq_cli.inference.loading import load_network
-    from seq2seq_cli.own_tasks import load_task
-    from seq2seq_cli.sampling import watched_samples
+    from seq2seq_cli.training import session
 
-    load_task(task)
-    cluster = _read_cluster()
-    base = None
-    if resume and cluster.is_chief:
-        folder = find_resumable(runs_dir, run)
-        run, base = folder.name, saved_config(folder)
-    config = resolve_config(config_file, settings, options, base)
-    config = _fit(config, config_file, settings, options, resume, quiet or as_json)
-    if not resume and cluster.is_chief:
-        check_free(runs_dir, run, force)
+    # What a resumed training was begun with is not known yet: the whole is checked there.
+    config = resolve_config(config_file, settings, options, check=not resume)
     quiet = quiet or as_json
-    if cluster.n_workers > 1:
-        output.message(f"worker {cluster.index} of {cluster.n_workers}, waiting for all", quiet)
-    total = config.training.epochs * config.training.n_samples
-    with output.progress(total, "starting TensorFlow", quiet) as advance:
-        session = _import_session()
-
-        def show(event: "Event") -> None:
-            label = f"epoch {event.epoch}/{event.epochs}"
-            if isinstance(event, session.Resumed):
-                output.message(
-                    f"{run} goes on in {label} after {event.n_samples:,} sequences", quiet
-                )
-                for note in event.notes:
-                    output.message(f"note: {note}", quiet)
-                advance(event.n_samples)
-            elif isinstance(event, session.Built):
-                if not quiet:
-                    report.show_architecture(event.layers, stderr=True)
-            elif isinstance(event, session.Compiling):
-                advance(0, label="compiling")
-            elif isinstance(event, session.Advanced):
-                accuracy = report.percent(event.exact_match)
-                note = f"{event.samples_per_s:,.0f}/s loss {event.loss:.3f} exact {accuracy}"
-                advance(event.n_samples, note, label)
-            elif isinstance(event, session.EpochEnded):
-                output.message(
-                    f"{label}: {event.n_samples:,} sequences in {event.seconds:.1f} s, "
-                    f"loss {event.training_loss:.4f}; held out: loss {event.loss:.6f}, "
-                    f"exact match {report.percent(event.exact_match)}",
-                    quiet,
-                )
-            elif isinstance(event, session.Finished):
-                if event.reason:
-                    output.message(f"stopped after {label}: {event.reason}", quiet)
-                if event.best_epoch != event.epoch:
-                    output.message(f"the weights are those of epoch {event.best_epoch}", quiet)
-
+    with output.progress(1, "starting TensorFlow", quiet) as advance:
+        display = Display(advance, quiet)
         trained = session.train(
             config,
             runs_dir,
             run,
             force,
-            show,
+            display.show,
             resume=resume,
             write_tensorboard=tensorboard,
             checkpoint_seconds=checkpoint_seconds,
@@ -169,7 +123,8 @@ def train(
     if trained is None:
         output.message("trained along; the run is where the chief has it", quiet)
         return
-    result = evaluate(load_network(trained), watched_samples(config.task))
+    n_evaluated = validation_samples(trained.config)
+    result = evaluate(load_network(trained), n_evaluated, stream=display.stream)
     if as_json:
         output.write_json({"path": str(trained.path), **report.as_json(result)})
         return
@@ -183,45 +138,71 @@ def train(
     )
 
 
-def _fit(
-    config: "RunConfig",
-    file: Path | None,
-    settings: list[str] | None,
-    options: dict[str, object],
-    resume: bool,
-    quiet: bool,
-) -> "RunConfig":
-    """Return the configuration with what own data or an own task settle, and report on the data."""
-    from seq2seq_cli.own_tasks import fit_own_task
-    from seq2seq_cli.owndata import describe
-    from seq2seq_cli.settings import given_settings
+class Display:
+    """What a user sees of a training while it runs."""
 
-    if resume:
-        return config
-    if not config.task.data:
-        return config.model_copy(update={"task": fit_own_task(config.task)})
-    config, found = describe(config, given_settings(file, settings or [], options))
-    rows = [
-        ("pairs", f"{found.pairs:,}: {found.training:,} to train, {found.validation:,} held out"),
-        ("source lengths", "{} to {}".format(*found.source_lengths)),
-        ("target lengths", "{} to {}".format(*found.target_lengths)),
-        ("values", "{} to {}".format(*found.values) + f", cardinality {config.task.cardinality}"),
-        ("duplicate pairs", f"{found.duplicates:,}"),
-        ("validation sources in training", f"{found.in_both:,}"),
-    ]
-    if not quiet:
-        output.table(config.task.data, ("own data", ""), rows, stderr=True)
-    return config
+    def __init__(self, advance: output.Advance, quiet: bool) -> None:
+        self._advance, self._quiet = advance, quiet
+        self.stream: TrainingStream | None = None  # that is trained on
+
+    def show(self, event: "Event") -> None:
+        """Show an event of the training."""
+        from seq2seq_cli.cli import report
+        from seq2seq_cli.training import events
+
+        label = f"epoch {event.epoch}/{event.epochs}"
+        if isinstance(event, events.Planned):
+            self._planned(event)
+        elif isinstance(event, events.Resumed):
+            self._say(f"goes on in {label} after {event.n_samples:,} sequences")
+            for note in event.notes:
+                self._say(f"note: {note}")
+            self._advance(event.n_samples)
+        elif isinstance(event, events.Built):
+            if not self._quiet:
+                report.show_architecture(event.layers, stderr=True)
+        elif isinstance(event, events.Compiling):
+            self._advance(0, label="compiling")
+        elif isinstance(event, events.Advanced):
+            accuracy = report.percent(event.exact_match)
+            note = f"{event.samples_per_s:,.0f}/s loss {event.loss:.3f} exact {accuracy}"
+            self._advance(event.n_samples, note, label)
+        elif isinstance(event, events.EpochEnded):
+            self._say(
+                f"{label}: {event.n_samples:,} sequences in {event.seconds:.1f} s, "
+                f"loss {event.training_loss:.4f}; held out: loss {event.loss:.6f}, "
+                f"exact match {report.percent(event.exact_match)}"
+            )
+        elif isinstance(event, events.Finished):
+            if event.reason:
+                self._say(f"stopped after {label}: {event.reason}")
+            if event.best_epoch != event.epoch:
+                self._say(f"the weights are those of epoch {event.best_epoch}")
+
+    def _planned(self, event: "Planned") -> None:
+        from seq2seq_cli.cli import report
+
+        self.stream = event.stream
+        if event.report and not self._quiet:
+            report.show_data(event.config.task, event.report)
+        if event.n_workers > 1:
+            self._say(f"worker {event.worker - 1} of {event.n_workers}, waiting for all")
+        training = event.config.training
+        self._advance(0, total=training.epochs * training.n_samples)
+        import_quietly("seq2seq_cli.training.trainer")
+
+    def _say(self, text: str) -> None:
+        output.message(text, self._quiet)
 
 
-def _import_session() -> ModuleType:
-    """Import the training, and with it TensorFlow, which writes to standard error as it loads."""
+def import_quietly(name: str) -> None:
+    """Import a module that loads TensorFlow, which writes to standard error as it loads."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with tempfile.TemporaryFile() as noise:
         standard_error = os.dup(2)
         os.dup2(noise.fileno(), 2)
         try:
-            from seq2seq_cli.training import session
+            import_module(name)
         except Exception:
             noise.seek(0)
             os.write(standard_error, noise.read())
@@ -229,10 +210,3 @@ def _import_session() -> ModuleType:
         finally:
             os.dup2(standard_error, 2)
             os.close(standard_error)
-    return session
-
-
-def _read_cluster() -> "Cluster":
-    from seq2seq_cli.training.cluster import read_cluster
-
-    return read_cluster()

@@ -3,39 +3,43 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from seq2seq_cli.inference.layers import State, log_softmax
-from seq2seq_cli.inference.network import Network
-from seq2seq_cli.vocabulary import PADDING, START, Floats, Ids
+from seq2seq_cli.data.vocabulary import PADDING, START, Floats, Ids, Vocabulary
+from seq2seq_cli.inference.layers import LstmState, likeliest, log_softmax
+from seq2seq_cli.inference.network import LoadedRun
 
 
 class Candidates(NamedTuple):
-    """Targets of each source, best first."""
+    """Targets of each source: those that have ended first, the likeliest of them before others."""
 
-    tokens: Ids  # (n, top, steps): the end of sequence where lengths vary, then PADDING
+    tokens: Ids  # (n, top, steps): the end of sequence where targets have one, then PADDING
     log_probabilities: Floats  # (n, top): natural; -inf where there is no such candidate
+    finished: NDArray[np.bool_]  # (n, top): false where it was cut at its limit
     attention: Floats | None  # (n, top, steps, n_in): the weights, if they were asked for
 
 
 def beam_search(
-    network: Network,
+    loaded: LoadedRun,
     sources: Ids,
-    steps: int,
+    limits: ArrayLike,
     beam: int,
     top: int = 1,
     attention: bool = False,
 ) -> Candidates:
     """Return the `top` likeliest targets of each source (n, n_in) that a beam of this width finds.
 
-    A target has `steps` tokens or, where lengths vary, up to so many and its end of sequence; its
-    log probability is the sum of its tokens'. With beam 1 it is greedy decoding; with a beam as
-    wide as there are targets it is exact. `top` is at most `beam`.
+    A target has as many tokens as its limit (n,) or, where targets have an end of sequence, up to
+    so many with it; its log probability is the sum of its tokens'. With beam 1 it is greedy
+    decoding; with a beam as wide as there are targets it is exact. `top` is at most `beam`.
     """
-    n, features = len(sources), network.config.task.n_features
-    end = network.config.task.end if network.config.task.varies else None
-    states, outputs = network.encoder.encode(sources)
+    vocabulary = Vocabulary.of(loaded.config.task)
+    n, features, end = len(sources), vocabulary.n_features, vocabulary.end
+    limits = np.broadcast_to(limits, n)
+    steps = int(limits.max(initial=0))
+    states, outputs = loaded.encoder.encode(sources)
     rows = np.repeat(np.arange(n, dtype=np.int32), beam)
-    memory = network.decoder.remember(outputs)
+    memory = loaded.decoder.remember(outputs)
     states = _take(states, rows)
     memory = memory.take(rows) if memory else None
     tokens = np.full((n, beam, steps), PADDING, np.int32)
@@ -47,21 +51,26 @@ def beam_search(
     ended = np.zeros((n, beam), np.bool_)
     last = np.full(n * beam, START, np.int32)
     for t in range(steps):
-        logits, after, looks = network.decoder.step(last, states, memory)
+        closed = ended | (t >= limits)[:, None]
+        if closed.all():
+            break
+        logits, after, looks = loaded.decoder.step(last, states, memory)
         scores = log_softmax(logits).reshape(n, beam, features)
-        # One that has ended goes on as it is, with padding.
-        scores[ended] = -np.inf
-        scores[ended, PADDING] = 0
+        scores[:, :, PADDING] = -np.inf
+        # What is closed goes on as it is, with padding.
+        scores[closed] = -np.inf
+        scores[closed, PADDING] = 0
         candidates = (totals[:, :, None] + scores).reshape(n, beam * features)
         if beam == 1:  # as greedy decoding chooses among equals
-            chosen = scores.reshape(n, features).argmax(axis=1)[:, None]
+            best = likeliest(scores[:, 0])
+            chosen = np.where(closed[:, 0], PADDING, best)[:, None].astype(np.int64)
         else:
-            chosen = np.argsort(-candidates, axis=1, kind="stable")[:, :beam]
+            chosen = largest(candidates, beam)
         parents, found = np.divmod(chosen, features)
         totals = np.take_along_axis(candidates, chosen, axis=1)
         tokens = np.take_along_axis(tokens, parents[:, :, None], axis=1)
         ended = np.take_along_axis(ended, parents, axis=1)
-        tokens[:, :, t] = np.where(ended, PADDING, found)
+        tokens[:, :, t] = found
         flat = (np.arange(n)[:, None] * beam + parents).ravel()
         states = _take(after, flat)
         if weights is not None and looks is not None:
@@ -70,12 +79,33 @@ def beam_search(
         last = found.ravel().astype(np.int32)
         if end is not None:
             ended |= found == end
-            if ended.all():
-                break
+    finished = np.isfinite(totals) & (ended if end is not None else True)
+    order = np.lexsort((-totals, ~finished), axis=1)[:, :top]
     return Candidates(
-        tokens[:, :top], totals[:, :top], None if weights is None else weights[:, :top]
+        np.take_along_axis(tokens, order[:, :, None], axis=1),
+        np.take_along_axis(totals, order, axis=1),
+        np.take_along_axis(finished, order, axis=1),
+        None if weights is None else np.take_along_axis(weights, order[:, :, None, None], axis=1),
     )
 
 
-def _take(states: list[State], rows: Ids) -> list[State]:
-    return [State(state.hidden[rows], state.cell[rows]) for state in states]
+def largest(values: Floats, k: int) -> NDArray[np.int64]:
+    """Return the places of each row's `k` largest values (n, m), largest first: (n, k).
+
+    Of equal ones those that stand earlier are taken, and come first.
+    """
+    n, m = values.shape
+    least = np.partition(values, m - k, axis=1)[:, m - k, None]
+    taken = values >= least
+    if np.count_nonzero(taken) > n * k:
+        above = values > least
+        equal = taken & ~above
+        room = k - above.sum(axis=1, keepdims=True)
+        taken = above | (equal & (equal.cumsum(axis=1) <= room))
+    places = np.nonzero(taken)[1].reshape(n, k)
+    found = np.take_along_axis(values, places, axis=1)
+    return np.take_along_axis(places, np.argsort(-found, axis=1, kind="stable"), axis=1)
+
+
+def _take(states: list[LstmState], rows: Ids | NDArray[np.int64]) -> list[LstmState]:
+    return [LstmState(state.hidden[rows], state.cell[rows]) for state in states]

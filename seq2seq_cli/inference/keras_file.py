@@ -13,18 +13,18 @@ from typing import Any
 import h5py
 import numpy as np
 
+from seq2seq_cli.data.vocabulary import Floats
 from seq2seq_cli.errors import ModelError
-from seq2seq_cli.vocabulary import Floats
 
-CONFIG = "config.json"
-WEIGHTS = "model.weights.h5"
+ARCHITECTURE_MEMBER = "config.json"
+WEIGHTS_MEMBER = "model.weights.h5"
 
-LARGEST = 16 * 2**30
+MAX_UNPACKED_BYTES = 16 * 2**30
 """Bytes that an unpacked part may have: a guard against archives made to fill the memory."""
 
 
 @dataclass(frozen=True)
-class Layer:
+class SavedLayer:
     """A layer of a saved model: its class, its settings, and its weights in Keras' order."""
 
     name: str
@@ -39,17 +39,17 @@ class Layer:
         return [part["config"] for part in inner if isinstance(part, dict)]
 
 
-def read_layers(content: bytes, origin: str) -> dict[str, Layer]:
+def read_layers(content: bytes, origin: str) -> dict[str, SavedLayer]:
     """Return the layers of the `.keras` file with this content, by their names.
 
     Raises ModelError, naming `origin`, for whatever is no such file.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            config = json.loads(_unpack(archive, CONFIG))
-            weights = _read_weights(_unpack(archive, WEIGHTS))
+            config = json.loads(_unpack(archive, ARCHITECTURE_MEMBER))
+            weights = _read_weights(_unpack(archive, WEIGHTS_MEMBER))
         return {
-            layer["config"]["name"]: Layer(
+            layer["config"]["name"]: SavedLayer(
                 name=layer["config"]["name"],
                 kind=layer["class_name"],
                 settings=layer["config"],
@@ -71,7 +71,7 @@ def read_layers(content: bytes, origin: str) -> dict[str, Layer]:
 
 
 def _unpack(archive: zipfile.ZipFile, name: str) -> bytes:
-    if archive.getinfo(name).file_size > LARGEST:
+    if archive.getinfo(name).file_size > MAX_UNPACKED_BYTES:
         raise ValueError(f"{name} is too large")
     return archive.read(name)
 
@@ -113,7 +113,7 @@ def _plain_array(parent: h5py.Group, name: str) -> Floats:
         raise ValueError(f"{dataset.name} should be an array")
     if dataset.is_virtual or dataset.external:
         raise ValueError(f"{dataset.name} takes its data from another file")
-    if dataset.dtype != np.float32 or dataset.nbytes > LARGEST:
+    if dataset.dtype != np.float32 or dataset.nbytes > MAX_UNPACKED_BYTES:
         raise ValueError(f"{dataset.name} should hold 32-bit floats")
     array = np.asarray(dataset[()])
     if not np.isfinite(array).all():

@@ -8,12 +8,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from seq2seq_cli.vocabulary import Floats, Ids
+from seq2seq_cli.data.vocabulary import PADDING, Floats, Ids
 
 Mask = NDArray[np.bool_]
 
 
-class State(NamedTuple):
+class LstmState(NamedTuple):
     """The hidden and the cell state of an LSTM, each (batch, units)."""
 
     hidden: Floats
@@ -75,12 +75,12 @@ def fold_ids(lstm: FoldedLstm, embedding: Floats | None = None) -> FoldedLstm:
     return FoldedLstm(table + lstm.bias, lstm.recurrent_kernel, None)
 
 
-def zero_state(batch: int, units: int) -> State:
+def zero_state(batch: int, units: int) -> LstmState:
     """Return the state before a sequence begins."""
-    return State(np.zeros((batch, units), np.float32), np.zeros((batch, units), np.float32))
+    return LstmState(np.zeros((batch, units), np.float32), np.zeros((batch, units), np.float32))
 
 
-def lstm_step(lstm: FoldedLstm, values: Floats | Ids, state: State) -> State:
+def lstm_step(lstm: FoldedLstm, values: Floats | Ids, state: LstmState) -> LstmState:
     """Return the state after one step on ids (batch,) or vectors (batch, inputs)."""
     gates = state.hidden @ lstm.recurrent_kernel  # (batch, units) @ (units, 4 units)
     gates += lstm.gate_inputs(values)
@@ -94,12 +94,12 @@ def lstm_step(lstm: FoldedLstm, values: Floats | Ids, state: State) -> State:
     f += i
     hidden = np.tanh(f)
     hidden *= o
-    return State(hidden, np.ascontiguousarray(f))
+    return LstmState(hidden, np.ascontiguousarray(f))
 
 
 def lstm_sequence(
     lstm: FoldedLstm, values: Floats | Ids, mask: Mask | None, keep: bool, backwards: bool = False
-) -> tuple[State, Floats | None]:
+) -> tuple[LstmState, Floats | None]:
     """Run an LSTM over ids (batch, steps) or vectors (batch, steps, inputs), from zeros.
 
     Returns the state after the last step, and with `keep` the outputs (batch, steps, units). Where
@@ -116,7 +116,9 @@ def lstm_sequence(
                 outputs[:, t] = state.hidden
             continue
         real = mask[:, t, None]
-        state = State(*(np.where(real, new, old) for new, old in zip(after, state, strict=True)))
+        state = LstmState(
+            *(np.where(real, new, old) for new, old in zip(after, state, strict=True))
+        )
         if outputs is not None:
             outputs[:, t] = state.hidden * real
     return state, outputs
@@ -139,6 +141,12 @@ def attend(queries: Floats, keys: Floats, mask: Mask | None) -> Floats:
 def dense(inputs: Floats, kernel: Floats, bias: Floats) -> Floats:
     """(batch, inputs) @ (inputs, outputs) + (outputs,)."""
     return inputs @ kernel + bias
+
+
+def likeliest(scores: Floats) -> Ids:
+    """Return the best id of scores (n, ids), (n,): never PADDING, the first of equal ones."""
+    best: Ids = scores[:, PADDING + 1 :].argmax(axis=1).astype(np.int32) + np.int32(PADDING + 1)
+    return best
 
 
 def log_softmax(logits: Floats) -> Floats:

@@ -10,18 +10,18 @@ from typing import NamedTuple
 import numpy as np
 
 from seq2seq_cli.config import RunConfig
+from seq2seq_cli.data.vocabulary import PADDING, Floats, Ids, one_hot_decode
 from seq2seq_cli.inference.layers import (
     FoldedLstm,
+    LstmState,
     Mask,
-    State,
     attend,
     dense,
     log_softmax,
     lstm_sequence,
     lstm_step,
 )
-from seq2seq_cli.runs import Run
-from seq2seq_cli.vocabulary import PADDING, Floats, Ids, one_hot_decode
+from seq2seq_cli.runs.listing import Run
 
 BATCH = 512
 """Sequences decoded together: their gates fit a core's second-level cache."""
@@ -29,7 +29,7 @@ BATCH = 512
 ATTENDED_FLOATS = 2**21
 """What attention looks at of the sequences decoded together, where there is more than that."""
 
-States = list[State]
+States = list[LstmState]
 """A state for each layer of a stack, each (batch, width)."""
 
 
@@ -74,7 +74,7 @@ class Encoder:
             if layer.backward:
                 other, before = lstm_sequence(layer.backward, values, mask, keep, backwards=True)
                 both = zip(state, other, strict=True)
-                state = State(*(np.concatenate(pair, axis=1) for pair in both))
+                state = LstmState(*(np.concatenate(pair, axis=1) for pair in both))
                 if outputs is not None and before is not None:
                     outputs = np.concatenate([outputs, before], axis=2)
             states.append(state)
@@ -148,7 +148,7 @@ class Decoder:
         """
         tokens, *rest = inputs
         flat = [np.asarray(array, np.float32) for array in rest[: 2 * len(self.layers)]]
-        states = [State(*flat[i : i + 2]) for i in range(0, len(flat), 2)]
+        states = [LstmState(*flat[i : i + 2]) for i in range(0, len(flat), 2)]
         memory = self.remember(np.asarray(rest[-1], np.float32)) if self.attention else None
         probabilities = []
         for ids in _ids(tokens).T:
@@ -158,7 +158,7 @@ class Decoder:
 
 
 @dataclass(frozen=True)
-class Network:
+class LoadedRun:
     """The two halves of a trained model, and the run they come from."""
 
     run: Run

@@ -10,14 +10,23 @@ import numpy as np
 from seq2seq_cli.errors import ConfigurationError
 from seq2seq_cli.training.events import EpochEnded
 
+STATE_NOTE = (
+    "what callbacks keep for themselves, such as EarlyStopping's counters, is not in the "
+    "checkpoint: they begin anew"
+)
+
 
 class Callbacks:
     """A `keras.callbacks.CallbackList` on the train model.
 
-    The steps of one call of the compiled program count as one batch, named by its last step. A
-    callback may stop the training (`model.stop_training`), and may change the learning rate
-    (`model.optimizer.learning_rate`): the change is a factor on the schedule from then on. That
-    optimizer only shows the learning rate, the loop has its own.
+    The steps of one call of the compiled program count as one batch. It begins by the name of its
+    first step and ends by that of its last, as in Keras with `steps_per_execution`. A callback may
+    stop the training (`model.stop_training`), and may change the learning rate
+    (`model.optimizer.learning_rate`): the change is a factor on the schedule from the next call on.
+    That optimizer only shows the learning rate, the loop has its own.
+
+    `scale` is the product of these factors that a training goes on with: without those that
+    `on_train_begin` and the epoch's `on_epoch_begin` have made, which are called again then.
     """
 
     def __init__(
@@ -27,43 +36,54 @@ class Callbacks:
         self._optimizer = keras.optimizers.Adam()
         self._shown = 0.0
         self.scale = 1.0
-        if callbacks:
+        self._by_train_begin = self._by_epoch_begin = 1.0
+        self.active = bool(callbacks)
+        if self.active:
             model.optimizer = self._optimizer
         model.stop_training = False
         self._list = keras.callbacks.CallbackList(list(callbacks), model=model, epochs=epochs)
-        self._active = bool(callbacks)
 
     @property
     def factor(self) -> np.float32:
         """What the callbacks have made of the schedule's learning rate."""
-        return np.float32(self.scale)
+        return np.float32(self.scale * self._by_epoch_begin * self._by_train_begin)
 
     @property
     def stop(self) -> bool:
         """Whether a callback wants the training to stop."""
         return bool(self._model.stop_training)
 
-    def begin(self) -> None:
-        """Tell that the training begins, or goes on."""
-        self._list.on_train_begin()
+    def begin(self, rate: float) -> None:
+        """Tell that the training begins, or goes on, with this learning rate."""
+        if self.active:
+            self._show(rate)
+            self._list.on_train_begin()
+            self._by_train_begin = self._change()
 
     def begin_epoch(self, epoch: int, rate: float) -> None:
-        """Tell that an epoch, counted from 1, begins with this learning rate."""
-        if not self._active:
-            return
-        self._show(rate)
-        self._list.on_epoch_begin(epoch - 1)
-        self._follow()
+        """Tell that an epoch, counted from 1, begins; `rate` is that of its first step."""
+        if self.active:
+            self._show(rate)
+            self._list.on_epoch_begin(epoch - 1)
+            self._by_epoch_begin = self._change()
 
-    def batch(self, step: int, loss: float) -> None:
-        """Tell that the steps of an epoch before `step` are taken."""
-        if self._active:
-            self._list.on_train_batch_begin(step - 1)
-            self._list.on_train_batch_end(step - 1, {"loss": loss})
+    def begin_batch(self, step: int, rate: float) -> None:
+        """Tell that a call is about to take this step of the epoch and some more."""
+        if self.active:
+            self._show(rate)
+            self._list.on_train_batch_begin(step)
+            self.scale *= self._change()
 
-    def end_epoch(self, ended: EpochEnded) -> None:
-        """Tell that an epoch is trained and validated."""
-        if not self._active:
+    def end_batch(self, step: int, rate: float, loss: float) -> None:
+        """Tell that a call has taken steps of the epoch, this one as its last."""
+        if self.active:
+            self._show(rate)
+            self._list.on_train_batch_end(step, {"loss": loss})
+            self.scale *= self._change()
+
+    def end_epoch(self, ended: EpochEnded, is_whole: bool) -> None:
+        """Tell that an epoch is trained and validated; one that was cut may be gone on with."""
+        if not self.active:
             return
         self._show(ended.learning_rate)
         logs = {
@@ -72,25 +92,25 @@ class Callbacks:
             "samples_per_s": ended.samples_per_s,
             "val_loss": ended.loss,
             "val_exact_match": ended.exact_match,
-            "val_token_accuracy": ended.token_accuracy,
+            "val_teacher_forced_token_accuracy": ended.teacher_forced_token_accuracy,
         }
         self._list.on_epoch_end(ended.epoch - 1, logs)
-        self._follow()
+        if is_whole:
+            self.scale *= self._by_epoch_begin * self._change()
+            self._by_epoch_begin = 1.0
 
     def end(self) -> None:
-        """Tell that the training ends; after it the model can be saved."""
-        self._list.on_train_end()
-        self._model.optimizer = None
+        """Tell that the training ends."""
+        if self.active:
+            self._list.on_train_end()
 
     def _show(self, rate: float) -> None:
         self._optimizer.learning_rate = rate
         self._shown = float(self._optimizer.learning_rate)
 
-    def _follow(self) -> None:
-        now = float(self._optimizer.learning_rate)
-        if now != self._shown and self._shown > 0:
-            self.scale *= now / self._shown
-            self._shown = now
+    def _change(self) -> float:
+        """Return the factor by which the learning rate is no longer the one shown."""
+        return float(self._optimizer.learning_rate) / self._shown if self._shown > 0 else 1.0
 
 
 def tensorboard(folder: Path) -> keras.callbacks.Callback:

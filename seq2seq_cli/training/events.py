@@ -3,7 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from seq2seq_cli.manifest import LayerSummary
+from seq2seq_cli.architecture import Layer
+from seq2seq_cli.config import RunConfig
+from seq2seq_cli.data.plan import DataReport
+from seq2seq_cli.data.streams import TrainingStream
+from seq2seq_cli.runs.history import EpochRecord
 
 
 @dataclass(frozen=True)
@@ -15,18 +19,29 @@ class Event:
 
 
 @dataclass(frozen=True)
+class Planned(Event):
+    """All that can be checked beforehand is right; TensorFlow is loaded next."""
+
+    config: RunConfig  # resolved; of a worker that is not the chief, what it was given
+    report: DataReport | None  # of own data
+    stream: TrainingStream | None  # that is trained on; None in workers that are not the chief
+    worker: int  # from 1
+    n_workers: int
+
+
+@dataclass(frozen=True)
 class Resumed(Event):
     """The training goes on from a checkpoint, after `n_samples` sequences in all."""
 
     n_samples: int
-    notes: tuple[str, ...]  # what keeps it from being bit-identical, or was amiss
+    notes: tuple[str, ...]  # what may keep it from being bit-identical, or was amiss
 
 
 @dataclass(frozen=True)
 class Built(Event):
     """The model is built; these are its layers."""
 
-    layers: tuple[LayerSummary, ...]
+    layers: tuple[Layer, ...]
 
 
 @dataclass(frozen=True)
@@ -45,19 +60,8 @@ class Advanced(Event):
 
 
 @dataclass(frozen=True)
-class EpochEnded(Event):
-    """An epoch is trained and validated on held-out sequences: a line of the history."""
-
-    n_samples: int  # of the epoch
-    training_loss: float
-    loss: float
-    exact_match: float
-    exact_match_low: float
-    exact_match_high: float
-    token_accuracy: float
-    learning_rate: float
-    seconds: float
-    samples_per_s: float
+class EpochEnded(Event, EpochRecord):
+    """An epoch is trained and validated on held-out sequences."""
 
 
 @dataclass(frozen=True)
@@ -68,4 +72,4 @@ class Finished(Event):
     reason: str
 
 
-Progress = Callable[[Event], None]
+OnEvent = Callable[[Event], None]

@@ -3,7 +3,7 @@
 They hold stock layers only, so plain Keras opens their files.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,21 +11,16 @@ import keras
 import numpy as np
 from keras import layers as stock
 
+from seq2seq_cli.architecture import (
+    SOURCE_EMBEDDING,
+    TARGET_EMBEDDING,
+    Architecture,
+    Layer,
+    numbered,
+)
 from seq2seq_cli.config import RunConfig
-from seq2seq_cli.errors import DataError
-from seq2seq_cli.manifest import DECODER_MODEL, ENCODER_MODEL, TRAIN_MODEL, LayerSummary
-from seq2seq_cli.storage import atomic_path, unreadable
-from seq2seq_cli.vocabulary import Floats
-
-# `inference.network` looks for the layers by these names; a run saved by one has to fit the other.
-# Layers of a stack after the first have its number: encoder_lstm_2.
-ENCODER_LAYER = "encoder_lstm"
-DECODER_LAYER = "decoder_lstm"
-SOURCE_EMBEDDING = "source_embedding"
-TARGET_EMBEDDING = "target_embedding"
-KEYS_LAYER = "attention_keys"
-COMBINING_LAYER = "attention_output"
-OUTPUT_LAYER = "output"
+from seq2seq_cli.data.vocabulary import Floats
+from seq2seq_cli.runs.manifest import DECODER_MODEL, ENCODER_MODEL, TRAIN_MODEL
 
 Models = tuple[keras.Model, keras.Model, keras.Model]
 Tensor = Any
@@ -71,7 +66,10 @@ def define_models(
     With a seed the initial weights are reproducible. Raises ValueError for sizes below 1.
     """
     seeds = _seeds(seed)
-    width = n_units * (2 if bidirectional else 1)
+    architecture = Architecture(
+        n_input, n_output, n_units, layers, bidirectional, attention, embedding
+    )
+    width = architecture.width
 
     def lstm(units: int, name: str, part: str, backwards: bool = False) -> stock.LSTM:
         return stock.LSTM(
@@ -88,9 +86,10 @@ def define_models(
             zero_output_for_mask=masked,
         )
 
-    def dense(units: int, name: str, **settings: Any) -> stock.Dense:
+    def dense(layer: Layer) -> stock.Dense:
         initializer = keras.initializers.GlorotUniform(next(seeds))
-        return stock.Dense(units, kernel_initializer=initializer, name=name, **settings)
+        units = layer.shapes[0][-1]
+        return stock.Dense(units, kernel_initializer=initializer, name=layer.name, **layer.settings)
 
     def drop(inputs: Tensor) -> Tensor:
         return stock.Dropout(dropout, seed=next(seeds))(inputs) if dropout else inputs
@@ -110,8 +109,8 @@ def define_models(
     else:
         values = stock.Masking()(source) if masked else source
     states: list[Tensor] = []
-    for number in range(layers):
-        name = numbered(ENCODER_LAYER, number)
+    for number, layer in enumerate(architecture.encoder_lstms):
+        name = layer.name
         values = drop(values) if number else values
         if bidirectional:
             backward = lstm(n_units, f"{name}_backward", "encoder", backwards=True)
@@ -128,12 +127,11 @@ def define_models(
     memory = [values] if attention == "dot" else []
 
     embed_target = embed(n_output, TARGET_EMBEDDING) if embedding else lambda tokens: tokens
-    decoders = [lstm(width, numbered(DECODER_LAYER, number), "decoder") for number in range(layers)]
+    decoders = [lstm(width, layer.name, "decoder") for layer in architecture.decoder_lstms]
     if memory:
-        keys = dense(width, KEYS_LAYER, use_bias=False)
+        keys, combine = (dense(layer) for layer in architecture.attention_layers)
         attend = stock.Attention(name="attention")
-        combine = dense(width, COMBINING_LAYER, activation="tanh")
-    output = dense(n_output, OUTPUT_LAYER, activation="softmax")
+    output = dense(architecture.output)
 
     def decode(tokens: Tensor, states: list[Tensor], memory: list[Tensor]) -> list[Tensor]:
         values, after = embed_target(tokens), list[Tensor]()
@@ -165,75 +163,40 @@ def define_models(
     return train, encoder, decoder
 
 
-def build_models(config: RunConfig) -> Models:
-    """Return the models of a configuration, with its pretrained embedding if it names one.
-
-    Raises DataError or StorageError where that file is no array of the right shape.
-    """
+def build_models(config: RunConfig, embedding: Floats | None = None) -> Models:
+    """Return the models of a configuration, with a pretrained embedding (cardinality, size)."""
     task, model = config.task, config.model
-    settings = model.model_dump(exclude={"units", "pretrained_embedding"})
+    architecture = Architecture.of(config)
+    settings = model.model_dump(
+        exclude={"units", "pretrained_embedding", "pretrained_embedding_sha256"}
+    )
     models = define_models(
-        task.cardinality,
-        task.n_features,
+        architecture.n_input,
+        architecture.n_output,
         model.units,
         config.training.seed,
-        masked=task.varies,
+        masked=task.has_end,
         **settings,
     )
-    if model.pretrained_embedding:
-        table = read_embedding(Path(model.pretrained_embedding), task.cardinality, model.embedding)
+    if embedding is not None:
         for name in (SOURCE_EMBEDDING, TARGET_EMBEDDING):
             variable = models[0].get_layer(name).embeddings
-            variable.assign(np.concatenate([table, variable.numpy()[len(table) :]]))
+            variable.assign(np.concatenate([embedding, variable.numpy()[len(embedding) :]]))
     return models
 
 
-def read_embedding(path: Path, cardinality: int, size: int) -> Floats:
-    """Return the array in a `.npy` file, which has to be finite floats (cardinality, size)."""
-    try:
-        with path.open("rb") as file:
-            table = np.load(file, allow_pickle=False)
-    except OSError as error:
-        raise unreadable(path, error) from error
-    except (ValueError, EOFError) as error:
-        raise DataError(f"{path} is no .npy file of numbers: {error}") from error
-    if not isinstance(table, np.ndarray) or table.dtype.kind not in "fiu":
-        raise DataError(f"{path} is no .npy file of numbers")
-    if table.shape != (cardinality, size):
-        raise DataError(
-            f"{path} has shape {table.shape}: should be (task.cardinality, model.embedding), "
-            f"which is ({cardinality}, {size})"
-        )
-    if not np.isfinite(table).all():
-        raise DataError(f"{path} holds values that are not finite")
-    return table.astype(np.float32)
+def models_to_save(
+    config: RunConfig, weights: Sequence[Floats]
+) -> dict[str, Callable[[Path], object]]:
+    """Return what writes each model's file, with these weights of the train model.
 
-
-def summarize(model: keras.Model) -> tuple[LayerSummary, ...]:
-    """Return the model's layers that have weights, in their order."""
-    return tuple(
-        LayerSummary(
-            layer.name,
-            type(layer).__name__,
-            tuple(tuple(variable.shape) for variable in layer.trainable_variables),
-        )
-        for layer in model.layers
-        if layer.trainable_variables
-    )
-
-
-def save_models(folder: Path, models: Sequence[keras.Model], weights: Sequence[Floats]) -> None:
-    """Write the three models of `define_models` with these weights of the train model."""
+    They are models of their own: what is saved never passes through the variables that are trained.
+    """
+    models = build_models(config)
     for variable, array in zip(models[0].trainable_variables, weights, strict=True):
         variable.assign(array)
-    for name, model in zip((TRAIN_MODEL, ENCODER_MODEL, DECODER_MODEL), models, strict=True):
-        with atomic_path(folder / name) as path:
-            model.save(path)
-
-
-def numbered(name: str, number: int) -> str:
-    """Return the name of a layer of a stack, counted from 0."""
-    return f"{name}_{number + 1}" if number else name
+    names = (TRAIN_MODEL, ENCODER_MODEL, DECODER_MODEL)
+    return {name: model.save for name, model in zip(names, models, strict=True)}
 
 
 def _seeds(seed: int | None) -> Iterator[int]:

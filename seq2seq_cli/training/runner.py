@@ -3,16 +3,17 @@
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
-from seq2seq_cli.config import RunConfig, TaskConfig
-from seq2seq_cli.manifest import Results
+from seq2seq_cli.config import RunConfig
+from seq2seq_cli.data.curriculum import Stage
+from seq2seq_cli.data.plan import validation_samples
+from seq2seq_cli.data.sampling import Split
+from seq2seq_cli.data.streams import Stream
+from seq2seq_cli.data.vocabulary import Floats, Ids
 from seq2seq_cli.metrics import Tally
-from seq2seq_cli.sampling import Split, watched_samples
-from seq2seq_cli.streams import Stream, TrainingStream
-from seq2seq_cli.training.curriculum import Stage
-from seq2seq_cli.training.loop import CHUNK, ChunkResult, Loop
-from seq2seq_cli.vocabulary import Floats, Ids
+from seq2seq_cli.runs.manifest import Results
+from seq2seq_cli.training.program.loop import CHUNK, ChunkResult, Loop
 
 VALIDATION_BATCH = 1000
 VALIDATION_BATCH_TOKENS = 50_000
@@ -25,70 +26,107 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+class Chunk(NamedTuple):
+    """The sequences of consecutive steps, which one call of the program takes."""
+
+    start: int  # number of steps before them
+    steps: int
+    sources: Ids  # (steps * batch_size, n_in)
+    targets: Ids  # (steps * batch_size, n_out)
+
+    @property
+    def lengths(self) -> tuple[int, int]:
+        """The arrays' lengths, for which the program is compiled."""
+        return self.sources.shape[1], self.targets.shape[1]
+
+
 class Runner:
     """A loop on a thread of its own, so that a signal is heard while it computes.
 
-    `rates` gives the learning rates of steps (start, n). How many steps a call takes follows from
-    the machine's speed; the weights do not depend on it.
+    `share` returns the chief's content in all of a training's processes.
+
+    How many steps a call takes follows from the machine's speed; the weights do not depend on it.
     """
 
     def __init__(
-        self,
-        loop: Loop,
-        stream: TrainingStream,
-        config: RunConfig,
-        rates: Callable[[int, int], Floats],
+        self, loop: Loop, stream: Stream, config: RunConfig, share: Callable[[bytes], bytes]
     ) -> None:
         self.loop = loop
+        self._share = share
         self._stream = stream
         self._config = config
-        self._rates = rates
-        self.task: TaskConfig | None = None  # that the program was last compiled for
+        self._compiled: set[tuple[int, int]] = set()
+        self._stage_stream: Stream | None = None
         self._call_steps = loop.call_steps or 1
         self._thread = ThreadPoolExecutor(1)
         self._under_way: Future[Any] | None = None
 
-    def steps(self, stage: Stage, stop: int) -> Iterator[tuple[ChunkResult, float]]:
-        """Take all steps before `stop` on a stage; yield each call's result and its seconds."""
-        task = stage.task
-        if task != self.task:
+    def chunks(self, stage: Stage, stop: int) -> Iterator[Chunk]:
+        """Yield the sequences of all steps before `stop` on a stage, some steps at a time.
+
+        The next ones are drawn while those before are trained on.
+        """
+        if stage.stream is not self._stage_stream:
             self._call_steps = self.loop.call_steps or 1
-        for sources, targets, rates in self._chunks(stage, self.loop.steps_done, stop):
-            started = time.perf_counter()
-            result = self._call(self.loop.train, sources, targets, rates)
-            seconds = time.perf_counter() - started
-            if not self.loop.call_steps:
-                wanted = (
-                    CALL_SECONDS * len(rates) / seconds
-                    if task == self.task
-                    else STEPS_AFTER_COMPILING
-                )
-                self._call_steps = min(CHUNK, max(1, int(wanted)))
-            self.task = task
-            yield result, seconds
+            self._stage_stream = stage.stream
+        size = self._config.training.batch_size
+
+        def draw(step: int, n: int) -> Chunk:
+            return Chunk(step, n, *stage.stream.draw(Split.TRAIN, step * size, n * size))
+
+        start = self.loop.steps_done
+        with ThreadPoolExecutor(1) as pool:
+            n = min(self._call_steps, stop - start)
+            upcoming = pool.submit(draw, start, n)
+            while start < stop:
+                current = upcoming.result()
+                start += n
+                if start < stop:
+                    n = min(self._call_steps, stop - start)
+                    upcoming = pool.submit(draw, start, n)
+                yield current
+
+    def is_compiled(self, chunk: Chunk) -> bool:
+        """Tell whether a program for sequences of these lengths has run."""
+        return chunk.lengths in self._compiled
+
+    def train(self, chunk: Chunk, rates: Floats) -> tuple[ChunkResult, float]:
+        """Take the steps of a chunk at these learning rates; return the result and its seconds."""
+        started = time.perf_counter()
+        result = self._call(self.loop.train, chunk.sources, chunk.targets, rates)
+        seconds = time.perf_counter() - started
+        if not self.loop.call_steps:
+            known = self.is_compiled(chunk)
+            wanted = CALL_SECONDS * chunk.steps / seconds if known else STEPS_AFTER_COMPILING
+            self._call_steps = min(CHUNK, max(1, int(wanted)))
+        self._compiled.add(chunk.lengths)
+        return result, seconds
 
     def validate(self) -> Results:
         """Return the results on the validation stream, the chief's in all workers."""
-        tally = Tally()
-        wanted = watched_samples(self._config.task)
+        tally, task = Tally(), self._config.task
+        wanted = validation_samples(self._config)
         wanted = min(wanted, self._stream.size(Split.VALIDATION) or wanted)
-        length = self._config.task.longest + self._config.task.n_out
+        length = task.lengths.longest + task.n_out
         size = min(VALIDATION_BATCH, max(1, VALIDATION_BATCH_TOKENS // length))
         for start in range(0, wanted, size):
             n = min(size, wanted - start)
             pairs = self._stream.draw(Split.VALIDATION, start, n)
             tokens, log_likelihood = self._call(self.loop.validate, *pairs)
             tally.add(tokens, pairs[1], log_likelihood)
+        token_accuracy, loss = tally.token_accuracy, tally.loss
+        assert token_accuracy is not None
+        assert loss is not None  # every target has a token
         low, high = tally.interval
         results = Results(
             exact_match=tally.exact_match,
             exact_match_low=low,
             exact_match_high=high,
-            token_accuracy=tally.token_accuracy,
-            loss=tally.loss,
+            teacher_forced_token_accuracy=token_accuracy,
+            loss=loss,
             n_samples=tally.n_samples,
         )
-        shared = self._call(self.loop.share, results.model_dump_json().encode())
+        shared = self._call(self._share, results.model_dump_json().encode())
         return Results.model_validate_json(shared)
 
     def comes_to_rest(self, seconds: float) -> bool:
@@ -103,29 +141,3 @@ class Runner:
         future = self._thread.submit(function, *args, **kwargs)
         self._under_way = future
         return future.result()
-
-    def _stage_stream(self, stage: Stage) -> Stream:
-        if stage.task == self._config.task and not stage.distinct:
-            return self._stream
-        return self._stream.stage(stage.task, stage.distinct)
-
-    def _chunks(self, stage: Stage, start: int, stop: int) -> Iterator[tuple[Ids, Ids, Floats]]:
-        """Yield sequences and learning rates of steps `start .. stop-1`, some steps at a time.
-
-        The next ones are drawn while those before are trained on.
-        """
-        size, stream = self._config.training.batch_size, self._stage_stream(stage)
-
-        def draw(step: int, n: int) -> tuple[Ids, Ids, Floats]:
-            return *stream.draw(Split.TRAIN, step * size, n * size), self._rates(step, n)
-
-        with ThreadPoolExecutor(1) as pool:
-            n = min(self._call_steps, stop - start)
-            upcoming = pool.submit(draw, start, n)
-            while start < stop:
-                current = upcoming.result()
-                start += n
-                if start < stop:
-                    n = min(self._call_steps, stop - start)
-                    upcoming = pool.submit(draw, start, n)
-                yield current

@@ -5,7 +5,7 @@ from math import cos, pi
 import numpy as np
 
 from seq2seq_cli.config import TrainingConfig
-from seq2seq_cli.vocabulary import Floats
+from seq2seq_cli.data.vocabulary import Floats
 
 WARM_UP = 0.05
 """Share of the steps in which the learning rate rises linearly to its peak."""

@@ -1,9 +1,12 @@
-"""Which epoch is the best, and when a training has trained enough."""
+"""Which epoch is the best, when a training has trained enough, and how a stopped one goes on."""
 
-from seq2seq_cli.config import TrainingConfig
+from dataclasses import replace
+from pathlib import Path
+
+from seq2seq_cli.config import RunConfig, TrainingConfig
 from seq2seq_cli.errors import ConfigurationError
-from seq2seq_cli.manifest import Results
-from seq2seq_cli.training.checkpoint import Progressed
+from seq2seq_cli.runs.checkpoint import Checkpoint, TrainingStatus
+from seq2seq_cli.runs.manifest import Results
 
 
 def is_better(results: Results, best: Results | None) -> bool:
@@ -11,13 +14,13 @@ def is_better(results: Results, best: Results | None) -> bool:
     return best is None or _rank(results) > _rank(best)
 
 
-def stop_reason(progressed: Progressed, config: TrainingConfig) -> str:
+def stop_reason(status: TrainingStatus, config: TrainingConfig) -> str:
     """Return why a training ends before its last epoch; empty where it goes on."""
-    if progressed.best is None:
+    if status.best is None:
         return ""
-    if config.stop_at and progressed.best.exact_match >= config.stop_at:
-        return f"exact match {progressed.best.exact_match:.6f} has reached stop_at"
-    waited = progressed.epochs_done - progressed.best_epoch
+    if config.stop_at and status.best.exact_match >= config.stop_at:
+        return f"exact match {status.best.exact_match:.6f} has reached stop_at"
+    waited = status.epochs_done - status.best_epoch
     if config.patience and waited >= config.patience:
         return f"no improvement in {waited} epochs"
     return ""
@@ -30,6 +33,35 @@ def loss_error(loss: float, where: str, config: TrainingConfig) -> Configuration
         f"{config.learning_rate}, or set training.clip_norm=1.0, which is {config.clip_norm}; "
         "the last checkpoint before it stays"
     )
+
+
+def to_go_on_from(checkpoint: Checkpoint, config: RunConfig, finished: Path | None) -> Checkpoint:
+    """Return a checkpoint with a resumed training's settings, without what is to be done again.
+
+    `finished` is the run's folder where the run is complete and this is its last checkpoint. Raises
+    ConfigurationError where there is nothing left to train then.
+    """
+    status, history = checkpoint.status, checkpoint.history
+    enough = status.epochs_done >= config.training.epochs or stop_reason(status, config.training)
+    if finished and enough:
+        raise ConfigurationError(
+            f"training.epochs = {config.training.epochs}: the run {finished} is complete after "
+            f"{status.epochs_done}; give more --epochs to train it further"
+        )
+    if finished or config.training != checkpoint.config.training:
+        status = status.model_copy(update={"has_ended": False})
+    if not status.has_ended and not enough:
+        history = history[: status.epochs_done]  # without an epoch that was cut
+    return replace(checkpoint, config=config, status=status, history=history)
+
+
+def advice(folder: Path, steps_done: int | None) -> str:
+    """Say what a stopped training has saved, None for nothing new, and how it goes on."""
+    saved = "the last checkpoint stands"
+    if steps_done is not None:
+        saved = f"checkpoint saved at step {steps_done:,}"
+    where = "" if folder.parent == Path("runs") else f" --runs-dir {folder.parent}"
+    return f"{saved}; go on with: s2s train --resume --run {folder.name}{where}"
 
 
 def _rank(results: Results) -> tuple[float, float]:

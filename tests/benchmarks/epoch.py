@@ -38,10 +38,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
-from seq2seq_cli.sampling import Split, draw_pairs
-from seq2seq_cli.training import forward
-from seq2seq_cli.training.loop import Loop
+from seq2seq_cli.data.sampling import Split
+from seq2seq_cli.data.streams import GeneratedStream
+from seq2seq_cli.data.tasks import find_task
 from seq2seq_cli.training.models import define_models
+from seq2seq_cli.training.program import forward
+from seq2seq_cli.training.program.loop import Loop
 
 
 def main() -> None:
@@ -61,7 +63,9 @@ def main() -> None:
     config = RunConfig(task=task, model=ModelConfig(units=args.units), training=training)
     loop = Loop(define_models(args.cardinality, args.cardinality, args.units, seed=0)[0], config)
     size = args.batch_size
-    sources, targets = draw_pairs(task, Split.TRAIN, 0, 0, args.call * size)
+    sources, targets = GeneratedStream(find_task(task), task, 0).draw(
+        Split.TRAIN, 0, args.call * size
+    )
     rates = np.full(args.call, 0.003, np.float32)
     started = time.perf_counter()
     loop.train(sources[:size], targets[:size], rates[:1])

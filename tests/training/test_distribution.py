@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +24,13 @@ OPTIONS = ["--n-in", "4", "--n-out", "2", "--cardinality", "13", "--units", "8",
 WORKER = """
 import sys
 import numpy as np
-from seq2seq_cli.training import session
+from seq2seq_cli.training import trainer
 path = sys.argv.pop(1)
-complete = session._Training._complete
+run = trainer.Trainer.run
 def keep(self):
-    np.savez(path, *self.loop.state.weights)
-    complete(self)
-session._Training._complete = keep
+    run(self)
+    np.savez(path, *self._loop.state.weights)
+trainer.Trainer.run = keep
 from seq2seq_cli.cli import main
 main()
 """
@@ -45,7 +46,10 @@ def free_ports(n: int) -> list[int]:
     return ports
 
 
-def start_workers(folder: Path, *options: str) -> list[subprocess.Popen[str]]:
+def start_workers(
+    folder: Path, *options: str, second: Sequence[str] | None = None
+) -> list[subprocess.Popen[str]]:
+    """Start a chief and a second worker, with the chief's options unless it has its own."""
     addresses = [f"localhost:{port}" for port in free_ports(2)]
     processes = []
     for index in range(2):
@@ -53,7 +57,14 @@ def start_workers(folder: Path, *options: str) -> list[subprocess.Popen[str]]:
         config = json.dumps({"cluster": {"worker": addresses}, "task": task})
         processes.append(
             subprocess.Popen(
-                [sys.executable, "-c", WORKER, f"weights-{index}.npz", "train", *OPTIONS, *options],
+                [
+                    sys.executable,
+                    "-c",
+                    WORKER,
+                    f"weights-{index}.npz",
+                    "train",
+                    *(second if index and second is not None else options),
+                ],
                 cwd=folder,
                 env={**os.environ, "TF_CONFIG": config},
                 stdout=subprocess.PIPE,
@@ -65,7 +76,7 @@ def start_workers(folder: Path, *options: str) -> list[subprocess.Popen[str]]:
 
 
 def test_two_workers_train_one_model_as_one_process_does(tmp_path):
-    workers = start_workers(tmp_path, "--epochs", "2", "--run", "two")
+    workers = start_workers(tmp_path, *OPTIONS, "--epochs", "2", "--run", "two")
     ended = [worker.communicate(timeout=300) for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0], ended
     run_s2s("train", *OPTIONS, "--epochs", "2", "--run", "one", cwd=tmp_path)
@@ -84,7 +95,7 @@ def test_two_workers_train_one_model_as_one_process_does(tmp_path):
 
 
 def test_a_worker_that_dies_stops_the_other_and_all_resume(tmp_path):
-    options = ["--run", "part", "--checkpoint-seconds", "0.2"]
+    options = [*OPTIONS, "--run", "part", "--checkpoint-seconds", "0.2"]
     workers = start_workers(tmp_path, *options, "--epochs", "100000")
     checkpoints = tmp_path / "runs" / "part" / "checkpoint"
     deadline = time.monotonic() + 120
@@ -104,8 +115,49 @@ def test_a_worker_that_dies_stops_the_other_and_all_resume(tmp_path):
     assert "goes on in epoch" in ended[0][1]
 
 
+def ended(workers: list[subprocess.Popen[str]]) -> list[tuple[int, str]]:
+    """Return each worker's exit code, and what it says; WORKER itself imports TensorFlow aloud."""
+    errors = [worker.communicate(timeout=300)[1].splitlines() for worker in workers]
+    said = ["\n".join(line for line in text if line.startswith("s2s: ")) for text in errors]
+    return [(worker.returncode, text) for worker, text in zip(workers, said, strict=True)]
+
+
+def test_workers_go_on_with_the_chiefs_configuration(tmp_path):
+    """With own data and a changed rate; the second one is told nothing but to resume."""
+    lines = [f"{a} {b} {c},{c} {a}" for a in range(1, 10) for b in range(1, 8) for c in range(1, 9)]
+    (tmp_path / "own.csv").write_text("\n".join(lines))
+    options = ["--data", "own.csv", "--units", "8", "--batch-size", "16", "--learning-rate",
+               "0.002", "--set", "training.schedule=constant", "--seed", "3"]  # fmt: skip
+    for run, epochs in (("whole", "2"), ("part", "1")):
+        found = ended(start_workers(tmp_path, *options, "--run", run, "--epochs", epochs))
+        assert [code for code, _ in found] == [0, 0], found
+    resumed = ["--resume", "--run", "part", "--epochs", "2"]
+    found = ended(start_workers(tmp_path, *resumed, second=["--resume"]))
+    assert [code for code, _ in found] == [0, 0], found
+    whole, part = (checkpoint_arrays(tmp_path / "runs" / run) for run in ("whole", "part"))
+    for key, array in whole.items():
+        assert array.tobytes() == part[key].tobytes(), key
+
+
+def test_a_worker_with_other_data_stops_all_with_one_line(tmp_path):
+    for name, value in (("own", 3), ("other", 4)):
+        lines = [f"{a} {b},{value}" for a in range(1, 20) for b in range(1, 20)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(lines))
+    workers = start_workers(
+        tmp_path, "--data", "own.csv", "-q", second=["--data", "other.csv", "-q"]
+    )
+    (chief, said), (code, named) = ended(workers)
+    assert (chief, code) == (6, 2), (said, named)
+    assert len(said.splitlines()) == len(named.splitlines()) == 1, (said, named)
+    assert "another worker of this training cannot take part" in said
+    assert "'other.csv': the file is not the one that the run was begun with" in named
+    assert not list((tmp_path / "runs").glob("*"))
+
+
 BAD = ["{", "[]", '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}',
        '{"cluster": {"worker": ["a:1"], "ps": ["b:1"]}, "task": {"type": "worker", "index": 0}}',
+       '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": -1}}',
+       '{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}',
        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "evaluator", "index": 0}}']  # fmt: skip
 
 
@@ -123,7 +175,7 @@ def test_a_bad_tf_config_is_named(monkeypatch, text):
     (("worker", 1), Cluster(3, 2)),
 ])  # fmt: skip
 def test_the_chief_is_the_task_of_that_type(monkeypatch, task, expected):
-    monkeypatch.delenv("TF_CONFIG", raising=False)
+    monkeypatch.setenv("TF_CONFIG", "{}")
     if task:
         cluster = {"chief": ["a:1"], "worker": ["b:1", "c:1"]}
         document = {"cluster": cluster, "task": {"type": task[0], "index": task[1]}}
@@ -137,8 +189,8 @@ import sys
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from seq2seq_cli.training import session
-session.find_strategy = lambda cluster: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+from seq2seq_cli.training import exchange, session
+exchange.find_strategy = lambda cluster: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 sys.path.insert(0, sys.argv[1])
 from tiny import tiny_config
 run = session.train(tiny_config(), sys.argv[2], "mirrored")
@@ -146,7 +198,7 @@ run = session.train(tiny_config(), sys.argv[2], "mirrored")
 
 
 def test_one_process_with_two_devices_trains_one_model(tmp_path, whole):
-    here = str(Path(__file__).parent)
+    here = str(Path(__file__).parents[1])
     subprocess.run([sys.executable, "-c", MIRRORED, here, str(tmp_path)], check=True)
     ours, one = checkpoint_arrays(tmp_path / "mirrored"), checkpoint_arrays(whole)
     for key, array in one.items():

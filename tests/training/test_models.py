@@ -3,25 +3,27 @@
 import json
 import subprocess
 import sys
+import tempfile
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tiny import draw_pairs
 
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
-from seq2seq_cli.inference.decoding import predict_sequence
+from seq2seq_cli.data.sampling import Split
+from seq2seq_cli.data.vocabulary import one_hot_decode, one_hot_encode, shift_right
+from seq2seq_cli.inference.greedy import predict_sequence
 from seq2seq_cli.inference.loading import load_run
-from seq2seq_cli.sampling import Split, draw_pairs
-from seq2seq_cli.training import forward
-from seq2seq_cli.training.lookup import SCATTERED_ROWS, gather_rows
-from seq2seq_cli.training.loop import CHUNK, Loop
-from seq2seq_cli.training.looped import looped
-from seq2seq_cli.training.models import define_models
-from seq2seq_cli.training.recurrent import Lane
+from seq2seq_cli.training.models import build_models, define_models
+from seq2seq_cli.training.program import forward
+from seq2seq_cli.training.program.lookup import SCATTERED_ROWS, gather_rows
+from seq2seq_cli.training.program.loop import CHUNK, Loop
+from seq2seq_cli.training.program.looped import looped
+from seq2seq_cli.training.program.recurrent import LstmCall
+from seq2seq_cli.training.program.unrolled import unrolled
 from seq2seq_cli.training.schedule import learning_rates
-from seq2seq_cli.training.unrolled import unrolled
-from seq2seq_cli.vocabulary import one_hot_decode, one_hot_encode, shift_right
 
 TASK = TaskConfig(n_in=5, n_out=3, cardinality=17)
 
@@ -126,7 +128,13 @@ def test_the_loop_takes_the_steps_of_plain_keras(
 @pytest.mark.parametrize("unroll", [False, True])
 def test_the_lstm_has_the_outputs_and_gradients_of_keras(unroll):
     generator = np.random.default_rng(1)
-    layer = keras.layers.LSTM(3, return_sequences=True, return_state=True)
+    layer = keras.layers.LSTM(
+        3,
+        return_sequences=True,
+        return_state=True,
+        kernel_initializer=keras.initializers.GlorotUniform(1),
+        recurrent_initializer=keras.initializers.Orthogonal(seed=2),
+    )
     inputs = tf.constant(generator.normal(size=(2, 7, 4)), tf.float32)
     state = [tf.constant(generator.normal(size=(2, 3)), tf.float32) for _ in range(2)]
     layer(inputs, initial_state=state)
@@ -145,11 +153,56 @@ def test_the_lstm_has_the_outputs_and_gradients_of_keras(unroll):
     with tf.GradientTape() as tape:
         tape.watch(state)
         gates = tf.tensordot(tf.transpose(inputs, (1, 0, 2)), weights[0], 1) + weights[2]
-        lane = Lane(gates, tf.convert_to_tensor(weights[1]), tuple(state))
-        outputs, hidden, cell = unrolled(lane) if unroll else looped([lane])[0]
+        call = LstmCall(gates, tf.convert_to_tensor(weights[1]), tuple(state))
+        outputs, hidden, cell = unrolled(call) if unroll else looped([call])[0]
         found = total((tf.transpose(outputs, (1, 0, 2)), hidden, cell))
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
     for ours, theirs in zip(tape.gradient(found, [*weights, *state]), wanted, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def plain_lstm(call):
+    """Run an LSTM step by step, for automatic differentiation: outputs, hidden and cell state."""
+    hidden, cell = call.state
+    outputs = [None] * len(call.inputs)
+    for t in range(len(call.inputs))[:: -1 if call.reverse else 1]:
+        before = hidden if call.dropped is None else hidden * call.dropped
+        i, f, c, o = tf.split(call.inputs[t] + tf.matmul(before, call.kernel), 4, axis=1)
+        after = tf.sigmoid(f) * cell + tf.sigmoid(i) * tf.tanh(c)
+        shown = tf.sigmoid(o) * tf.tanh(after)
+        real = True if call.mask is None else call.mask[t][:, tf.newaxis]
+        hidden, cell = tf.where(real, shown, hidden), tf.where(real, after, cell)
+        outputs[t] = hidden
+    return tf.stack(outputs), hidden, cell
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("dropped", [False, True])
+def test_the_loop_has_the_gradients_of_automatic_differentiation(reverse, masked, dropped):
+    generator = np.random.default_rng(2)
+
+    def normal(*shape):
+        return tf.constant(generator.normal(size=shape), tf.float32)
+
+    inputs, kernel, state = normal(5, 2, 12), normal(3, 12), (normal(2, 3), normal(2, 3))
+    mask = tf.constant([[True, True], [True, True], [True, False], [True, False], [False, False]])
+    call = LstmCall(
+        inputs,
+        kernel,
+        state,
+        mask if masked else None,
+        tf.constant([[0.0, 2.0, 2.0], [2.0, 0.0, 2.0]]) if dropped else None,
+        reverse,
+    )
+    factors = [normal(5, 2, 3), normal(2, 3), normal(2, 3)]
+    found = []
+    for run in (plain_lstm, lambda call: looped([call])[0]):
+        with tf.GradientTape() as tape:
+            tape.watch([inputs, kernel, *state])
+            total = sum(tf.reduce_sum(f * r) for f, r in zip(factors, run(call), strict=True))
+        found.append([total, *tape.gradient(total, [inputs, kernel, *state])])
+    for theirs, ours in zip(*found, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
@@ -179,6 +232,35 @@ def test_a_shorter_chunk_runs_the_same_program():
     assert loop.steps_done == 3 + CHUNK + 1
 
 
+def test_the_reserved_id_is_never_predicted():
+    config = RunConfig(task=TASK, model=ModelConfig(units=4))
+    model = build_models(config)[0]
+    loop = Loop(model, config)
+    # An output layer that finds id 0 likeliest, then id 5, whatever comes in.
+    kernel, bias = model.get_layer("output").weights
+    kernel.assign(np.zeros(kernel.shape))
+    bias.assign(np.eye(17)[0] * 9 + np.eye(17)[5] * 5)
+    sources, targets = draw_pairs(TASK, Split.TRAIN, 0, 0, 64)
+    tokens, _ = loop.validate(sources, np.full_like(targets, 5))
+    assert (tokens == 5).all()
+    result = loop.train(sources, np.full_like(targets, 5), np.zeros(1, np.float32))
+    assert result.exact == 64
+
+
+def test_no_source_is_rewritten_for_tracing(monkeypatch, tmp_path):
+    """AutoGraph converts each function that is traced, and puts it into the temp folder."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    config = RunConfig(task=TASK, model=ModelConfig(units=4))
+    loop = Loop(build_models(config)[0], config)
+    sources, targets = draw_pairs(TASK, Split.TRAIN, 0, 0, 64)
+    loop.train(sources, targets, np.zeros(1, np.float32))
+    loop.validate(sources, targets)
+    assert list(tmp_path.iterdir()) == []
+    call = LstmCall(tf.zeros((1, 2, 12)), tf.zeros((3, 12)), (tf.zeros((2, 3)),) * 2)
+    tf.function(plain_lstm)(call)
+    assert list(tmp_path.iterdir()) != []  # the negative control: here it does
+
+
 def test_validation_is_the_teacher_forced_prediction():
     model = define_models(17, 17, 8, seed=2)[0]
     sources, targets = draw_pairs(TASK, Split.VALIDATION, 0, 0, 40)
@@ -186,7 +268,7 @@ def test_validation_is_the_teacher_forced_prediction():
     expected = model(
         [one_hot_encode(sources, 17), one_hot_encode(shift_right(targets), 17)]
     ).numpy()
-    np.testing.assert_array_equal(tokens, one_hot_decode(expected))
+    np.testing.assert_array_equal(tokens, one_hot_decode(expected[..., 1:]) + 1)
     picked = np.take_along_axis(expected, targets[..., None], axis=2)
     assert log_likelihood == pytest.approx(float(np.log(picked).sum()), rel=1e-5)
 

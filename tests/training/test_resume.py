@@ -1,85 +1,112 @@
 """Nothing is lost: a training stopped at any point goes on to the same bits."""
 
 import json
-import os
-import random
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
-from conftest import run_s2s
-from tiny import assert_identical, checkpoint_arrays, tiny_config
+from tiny import (
+    EPOCH_STEPS,
+    assert_identical,
+    checkpoint_arrays,
+    contents,
+    stop_after,
+    tiny_config,
+)
 
 from seq2seq_cli import train
-from seq2seq_cli.errors import ConfigurationError, ExistsError, Interrupted, ModelError
-from seq2seq_cli.folders import reopen_folder
-from seq2seq_cli.manifest import MANIFEST
-from seq2seq_cli.runs import list_runs
-from seq2seq_cli.training import checkpoint
-from seq2seq_cli.training.circumstances import differences
-from seq2seq_cli.training.events import Advanced, EpochEnded, Resumed
+from seq2seq_cli.config import RunConfig, TrainingConfig
+from seq2seq_cli.data.plan import prepare
+from seq2seq_cli.data.sampling import Split
+from seq2seq_cli.errors import ConfigurationError, Interrupted, ModelError
+from seq2seq_cli.runs.checkpoint_files import load_checkpoint
+from seq2seq_cli.runs.listing import list_runs, open_run
+from seq2seq_cli.runs.manifest import MANIFEST, RECORDED
+from seq2seq_cli.training import trainer
+from seq2seq_cli.training.events import Advanced, Built, EpochEnded, Finished, Resumed
+from seq2seq_cli.training.models import build_models
+from seq2seq_cli.training.program.loop import Loop
+from seq2seq_cli.training.runner import Runner
+from seq2seq_cli.training.schedule import learning_rates
+
+pytestmark = pytest.mark.usefixtures("compiled_once")
 
 TINY = ["--n-in", "4", "--n-out", "2", "--cardinality", "13", "--units", "8", "--batch-size", "16",
         "--n-samples", "640", "--seed", "4"]  # fmt: skip
 
 
-def stop_after(n_events, kind=Advanced):
-    """Return a progress callback that interrupts the training at the n-th event of a kind."""
-    seen = []
-
-    def progress(event):
-        seen.append(isinstance(event, kind))
-        if sum(seen) == n_events:
-            raise Interrupted("interrupted")
-
-    return progress
+def interrupt(config, runs_dir, name, progress, **options):
+    """Train until `progress` interrupts it; return what the user is told."""
+    with pytest.raises(Interrupted) as interrupted:
+        train(config, runs_dir, name, progress=progress, **options)
+    return str(interrupted.value)
 
 
-@pytest.mark.parametrize(("n_events", "kind"), [(1, Advanced), (3, Advanced), (2, EpochEnded)])
+def verify(runs_dir, name):
+    run = open_run(runs_dir, name)
+    for file in RECORDED:
+        run.read(file)
+    return run
+
+
+def epochs_of(folder):
+    """Return the history without what is timed."""
+    lines = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+    timed = ("seconds", "samples_per_s")
+    return [{key: value for key, value in line.items() if key not in timed} for line in lines]
+
+
+@pytest.mark.parametrize(("n_events", "kind"), [(3, Advanced), (2, EpochEnded)])
 def test_an_interrupted_training_goes_on_bit_for_bit(tmp_path, whole, n_events, kind):
-    with pytest.raises(Interrupted, match="--resume --run part"):
-        train(tiny_config(), tmp_path, "part", progress=stop_after(n_events, kind))
+    told = interrupt(tiny_config(), tmp_path, "part", stop_after(n_events, kind))
+    assert "checkpoint saved at step" in told
+    assert told.endswith(f"go on with: s2s train --resume --run part --runs-dir {tmp_path}")
     assert not (tmp_path / "part" / MANIFEST).exists()
     assert list_runs(tmp_path)[0].problem == "stopped, --resume goes on"
     events = []
-    train(tiny_config(), tmp_path, "part", progress=events.append, resume=True)
-    assert isinstance(events[0], Resumed)
-    assert events[0].notes == ()
+    train(RunConfig(), tmp_path, progress=events.append, resume=True)
+    resumed = next(event for event in events if isinstance(event, Resumed))
+    assert resumed.notes == ()
     assert_identical(tmp_path / "part", whole)
-    assert [event.epoch for event in events if isinstance(event, EpochEnded)][-1] == 3
-    history = (tmp_path / "part" / "history.jsonl").read_text().splitlines()
-    for ours, theirs in zip(
-        history, (whole / "history.jsonl").read_text().splitlines(), strict=True
-    ):
-        first, second = json.loads(ours), json.loads(theirs)
-        for timed in ("seconds", "samples_per_s"):
-            first.pop(timed), second.pop(timed)
-        assert first == second
+    assert epochs_of(tmp_path / "part") == epochs_of(whole)
 
 
-@pytest.mark.parametrize("omitted", ["weights", "first", "second", "steps_done"])
-def test_a_resume_without_part_of_the_state_ends_elsewhere(tmp_path, whole, monkeypatch, omitted):
+def test_a_resume_without_part_of_the_state_ends_elsewhere(whole):
     """The negative control: were the comparison blind, leaving something out would not show."""
-    with pytest.raises(Interrupted):
-        train(tiny_config(), tmp_path, "part", progress=stop_after(3))
-    load = checkpoint.load_checkpoint
+    config = tiny_config()
+    stream = prepare(config).stream
+    loop = Loop(build_models(config)[0], config)
+    sources, targets = stream.draw(Split.TRAIN, 0, 3 * EPOCH_STEPS * 16)
 
-    def load_less(folder):
-        loaded, notes = load(folder)
-        value = getattr(loaded.state, omitted)
-        less = value - 1 if omitted == "steps_done" else [np.zeros_like(array) for array in value]
-        return replace(loaded, state=loaded.state._replace(**{omitted: less})), notes
+    def steps(start, stop):
+        for step in range(start, stop, 20):
+            rows = slice(step * 16, (step + 20) * 16)
+            loop.train(sources[rows], targets[rows], learning_rates(config.training, step, 20))
 
-    monkeypatch.setattr("seq2seq_cli.training.session.load_checkpoint", load_less)
-    train(tiny_config(), tmp_path, "part", resume=True)
-    ours, theirs = checkpoint_arrays(tmp_path / "part"), checkpoint_arrays(whole)
-    assert any(array.tobytes() != theirs[key].tobytes() for key, array in ours.items())
+    steps(0, 60)
+    stopped, theirs = loop.state, checkpoint_arrays(whole)
+
+    def ends_alike(state):
+        loop.state = state
+        steps(60, 120)
+        ours = loop.state
+        return all(
+            array.tobytes() == theirs[f"{name}/{number}"].tobytes()
+            for name in ("weights", "first", "second")
+            for number, array in enumerate(getattr(ours, name))
+        )
+
+    assert ends_alike(stopped)
+    for omitted in ("weights", "first", "second"):
+        zeros = [np.zeros_like(array) for array in getattr(stopped, omitted)]
+        assert not ends_alike(stopped._replace(**{omitted: zeros})), omitted
+    assert not ends_alike(stopped._replace(steps_done=59)), "steps_done"
 
 
 def test_the_bits_do_not_depend_on_how_many_steps_a_call_takes(tmp_path, whole, monkeypatch):
@@ -90,78 +117,84 @@ def test_the_bits_do_not_depend_on_how_many_steps_a_call_takes(tmp_path, whole, 
     assert_identical(tmp_path / "single", whole)
 
 
-def test_a_training_killed_at_random_moments_goes_on_bit_for_bit(tmp_path):
-    options = [*TINY, "--epochs", "40", "--checkpoint-seconds", "0.05", "-q"]
-    run_s2s("train", *options, "--run", "whole", cwd=tmp_path)
-    generator, command = random.Random(5), ["train", *options, "--run", "killed"]
-    killed, resumable = 0, []
-    while killed < 3:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "seq2seq_cli", *command, *resumable], cwd=tmp_path
-        )
-        place = tmp_path / "runs" / "killed" / "checkpoint"
-        before = set(place.glob("*.json"))
-        while not set(place.glob("*.json")) - before and process.poll() is None:
-            time.sleep(0.01)
-        time.sleep(generator.uniform(0, 0.5))
-        process.kill()
-        if process.wait() == 0:
-            break
-        killed, resumable = killed + 1, ["--resume"]
-    assert killed
-    if process.returncode != 0:
-        run_s2s(*command, "--resume", cwd=tmp_path)
-    assert_identical(tmp_path / "runs" / "killed", tmp_path / "runs" / "whole")
+def test_an_interrupt_while_the_models_are_saved_spoils_nothing(tmp_path, whole, monkeypatch):
+    """The best epoch, here the first, is not the last one: its weights are only saved."""
+    monkeypatch.setattr(trainer, "is_better", lambda results, best: best is None)
+    saved = []
+
+    def save(self, path, original=keras.Model.save):
+        saved.append(path)
+        if len(saved) == 2:
+            raise Interrupted("interrupted")
+        original(self, path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(keras.Model, "save", save)
+        told = interrupt(tiny_config(), tmp_path, "part", None)
+    assert "--resume --run part" in told
+    assert not list((tmp_path / "part").glob(".*"))
+    assert_identical(tmp_path / "part", whole, but=["best"])
+    events = []
+    run = train(RunConfig(), tmp_path, progress=events.append, resume=True)
+    assert not any(isinstance(event, Advanced) for event in events)
+    assert events[-1] == Finished(epoch=3, epochs=3, best_epoch=1, reason="")
+    assert_identical(run.path, whole, but=["best"])
+    arrays = checkpoint_arrays(run.path)
+    assert not np.array_equal(arrays["best/0"], arrays["weights/0"])
+    for number, array in enumerate(keras.models.load_model(run.path / "train.keras").get_weights()):
+        np.testing.assert_array_equal(array, arrays[f"best/{number}"])
 
 
-@pytest.mark.parametrize("file", ["npz", "json"])
-@pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
-def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, whole, file, damage):
-    shutil.copytree(whole / "checkpoint", tmp_path / "checkpoint")
-    path = max((tmp_path / "checkpoint").glob(f"*.{file}"))
-    content = bytearray(path.read_bytes())
-    if damage == "remove":
-        path.unlink()
-    elif damage == "cut":
-        path.write_bytes(content[: len(content) // 2])
-    else:
-        content[len(content) // 2 if file == "npz" else content.index(b"sha256") + 12] ^= 1
-        path.write_bytes(content)
-    loaded, notes = checkpoint.load_checkpoint(tmp_path)
-    assert loaded.state.steps_done == 80
-    if (file, damage) != ("json", "remove"):
-        assert "passed over the damaged checkpoint" in notes[0]
+def test_a_training_forced_over_a_run_leaves_it_until_it_is_complete(tmp_path, whole):
+    folder = shutil.copytree(whole, tmp_path / "run")
+    before, other = contents(folder), tiny_config(seed=5, epochs=2)
+    told = interrupt(other, tmp_path, "run", stop_after(1, Built), force=True)
+    assert told.endswith(f"{folder} is as it was")
+    assert contents(folder) == before
+    told = interrupt(other, tmp_path, "run", stop_after(1, EpochEnded), force=True)
+    assert "go on with: s2s train --resume --run run" in told
+    assert verify(tmp_path, "run").config == open_run(whole.parent, "whole").config
+    assert list_runs(tmp_path)[0].under_way == "stopped, --resume goes on"
+    run = train(RunConfig(), tmp_path, resume=True)
+    assert verify(tmp_path, "run") == run
+    assert run.config.training.seed == 5
+    assert [line["epoch"] for line in epochs_of(folder)] == [1, 2]
 
 
-def test_where_every_checkpoint_is_damaged_the_training_says_so(tmp_path, whole):
-    shutil.copytree(whole, tmp_path / "part")
-    for path in (tmp_path / "part" / "checkpoint").glob("*.npz"):
-        path.write_bytes(b"")
-    with pytest.raises(ModelError, match="train it anew with --force"):
-        train(tiny_config(), tmp_path, "part", resume=True)
+def test_a_forced_training_that_cannot_begin_leaves_the_run_as_it_was(tmp_path, whole, monkeypatch):
+    folder = shutil.copytree(whole, tmp_path / "run")
+    before = contents(folder)
+
+    def fail(*arguments):
+        raise MemoryError
+
+    monkeypatch.setattr(trainer, "build_models", fail)
+    with pytest.raises(MemoryError):
+        train(tiny_config(seed=5), tmp_path, "run", force=True)
+    assert contents(folder) == before
 
 
-def test_the_last_two_checkpoints_are_kept(whole):
-    names = sorted(path.name for path in (whole / "checkpoint").iterdir())
-    assert names == [f"{steps:012d}.{kind}" for steps in (80, 120) for kind in ("json", "npz")]
+def test_a_finished_run_is_trained_further_only_on_demand(tmp_path, whole):
+    folder = shutil.copytree(whole, tmp_path / "run")
+    before = contents(folder)
+    with pytest.raises(ConfigurationError, match="is complete after 3"):
+        train(RunConfig(), tmp_path, "run", resume=True)
+    more = RunConfig(training=TrainingConfig(epochs=4))
+    told = interrupt(more, tmp_path, "run", stop_after(1, Built), resume=True)
+    assert told.endswith(f"{folder} is as it was")
+    assert contents(folder) == before
+    interrupt(more, tmp_path, "run", stop_after(1), resume=True)
+    assert verify(tmp_path, "run").config.training.epochs == 3
+    run = train(RunConfig(), tmp_path, resume=True)
+    assert run.config.training.epochs == 4
+    assert checkpoint_arrays(run.path)["steps"] == 160
+    assert [line["epoch"] for line in epochs_of(folder)] == [1, 2, 3, 4]
 
 
 def test_changed_settings_are_refused_by_name(tmp_path, whole):
     shutil.copytree(whole, tmp_path / "part")
-    with pytest.raises(ConfigurationError) as refused:
+    with pytest.raises(ConfigurationError, match="training.batch_size = 32: the run was begun wi"):
         train(tiny_config(batch_size=32, seed=5), tmp_path, "part", resume=True)
-    assert "training.batch_size = 32: the run was begun with 16" in str(refused.value)
-    assert "training.seed = 5" in str(refused.value)
-
-
-def test_a_finished_run_is_trained_further_only_on_demand(tmp_path, whole):
-    shutil.copytree(whole, tmp_path / "run")
-    with pytest.raises(ConfigurationError, match="is complete after 3"):
-        train(tiny_config(), tmp_path, "run", resume=True)
-    assert (tmp_path / "run" / MANIFEST).exists()
-    run = train(tiny_config(epochs=4), tmp_path, "run", resume=True)
-    assert run.config.training.epochs == 4
-    assert checkpoint_arrays(run.path)["steps"] == 160
 
 
 def test_nothing_to_resume_is_named(tmp_path):
@@ -171,17 +204,27 @@ def test_nothing_to_resume_is_named(tmp_path):
         train(tiny_config(), tmp_path, "none", resume=True)
 
 
-def test_other_circumstances_are_noted(whole):
-    saved = checkpoint.load_checkpoint(whole)[0].circumstances
-    assert differences(saved) == []
-    noted = differences(saved.model_copy(update={"threads": 77}))
-    assert "and was 77: the weights will not be bit-identical" in noted[0]
+def test_a_second_ctrl_c_leaves_at_once(tmp_path, monkeypatch):
+    """The first one waits for the loop to come to rest; the second ends that, and saves nothing."""
+
+    def interrupt_again(self, seconds):
+        raise Interrupted("interrupted")
+
+    monkeypatch.setattr(Runner, "comes_to_rest", interrupt_again)
+    told = interrupt(tiny_config(), tmp_path, "run", stop_after(1))
+    assert told == "interrupted"
+    assert load_checkpoint(tmp_path / "run")[0].state.steps_done == 0
 
 
-def test_a_run_in_training_is_not_taken_by_another(tmp_path, whole):
-    shutil.copytree(whole, tmp_path / "run")
-    with reopen_folder(tmp_path, "run"), pytest.raises(ExistsError, match="in use"):
-        train(tiny_config(), tmp_path, "run", resume=True)
+def begin_long_training(folder: Path) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "seq2seq_cli", "train", *TINY, "--run", "long", "--epochs",
+         "100000", "--checkpoint-seconds", "3600"],
+        cwd=folder, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    assert any("epoch 1/100000" in line for line in process.stderr)  # the first one has ended
+    return process
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -192,30 +235,26 @@ def test_a_signal_saves_a_checkpoint_and_says_how_to_go_on(tmp_path, number, cod
     assert process.returncode == code
     assert "Traceback" not in errors
     last = errors.splitlines()[-1]
-    assert "checkpoint saved at step" in last
     assert last.endswith("go on with: s2s train --resume --run long")
     assert not (tmp_path / "runs" / "long" / MANIFEST).exists()
-    shown = run_s2s("train", "--resume", "--epochs", "2", cwd=tmp_path)
-    assert "long goes on in epoch" in shown.stderr
-    assert (tmp_path / "runs" / "long" / MANIFEST).exists()
+    steps_done = load_checkpoint(tmp_path / "runs" / "long")[0].state.steps_done
+    assert steps_done >= EPOCH_STEPS
+    assert f"checkpoint saved at step {steps_done:,};" in last
 
 
-def test_a_second_ctrl_c_leaves_at_once(tmp_path):
-    process = begin_long_training(tmp_path, "--checkpoint-seconds", "3600")
-    os.kill(process.pid, signal.SIGINT)
-    os.kill(process.pid, signal.SIGINT)
-    os.kill(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "Traceback" not in errors
-
-
-def begin_long_training(folder: Path, *options: str) -> subprocess.Popen[str]:
+def test_a_killed_training_goes_on_bit_for_bit(tmp_path):
+    """Here it is killed once, anywhere; tests/kill_and_resume.py does so again and again."""
+    config = tiny_config(epochs=40)
+    whole = train(config, tmp_path, "whole")
+    folder = tmp_path / "runs" / "killed"
     process = subprocess.Popen(
-        [sys.executable, "-m", "seq2seq_cli", "train", *TINY, "--run", "long", "--epochs",
-         "100000", *options],
-        cwd=folder, stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-m", "seq2seq_cli", "train", *TINY, "--epochs", "40",
+         "--checkpoint-seconds", "0.01", "-q", "--run", "killed"], cwd=tmp_path,
     )  # fmt: skip
-    assert process.stderr is not None
-    assert any("epoch 1/100000" in line for line in process.stderr)  # the first one has ended
-    return process
+    while len(list(folder.glob("checkpoint/*.json"))) < 2 and process.poll() is None:
+        time.sleep(0.005)
+    process.kill()
+    assert process.wait() != 0
+    assert not (folder / MANIFEST).exists()
+    train(RunConfig(), tmp_path / "runs", resume=True)
+    assert_identical(folder, whole.path)

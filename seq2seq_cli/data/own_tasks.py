@@ -1,0 +1,59 @@
+"""A user's own tasks: a function in a Python file, imported because the user has named it.
+
+Nothing else imports it: a run folder that names such a task does not make it run.
+"""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from seq2seq_cli.data.tasks import OWN_TASK, Task
+from seq2seq_cli.data.vocabulary import Ids
+from seq2seq_cli.errors import ConfigurationError
+
+
+def load_task(name: str) -> Task:
+    """Import the task that `name`, path/to/file.py:function, stands for.
+
+    The function takes sources, int32 (n, n_in), and returns their targets (n, any length), values
+    from 1 to cardinality-1. Raises ConfigurationError where it cannot be imported.
+    """
+    if OWN_TASK not in name:
+        raise ConfigurationError(f"task {name}: should be path/to/file.py:function")
+    path, _, function_name = name.rpartition(":")
+    spec = importlib.util.spec_from_file_location(f"own_task_{Path(path).stem}", path)
+    if spec is None or spec.loader is None or not Path(path).is_file():
+        raise ConfigurationError(f"task {name}: there is no file {path}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+        function = getattr(module, function_name)
+    except Exception as error:
+        raise ConfigurationError(
+            f"task {name}: importing it failed: {type(error).__name__}: {error}"
+        ) from error
+    if not callable(function):
+        raise ConfigurationError(f"task {name}: {function_name} is no function")
+
+    def targets(sources: Ids, n_out: int) -> Ids:
+        try:
+            result = np.asarray(function(sources.copy()))
+        except Exception as error:
+            raise ConfigurationError(
+                f"task {name}: it raised {type(error).__name__}: {error}"
+            ) from error
+        if result.ndim != 2 or len(result) != len(sources) or result.shape[1] < 1:
+            raise ConfigurationError(
+                f"task {name}: for sources of shape {sources.shape} it returned {result.shape}, "
+                f"and should return ({len(sources)}, 1 or more)"
+            )
+        if result.dtype.kind not in "iu":
+            raise ConfigurationError(f"task {name}: it returned {result.dtype}: should be integers")
+        limits = np.iinfo(np.int32)
+        ids: Ids = np.clip(result, limits.min, limits.max).astype(np.int32)
+        return ids
+
+    return Task(name, "a user's own", targets, own=True)

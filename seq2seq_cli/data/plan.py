@@ -1,0 +1,232 @@
+"""All that a training needs to know, checked before anything is written.
+
+`prepare` reads each of the user's files once, fits the configuration to what it finds there, and
+plans the stages.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+
+from seq2seq_cli.config import Lengths, RunConfig
+from seq2seq_cli.data.curriculum import Stage, plan_stages
+from seq2seq_cli.data.files import PairsFile, read_pairs
+from seq2seq_cli.data.own_tasks import load_task
+from seq2seq_cli.data.pairs import Ragged
+from seq2seq_cli.data.sampling import Hashes, SourceSpace, Split, hash_sequences
+from seq2seq_cli.data.streams import GeneratedStream, OwnStream, TrainingStream, split_pairs
+from seq2seq_cli.data.tasks import (
+    OWN_DATA,
+    OWN_TASK,
+    Task,
+    find_task,
+    ignored_settings,
+    problems,
+)
+from seq2seq_cli.data.vocabulary import Floats
+from seq2seq_cli.errors import ConfigurationError, DataError
+from seq2seq_cli.storage import read_bytes, sha256_of
+
+MOST_VALIDATED = 10_000
+LEAST_VALIDATED = 1000
+VALIDATED_INTEGERS = 1_000_000
+"""A training is validated, and reported at its end, on MOST_VALIDATED held-out sequences; of long
+ones on fewer, so that there are about as many integers in all."""
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """What is told of own data before a training."""
+
+    pairs: int
+    training: int
+    validation: int
+    source_lengths: Lengths
+    target_lengths: Lengths
+    values: tuple[int, int]
+    duplicates: int  # pairs that stand in the data a second time
+    in_both: int  # pairs of the validation data whose source stands in the training data too
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A training that can begin: nothing of it is wrong as far as can be known beforehand."""
+
+    config: RunConfig  # with all that the data, the task and the curriculum settle
+    stream: TrainingStream
+    stages: tuple[Stage, ...]
+    report: DataReport | None = None  # of own data
+    embedding: Floats | None = None  # (cardinality, size): the pretrained one
+
+
+def prepare(config: RunConfig, resumed: bool = False) -> Plan:
+    """Return the plan of a training.
+
+    Of own data the lengths are those found; so are the cardinality, and n_samples, which is one
+    pass over the file, unless they are given. An own task is imported, since the configuration
+    names it. The configuration of a `resumed` training has been settled before: its data has to be
+    the same, and its pretrained embedding is in the checkpoint.
+
+    Raises ConfigurationError for settings that are wrong or of no effect, DataError and
+    StorageError for a bad file.
+    """
+    wrong = problems(config.task) + ([] if resumed else ignored_settings(config.task))
+    if wrong:
+        raise ConfigurationError("\n".join(wrong))
+    stream: TrainingStream
+    report: DataReport | None = None
+    if config.task.data:
+        config, stream, report = _open_data(config)
+    else:
+        config, stream = _open_task(config)
+    config = _updated(config, "task", end_of_sequence=config.task.has_end)
+    training = config.training
+    if training.curriculum == "auto" and not training.curriculum_steps:
+        config = _updated(config, "training", curriculum_steps=training.total_steps)
+    embedding = None
+    if config.model.pretrained_embedding and not resumed:
+        config, embedding = _open_embedding(config)
+    return Plan(config, stream, plan_stages(config, stream), report, embedding)
+
+
+def open_stream(config: RunConfig, task: Task | None = None) -> TrainingStream:
+    """Return the stream that a run was trained on; `task` is its own one, where it has that.
+
+    Raises DataError and StorageError for a bad file, ConfigurationError where it is not the one
+    that the run was trained on.
+    """
+    if config.task.data:
+        return _open_data(config)[1]
+    return GeneratedStream(task or find_task(config.task), config.task, config.training.seed)
+
+
+def validation_samples(config: RunConfig) -> int:
+    """Return how many held-out sequences a training is judged by."""
+    by_integers = VALIDATED_INTEGERS // (config.task.lengths.longest + config.task.n_out)
+    return min(MOST_VALIDATED, max(LEAST_VALIDATED, by_integers))
+
+
+def _open_task(config: RunConfig) -> tuple[RunConfig, GeneratedStream]:
+    settings = config.task
+    task = load_task(settings.name) if OWN_TASK in settings.name else find_task(settings)
+    length = task.target_length(settings.lengths, settings.n_out, settings.cardinality)
+    if task.own and "n_out" in settings.model_fields_set and settings.n_out != length:
+        raise ConfigurationError(
+            f"task.n_out = {settings.n_out}: the targets of {settings.name} have {length} "
+            "integers; leave it out"
+        )
+    if not task.takes_n_out:
+        config = _updated(config, "task", n_out=length)
+    SourceSpace.of(config.task).check_trainable()
+    return config, GeneratedStream(task, config.task, config.training.seed)
+
+
+def _open_data(config: RunConfig) -> tuple[RunConfig, OwnStream, DataReport]:
+    """Return the configuration that fits the data, its stream, and what there is to say of it."""
+    task = config.task
+    data = read_pairs(task.data)
+    validation = read_pairs(task.validation_data) if task.validation_data else None
+    _check_same("data", task.data, task.data_sha256, data)
+    if validation:
+        _check_same(
+            "validation_data", task.validation_data, task.validation_data_sha256, validation
+        )
+    files = [data] if validation is None else [data, validation]
+    sources = _lengths([file.pairs.sources for file in files])
+    targets = _lengths([file.pairs.targets for file in files])
+    largest = max(file.pairs.largest for file in files)
+    found: dict[str, object] = {
+        "name": OWN_DATA,
+        "n_in": sources.setting,
+        "n_out": targets.longest,
+        "data_sha256": data.sha256,
+        "validation_data_sha256": validation.sha256 if validation else "",
+    }
+    _check_given(config, found)
+    if "cardinality" not in task.model_fields_set:
+        found["cardinality"] = max(2, largest + 1)
+    elif task.cardinality <= largest:
+        raise ConfigurationError(
+            f"task.cardinality = {task.cardinality}: the data's largest value is {largest}, so it "
+            f"should be at least {largest + 1}"
+        )
+    config = _updated(config, "task", **found)
+    subsets = split_pairs(data.pairs, validation.pairs if validation else None, task.data)
+    n_training = len(subsets[Split.TRAIN].rows)
+    if "n_samples" not in config.training.model_fields_set:
+        config = _updated(config, "training", n_samples=n_training)
+    pairs = data.pairs
+    known = _hashes(pairs.sources)
+    both = np.stack([known, _hashes(pairs.targets)], axis=1)
+    report = DataReport(
+        pairs=sum(len(file.pairs) for file in files),
+        training=n_training,
+        validation=sum(len(file.pairs) for file in files) - n_training,
+        source_lengths=sources,
+        target_lengths=targets,
+        values=(int(min(file.pairs.sources.values.min() for file in files)), largest),
+        duplicates=len(pairs) - len(np.unique(both, axis=0)),
+        in_both=int(np.isin(_hashes(validation.pairs.sources), known).sum()) if validation else 0,
+    )
+    return config, OwnStream(subsets, config.task, config.training.seed), report
+
+
+def _check_given(config: RunConfig, found: dict[str, object]) -> None:
+    """Raise ConfigurationError for a length that is given and is not the data's."""
+    task = config.task
+    wrong = [
+        f"task.{name} = {getattr(task, name)!r}: that of {task.data} is {found[name]}; leave it out"
+        for name in ("n_in", "n_out")
+        if name in task.model_fields_set and str(getattr(task, name)) != str(found[name])
+    ]
+    if wrong:
+        raise ConfigurationError("\n".join(wrong))
+
+
+def _check_same(name: str, path: str, recorded: str, file: PairsFile) -> None:
+    """Raise ConfigurationError where a file is not the one that a run was begun with."""
+    if recorded not in ("", file.sha256):
+        raise ConfigurationError(
+            f"task.{name} = {path!r}: the file is not the one that the run was begun with "
+            f"(SHA-256 {file.sha256[:12]}..., and it was {recorded[:12]}...)"
+        )
+
+
+def _open_embedding(config: RunConfig) -> tuple[RunConfig, Floats]:
+    """Return the array of a `.npy` file, which has to be finite floats (cardinality, size)."""
+    path = Path(config.model.pretrained_embedding)
+    content = read_bytes(path)
+    try:
+        table = np.load(BytesIO(content), allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise DataError(f"{path} is no .npy file of numbers: {error}") from error
+    if not isinstance(table, np.ndarray) or table.dtype.kind not in "fiu":
+        raise DataError(f"{path} is no .npy file of numbers")
+    wanted = (config.task.cardinality, config.model.embedding)
+    if table.shape != wanted:
+        raise DataError(
+            f"{path} has shape {table.shape}: should be (task.cardinality, model.embedding), "
+            f"which is {wanted}"
+        )
+    if not np.isfinite(table).all():
+        raise DataError(f"{path} holds values that are not finite")
+    config = _updated(config, "model", pretrained_embedding_sha256=sha256_of(content))
+    return config, table.astype(np.float32)
+
+
+def _updated(config: RunConfig, section: str, **values: object) -> RunConfig:
+    changed = getattr(config, section).model_copy(update=values)
+    return config.model_copy(update={section: changed})
+
+
+def _lengths(parts: Sequence[Ragged]) -> Lengths:
+    lengths = np.concatenate([part.lengths for part in parts])
+    return Lengths(int(lengths.min()), int(lengths.max()))
+
+
+def _hashes(sequences: Ragged) -> Hashes:
+    """Return each sequence's hash, (n,): 8 bytes, however long it is."""
+    return np.concatenate([hash_sequences(part) for part in sequences.parts()])

@@ -1,0 +1,202 @@
+"""Reproducible streams of random sources; training and evaluation never share one.
+
+A hash of the source decides, for every seed alike, whether it may be trained on or is held out (one
+in 16), and then whether training is watched by it or it is reported. Block `i` of a split's stream
+under seed `k` is a pure function of (k, split, i): there is no state to save, and any part of a
+stream can be made again. Whatever is drawn on the wrong side is dropped, so each stream is uniform
+over its side. Where there are few sources, those held out are not drawn but taken each once.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seq2seq_cli.config import Lengths, TaskConfig
+from seq2seq_cli.data.vocabulary import PADDING, Ids
+from seq2seq_cli.errors import ConfigurationError
+
+Hashes = NDArray[np.uint64]
+
+BLOCK = 1024
+"""Sources in a block of what is trained on, the unit in which streams are drawn."""
+
+HELD_OUT_BLOCK = 32
+"""Sources in a block of what is held out; it takes about as many draws as a block above."""
+
+HELD_OUT_BITS = 4
+"""A source is held out when this many bits of its hash are zero: one in 16."""
+
+SMALLEST_SPLIT_SPACE = 10_000
+"""With fewer sources than this there is no split: both sides would be too small to be told apart
+from memorised ones, so every stream has all of them and reports say so."""
+
+ENUMERABLE = 2**20
+"""Up to so many sources those that are held out are taken each once, in a random order."""
+
+_LARGEST_DRAW = 4096
+
+
+class Split(StrEnum):
+    """The streams: what is trained on, what training watches, and what is reported."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+
+
+SPLITS = list(Split)
+
+Block = Callable[[Split, int, int], Ids]
+"""Makes a block of a split's stream under a seed: (split, seed, index)."""
+
+
+@dataclass(frozen=True)
+class SourceSpace:
+    """The sources of some lengths: which there are, and how they are drawn.
+
+    `is_split` is the run's: a curriculum's stage, or an evaluation at other lengths, has its own
+    lengths and holds out what the run holds out. With `distinct`, at least 2, each source is drawn
+    from so many random integers, or fewer, so that it repeats itself more often.
+    """
+
+    cardinality: int
+    lengths: Lengths
+    is_split: bool
+    distinct: int = 0
+
+    @classmethod
+    def of(
+        cls, task: TaskConfig, lengths: Lengths | None = None, distinct: int = 0
+    ) -> "SourceSpace":
+        """Return the sources of a run's task, or those of other `lengths` under its split."""
+        whole = cls(task.cardinality, task.lengths, is_split=False)
+        return cls(
+            task.cardinality, lengths or task.lengths, whole.size >= SMALLEST_SPLIT_SPACE, distinct
+        )
+
+    @property
+    def size(self) -> int:
+        """How many sources there are, or at least ENUMERABLE + 1."""
+        size = 0
+        for length in range(self.lengths.shortest, self.lengths.longest + 1):
+            size += (self.cardinality - 1) ** min(length, 64)
+            if size > ENUMERABLE:
+                break
+        return size
+
+    @property
+    def is_enumerable(self) -> bool:
+        """Whether what is held out of it is taken each once."""
+        return self.size <= ENUMERABLE
+
+    def check_trainable(self) -> None:
+        """Raise ConfigurationError where all of the sources are held out."""
+        if self.size <= BLOCK and not len(self.enumerate(Split.TRAIN)):
+            raise ConfigurationError(
+                f"all {self.size} sources of {self.lengths} integers from {self.cardinality - 1} "
+                "values are held out for evaluation: give longer ones"
+            )
+
+    def enumerate(self, split: Split) -> Ids:
+        """Return every source of a split once, int32 (n, longest), shorter ones first.
+
+        Without a split each has all of them. There are at most ENUMERABLE to be looked at.
+        """
+        values, longest = self.cardinality - 1, self.lengths.longest
+        parts = [np.empty((0, longest), np.int32)]
+        for length in range(self.lengths.shortest, longest + 1):
+            places = values ** np.arange(length - 1, -1, -1)
+            bounds = [*range(0, values**length, 2**16), values**length]
+            for start, stop in pairwise(bounds):
+                rows = np.full((stop - start, longest), PADDING, np.int32)
+                rows[:, :length] = np.arange(start, stop)[:, None] // places % values + 1
+                mine = split_codes(rows) == SPLITS.index(split)
+                parts.append(rows[mine] if self.is_split else rows)
+        return np.concatenate(parts)
+
+    def draw(self, split: Split, seed: int, start: int, n: int, block: Block | None = None) -> Ids:
+        """Return rows `start .. start+n-1` of a split's stream, int32 (n, longest).
+
+        `block` makes the blocks, such as one that keeps some; by default the method does.
+        """
+        size, make = self.block_size(split), block or self.block
+        first, last = start // size, (start + n - 1) // size
+        blocks = [make(split, seed, index) for index in range(first, last + 1)]
+        return np.concatenate(blocks)[start - first * size :][:n]
+
+    def block_size(self, split: Split) -> int:
+        """Return how many sources a block of a split's stream has."""
+        return HELD_OUT_BLOCK if self.is_split and split is not Split.TRAIN else BLOCK
+
+    def block(self, split: Split, seed: int, index: int) -> Ids:
+        """Return block `index` of a split's stream, int32 (block size, longest)."""
+        code, size = SPLITS.index(split), self.block_size(split)
+        # The counter's lowest words run while drawing; its highest one sets the blocks apart.
+        generator = np.random.Generator(
+            np.random.Philox(key=[seed, code], counter=[0, 0, 0, index])
+        )
+        if not self.is_split:
+            return self._random(generator, size)
+        held_out = 2.0**-HELD_OUT_BITS
+        share = held_out / 2 if code else 1 - held_out
+        parts: list[Ids] = []
+        missing = size
+        while missing > 0:
+            drawn = self._random(generator, min(_LARGEST_DRAW, int(missing / share * 1.03) + 16))
+            parts.append(drawn[split_codes(drawn) == code])
+            missing -= len(parts[-1])
+        return np.concatenate(parts)[:size]
+
+    def _random(self, generator: np.random.Generator, rows: int) -> Ids:
+        """Return random sources, int32 (rows, longest), padded where their lengths vary."""
+        longest = self.lengths.longest
+        width = self.distinct or longest
+        sources = generator.integers(1, self.cardinality, (rows, width), np.int32)
+        if self.distinct:
+            chosen = generator.integers(0, self.distinct, (rows, longest))
+            sources = np.take_along_axis(sources, chosen, axis=1)
+        if self.lengths.vary:
+            n_in = generator.integers(self.lengths.shortest, longest + 1, rows)
+            sources[np.arange(longest) >= n_in[:, None]] = PADDING
+        return sources
+
+
+def hash_sequences(sequences: Ids) -> Hashes:
+    """Return a 64-bit hash of each sequence (n, steps), which padding does not change; (n,).
+
+    It is multilinear (Carter and Wegman 1979) with a SplitMix64 finaliser.
+    """
+    positions = np.arange(1, sequences.shape[1] + 1, dtype=np.uint64)
+    factors = _mix(positions * np.uint64(0x9E3779B97F4A7C15)) | np.uint64(1)
+    return _mix((sequences.astype(np.uint64) * factors).sum(axis=1, dtype=np.uint64))
+
+
+def split_codes(sources: Ids, own: bool = False) -> NDArray[np.int64]:
+    """Return for each source (n, n_in) the place of its split in SPLITS, (n,).
+
+    `own` data is split by other bits of the hash: its pairs may have been generated, and then all
+    of them may be of one split by the first ones.
+    """
+    hashes, side = hash_sequences(sources), np.uint64(int(own))
+    if own:
+        held_out = (hashes << np.uint64(HELD_OUT_BITS)) >> np.uint64(64 - HELD_OUT_BITS) == 0
+    else:
+        held_out = hashes >> np.uint64(64 - HELD_OUT_BITS) == 0
+    tested = (hashes >> side) & np.uint64(1)
+    return np.where(held_out, 1 + tested.astype(np.int64), 0)
+
+
+def held_out(sources: Ids, own: bool = False) -> NDArray[np.bool_]:
+    """Tell for each source (n, n_in) whether it is never trained on; shape (n,)."""
+    return np.asarray(split_codes(sources, own) > 0)
+
+
+def _mix(values: Hashes) -> Hashes:
+    """Spread every input bit over all output bits: the finaliser of SplitMix64 (Steele 2014)."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))

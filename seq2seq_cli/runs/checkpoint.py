@@ -1,0 +1,128 @@
+"""Checkpoints: all that a training needs to go on as if it had never stopped.
+
+A checkpoint is an archive of arrays and a description in JSON, with the archive's hash.
+"""
+
+from dataclasses import dataclass
+from io import BytesIO
+from typing import NamedTuple
+
+import numpy as np
+from pydantic import AliasChoices, Field
+
+from seq2seq_cli.config import RunConfig
+from seq2seq_cli.data.vocabulary import Floats
+from seq2seq_cli.runs.environment import Environment
+from seq2seq_cli.runs.history import EpochRecord
+from seq2seq_cli.runs.manifest import Record, Results
+from seq2seq_cli.storage import sha256_of
+
+CHECKPOINT_VERSION = 2
+READABLE_VERSIONS = (1, 2)
+
+GROUPS = ("weights", "first", "second")
+
+
+class TrainState(NamedTuple):
+    """All that a training's steps change: from it, any number of processes take the same ones."""
+
+    weights: list[Floats]  # in the order of the model's trainable variables
+    first: list[Floats]  # Adam's moments of them
+    second: list[Floats]
+    steps_done: int
+    loss_sum: float  # of the steps' losses, since the beginning
+
+
+class TrainingStatus(Record):
+    """How far a training has come, apart from the state of its steps."""
+
+    epochs_done: int = 0
+    loss_sum: float = 0.0  # of the steps' losses, at the last epoch's end
+    seconds: float = 0.0  # of all processes
+    rate_scale: float = 1.0  # what callbacks have made of the learning rate
+    best_epoch: int = 0
+    best: Results | None = None
+    has_ended: bool = False  # so that nothing is left but to complete the run
+
+
+class Description(Record):
+    """The content of a checkpoint's JSON file."""
+
+    format_version: int
+    sha256: str  # of the arrays' file
+    steps_done: int
+    loss_sum: float
+    config: RunConfig
+    environment: Environment = Field(validation_alias=AliasChoices("environment", "circumstances"))
+    status: TrainingStatus = Field(validation_alias=AliasChoices("status", "progressed"))
+    history: tuple[EpochRecord, ...] | None = None  # version 1 has it in the run's file alone
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint in memory."""
+
+    state: TrainState
+    best_weights: list[Floats]  # of the best epoch so far; none before the first
+    status: TrainingStatus
+    config: RunConfig
+    environment: Environment
+    history: tuple[EpochRecord, ...] = ()
+
+
+def serialize(checkpoint: Checkpoint) -> tuple[str, bytes]:
+    """Return what a checkpoint's two files hold."""
+    state = checkpoint.state
+    arrays = {
+        f"{group}/{number}": array
+        for group, values in zip(
+            (*GROUPS, "best"), (*state[:3], checkpoint.best_weights), strict=True
+        )
+        for number, array in enumerate(values)
+    }
+    file = BytesIO()
+    np.savez(file, **arrays)  # type: ignore[arg-type]
+    content = file.getvalue()
+    description = Description(
+        format_version=CHECKPOINT_VERSION,
+        sha256=sha256_of(content),
+        steps_done=state.steps_done,
+        loss_sum=state.loss_sum,
+        config=checkpoint.config,
+        environment=checkpoint.environment,
+        status=checkpoint.status,
+        history=checkpoint.history,
+    )
+    return description.model_dump_json(indent=2) + "\n", content
+
+
+def deserialize(description: str | bytes, content: bytes) -> Checkpoint:
+    """Return the checkpoint that its two files hold; raises ValueError where they are damaged."""
+    described = read_description(description)
+    if sha256_of(content) != described.sha256:
+        raise ValueError("its SHA-256 is not the recorded one")
+    with np.load(BytesIO(content), allow_pickle=False) as arrays:
+
+        def group(name: str) -> list[Floats]:
+            n = sum(key.startswith(f"{name}/") for key in arrays.files)
+            return [arrays[f"{name}/{number}"] for number in range(n)]
+
+        weights, first, second = (group(name) for name in GROUPS)
+        return Checkpoint(
+            state=TrainState(weights, first, second, described.steps_done, described.loss_sum),
+            best_weights=group("best"),
+            status=described.status,
+            config=described.config,
+            environment=described.environment,
+            history=described.history or (),
+        )
+
+
+def read_description(description: str | bytes) -> Description:
+    """Return what a checkpoint says of itself; raises ValueError where that is damaged."""
+    described = Description.model_validate_json(description)
+    if described.format_version not in READABLE_VERSIONS:
+        raise ValueError(
+            f"format version {described.format_version} is not up to {CHECKPOINT_VERSION}"
+        )
+    return described

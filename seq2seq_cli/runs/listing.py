@@ -1,0 +1,110 @@
+"""Runs: what is in a complete run's folder, and finding runs again.
+
+A folder is complete once its manifest is there.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from seq2seq_cli.config import RunConfig
+from seq2seq_cli.data.tasks import problems
+from seq2seq_cli.errors import ConfigurationError, ModelError, StorageError
+from seq2seq_cli.runs.folder import has_checkpoint, has_unfinished
+from seq2seq_cli.runs.location import check_name
+from seq2seq_cli.runs.lock import is_in_training
+from seq2seq_cli.runs.manifest import CONFIG_FILE, MANIFEST, Manifest, read_manifest, read_recorded
+from seq2seq_cli.settings import parse_config
+
+
+@dataclass(frozen=True)
+class Run:
+    """A complete run: its folder, configuration and manifest."""
+
+    path: Path
+    config: RunConfig
+    manifest: Manifest
+
+    @property
+    def name(self) -> str:
+        """The run's name, which is its folder's."""
+        return self.path.name
+
+    def read(self, file: str) -> bytes:
+        """Return a recorded file's content; ModelError unless it is what the manifest says."""
+        return read_recorded(self.path, file, self.manifest)
+
+
+def open_run(runs_dir: Path, name: str | None = None) -> Run:
+    """Return the named run, or the newest completed one.
+
+    Raises ModelError where there is none, or where it is incomplete or damaged.
+    """
+    if name:
+        return _open_folder(runs_dir / check_name(name))
+    runs = [listed.run for listed in list_runs(runs_dir) if listed.run]
+    if not runs:
+        raise ModelError(f"there is no completed run in {runs_dir}: train one with `s2s train`")
+    return max(runs, key=lambda run: run.manifest.completed_at)
+
+
+@dataclass(frozen=True)
+class ListedRun:
+    """A folder in the runs' folder: a complete run, or the reason why it is none.
+
+    `under_way` tells of a training in the folder of a complete run that is to take its place.
+    """
+
+    name: str
+    run: Run | None
+    problem: str = ""
+    under_way: str = ""
+
+
+def list_runs(runs_dir: Path) -> list[ListedRun]:
+    """Return what is in the runs' folder, oldest completed run first, incomplete ones last."""
+    if not runs_dir.is_dir():
+        return []
+    folders = (path for path in sorted(runs_dir.iterdir()) if (path / CONFIG_FILE).is_file())
+    listed = [_list_folder(folder) for folder in folders]
+    return sorted(listed, key=lambda item: item.run.manifest.completed_at if item.run else "~")
+
+
+def _list_folder(folder: Path) -> ListedRun:
+    try:
+        run = _open_folder(folder)
+    except (ModelError, StorageError) as error:
+        if (folder / MANIFEST).exists():
+            return ListedRun(folder.name, None, f"damaged: {error}")
+        return ListedRun(
+            folder.name, None, _under_way(folder, has_checkpoint(folder)) or "incomplete"
+        )
+    return ListedRun(folder.name, run, under_way=_under_way(folder, has_unfinished(folder)))
+
+
+def _under_way(folder: Path, is_stopped: bool) -> str:
+    if is_in_training(folder):
+        return "in training"
+    return "stopped, --resume goes on" if is_stopped else ""
+
+
+def _open_folder(folder: Path) -> Run:
+    if not folder.is_dir():
+        raise ModelError(f"there is no run {folder}: `s2s runs` lists them")
+    if not (folder / MANIFEST).is_file():
+        if is_in_training(folder):
+            raise ModelError(f"the run {folder} is still in training")
+        advice = (
+            f"s2s train --resume --run {folder.name}" if has_checkpoint(folder) else "s2s train"
+        )
+        raise ModelError(f"the run {folder} is incomplete: go on with `{advice}`")
+    manifest = read_manifest(folder)
+    path = folder / CONFIG_FILE
+    text = read_recorded(folder, CONFIG_FILE, manifest).decode()
+    try:
+        config = parse_config(text, str(path))
+    except ConfigurationError as error:
+        raise ModelError(f"{path} does not fit this s2s: {error}") from error
+    unknown = problems(config.task)
+    if unknown:
+        raise ModelError(f"{path} does not fit this s2s: {'; '.join(unknown)}")
+    return Run(folder, config, manifest)

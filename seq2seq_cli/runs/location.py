@@ -1,0 +1,134 @@
+"""Which folder a training takes: one that it creates, or one that it goes on in."""
+
+import itertools
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from seq2seq_cli.config import TaskConfig
+from seq2seq_cli.data.tasks import TASKS, is_own
+from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError
+from seq2seq_cli.runs.checkpoint_files import CHECKPOINTS
+from seq2seq_cli.runs.folder import RunFolder, has_checkpoint, has_unfinished
+from seq2seq_cli.runs.lock import hold_lock, is_in_training
+from seq2seq_cli.runs.manifest import CONFIG_FILE, MANIFEST
+
+
+def check_name(name: str) -> str:
+    """Return the run's name, or raise ConfigurationError for one that is no plain folder name."""
+    if not re.fullmatch(r"\w[\w.+-]*", name):
+        raise ConfigurationError(
+            f"run name {name!r}: use letters, digits, '.', '-' and '_', beginning with no dot"
+        )
+    return name
+
+
+def default_name(task: TaskConfig) -> str:
+    """Return the name of a run on this task, such as reverse-prefix-6-3-51."""
+    follows = not is_own(task) and task.name in TASKS and not TASKS[task.name].takes_n_out
+    n_out = [] if follows else [task.n_out]
+    own = Path(task.data.split(",")[0]).stem if task.data else task.name.rpartition(":")[2]
+    name = re.sub(r"[^\w.+-]", "_", own).lstrip(".-+") or "own"
+    return "-".join(map(str, [name, task.n_in, *n_out, task.cardinality]))
+
+
+@contextmanager
+def create_folder(
+    runs_dir: Path, name: str | None, task: TaskConfig, force: bool = False
+) -> Iterator[RunFolder]:
+    """Create a run folder and hold its lock; a block that fails without a checkpoint leaves none.
+
+    Without a name the task's default one is taken, numbered if there is such a folder. With `force`
+    it may be an earlier run's, which stays until there is something in its place. Raises
+    ExistsError for a named folder that exists or is in use.
+    """
+    path = _make_folder(runs_dir, name, task, force)
+    try:
+        with hold_lock(path):
+            folder = RunFolder(path)
+            try:
+                yield folder
+            except BaseException:
+                if not folder.is_complete and not has_checkpoint(path):
+                    folder.clear()
+                raise
+    except BaseException:
+        with suppress(OSError):
+            path.rmdir()  # where nothing is left in it
+        raise
+
+
+@contextmanager
+def reopen_folder(runs_dir: Path, name: str | None) -> Iterator[RunFolder]:
+    """Hold the lock of a run folder whose training is to go on; nothing in it is removed.
+
+    It is the one that `find_resumable` returns. Raises ExistsError where it is in use.
+    """
+    path = find_resumable(runs_dir, name)
+    with hold_lock(path):
+        yield RunFolder(path)
+
+
+def find_resumable(runs_dir: Path, name: str | None) -> Path:
+    """Return the named folder or, without a name, that of the stopped training last saved.
+
+    Raises ModelError where there is none.
+    """
+    if name:
+        folder = runs_dir / check_name(name)
+        if not folder.is_dir():
+            raise ModelError(f"there is no run {folder}: `s2s runs` lists them")
+        if not has_checkpoint(folder):
+            raise ModelError(f"the run {folder} has no checkpoint to resume from: train it anew")
+        return folder
+    listed = sorted(runs_dir.iterdir()) if runs_dir.is_dir() else []
+    folders = [folder for folder in listed if _is_stopped(folder)]
+    if not folders:
+        raise ModelError(
+            f"there is no stopped training in {runs_dir}: name a completed run with --run NAME "
+            "to train it further"
+        )
+    return max(folders, key=lambda folder: (folder / CHECKPOINTS).stat().st_mtime)
+
+
+def check_free(runs_dir: Path, name: str | None, force: bool) -> None:
+    """Raise ExistsError where `create_folder` would, before anything expensive has begun."""
+    if name:
+        folder = runs_dir / check_name(name)
+        if folder.exists() and not (force and (folder / CONFIG_FILE).is_file()):
+            raise _taken(folder, force)
+        if force and is_in_training(folder):
+            raise ExistsError(f"{folder} is in use: another process trains this run")
+
+
+def _is_stopped(folder: Path) -> bool:
+    if not has_checkpoint(folder):
+        return False
+    try:
+        return not (folder / MANIFEST).is_file() or has_unfinished(folder)
+    except ModelError:
+        return False  # a damaged run is resumed by its name alone
+
+
+def _taken(folder: Path, force: bool) -> ExistsError:
+    if force:
+        return ExistsError(f"{folder} exists and is no run: give another --run NAME")
+    return ExistsError(f"{folder} exists: give another --run NAME, or --force to replace it")
+
+
+def _make_folder(runs_dir: Path, name: str | None, task: TaskConfig, force: bool) -> Path:
+    base = check_name(name or default_name(task))
+    runs_dir.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        folder = runs_dir / (base if number == 1 else f"{base}-{number}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            if force and (folder / CONFIG_FILE).is_file():
+                break
+            if name or force:
+                raise _taken(folder, force) from None
+        else:
+            break
+    return folder

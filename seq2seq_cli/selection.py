@@ -1,0 +1,215 @@
+"""What is evaluated: held-out sequences or a file's pairs, and what there is to say of them.
+
+It is known here what a run was trained on, and which targets it can predict.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from seq2seq_cli.config import Lengths, RunConfig, TaskConfig
+from seq2seq_cli.data.files import MOST_PROBLEMS, PairsFile, data_files, read_pairs
+from seq2seq_cli.data.plan import open_stream
+from seq2seq_cli.data.sampling import SourceSpace, Split, split_codes
+from seq2seq_cli.data.streams import GeneratedStream, GivenStream, Stream, own_split_codes
+from seq2seq_cli.data.tasks import Task, find_task, longest_target
+from seq2seq_cli.errors import ConfigurationError, DataError
+from seq2seq_cli.inference.greedy import decoding_limits
+
+
+@dataclass
+class Selection:
+    """What is evaluated, its name, and what is to be said of it."""
+
+    stream: Stream
+    n_samples: int
+    origin: str
+    notes: list[str] = field(default_factory=list)
+    exact: bool = False
+    n_trained_on: int | None = None
+
+
+def select_generated(
+    config: RunConfig,
+    n_samples: int,
+    seed: int | None,
+    n_in: int | str | None,
+    own_task: Task | None = None,
+    stream: Stream | None = None,
+) -> Selection:
+    """Return held-out sequences of the run's task, of other lengths with `n_in`.
+
+    With `stream`, that of the training, they are its own unless a seed or other lengths are given.
+    """
+    settings = config.task
+    found = settings.lengths if n_in is None else _parse_lengths(n_in, settings)
+    space = SourceSpace.of(settings, found)
+    if stream is None or n_in is not None or seed is not None:
+        task = own_task or find_task(settings)
+        entropy = config.training.seed if seed is None else seed
+        stream = GeneratedStream(task, settings, entropy, space)
+        _check_own_targets(task, stream, settings, found)
+    size = stream.size(Split.TEST)
+    if size == 0:
+        raise ConfigurationError(
+            f"n_in = {found}: none of the {space.size:,} sources is held out: give other lengths"
+        )
+    n_samples = n_samples if size is None else min(n_samples, size)
+    kind = "held-out sequences" if space.is_split else "sequences"
+    if n_samples == size:
+        selection = Selection(stream, n_samples, f"all {n_samples:,} {kind}", exact=True)
+    else:
+        origin = kind if space.is_split else f"random {kind}"
+        selection = Selection(stream, n_samples, origin)
+    if not space.is_split:
+        selection.notes += _unsplit_notes(config, [found])
+    return selection
+
+
+def select_own(config: RunConfig, n_samples: int, stream: Stream | None = None) -> Selection:
+    """Return the held-out pairs of the data that the run was trained on, if need be read anew."""
+    task = config.task
+    if stream is None:
+        for data in filter(None, (task.data, task.validation_data)):
+            if not all(path.is_file() for path in data_files(data)):
+                raise DataError(f"the run's data, {data}, is not here: give --data FILE")
+        stream = open_stream(config)
+    size = stream.size(Split.TEST)
+    origin = f"held-out pairs of {task.validation_data or task.data}"
+    selection = Selection(stream, n_samples if size is None else min(n_samples, size), origin)
+    if _is_shared(stream):
+        selection.notes += _chosen_notes(config)
+    return selection
+
+
+def select_given(config: RunConfig, data: str | Path) -> Selection:
+    """Return the pairs of a file, and what is known of the run's training on them."""
+    task = config.task
+    file = read_pairs(data, task.cardinality)
+    _check_lengths(file, task)
+    n = len(file.pairs)
+    selection = Selection(GivenStream(file.pairs, task), n, str(data))
+    if not task.data:
+        selection.notes += _trained_side_notes(config, file)
+    elif file.sha256 == task.validation_data_sha256:
+        selection.origin = "the validation data"
+        selection.notes += _chosen_notes(config)
+    elif file.sha256 == task.data_sha256:
+        all_of_it = task.validation_data_sha256 or task.validation_data
+        trained = n if all_of_it else int((own_split_codes(file.pairs) == 0).sum())
+        selection.n_trained_on = trained
+        selection.notes.append(f"{trained:,} of {n:,} pairs were trained on")
+    return selection
+
+
+def _parse_lengths(n_in: int | str, task: TaskConfig) -> Lengths:
+    """Return the lengths asked for; ConfigurationError for what is none, or not the run's kind."""
+    try:
+        found = Lengths.parse(n_in)
+    except ValueError as error:
+        raise ConfigurationError(f"n_in = {n_in!r}: {error}") from error
+    if found.vary and not task.has_end:
+        raise ConfigurationError(
+            f"n_in = {n_in!r}: the run's lengths do not vary, so its targets have no end of "
+            f"sequence: give one length, such as {found.longest}"
+        )
+    return found
+
+
+def _check_own_targets(
+    task: Task, stream: GeneratedStream, settings: TaskConfig, found: Lengths
+) -> None:
+    """Raise ConfigurationError where an own task's targets are of a length that is not decoded."""
+    if not task.own:
+        return
+    limit, width = longest_target(settings, found.longest), stream.target_width
+    possible = width + 1 <= limit if settings.has_end else width == limit
+    if not possible:
+        raise ConfigurationError(
+            f"n_in = {found}: targets of {task.name} have {width} integers there, and the run "
+            f"predicts {_predicted(settings, limit)}"
+        )
+
+
+def _check_lengths(file: PairsFile, task: TaskConfig) -> None:
+    """Raise DataError with a line for each pair whose target the run cannot predict, ten at most.
+
+    Where all its targets have a length it is that of the run's own; else there is a limit.
+    """
+    n_in, n_out = file.pairs.sources.lengths, file.pairs.targets.lengths
+    limits = decoding_limits(task, n_in)
+    wrong = np.flatnonzero(n_out + 1 > limits if task.has_end else n_out != limits)
+    problems = [
+        f"{file.place(int(row))}: a target of {n_out[row]} integers, and for a source of "
+        f"{n_in[row]} the run predicts {_predicted(task, int(limits[row]))}"
+        for row in wrong[:MOST_PROBLEMS]
+    ]
+    if len(wrong) > MOST_PROBLEMS:
+        problems.append(f"{file.name}: and {len(wrong) - MOST_PROBLEMS} more such targets")
+    if problems:
+        raise DataError("\n".join(problems))
+
+
+def _predicted(task: TaskConfig, limit: int) -> str:
+    return f"{limit - 1} at the most" if task.has_end else str(limit)
+
+
+def _is_trained(config: RunConfig, length: int) -> bool:
+    """Tell whether sources of this length may have been trained on, in a stage or at last."""
+    task, curriculum = config.task, config.training.curriculum
+    if curriculum == "auto":  # its stages have shorter sources
+        return length <= task.lengths.longest and not (
+            task.lengths.vary and length < task.lengths.shortest
+        )
+    stages = [] if curriculum == "" else [Lengths.parse(stage.n_in) for stage in curriculum]
+    return any(low <= length <= high for low, high in (task.lengths, *stages))
+
+
+def _unsplit_notes(config: RunConfig, given: Iterable[Lengths]) -> list[str]:
+    """Return a note where nothing is held out, if training saw sources of these lengths."""
+    seen = [
+        _is_trained(config, length)
+        for low, high in given
+        for length in range(low, high + 1)
+    ]  # fmt: skip
+    if not any(seen):
+        return []
+    these = "these too" if all(seen) else "those of the lengths that it was trained on"
+    n = SourceSpace.of(config.task).size
+    return [f"with {n:,} possible sources none are held out: training saw {these}"]
+
+
+def _trained_side_notes(config: RunConfig, file: PairsFile) -> list[str]:
+    """Return a note of the sources of a file that a generated run may have been trained on."""
+    n_in = file.pairs.sources.lengths
+    if not SourceSpace.of(config.task).is_split:
+        return _unsplit_notes(config, [Lengths(n, n) for n in np.unique(n_in).tolist()])
+    codes = np.concatenate([split_codes(part) for part in file.pairs.sources.parts()])
+    trained = [length for length in np.unique(n_in).tolist() if _is_trained(config, length)]
+    n = int(((codes == 0) & np.isin(n_in, trained)).sum())
+    if not n:
+        return []
+    return [
+        f"{n:,} of {len(n_in):,} sources are on the training side of the split: training may have "
+        "seen them"
+    ]
+
+
+def _is_shared(stream: Stream) -> bool:
+    """Tell whether own data is reported on the same pairs that training was watched by.
+
+    Both have all that is held out, or halves that share no source.
+    """
+    if stream.size(Split.VALIDATION) != stream.size(Split.TEST):
+        return False
+    watched, reported = (stream.draw(split, 0, 1)[0] for split in (Split.VALIDATION, Split.TEST))
+    return np.array_equal(watched, reported)
+
+
+def _chosen_notes(config: RunConfig) -> list[str]:
+    """Return a note that what is reported also chose the epoch, if there was one to choose."""
+    if config.training.epochs == 1:
+        return []
+    return ["these pairs also chose the best epoch: expect a little less of others"]

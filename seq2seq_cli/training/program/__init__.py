@@ -1,0 +1,1 @@
+"""What is compiled: the training step's arithmetic, and the loop of many such steps."""

@@ -1,0 +1,248 @@
+"""The train model as a function of its weights, ids -> losses: what the loop differentiates.
+
+It computes what the stock layers of `define_models` do, from their weights, by arithmetic of our
+own: one-hot vectors are never built, input projections are a single product or a gather over all
+steps, and the two directions of an encoder, or the two halves of a batch, run side by side.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from seq2seq_cli.architecture import (
+    COMBINING_LAYER,
+    DECODER_LAYER,
+    ENCODER_LAYER,
+    KEYS_LAYER,
+    OUTPUT_LAYER,
+    SOURCE_EMBEDDING,
+    TARGET_EMBEDDING,
+    numbered,
+)
+from seq2seq_cli.config import ModelConfig, RunConfig
+from seq2seq_cli.data.vocabulary import PADDING
+from seq2seq_cli.training.program.lookup import gather_rows
+from seq2seq_cli.training.program.looped import looped
+from seq2seq_cli.training.program.recurrent import LstmCall, LstmOutputs
+from seq2seq_cli.training.program.unrolled import unrolled
+
+Tensor = Any
+RunCalls = Callable[[list[LstmCall]], list[LstmOutputs]]
+"""Runs LSTMs over sequences: unrolled, or in a loop."""
+
+SHARDS = 2
+"""Independent parts of a batch, which XLA runs side by side on two cores. It is not the number of
+cores, since sums in another order would give other weights on another machine."""
+
+UNROLLED_LENGTH = 12
+UNROLLED_AFTER = 200
+"""An unrolled LSTM is faster than a loop over its steps, but each step adds to the program, and
+compiling it takes longer. So sequences up to UNROLLED_LENGTH are unrolled, once a training has
+UNROLLED_AFTER optimizer steps for each step of the longest one: there the two are even, as
+`tests/benchmarks/scaling.py --unroll` measures."""
+
+
+class Forward:
+    """The train model's arithmetic; `weights` stand for its trainable variables, in their order."""
+
+    def __init__(self, model: keras.Model, config: RunConfig) -> None:
+        order = {id(variable): i for i, variable in enumerate(model.trainable_variables)}
+        self._places = {
+            layer.name: [order[id(variable)] for variable in layer.trainable_variables]
+            for layer in model.layers
+        }
+        self._model = config.model
+        self._padded = config.task.has_end  # sources of several lengths
+        self._seed = config.training.seed % 2**31
+        self._total = config.training.total_steps
+
+    def scores(
+        self,
+        weights: list[Tensor],
+        sources: Tensor,
+        shifted: Tensor,
+        targets: Tensor,
+        step: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Return the cross-entropy at each target position, and its margin, (batch, n_out) each.
+
+        The margin is the target's logit less the largest one of all tokens, which the reserved id
+        is not: zero where it is the most likely token, else below. At padding both are zero.
+        """
+        logits = self.logits(weights, sources, shifted, step)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
+        # Not argmax, which costs a second to compile.
+        own = tf.gather(logits, targets, axis=-1, batch_dims=2)
+        real = tf.cast(targets != PADDING, losses.dtype)
+        return losses * real, (own - tf.reduce_max(logits[..., PADDING + 1 :], axis=-1)) * real
+
+    def logits(
+        self, weights: list[Tensor], sources: Tensor, shifted: Tensor, step: Tensor | None = None
+    ) -> Tensor:
+        """Return unnormalised log-probabilities (batch, n_out, n_features).
+
+        With the number of an optimizer step it is the model in training, whose dropout is a pure
+        function of seed and step; without, it is the model that predicts.
+        """
+        layers = {
+            name: [weights[place] for place in places] for name, places in self._places.items()
+        }
+        model = _Call(layers, self._model, self._seed, step)
+        longest = max(sources.shape[1], shifted.shape[1])
+        short = longest <= UNROLLED_LENGTH and self._total >= UNROLLED_AFTER * longest
+        simple = not (self._padded or self._model.bidirectional or model.drops)
+        mask = tf.transpose(sources != PADDING) if self._padded else None
+        if short and simple and sources.shape[0] % SHARDS == 0:
+            # The whole model once for each shard: nothing ties them together before the losses.
+            parts = zip(tf.split(sources, SHARDS), tf.split(shifted, SHARDS), strict=True)
+            return tf.concat([model.logits(*part, None, _unroll) for part in parts], axis=0)
+        return model.logits(sources, shifted, mask, _loop)
+
+
+def _unroll(calls: list[LstmCall]) -> list[LstmOutputs]:
+    return [unrolled(call) for call in calls]
+
+
+def _loop(calls: list[LstmCall]) -> list[LstmOutputs]:
+    """Run calls side by side; of a single one, the two halves of its batch."""
+    batch = calls[0].inputs.shape[1]
+    if len(calls) > 1 or batch % SHARDS:
+        return looped(calls)
+    (call,) = calls
+
+    def part(values: Tensor | None, axis: int, number: int) -> Tensor | None:
+        return values if values is None else tf.split(values, SHARDS, axis=axis)[number]
+
+    parts = [
+        call._replace(
+            inputs=part(call.inputs, 1, number),
+            state=(part(call.start[0], 0, number), part(call.start[1], 0, number)),
+            mask=part(call.mask, 1, number),
+            dropped=part(call.dropped, 0, number),
+        )
+        for number in range(SHARDS)
+    ]
+    outputs, hidden, cell = zip(*looped(parts), strict=True)
+    return [LstmOutputs(tf.concat(outputs, 1), tf.concat(hidden, 0), tf.concat(cell, 0))]
+
+
+class _Call:
+    """The model with these weights, at one step."""
+
+    def __init__(
+        self,
+        layers: dict[str, list[Tensor]],
+        config: ModelConfig,
+        seed: int,
+        step: Tensor | None,
+    ) -> None:
+        self._layers, self._config = layers, config
+        self._seed, self._step = seed, step
+        self._sites = 0  # of dropout so far, each of which has its own random numbers
+
+    @property
+    def drops(self) -> bool:
+        """Whether there is dropout."""
+        return self._step is not None and bool(
+            self._config.dropout or self._config.token_dropout or self._config.recurrent_dropout
+        )
+
+    def logits(
+        self, sources: Tensor, shifted: Tensor, mask: Tensor | None, run: RunCalls
+    ) -> Tensor:
+        """Return (batch, n_out, n_features) for ids (batch, steps); `mask` is (steps, batch)."""
+        values, states = tf.transpose(sources), []
+        for number in range(self._config.layers):
+            weights = self._layers[numbered(ENCODER_LAYER, number)]
+            inputs = self._inputs(values, SOURCE_EMBEDDING, number)
+            calls = [
+                self._lstm_call(inputs, weights[i : i + 3], None, mask, reverse=i > 0)
+                for i in range(0, len(weights), 3)
+            ]
+            ends = run(calls)
+            values = tf.concat([end.outputs for end in ends], axis=2)
+            states.append(
+                (tf.concat([e.hidden for e in ends], 1), tf.concat([e.cell for e in ends], 1))
+            )
+        memory, values = values, tf.transpose(shifted)
+        for number in range(self._config.layers):
+            weights = self._layers[numbered(DECODER_LAYER, number)]
+            inputs = self._inputs(values, TARGET_EMBEDDING, number)
+            kept = self._factors(values.shape, self._config.token_dropout if number == 0 else 0.0)
+            call = self._lstm_call(inputs, weights, states[number], kept=kept)
+            values = run([call])[0].outputs
+        if self._config.attention == "dot":
+            values = self._attend(values, memory, mask)
+        kernel, bias = self._layers[OUTPUT_LAYER]
+        logits = tf.tensordot(self._drop(values, self._config.dropout), kernel, 1) + bias
+        return tf.transpose(logits, (1, 0, 2))
+
+    def _inputs(self, values: Tensor, embedding: str, number: int) -> Tensor:
+        """Return a layer's inputs: ids (steps, batch), or vectors (steps, batch, width)."""
+        if number:
+            return self._drop(values, self._config.dropout)
+        if self._config.embedding and self._config.dropout and self.drops:
+            (table,) = self._layers[embedding]
+            return self._drop(gather_rows(table, values), self._config.dropout)
+        return values
+
+    def _lstm_call(
+        self,
+        inputs: Tensor,
+        weights: Sequence[Tensor],
+        state: tuple[Tensor, Tensor] | None,
+        mask: Tensor | None = None,
+        reverse: bool = False,
+        kept: Tensor | None = None,
+    ) -> LstmCall:
+        """Return an LSTM's run; `kept` (steps, batch) are factors of its inputs."""
+        kernel, recurrent_kernel, bias = weights
+        part, embedding = ("decoder", TARGET_EMBEDDING) if state else ("encoder", SOURCE_EMBEDDING)
+        if inputs.dtype.is_integer:
+            if self._config.embedding:
+                (table,) = self._layers[embedding]
+                kernel = tf.matmul(table, kernel)  # (cardinality, size) @ (size, 4 units)
+            if kept is None:
+                projected = gather_rows(kernel + bias, inputs)
+            else:
+                projected = gather_rows(kernel, inputs) * kept[:, :, tf.newaxis] + bias
+        else:
+            if kept is not None:
+                inputs *= kept[:, :, tf.newaxis]
+            projected = tf.tensordot(inputs, kernel, 1) + bias
+        drops = self._config.recurrent_dropout_in in ("both", part)
+        shape = (inputs.shape[1], recurrent_kernel.shape[0])
+        dropped = self._factors(shape, self._config.recurrent_dropout if drops else 0.0)
+        return LstmCall(projected, recurrent_kernel, state, mask, dropped, reverse)
+
+    def _attend(self, values: Tensor, memory: Tensor, mask: Tensor | None) -> Tensor:
+        """Return attentional vectors for the decoder's outputs, (n_out, batch, width) both.
+
+        `memory` are the encoder's outputs (steps, batch, width).
+        """
+        (keys_kernel,) = self._layers[KEYS_LAYER]
+        kernel, bias = self._layers[COMBINING_LAYER]
+        memory = tf.transpose(memory, (1, 0, 2))
+        keys = tf.tensordot(memory, keys_kernel, 1)
+        queries = tf.transpose(values, (1, 0, 2))
+        scores = tf.matmul(queries, keys, transpose_b=True)  # (batch, n_out, steps)
+        if mask is not None:
+            scores = tf.where(tf.transpose(mask)[:, tf.newaxis], scores, -1e9)
+        context = tf.matmul(tf.nn.softmax(scores), memory)  # (batch, n_out, width)
+        both = tf.concat([tf.transpose(context, (1, 0, 2)), values], axis=2)
+        return tf.tanh(tf.tensordot(both, kernel, 1) + bias)
+
+    def _factors(self, shape: Sequence[int], rate: float) -> Tensor | None:
+        """Return dropout's factors, where there is any: zero, or a little more than one."""
+        return self._drop(tf.ones(shape), rate) if self._step is not None and rate else None
+
+    def _drop(self, values: Tensor, rate: float) -> Tensor:
+        """Return values with a share of them zero, and the others as much larger."""
+        if self._step is None or not rate:
+            return values
+        self._sites += 1
+        seed = tf.stack([self._seed + self._sites, self._step])
+        kept = tf.random.stateless_uniform(values.shape, seed) >= rate
+        return tf.where(kept, values / (1 - rate), tf.zeros_like(values))

@@ -1,0 +1,186 @@
+"""The compiled training loop: many optimizer steps a call, ids in, one-hot inside.
+
+The steps run in one XLA program over the weights of the stock layers.
+The program takes a buffer of CHUNK batches and the number of them that count, so a shorter last
+chunk runs the same program; what it computes of a batch is in `forward`.
+"""
+
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from seq2seq_cli.config import RunConfig
+from seq2seq_cli.data.vocabulary import PADDING, Floats, Ids, shift_right
+from seq2seq_cli.runs.checkpoint import TrainState
+from seq2seq_cli.training.program.adam import adam_step
+from seq2seq_cli.training.program.forward import Forward
+
+CHUNK = 100
+"""Most optimizer steps in one call."""
+
+
+class ChunkResult(NamedTuple):
+    """What came of a chunk's steps; each batch is counted before its own update."""
+
+    loss: float  # mean cross-entropy of a token, in nats; not finite where it stopped the chunk
+    exact: int  # sequences without a wrong token
+    n_samples: int
+
+
+class Loop:
+    """A train model, Adam's moments for it, and the programs that train and validate it.
+
+    `traces` counts how often the training program was traced: once, whatever the chunks' sizes.
+    """
+
+    call_steps: int | None = None
+    """Steps a call has to take; None leaves it to the caller, up to CHUNK."""
+
+    def __init__(self, model: keras.Model, config: RunConfig) -> None:
+        self.batch_size = config.training.batch_size
+        self.clip_norm = config.training.clip_norm
+        self._forward = Forward(model, config)
+        weights = [variable.value for variable in model.trainable_variables]
+        moments = [[tf.Variable(tf.zeros_like(w)) for w in weights] for _ in range(2)]
+        self._variables = (weights, *moments)
+        self._steps_done = tf.Variable(0)
+        self._loss_sum = tf.Variable(0.0, dtype=tf.float64)
+        self.traces = 0
+        self._train = tf.function(self._train_steps, jit_compile=True, autograph=False)
+        self._validate = tf.function(self._validation_scores, autograph=False)
+
+    @property
+    def steps_done(self) -> int:
+        """Number of optimizer steps taken."""
+        return int(self._steps_done)
+
+    @property
+    def state(self) -> TrainState:
+        """A copy of the state."""
+        weights, first, second = (
+            [variable.numpy() for variable in group] for group in self._variables
+        )
+        return TrainState(weights, first, second, self.steps_done, float(self._loss_sum))
+
+    @state.setter
+    def state(self, state: TrainState) -> None:
+        for group, arrays in zip(self._variables, state[:3], strict=True):
+            for variable, array in zip(group, arrays, strict=True):
+                variable.assign(array)
+        self._steps_done.assign(state.steps_done)
+        self._loss_sum.assign(state.loss_sum)
+
+    def train(self, sources: Ids, targets: Ids, rates: Floats) -> ChunkResult:
+        """Take a step for each rate, at most CHUNK, on consecutive batches of these sequences.
+
+        Sources have shape (steps * batch_size, n_in), targets (steps * batch_size, n_out). A loss
+        that is not finite ends the chunk after its step.
+        """
+        steps = len(rates)
+        loss, last, exact = self._train(
+            fill(sources, (CHUNK, self.batch_size, sources.shape[1])),
+            fill(shift_right(targets), (CHUNK, self.batch_size, targets.shape[1])),
+            fill(targets, (CHUNK, self.batch_size, targets.shape[1])),
+            fill(rates, (CHUNK,)),
+            fill(token_counts(targets, steps), (CHUNK,)),
+            tf.constant(steps),
+        )
+        return self._result(loss, last, exact, steps)
+
+    def _result(self, loss: Any, last: Any, exact: Any, steps: int) -> ChunkResult:
+        mean = float(loss) / steps if np.isfinite(last) else float(last)
+        return ChunkResult(mean, int(exact), steps * self.batch_size)
+
+    def validate(self, sources: Ids, targets: Ids) -> tuple[Ids, float]:
+        """Predict under teacher forcing: tokens (n, n_out), and the summed log-likelihood.
+
+        A sequence that is fully right this way is fully right in free running too.
+        """
+        losses, tokens = self._validate(sources, shift_right(targets), targets)
+        return tokens.numpy(), -float(losses.numpy().sum(dtype=np.float64))
+
+    def _train_steps(
+        self, sources: Any, shifted: Any, targets: Any, rates: Any, counts: Any, steps: Any
+    ) -> tuple[Any, Any, Any]:
+        self.traces += 1
+        done, loss_before = self._steps_done.read_value(), self._loss_sum.read_value()
+
+        def step(i: Any, last: Any, loss_sum: Any, exact: Any, *tensors: Any) -> tuple[Any, ...]:
+            gradients, loss, right = self._gradients(
+                tensors[0], sources[i], shifted[i], targets[i], counts[i], done + i
+            )
+            weights, first, second = tensors
+            moved = self._moved(weights, first, second, gradients, rates[i], done + i + 1)
+            return i + 1, loss, loss_sum + tf.cast(loss, tf.float64), exact + right, *moved
+
+        # Weights and moments travel through the loop as plain tensors: as variables they would be
+        # read and written in each step, and the program would take twice as long to compile.
+        # Not tf.range: XLA would compile anew for each number of steps.
+        taken, last, loss_sum, exact, *moved = tf.while_loop(
+            lambda i, last, *_: (i < steps) & tf.math.is_finite(last),
+            step,
+            (tf.constant(0), tf.constant(0.0), loss_before, tf.constant(0), *self._read()),
+        )
+        self._assign(done + taken, loss_sum, moved)
+        return loss_sum - loss_before, last, exact
+
+    def _read(self) -> list[list[Any]]:
+        """Return weights and moments as tensors."""
+        return [[variable.read_value() for variable in group] for group in self._variables]
+
+    def _assign(self, steps_done: Any, loss_sum: Any, moved: Any) -> None:
+        self._steps_done.assign(steps_done)
+        self._loss_sum.assign(loss_sum)
+        for group, tensors in zip(self._variables, moved, strict=True):
+            for variable, tensor in zip(group, tensors, strict=True):
+                variable.assign(tensor)
+
+    def _gradients(
+        self, weights: Any, sources: Any, shifted: Any, targets: Any, count: Any, step: Any
+    ) -> tuple[Any, Any, Any]:
+        """Return gradients and loss of a step, and how many sequences are fully right.
+
+        The loss is the sum over these rows, divided by the number of tokens in the whole batch.
+        """
+        with tf.GradientTape() as tape:
+            tape.watch(weights)
+            losses, margins = self._forward.scores(weights, sources, shifted, targets, step)
+            loss = tf.reduce_sum(losses) / count
+        right = tf.math.count_nonzero(tf.reduce_min(margins, axis=1) >= 0, dtype=tf.int32)
+        gradients = tape.gradient(loss, weights)
+        return [tf.convert_to_tensor(gradient) for gradient in gradients], loss, right
+
+    def _moved(
+        self, weights: Any, first: Any, second: Any, gradients: Any, rate: Any, count: Any
+    ) -> tuple[Any, Any, Any]:
+        """Return weights and moments after an optimizer step, the `count`-th one."""
+        if self.clip_norm:
+            gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm)
+        return adam_step(weights, first, second, gradients, rate, count)
+
+    def _validation_scores(self, sources: Any, shifted: Any, targets: Any) -> tuple[Any, Any]:
+        logits = self._forward.logits(self._variables[0], sources, shifted)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
+        real = tf.cast(targets != PADDING, losses.dtype)
+        return losses * real, _likeliest(logits)
+
+
+def _likeliest(logits: Any) -> Any:
+    """Return the most likely tokens, int32, of logits (..., n_features); never the reserved id."""
+    others = tf.argmax(logits[..., PADDING + 1 :], axis=-1, output_type=tf.int32)
+    return others + PADDING + 1
+
+
+def token_counts(targets: Ids, steps: int) -> Floats:
+    """Return the tokens, padding not counted, of each of so many batches, float32 (steps,)."""
+    counts: Floats = (targets != PADDING).reshape(steps, -1).sum(axis=1).astype(np.float32)
+    return counts
+
+
+def fill(array: Any, shape: tuple[int, ...]) -> Any:
+    """Return the array's values as the beginning of a buffer of this shape."""
+    buffer = np.full(shape, PADDING, array.dtype)
+    buffer.reshape(-1)[: array.size] = array.reshape(-1)
+    return buffer

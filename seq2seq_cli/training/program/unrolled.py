@@ -1,0 +1,64 @@
+"""An LSTM over a sequence with each step written into the program."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from seq2seq_cli.training.program.recurrent import (
+    Gradient,
+    LstmCall,
+    LstmOutputs,
+    StepActivations,
+    Tensor,
+    kernel_gradient,
+    step_backward,
+    step_forward,
+)
+
+
+def unrolled(call: LstmCall) -> LstmOutputs:
+    """Run an LSTM with each step written into the program; without mask, dropout or reversal."""
+    assert call.mask is None
+    assert call.dropped is None
+    assert not call.reverse
+
+    def sequence(inputs: Tensor, kernel: Tensor, *state: Tensor) -> tuple[Any, Gradient]:
+        return _unrolled(inputs, kernel, state)
+
+    return LstmOutputs(*tf.custom_gradient(sequence)(call.inputs, call.kernel, *(call.state or ())))
+
+
+def _unrolled(inputs: Tensor, kernel: Tensor, state: Sequence[Tensor]) -> tuple[Any, Gradient]:
+    _, batch, width = inputs.shape
+    zeros = tf.zeros((batch, width // 4), inputs.dtype)
+    hidden, cell = state or (zeros, zeros)
+    activations: list[StepActivations] = []
+    before: list[Tensor] = []  # of the steps that have a product: the first from zeros has none
+    outputs: list[Tensor] = []
+    for gates in tf.unstack(inputs):
+        if hidden is not zeros:
+            before.append(hidden)
+            gates += tf.matmul(hidden, kernel)  # (batch, units) @ (units, 4 units)
+        step, hidden = step_forward(gates, cell)
+        cell = step.cell
+        activations.append(step)
+        outputs.append(hidden)
+
+    def gradient(d_outputs: Tensor, d_hidden: Tensor, d_cell: Tensor) -> tuple[Tensor, ...]:
+        transposed = tf.transpose(kernel)
+        d_gates: list[Tensor] = []
+        for step, d_output in zip(
+            reversed(activations), reversed(tf.unstack(d_outputs)), strict=True
+        ):
+            gates, d_cell = step_backward(step, d_hidden + d_output, d_cell)
+            d_gates.insert(0, gates)
+            if state or len(d_gates) < len(activations):
+                d_hidden = tf.matmul(gates, transposed)  # (batch, 4 units) @ (4 units, units)
+        if before:
+            d_kernel = kernel_gradient(tf.stack(before), tf.stack(d_gates[-len(before) :]))
+        else:
+            d_kernel = tf.zeros_like(kernel)
+        return (tf.stack(d_gates), d_kernel, *([d_hidden, d_cell] if state else []))
+
+    return (tf.stack(outputs), hidden, cell), gradient

@@ -1,0 +1,271 @@
+"""A training under way: epochs, validation, checkpoints, and what is left of it when it stops."""
+
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from seq2seq_cli.architecture import Architecture
+from seq2seq_cli.data.plan import Plan
+from seq2seq_cli.data.vocabulary import Floats
+from seq2seq_cli.errors import Stopped
+from seq2seq_cli.runs.checkpoint import (
+    Checkpoint,
+    TrainingStatus,
+    TrainState,
+    deserialize,
+    serialize,
+)
+from seq2seq_cli.runs.environment import current_environment, differences
+from seq2seq_cli.runs.folder import RunFolder
+from seq2seq_cli.runs.history import EpochRecord
+from seq2seq_cli.training.callbacks import STATE_NOTE, Callbacks, tensorboard
+from seq2seq_cli.training.events import (
+    Advanced,
+    Built,
+    Compiling,
+    EpochEnded,
+    Finished,
+    OnEvent,
+    Resumed,
+)
+from seq2seq_cli.training.exchange import Exchange
+from seq2seq_cli.training.models import build_models, models_to_save
+from seq2seq_cli.training.program.distribution import DistributedLoop
+from seq2seq_cli.training.program.loop import Loop
+from seq2seq_cli.training.runner import Chunk, Runner
+from seq2seq_cli.training.schedule import learning_rates
+from seq2seq_cli.training.stopping import advice, is_better, loss_error, stop_reason, to_go_on_from
+
+STOP_SECONDS = 1.5
+"""How long a stopped training waits for the end of a call before it leaves without it."""
+
+
+class Progress(NamedTuple):
+    """How far a training has come, apart from the state of its steps."""
+
+    status: TrainingStatus
+    best_weights: list[Floats]
+    history: tuple[EpochRecord, ...]
+
+
+class Trainer:
+    """A training of a plan, in a folder; of several workers only the chief has one.
+
+    `_progress` is replaced as a whole: whenever a signal comes, it fits the loop's state.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        folder: RunFolder | None,
+        exchange: Exchange,
+        report: OnEvent,
+        callbacks: Sequence[keras.callbacks.Callback],
+        checkpoint_seconds: float,
+        write_tensorboard: bool = False,
+    ) -> None:
+        config, strategy = plan.config, exchange.strategy
+        self._plan, self._config, self._training = plan, config, config.training
+        self._folder, self._exchange, self._report = folder, exchange, report
+        self._checkpoint_seconds = checkpoint_seconds
+        extra = [tensorboard(folder.tensorboard)] if write_tensorboard and folder else []
+        model = build_models(config, plan.embedding)[0]
+        self._loop = DistributedLoop(model, config, strategy) if strategy else Loop(model, config)
+        self._callbacks = Callbacks([*callbacks, *extra], model, self._training.epochs)
+        self._has_state_note = bool(callbacks)
+        self._runner = Runner(self._loop, plan.stream, config, exchange.share)
+        self._progress = Progress(TrainingStatus(), [], ())
+        self._last_state: TrainState | None = None  # once the last step is taken
+        self._started = self._saved_at = time.perf_counter()
+
+    def begin(self, checkpoint: Checkpoint | None = None, notes: Sequence[str] = ()) -> None:
+        """Begin anew, or go on from the chief's checkpoint; in all workers as in the chief.
+
+        Raises ConfigurationError where the run is complete and there is nothing left to train.
+        """
+        if checkpoint:
+            finished = self._folder.path if self._folder and self._folder.is_finished else None
+            checkpoint = to_go_on_from(checkpoint, self._config, finished)
+        if self._exchange.cluster.n_workers > 1:
+            description, content = serialize(checkpoint) if checkpoint else ("", b"")
+            description = self._exchange.share(description.encode()).decode()
+            content = self._exchange.share(content)
+            checkpoint = deserialize(description, content) if description else None
+        if checkpoint:
+            self._go_on(checkpoint, notes)
+        elif self._folder:
+            self._folder.begin(self._config)
+            self._save()
+
+    def run(self) -> None:
+        """Train what is left, save the models and complete the folder."""
+        try:
+            if self._last_state is None:
+                self._train_epochs()
+            self._complete()
+        except (Stopped, KeyboardInterrupt) as error:
+            what_is_left = self._stop()
+            raise type(error)(f"{str(error) or 'interrupted'}, {what_is_left}") from None
+        finally:
+            self._runner.close()
+
+    def _go_on(self, checkpoint: Checkpoint, notes: Sequence[str]) -> None:
+        status, state = checkpoint.status, checkpoint.state
+        if self._folder:
+            self._folder.go_on(checkpoint)
+        self._loop.state = state
+        self._progress = Progress(status, checkpoint.best_weights, checkpoint.history)
+        self._callbacks.scale = status.rate_scale
+        if status.has_ended:
+            self._last_state = state
+        told = [*notes, *differences(checkpoint.environment)]
+        if self._has_state_note:
+            told.append(STATE_NOTE)
+        epoch = min(status.epochs_done + 1, self._training.epochs)
+        n_samples = state.steps_done * self._training.batch_size
+        self._report(Resumed(epoch, self._training.epochs, n_samples, tuple(told)))
+
+    def _train_epochs(self) -> None:
+        epochs, done = self._training.epochs, self._progress.status.epochs_done
+        layers = Architecture.of(self._config).all_layers
+        self._report(Built(min(done + 1, epochs), epochs, layers))
+        if done < epochs and not stop_reason(self._progress.status, self._training):
+            self._callbacks.begin(self._rate(self._loop.steps_done))
+            for epoch in range(done + 1, epochs + 1):
+                self._train_epoch(epoch)
+                if self._callbacks.stop or stop_reason(self._progress.status, self._training):
+                    break
+            self._last_state = self._loop.state  # callbacks may put other weights in its place
+            self._callbacks.end()
+        self._last_state = self._last_state or self._loop.state
+
+    def _train_epoch(self, epoch: int) -> None:
+        """Train an epoch, or what is left of it, and validate it."""
+        started, done_before = time.perf_counter(), self._loop.steps_done
+        end = epoch * self._training.epoch_steps
+        first = end - self._training.epoch_steps
+        self._callbacks.begin_epoch(epoch, self._rate(first))
+        for chunk in self._chunks(end):
+            self._train_chunk(epoch, chunk, chunk.start - first)
+            if time.perf_counter() - self._saved_at > self._checkpoint_seconds:
+                self._save()
+            if self._callbacks.stop:
+                break
+        seconds = max(time.perf_counter() - started, 1e-9)
+        speed = (self._loop.steps_done - done_before) * self._training.batch_size / seconds
+        self._end_epoch(epoch, self._loop.steps_done - first, seconds, speed)
+
+    def _chunks(self, end: int) -> Iterator[Chunk]:
+        """Yield the sequences of the steps before `end`, each of its stage."""
+        for stage in self._plan.stages:
+            stop = min(stage.stop, end)
+            if self._loop.steps_done < stop:
+                yield from self._runner.chunks(stage, stop)
+
+    def _train_chunk(self, epoch: int, chunk: Chunk, place: int) -> None:
+        """Take the steps of a chunk, whose first one is the epoch's `place`-th, from 0."""
+        epochs = self._training.epochs
+        if not self._runner.is_compiled(chunk):
+            self._report(Compiling(epoch, epochs))
+        self._callbacks.begin_batch(place, self._rate(chunk.start))
+        rates = self._rates(chunk.start, chunk.steps)
+        result, seconds = self._runner.train(chunk, rates)
+        if not np.isfinite(result.loss):
+            where = f"at step {self._loop.steps_done:,}, in epoch {epoch}"
+            raise loss_error(result.loss, where, self._training)
+        self._callbacks.end_batch(place + chunk.steps - 1, float(rates[-1]), result.loss)
+        share, speed = result.exact / result.n_samples, result.n_samples / seconds
+        self._report(Advanced(epoch, epochs, result.n_samples, result.loss, share, speed))
+
+    def _end_epoch(self, epoch: int, steps: int, seconds: float, speed: float) -> None:
+        """Validate an epoch of which `steps` are taken: all, unless a callback has stopped it."""
+        training, state = self._training, self._loop.state
+        status, best_weights, history = self._progress
+        results = self._runner.validate()
+        ended = EpochEnded(
+            epoch=epoch,
+            epochs=training.epochs,
+            training_loss=(state.loss_sum - status.loss_sum) / steps,
+            learning_rate=self._rate(state.steps_done - 1),
+            seconds=round(seconds, 3),
+            samples_per_s=round(speed, 1),
+            **results.model_dump() | {"n_samples": steps * training.batch_size},
+        )
+        is_whole = steps == training.epoch_steps
+        update: dict[str, object] = {}
+        if is_whole:
+            update |= {"epochs_done": epoch, "loss_sum": state.loss_sum}
+        if is_better(results, status.best):
+            update |= {"best_epoch": epoch, "best": results}
+            best_weights = state.weights
+        if self._folder:
+            self._folder.add_epoch(ended)
+        status = status.model_copy(update=update)
+        self._progress = Progress(status, best_weights, (*history, ended))
+        self._callbacks.end_epoch(ended, is_whole)
+        self._save()
+        self._report(ended)
+
+    def _complete(self) -> None:
+        training, status = self._training, self._progress.status
+        status = status.model_copy(update={"has_ended": True})
+        self._progress = self._progress._replace(status=status)
+        if self._folder:
+            assert status.best is not None
+            models = models_to_save(self._config, self._progress.best_weights)
+            now = datetime.now(UTC).isoformat()
+            self._folder.complete(self._checkpoint(), status.best, models, now)
+        epoch = self._progress.history[-1].epoch
+        reason = stop_reason(status, training)
+        if status.epochs_done < training.epochs:
+            reason = reason or "a callback stopped it"
+        self._report(Finished(epoch, training.epochs, status.best_epoch, reason))
+
+    def _checkpoint(self) -> Checkpoint:
+        status, best_weights, history = self._progress
+        update = {"seconds": self._seconds(), "rate_scale": self._callbacks.scale}
+        return Checkpoint(
+            state=self._last_state or self._loop.state,
+            best_weights=best_weights,
+            status=status.model_copy(update=update),
+            config=self._config,
+            environment=current_environment(),
+            history=history,
+        )
+
+    def _save(self) -> None:
+        """Write a checkpoint, unless the weights are no longer finite: the last good one stays."""
+        if self._folder:
+            checkpoint = self._checkpoint()
+            if all(np.isfinite(array).all() for array in checkpoint.state.weights):
+                self._folder.save_checkpoint(checkpoint)
+        self._saved_at = time.perf_counter()
+
+    def _stop(self) -> str:
+        """Write a checkpoint if the loop comes to rest in time; say what there is to go on from."""
+        folder = self._folder
+        if folder is None:
+            return "the chief has the checkpoint"
+        if self._last_state and folder.is_finished:
+            return f"the run {folder.path} is complete"
+        rests = self._runner.comes_to_rest(STOP_SECONDS)
+        if rests:
+            self._save()
+        if folder.holds_earlier:
+            return f"before a checkpoint of its own: {folder.path} is as it was"
+        return advice(folder.path, self._loop.steps_done if rests else None)
+
+    def _seconds(self) -> float:
+        """Return the training's seconds in all processes one after the other."""
+        return self._progress.status.seconds + time.perf_counter() - self._started
+
+    def _rates(self, start: int, n: int) -> Floats:
+        """Return the learning rates of steps `start .. start+n-1`, as callbacks have them."""
+        return learning_rates(self._training, start, n) * self._callbacks.factor
+
+    def _rate(self, step: int) -> float:
+        return float(self._rates(step, 1)[0])

@@ -1,0 +1,615 @@
+import io
+import json
+import os
+import pickle
+import threading
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from seq2seq_cli.data import files
+from seq2seq_cli.data.files import MOST_PROBLEMS, write_pairs
+from seq2seq_cli.data.formats import SUFFIXES, check_suffix
+from seq2seq_cli.data.text import iterate_lines, iterate_sequences, parse_sequence
+from seq2seq_cli.data.vocabulary import lengths, pad, unpad
+from seq2seq_cli.errors import DataError, ExistsError, S2sError, StorageError
+
+TEXTS = [".jsonl", ".csv"]
+GOOD = {".jsonl": '{"source": [1, 2], "target": [2]}', ".csv": "1 2,2"}
+
+steady = settings(
+    derandomize=True,
+    deadline=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+SEQUENCES = st.lists(st.integers(1, 999_999), min_size=1, max_size=12)
+
+
+def read_pairs(path, cardinality):
+    pairs = files.read_pairs(path, cardinality).pairs
+    rows = np.arange(len(pairs))
+    return tuple(side.padded(rows, side.longest) for side in (pairs.sources, pairs.targets))
+
+
+class Bomb:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+@st.composite
+def batches_of_pairs(draw):
+    n_in, n_out = draw(st.integers(1, 5)), draw(st.integers(1, 5))
+    value = st.integers(1, 99)
+    pair = st.tuples(
+        st.lists(value, min_size=n_in, max_size=n_in),
+        st.lists(value, min_size=n_out, max_size=n_out),
+    )
+    batches = draw(st.lists(st.lists(pair, min_size=1, max_size=4), min_size=1, max_size=4))
+    return [
+        (ids(*(source for source, _ in batch)), ids(*(target for _, target in batch)))
+        for batch in batches
+    ]
+
+
+def ids(*rows):
+    return np.array(rows, np.int32)
+
+
+def batch(value, n=1):
+    return np.full((n, 2), value, np.int32), np.full((n, 1), value, np.int32)
+
+
+def arrays(path, **content):
+    np.savez(path, **content)
+    return path
+
+
+def problems_of(path, cardinality=51):
+    with pytest.raises(DataError) as caught:
+        read_pairs(path, cardinality)
+    assert str(path) in str(caught.value)
+    return str(caught.value).splitlines()
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+# Sequences as text
+
+
+@steady
+@given(
+    SEQUENCES,
+    st.sampled_from([" ", ",", ", ", "\t", "  ", " ,\n", " , "]),
+    st.sampled_from(["{}", "[{}]", "({})", " {} ", "{}\r\n", "[ {} ]", "{},"]),
+)
+def test_parsing_returns_what_was_formatted(sequence, separator, form):
+    text = form.format(separator.join(map(str, sequence)))
+    assert parse_sequence(text, 1_000_000) == sequence
+
+
+@steady
+@given(SEQUENCES)
+def test_parsing_returns_what_python_prints(sequence):
+    assert parse_sequence(str(sequence), 1_000_000) == sequence
+
+
+@pytest.mark.parametrize("text", ["", "  ", "\n", "[]", ",", " , ,"])
+def test_empty_sequence_is_refused(text):
+    with pytest.raises(DataError, match="empty"):
+        parse_sequence(text, 51)
+
+
+@pytest.mark.parametrize("word", ["x", "1.5", "1e3", "0x1", "1_0", "3;4", "--1", "٣", "9" * 19])
+def test_word_that_is_no_integer_is_named(word):
+    with pytest.raises(DataError) as caught:
+        parse_sequence(f"1 {word} 2", 51)
+    assert f"{word!r} is not an integer" in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [0, -1, 51, 2**32 + 1, 10**17])
+def test_value_outside_the_vocabulary_is_named_with_its_range(value):
+    with pytest.raises(DataError, match=rf"^{value} .*1 to 50"):
+        parse_sequence(f"1 {value} 2", 51)
+
+
+def test_values_at_the_ends_of_the_range_are_accepted():
+    assert parse_sequence("1 50 +7 007", 51) == [1, 50, 7, 7]
+
+
+@steady
+@given(st.text(max_size=30) | st.text("0123456789 ,[]()+-\n", max_size=30))
+def test_any_text_is_parsed_to_values_or_refused(text):
+    try:
+        sequence = parse_sequence(text, 51)
+    except DataError:
+        return
+    assert sequence
+    assert all(type(value) is int and 1 <= value <= 50 for value in sequence)
+
+
+# Padding
+
+
+@steady
+@given(st.lists(SEQUENCES, min_size=1, max_size=6))
+def test_unpadding_returns_what_was_padded(sequences):
+    padded = pad(sequences)
+    assert padded.dtype == np.int32
+    assert padded.shape == (len(sequences), max(map(len, sequences)))
+    assert list(unpad(padded)) == sequences
+    assert lengths(padded).tolist() == list(map(len, sequences))
+
+
+def test_padding_stands_at_the_end():
+    assert pad([[1], [2, 3, 4]]).tolist() == [[1, 0, 0], [2, 3, 4]]
+
+
+# Lines of sequences
+
+
+def test_sequences_are_read_line_by_line_and_blank_ones_have_none():
+    lines = enumerate(["1 2", "", "  ", "3,4"], 1)
+    assert list(iterate_sequences(lines, "input", 51)) == [[1, 2], None, None, [3, 4]]
+
+
+def test_bad_line_is_named_after_the_good_ones_were_yielded():
+    sequences = iterate_sequences(enumerate(["1", "", "2 x"], 1), "standard input", 51)
+    assert [next(sequences), next(sequences)] == [[1], None]
+    with pytest.raises(DataError, match=r"^standard input, line 3: 'x'"):
+        next(sequences)
+
+
+def test_sequences_are_yielded_before_the_next_line_is_read():
+    read = []
+
+    def lines():
+        for number in range(1, 4):
+            read.append(number)
+            yield number, str(number)
+
+    sequences = iterate_sequences(lines(), "input", 51)
+    for number in range(1, 4):
+        assert next(sequences) == [number]
+        assert read == list(range(1, number + 1))
+
+
+def read_text(content):
+    return list(iterate_lines(io.BytesIO(content), "text"))
+
+
+def test_lines_have_no_ends_and_no_byte_order_mark():
+    assert read_text(b"\xef\xbb\xbf1 2\r\n\n3") == [(1, "1 2"), (2, ""), (3, "3")]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("1\n2".encode("utf-16"), "line 1: UTF-16 text"),
+        (b"1\n\xe4", r"line 2: not UTF-8 text \(byte 0xe4\)"),
+        (b"1\n" + b"1 " * 2**23 + b"1", "line 2: longer than 16,777,216 bytes"),
+    ],
+)
+def test_text_that_cannot_be_read_is_named_with_its_line(content, reason):
+    with pytest.raises(DataError, match=f"^text, {reason}"):
+        read_text(content)
+
+
+# Writing
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@steady
+@given(batches=batches_of_pairs())
+def test_reading_returns_what_was_written(tmp_path, suffix, batches):
+    path = tmp_path / f"pairs{suffix}"
+    n = write_pairs(path, iter(batches), force=True)
+    sources, targets = read_pairs(path, 100)
+    assert n == len(sources) == sum(len(sources) for sources, _ in batches)
+    assert (sources.dtype, targets.dtype) == (np.int32, np.int32)
+    np.testing.assert_array_equal(sources, np.concatenate([batch[0] for batch in batches]))
+    np.testing.assert_array_equal(targets, np.concatenate([batch[1] for batch in batches]))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text"),
+    [
+        (".csv", "source,target\n1 2,3\n4 5,6\n"),
+        (
+            ".jsonl",
+            '{"source": [1, 2], "target": [3]}\n{"source": [4, 5], "target": [6]}\n',
+        ),
+    ],
+)
+def test_text_formats_are_as_documented(tmp_path, suffix, text):
+    path = tmp_path / f"pairs{suffix}"
+    write_pairs(path, [(ids([1, 2], [4, 5]), ids([3], [6]))])
+    assert path.read_bytes() == text.encode()
+
+
+def test_npz_holds_the_two_documented_arrays_only(tmp_path):
+    path = tmp_path / "pairs.npz"
+    write_pairs(path, [(ids([1, 2]), ids([3])), (ids([4, 5]), ids([6]))])
+    with np.load(path, allow_pickle=False) as file:
+        assert set(file.files) == {"sources", "targets"}
+        assert file["sources"].dtype == file["targets"].dtype == np.int32
+        assert file["sources"].tolist() == [[1, 2], [4, 5]]
+        assert file["targets"].tolist() == [[3], [6]]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_existing_file_is_kept_without_force_and_nothing_is_drawn(tmp_path, suffix):
+    path = tmp_path / f"pairs{suffix}"
+    path.write_text("mine")
+    batches = iter([batch(1)])
+    with pytest.raises(ExistsError, match=rf"pairs\{suffix} exists.*--force"):
+        write_pairs(path, batches)
+    assert path.read_text() == "mine"
+    assert len(list(batches)) == 1
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_existing_file_is_replaced_with_force(tmp_path, suffix):
+    path = tmp_path / f"pairs{suffix}"
+    path.write_text("mine")
+    assert write_pairs(path, [batch(1, 3)], force=True) == 3
+    assert read_pairs(path, 51)[0].tolist() == [[1, 1]] * 3
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("error", [RuntimeError("broken"), KeyboardInterrupt("stop")])
+def test_failed_writing_leaves_the_old_file_and_nothing_else(tmp_path, suffix, error):
+    def batches():
+        yield batch(1)
+        raise error
+
+    path = tmp_path / f"pairs{suffix}"
+    path.write_text("mine")
+    with pytest.raises(type(error), match=str(error)):
+        write_pairs(path, batches(), force=True)
+    assert path.read_text() == "mine"
+    assert names(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize("suffix", TEXTS)
+def test_text_formats_are_streamed(tmp_path, suffix):
+    alive, most = set(), 0
+
+    class Rows(np.ndarray):
+        def __del__(self):
+            alive.discard(id(self))
+
+    def batches():
+        nonlocal most
+        for value in range(1, 41):
+            sources, targets = batch(value)
+            rows = sources.view(Rows)
+            alive.add(id(rows))
+            most = max(most, len(alive))
+            yield rows, targets
+            del rows
+
+    path = tmp_path / f"pairs{suffix}"
+    assert write_pairs(path, batches()) == 40
+    assert most <= 2
+    assert read_pairs(path, 51)[1].ravel().tolist() == list(range(1, 41))
+
+
+@pytest.mark.parametrize("suffix", TEXTS)
+def test_lines_reach_the_file_while_batches_are_still_drawn(tmp_path, suffix):
+    sizes = []
+
+    def batches():
+        for _ in range(30):
+            sizes.append(sum(path.stat().st_size for path in tmp_path.iterdir()))
+            yield batch(1, 1000)
+
+    write_pairs(tmp_path / f"pairs{suffix}", batches())
+    assert 0 < sizes[10] < sizes[20] < sizes[29]
+
+
+@pytest.mark.parametrize("name", ["pairs", "pairs.txt", "pairs.json", "pairs.npz.gz", ".csv"])
+def test_unknown_suffix_is_told_the_known_ones(tmp_path, name):
+    path = tmp_path / name
+    uses = [check_suffix, lambda path: read_pairs(path, 51), lambda path: write_pairs(path, [])]
+    for use in uses:
+        with pytest.raises(DataError, match=r"\.jsonl, \.csv, \.tsv, \.npz"):
+            use(path)
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_writing_into_a_missing_folder_names_the_file(tmp_path, suffix):
+    with pytest.raises(StorageError, match=rf"cannot write .*pairs\{suffix}: No such file"):
+        write_pairs(tmp_path / "absent" / f"pairs{suffix}", [batch(1)])
+
+
+# Reading text
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_missing_file_is_named(tmp_path, suffix):
+    with pytest.raises(StorageError, match=rf"absent\{suffix}"):
+        read_pairs(tmp_path / f"absent{suffix}", 51)
+
+
+@pytest.mark.parametrize("suffix", TEXTS)
+def test_text_that_is_not_utf8_is_named(tmp_path, suffix):
+    path = tmp_path / f"pairs{suffix}"
+    path.write_bytes(GOOD[suffix].encode() + b"\n\xff\xfe\n")
+    with pytest.raises(DataError, match=rf"pairs\{suffix}, line 2: not UTF-8 text"):
+        read_pairs(path, 51)
+
+
+@pytest.mark.parametrize("header", ["source,target\n", ""])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_header_of_a_csv_is_optional(tmp_path, header, newline):
+    path = tmp_path / "pairs.csv"
+    path.write_bytes((header + "1 2,3\n\n4 5,6\n").replace("\n", newline).encode())
+    sources, targets = read_pairs(path, 51)
+    assert (sources.tolist(), targets.tolist()) == ([[1, 2], [4, 5]], [[3], [6]])
+
+
+def test_header_of_a_csv_stands_in_its_first_line_only(tmp_path):
+    path = tmp_path / "pairs.csv"
+    path.write_text("1 2,3\nsource,target\n")
+    (line,) = problems_of(path)
+    assert "line 2: 'source'" in line
+
+
+def test_cells_of_a_csv_may_be_quoted(tmp_path):
+    path = tmp_path / "pairs.csv"
+    path.write_text('"1,2","3"\n"4 5",6\n')
+    sources, targets = read_pairs(path, 51)
+    assert (sources.tolist(), targets.tolist()) == ([[1, 2], [4, 5]], [[3], [6]])
+
+
+@pytest.mark.parametrize("suffix", TEXTS)
+def test_pairs_of_different_lengths_are_padded(tmp_path, suffix):
+    path = tmp_path / f"pairs{suffix}"
+    pairs = [([1], [2, 3]), ([4, 5, 6], [7])]
+    if suffix == ".csv":
+        text = "1,2 3\n4 5 6,7"
+    else:
+        text = "\n".join(json.dumps({"source": s, "target": t, "note": "x"}) for s, t in pairs)
+    path.write_text(text)
+    sources, targets = read_pairs(path, 51)
+    assert (sources.tolist(), targets.tolist()) == ([[1, 0, 0], [4, 5, 6]], [[2, 3], [7, 0]])
+
+
+@pytest.mark.parametrize(
+    ("suffix", "line", "reason"),
+    [
+        (".csv", "1 2", "1 columns"),
+        (".csv", "1,2,3", "3 columns"),
+        (".csv", "1 2,", "empty"),
+        (".csv", ",", "empty"),
+        (".csv", "1 x,2", "'x' is not an integer"),
+        (".csv", "1 51,2", "51 .*1 to 50"),
+        (".csv", "1 0,2", "0 .*1 to 50"),
+        (".csv", '"1 2,3', "not valid CSV"),
+        (".jsonl", "1 2,3", "not valid JSON"),
+        (".jsonl", '{"source": [1]}', "should be"),
+        (".jsonl", "[[1], [2]]", "should be"),
+        (".jsonl", "null", "should be"),
+        (".jsonl", '"source target"', "should be"),
+        (".jsonl", '{"source": [], "target": [1]}', "source = .*at least one"),
+        (".jsonl", '{"source": [1], "target": "1"}', "target = '1'.*list"),
+        (".jsonl", '{"source": [1], "target": {"1": 2}}', "target = .*list"),
+        (".jsonl", '{"source": [1.0], "target": [1]}', "source holds 1.0, .*not an integer"),
+        (".jsonl", '{"source": [true], "target": [1]}', "source holds True, .*not an integer"),
+        (".jsonl", '{"source": ["1"], "target": [1]}', "source holds '1', .*not an integer"),
+        (".jsonl", '{"source": [[1]], "target": [1]}', "not an integer"),
+        (".jsonl", '{"source": [NaN], "target": [1]}', "not an integer"),
+        (".jsonl", '{"source": [1], "target": [0]}', "target holds 0: .*1 to 50"),
+        (".jsonl", '{"source": [51], "target": [1]}', "source holds 51: .*1 to 50"),
+        (".jsonl", '{"source": [4294967297], "target": [1]}', "source holds 4294967297"),
+        (".jsonl", "[" * 100_000, "not valid JSON"),
+        (".jsonl", '{"source": [' + "9" * 5000 + '], "target": [1]}', "source|not valid JSON"),
+    ],
+)
+def test_bad_line_is_named_with_its_number_and_reason(tmp_path, suffix, line, reason):
+    path = tmp_path / f"pairs{suffix}"
+    path.write_text(f"{GOOD[suffix]}\n\n{line}\n{GOOD[suffix]}\n")
+    with pytest.raises(DataError, match=rf"pairs\{suffix}, line 3: .*({reason})"):
+        read_pairs(path, 51)
+
+
+def test_a_pipe_is_read_once_and_tells_its_format(tmp_path):
+    contents = {"csv": "1 2,3\n", "tsv": "1 2\t3\n", "jsonl": '{"source": [1, 2], "target": [3]}\n'}
+    for suffix, text in contents.items():
+        (tmp_path / f"file.{suffix}").write_text(text)
+        pipe = tmp_path / f"pipe-{suffix}"
+        os.mkfifo(pipe)
+        writer = threading.Thread(target=pipe.write_text, args=[text])
+        writer.start()
+        found = files.read_pairs(pipe)
+        writer.join()
+        assert found.pairs.targets.values.tolist() == [3]
+        assert found.sha256 == files.read_pairs(tmp_path / f"file.{suffix}").sha256
+
+
+@pytest.mark.parametrize("header", ['"source","target"', "SOURCE,TARGET", "Source, Target"])
+def test_the_header_may_be_quoted_and_in_capitals(tmp_path, header):
+    path = tmp_path / "PAIRS.CSV"
+    path.write_text(f"{header}\n1 2,3\n")
+    assert read_pairs(path, 51)[0].tolist() == [[1, 2]]
+
+
+def test_two_files_may_end_in_blank_lines(tmp_path):
+    for name, text in (("a", "1\n2\n\n"), ("b", "3\n4\n\n\n")):
+        (tmp_path / name).write_text(text)
+    assert len(files.read_pairs(f"{tmp_path / 'a'},{tmp_path / 'b'}").pairs) == 2
+
+
+@pytest.mark.parametrize("suffix", TEXTS)
+@pytest.mark.parametrize("bad", [1, MOST_PROBLEMS, MOST_PROBLEMS + 1, 3 * MOST_PROBLEMS])
+def test_at_most_ten_bad_lines_are_named_and_the_rest_counted(tmp_path, suffix, bad):
+    path = tmp_path / f"pairs{suffix}"
+    path.write_text(f"{GOOD[suffix]}\nbad\n" * bad)
+    lines = problems_of(path)
+    named = min(bad, MOST_PROBLEMS)
+    assert MOST_PROBLEMS == 10
+    for position in range(named):
+        assert f"line {2 * position + 2}: " in lines[position]
+    if bad > named:
+        (rest,) = lines[named:]
+        assert f"{bad - named} more" in rest
+    else:
+        assert len(lines) == named
+
+
+@pytest.mark.parametrize("suffix", TEXTS)
+@pytest.mark.parametrize("text", ["", "\n\n  \n"])
+def test_file_without_pairs_is_refused(tmp_path, suffix, text):
+    path = tmp_path / f"pairs{suffix}"
+    path.write_text(text)
+    (line,) = problems_of(path)
+    assert "no pairs" in line
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@steady
+@given(content=st.binary(max_size=60) | st.text(max_size=40).map(str.encode))
+def test_any_content_is_read_or_refused(tmp_path, suffix, content):
+    path = tmp_path / f"pairs{suffix}"
+    path.write_bytes(content)
+    try:
+        sources, targets = read_pairs(path, 51)
+    except S2sError:
+        return
+    assert len(sources) == len(targets) > 0
+
+
+# Reading arrays
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64, np.uint64])
+def test_arrays_of_any_integer_type_are_read_as_int32(tmp_path, dtype):
+    path = arrays(
+        tmp_path / "pairs.npz", sources=np.array([[1, 2]], dtype), targets=np.array([[3]], dtype)
+    )
+    sources, targets = read_pairs(path, 51)
+    assert (sources.dtype, targets.dtype) == (np.int32, np.int32)
+    assert (sources.tolist(), targets.tolist()) == ([[1, 2]], [[3]])
+
+
+def test_padded_arrays_are_read_as_they_are(tmp_path):
+    path = arrays(tmp_path / "pairs.npz", sources=ids([1, 2, 0], [3, 4, 5]), targets=ids([1], [2]))
+    assert read_pairs(path, 51)[0].tolist() == [[1, 2, 0], [3, 4, 5]]
+
+
+@pytest.mark.parametrize(
+    ("sources", "reason"),
+    [
+        (np.ones((2, 3)), "sources should be integers"),
+        (np.ones((2, 3), bool), "sources should be integers"),
+        (np.array([["1", "2"]] * 2), "sources should be integers"),
+        (np.array([1, 2], np.int32), "sources should be integers of shape"),
+        (np.ones((2, 3, 1), np.int32), "sources should be integers of shape"),
+        (np.array(1, np.int32), "sources should be integers of shape"),
+        (np.ones((0, 3), np.int32), "sources should be integers of shape"),
+        (np.ones((2, 0), np.int32), "sources should be integers of shape"),
+        (ids([1, 0, 2], [1, 2, 3]), "sources has 0 elsewhere"),
+        (ids([0, 0, 0], [1, 2, 3]), "sources has 0 elsewhere"),
+        (ids([0, 1, 2], [1, 2, 3]), "sources has 0 elsewhere"),
+        (ids([1], [2], [3]), "3 sources but 2 targets"),
+        (ids([1, 51], [2, 3]), "51 .*50"),
+        (ids([1, -1], [2, 3]), "-1 .*50"),
+        (np.array([[1], [2**32 + 1]]), str(2**32 + 1)),
+    ],
+)
+def test_bad_arrays_are_named(tmp_path, sources, reason):
+    path = arrays(tmp_path / "pairs.npz", sources=sources, targets=ids([1], [2]))
+    with pytest.raises(DataError, match=rf"pairs\.npz.*{reason}"):
+        read_pairs(path, 51)
+
+
+def test_bad_targets_are_named_too(tmp_path):
+    path = arrays(tmp_path / "pairs.npz", sources=ids([1]), targets=np.ones((1, 1)))
+    (line,) = problems_of(path)
+    assert "targets should be integers" in line
+
+
+def test_missing_array_is_named(tmp_path):
+    path = arrays(tmp_path / "pairs.npz", sources=ids([1]))
+    (line,) = problems_of(path)
+    assert "targets" in line
+
+
+def test_pickled_arrays_are_refused_and_never_executed(tmp_path):
+    sign = tmp_path / "executed"
+    pickle.loads(pickle.dumps(Bomb(sign)))
+    sign.unlink()
+    path = tmp_path / "pairs.npz"
+    bombs = np.array([[Bomb(sign)]], object)
+    np.savez(path, sources=bombs, targets=bombs, allow_pickle=True)
+    problems_of(path)
+    assert not sign.exists()
+
+
+def test_bare_pickle_is_refused_and_never_executed(tmp_path):
+    sign = tmp_path / "executed"
+    path = tmp_path / "pairs.npz"
+    path.write_bytes(pickle.dumps(Bomb(sign)))
+    problems_of(path)
+    assert not sign.exists()
+
+
+def test_single_array_is_no_npz(tmp_path):
+    path = tmp_path / "pairs.npz"
+    with path.open("wb") as file:
+        np.save(file, ids([1]))
+    (line,) = problems_of(path)
+    assert "should hold the arrays sources and targets" in line
+
+
+@pytest.mark.parametrize("content", [b"", b"no array", b"1 2 3 4 5 6 7 8"])
+def test_zip_of_something_else_is_refused(tmp_path, content):
+    path = tmp_path / "pairs.npz"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("sources.npy", content)
+        file.writestr("targets.npy", content)
+    problems_of(path)
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_damaged_npz_is_read_or_refused_wherever_the_damage_is(tmp_path, compress):
+    path = tmp_path / "pairs.npz"
+    whole = io.BytesIO()
+    save = np.savez_compressed if compress else np.savez
+    save(whole, sources=ids([1, 2, 3], [4, 5, 6]), targets=ids([1], [2]))
+    content = whole.getvalue()
+    failures = {}
+    for position in range(len(content)):
+        for flip in (0x01, 0xFF):
+            damaged = bytearray(content)
+            damaged[position] ^= flip
+            path.write_bytes(damaged)
+            try:
+                read_pairs(path, 51)
+            except S2sError:
+                continue
+            except Exception as error:
+                failures.setdefault(type(error).__name__, (position, flip, str(error)))
+    assert failures == {}
+
+
+def test_truncated_npz_is_refused(tmp_path):
+    whole = arrays(tmp_path / "whole.npz", sources=ids([1, 2]), targets=ids([1])).read_bytes()
+    path = tmp_path / "pairs.npz"
+    for length in range(0, len(whole), 20):
+        path.write_bytes(whole[:length])
+        problems_of(path)

@@ -1,0 +1,126 @@
+"""Runs without a training: what the tests of their folders are made of."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from seq2seq_cli.config import RunConfig, TaskConfig
+from seq2seq_cli.runs.checkpoint import Checkpoint, TrainingStatus, TrainState
+from seq2seq_cli.runs.environment import Environment
+from seq2seq_cli.runs.folder import RunFolder
+from seq2seq_cli.runs.history import EpochRecord
+from seq2seq_cli.runs.location import create_folder
+from seq2seq_cli.runs.manifest import (
+    CONFIG_FILE,
+    DECODER_MODEL,
+    ENCODER_MODEL,
+    MANIFEST,
+    TRAIN_MODEL,
+    Manifest,
+    Results,
+)
+
+TASK = TaskConfig()
+CONFIG = RunConfig(task=TASK)
+NOON = "2026-01-02T12:00:00Z"
+RESULTS = Results(
+    exact_match=0.5,
+    exact_match_low=0.4,
+    exact_match_high=0.6,
+    teacher_forced_token_accuracy=0.75,
+    loss=1.25,
+    n_samples=100,
+)
+ENVIRONMENT = Environment(versions={"keras": "3.15.1", "numpy": "2.0.0"}, threads=2, flags={})
+MODELS = (TRAIN_MODEL, ENCODER_MODEL, DECODER_MODEL)
+
+
+def record(epoch: int) -> EpochRecord:
+    return EpochRecord(epoch, 3, 640, 1.5, 1.25, 0.5, 0.4, 0.6, 0.75, 0.01, 2.0, 320.0)
+
+
+def a_checkpoint(
+    steps: int, epochs_done: int = 0, value: float = 0.0, config: RunConfig = CONFIG
+) -> Checkpoint:
+    """Return a checkpoint whose arrays tell its step and `value`, the training that it is of."""
+    arrays = [np.array([steps, value], np.float32)]
+    return Checkpoint(
+        state=TrainState(arrays, arrays, arrays, steps, 0.5),
+        best_weights=arrays,
+        status=TrainingStatus(epochs_done=epochs_done, seconds=12.5),
+        config=config,
+        environment=ENVIRONMENT,
+        history=tuple(record(epoch) for epoch in range(1, epochs_done + 1)),
+    )
+
+
+def complete(
+    folder: RunFolder, checkpoint: Checkpoint, now: str = NOON, results: Results = RESULTS
+) -> Manifest:
+    value = checkpoint.state.weights[0][1]
+    save = {
+        name: lambda path, name=name: path.write_bytes(f"{name} of {value}".encode() * 10)
+        for name in MODELS
+    }
+    return folder.complete(checkpoint, results, save, now)
+
+
+def train(
+    runs_dir: Path,
+    name: str = "a",
+    now: str = NOON,
+    force: bool = False,
+    value: float = 0.0,
+    config: RunConfig = CONFIG,
+    results: Results = RESULTS,
+) -> Path:
+    """Do what a training of two epochs does in its folder, which is returned."""
+    with create_folder(runs_dir, name, TASK, force) as folder:
+        folder.begin(config)
+        for epochs_done in (0, 1, 2):
+            if epochs_done:
+                folder.add_epoch(record(epochs_done))
+            folder.save_checkpoint(a_checkpoint(40 * epochs_done, epochs_done, value, config))
+        complete(folder, a_checkpoint(80, 2, value, config), now, results)
+    return folder.path
+
+
+def stop(
+    runs_dir: Path, steps: int, name: str = "a", value: float = 0.0, force: bool = False
+) -> Path:
+    """Do what a training that is stopped after so many steps does in its folder."""
+    try:
+        with create_folder(runs_dir, name, TASK, force) as folder:
+            folder.begin(CONFIG)
+            folder.save_checkpoint(a_checkpoint(0, value=value))
+            folder.save_checkpoint(a_checkpoint(steps, value=value))
+            raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        return folder.path
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return every file in a folder and its folders."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def make_incomplete(folder: Path) -> None:
+    (folder / MANIFEST).unlink()
+
+
+def flip(path: Path, position: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1
+    path.write_bytes(content)
+
+
+def damage(folder: Path) -> None:
+    flip(folder / CONFIG_FILE, 5)
+
+
+def edit_manifest(folder: Path, change: object) -> None:
+    manifest = json.loads((folder / MANIFEST).read_text())
+    change(manifest)
+    (folder / MANIFEST).write_text(json.dumps(manifest))

@@ -1,0 +1,108 @@
+"""Checkpoints are whole or passed over, and go on with the settings that they were begun with."""
+
+import json
+
+import numpy as np
+import pytest
+from small import CONFIG, a_checkpoint, flip, stop
+
+from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
+from seq2seq_cli.errors import ConfigurationError, ModelError
+from seq2seq_cli.runs.checkpoint import CHECKPOINT_VERSION, deserialize, serialize
+from seq2seq_cli.runs.checkpoint_files import load_checkpoint
+from seq2seq_cli.runs.environment import current_environment, differences
+from seq2seq_cli.runs.resumption import check_resumable
+
+
+def newest(folder, kind):
+    return max((folder / "checkpoint").glob(f"*.{kind}"))
+
+
+def test_a_checkpoint_is_read_as_it_was_written():
+    written = a_checkpoint(80, 2, 0.1)
+    read = deserialize(*serialize(written))
+    for name in ("status", "config", "environment", "history"):
+        assert getattr(read, name) == getattr(written, name)
+    for ours, theirs in zip(read.state[:3], written.state[:3], strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert read.state[3:] == written.state[3:]
+    np.testing.assert_array_equal(read.best_weights, written.best_weights)
+
+
+@pytest.mark.parametrize("file", ["npz", "json"])
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, file, damage):
+    folder = stop(tmp_path, 7)
+    path = newest(folder, file)
+    if damage == "remove":
+        path.unlink()
+    elif damage == "cut":
+        path.write_bytes(path.read_bytes()[:100])
+    else:
+        flip(path, 150 if file == "npz" else path.read_bytes().index(b"sha256") + 12)
+    loaded, notes = load_checkpoint(folder)
+    assert loaded.state.steps_done == 0
+    if (file, damage) != ("json", "remove"):
+        assert "passed over the damaged checkpoint" in notes[0]
+
+
+def test_where_every_checkpoint_is_damaged_it_says_so(tmp_path):
+    folder = stop(tmp_path, 7)
+    for path in (folder / "checkpoint").glob("*.npz"):
+        path.write_bytes(b"")
+    with pytest.raises(ModelError, match="train it anew with --force"):
+        load_checkpoint(folder)
+
+
+def test_a_newer_format_is_told(tmp_path):
+    folder = stop(tmp_path, 7)
+    path = newest(folder, "json")
+    newer = json.loads(path.read_text()) | {"format_version": CHECKPOINT_VERSION + 1}
+    path.write_text(json.dumps(newer))
+    assert f"format version {CHECKPOINT_VERSION + 1}" in load_checkpoint(folder)[1][0]
+
+
+def test_changed_settings_are_refused_by_name():
+    wanted = RunConfig(training=TrainingConfig(batch_size=32, seed=5), model=ModelConfig(units=9))
+    with pytest.raises(ConfigurationError) as refused:
+        check_resumable(CONFIG, wanted)
+    assert str(refused.value).splitlines() == [
+        f"{name}: the run was begun with {was}; only training.epochs, training.stop_at, "
+        "training.patience may change"
+        for name, was in [
+            ("model.units = 9", 128),
+            ("training.batch_size = 32", 64),
+            ("training.seed = 5", 0),
+        ]
+    ]
+
+
+def test_what_may_change_may():
+    filled_in = TrainingConfig(curriculum="auto", curriculum_steps=40)
+    saved = RunConfig(training=filled_in)
+    more = filled_in.model_copy(update={"epochs": 9, "stop_at": 0.5, "patience": 2})
+    check_resumable(saved, RunConfig(training=more))
+    check_resumable(saved, RunConfig(training=TrainingConfig(curriculum="auto")))
+
+
+def own(**settings):
+    return RunConfig(task=TaskConfig(**{"data": "a.csv", "data_sha256": "1" * 64} | settings))
+
+
+@pytest.mark.parametrize("name", ["data", "validation_data"])
+def test_a_file_may_be_elsewhere_if_its_content_is_the_same(name):
+    hashed = f"{name}_sha256"
+    saved = own(**{name: "a.csv", hashed: "1" * 64})
+    check_resumable(saved, own(**{name: "b/c.csv", hashed: "1" * 64}))
+    with pytest.raises(ConfigurationError, match=f"task.{name} = 'a.csv': the file is not the one"):
+        check_resumable(saved, own(**{name: "a.csv", hashed: "2" * 64}))
+    with pytest.raises(ConfigurationError, match=f"task.{name} = 'b.csv'.*begun with 'a.csv'"):
+        check_resumable(saved, own(**{name: "b.csv", hashed: ""}))
+    check_resumable(saved, own(**{name: "a.csv", hashed: ""}))
+
+
+def test_another_environment_is_noted():
+    now = current_environment()
+    assert differences(now) == []
+    noted = differences(now.model_copy(update={"threads": 77}))
+    assert "and was 77: the weights will not be bit-identical" in noted[0]

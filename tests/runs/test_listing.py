@@ -1,0 +1,81 @@
+"""What there is in the runs' folder, and which of it other commands take."""
+
+import pytest
+from small import CONFIG, TASK, a_checkpoint, contents, damage, make_incomplete, stop, train
+
+from seq2seq_cli.errors import ModelError
+from seq2seq_cli.runs.listing import list_runs, open_run
+from seq2seq_cli.runs.location import create_folder, reopen_folder
+from seq2seq_cli.runs.manifest import CONFIG_FILE, RECORDED
+
+
+def test_newest_completed_run_is_opened_without_a_name(tmp_path):
+    train(tmp_path, "b", "2026-01-02T12:00:00Z")
+    train(tmp_path, "a", "2026-01-02T12:00:01Z")
+    train(tmp_path, "c", "2025-12-31T23:59:59Z")
+    damage(train(tmp_path, "damaged", "2026-01-03T00:00:00Z"))
+    make_incomplete(train(tmp_path, "incomplete", "2026-01-04T00:00:00Z"))
+    assert open_run(tmp_path).name == "a"
+
+
+def test_a_run_that_is_not_there_is_named_and_told_how_to_get_one(tmp_path):
+    with pytest.raises(ModelError, match="s2s train"):
+        open_run(tmp_path)
+    make_incomplete(train(tmp_path))
+    with pytest.raises(ModelError, match="s2s train"):
+        open_run(tmp_path)
+    with pytest.raises(ModelError, match="is incomplete"):
+        open_run(tmp_path, "a")
+    with pytest.raises(ModelError, match=r"no run .*other"):
+        open_run(tmp_path, "other")
+
+
+def test_listing_has_completed_runs_by_age_then_the_others(tmp_path):
+    train(tmp_path, "new", "2026-01-02T12:00:00Z")
+    train(tmp_path, "old", "2026-01-01T12:00:00Z")
+    damage(train(tmp_path, "damaged"))
+    stop(tmp_path, 7, "stopped")
+    (tmp_path / "no-run").mkdir()
+    (tmp_path / "note.txt").write_text("mine")
+    with create_folder(tmp_path, "training", TASK) as folder:
+        folder.begin(CONFIG)
+        listed = {item.name: item for item in list_runs(tmp_path)}
+        with pytest.raises(ModelError, match="still in training"):
+            open_run(tmp_path, "training")
+    assert list(listed)[:2] == ["old", "new"]
+    assert set(listed) == {"old", "new", "damaged", "stopped", "training"}
+    assert all(listed[name].problem == listed[name].under_way == "" for name in ("old", "new"))
+    assert listed["old"].run.manifest.completed_at == "2026-01-01T12:00:00Z"
+    assert [listed[name].run for name in ("damaged", "stopped", "training")] == [None] * 3
+    assert listed["stopped"].problem == "stopped, --resume goes on"
+    assert listed["training"].problem == "in training"
+    assert listed["damaged"].problem.startswith("damaged: ")
+    assert str(tmp_path / "damaged" / CONFIG_FILE) in listed["damaged"].problem
+
+
+def test_a_complete_run_is_listed_with_the_training_that_is_to_take_its_place(tmp_path):
+    train(tmp_path)
+    with create_folder(tmp_path, "a", TASK, force=True) as folder:
+        folder.begin(CONFIG)
+        assert list_runs(tmp_path)[0].under_way == "in training"
+        folder.save_checkpoint(a_checkpoint(5, value=1.0))
+    listed = list_runs(tmp_path)[0]
+    assert (listed.problem, listed.under_way) == ("", "stopped, --resume goes on")
+    for file in RECORDED:
+        assert listed.run.read(file)
+    with reopen_folder(tmp_path, "a") as folder:
+        folder.go_on(a_checkpoint(5, value=1.0))
+        assert list_runs(tmp_path)[0].under_way == "in training"
+
+
+def test_listing_changes_no_file(tmp_path):
+    folder = train(tmp_path)
+    make_incomplete(folder)
+    before = contents(folder)
+    list_runs(tmp_path)
+    assert contents(folder) == before
+
+
+def test_listing_of_a_folder_that_is_not_there_is_empty(tmp_path):
+    assert list_runs(tmp_path / "absent") == []
+    assert not (tmp_path / "absent").exists()

@@ -1,0 +1,163 @@
+"""Which folder a training takes, and what it leaves there when it fails."""
+
+import pytest
+from small import CONFIG, TASK, a_checkpoint, contents, stop, train
+
+from seq2seq_cli.config import TaskConfig
+from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError
+from seq2seq_cli.runs.listing import open_run
+from seq2seq_cli.runs.location import (
+    check_free,
+    check_name,
+    create_folder,
+    default_name,
+    find_resumable,
+    reopen_folder,
+)
+from seq2seq_cli.runs.manifest import HISTORY
+
+
+@pytest.fixture
+def runs_dir(tmp_path):
+    return tmp_path / "some" / "runs"
+
+
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [
+        (TaskConfig(), "reverse-prefix-6-3-51"),
+        (TaskConfig(n_in=9, n_out=2, cardinality=11), "reverse-prefix-9-2-11"),
+        (TaskConfig(name="sort", n_in=9, n_out=2, cardinality=11), "sort-9-11"),
+        (TaskConfig(name="x/my tasks.py:double", n_in="1-4"), "double-1-4-3-51"),
+        (TaskConfig(data="a/.pairs.csv", n_in="1-4"), "pairs-1-4-3-51"),
+    ],
+)
+def test_default_name_tells_the_task(task, name):
+    assert default_name(task) == name
+
+
+@pytest.mark.parametrize("name", ["a", "Run_1", "v1.2+3", "2026-01-02", "größe"])
+def test_plain_names_are_accepted(name):
+    assert check_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "-x", "a/b", "/tmp", "a b", "a\n", "*"])
+def test_other_names_are_refused(name):
+    with pytest.raises(ConfigurationError, match=r"run name"):
+        check_name(name)
+
+
+@pytest.mark.parametrize("name", ["../a", ".", "a/b"])
+def test_no_folder_is_created_or_opened_outside_the_runs_folder(runs_dir, name):
+    with pytest.raises(ConfigurationError), create_folder(runs_dir, name, TASK):
+        pass
+    with pytest.raises(ConfigurationError):
+        open_run(runs_dir, name)
+    with pytest.raises(ConfigurationError):
+        find_resumable(runs_dir, name)
+    assert not runs_dir.exists()
+
+
+def test_folders_without_a_name_are_numbered(runs_dir):
+    names = []
+    for _ in range(3):
+        with create_folder(runs_dir, None, TASK) as folder:
+            names.append(folder.path.name)
+    base = default_name(TASK)
+    assert names == [base, f"{base}-2", f"{base}-3"]
+
+
+def test_named_folder_that_exists_is_refused_and_untouched(runs_dir):
+    before = contents(train(runs_dir))
+    with pytest.raises(ExistsError, match=r"a exists.*--force"), create_folder(runs_dir, "a", TASK):
+        pass
+    with pytest.raises(ExistsError, match=r"a exists.*--force"):
+        check_free(runs_dir, "a", force=False)
+    assert contents(runs_dir / "a") == before
+
+
+def test_force_takes_the_default_run_or_a_new_folder(runs_dir):
+    folder = train(runs_dir, default_name(TASK))
+    with create_folder(runs_dir, None, TASK, force=True) as again:
+        assert again.path == folder
+    with create_folder(runs_dir, "a", TASK, force=True) as created:
+        assert created.path.is_dir()
+
+
+@pytest.mark.parametrize("name", ["a", None])
+def test_force_refuses_a_folder_that_is_no_run(runs_dir, name):
+    folder = runs_dir / (name or default_name(TASK))
+    folder.mkdir(parents=True)
+    (folder / HISTORY).write_text("of something else")
+    with (
+        pytest.raises(ExistsError, match=r"is no run"),
+        create_folder(runs_dir, name, TASK, force=True),
+    ):
+        pass
+    assert contents(folder) == {HISTORY: b"of something else"}
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_file_in_place_of_the_folder_is_refused(runs_dir, force):
+    runs_dir.mkdir(parents=True)
+    (runs_dir / "a").write_text("a file")
+    with pytest.raises(ExistsError), create_folder(runs_dir, "a", TASK, force):
+        pass
+    assert (runs_dir / "a").read_text() == "a file"
+
+
+def fail(runs_dir, error, foreign=False):
+    with create_folder(runs_dir, "a", TASK) as folder:
+        if foreign:
+            (folder.path / "notes.txt").write_text("mine")
+        folder.tensorboard.mkdir()
+        (folder.tensorboard / "events.out.tfevents.1").write_text("event")
+        raise error
+
+
+@pytest.mark.parametrize("error", [RuntimeError("broken"), KeyboardInterrupt("stop")])
+def test_failed_training_leaves_no_folder(runs_dir, error):
+    with pytest.raises(type(error), match=str(error)):
+        fail(runs_dir, error)
+    assert list(runs_dir.iterdir()) == []
+
+
+def test_failed_training_leaves_the_files_of_others(runs_dir):
+    with pytest.raises(RuntimeError, match="broken"):
+        fail(runs_dir, RuntimeError("broken"), foreign=True)
+    assert contents(runs_dir / "a") == {"notes.txt": b"mine"}
+
+
+def test_a_stopped_training_is_found_without_its_name_and_a_complete_one_is_not(runs_dir):
+    train(runs_dir, "complete")
+    with pytest.raises(ModelError, match="no stopped training"):
+        find_resumable(runs_dir, None)
+    stopped = stop(runs_dir, 7, "stopped")
+    assert find_resumable(runs_dir, None) == stopped
+    with reopen_folder(runs_dir, None) as folder:
+        assert folder.path == stopped
+    assert find_resumable(runs_dir, "complete") == runs_dir / "complete"
+    with pytest.raises(ModelError, match="there is no run"):
+        find_resumable(runs_dir, "none")
+
+
+@pytest.mark.parametrize("force", [True, False])
+def test_a_stopped_training_over_a_complete_run_is_found_without_its_name(runs_dir, force):
+    folder = train(runs_dir)
+    if force:
+        stop(runs_dir, 7, value=1.0, force=True)
+    else:
+        with reopen_folder(runs_dir, "a") as reopened:
+            reopened.go_on(a_checkpoint(80, 2))
+            reopened.save_checkpoint(a_checkpoint(95, 2))
+    assert find_resumable(runs_dir, None) == folder
+
+
+def test_a_damaged_run_is_not_resumed_unless_it_is_named(runs_dir):
+    folder = train(runs_dir)
+    (folder / "run.json").write_text("{")
+    with pytest.raises(ModelError, match="no stopped training"):
+        find_resumable(runs_dir, None)
+    assert find_resumable(runs_dir, "a") == folder
+    with create_folder(runs_dir, "a", TASK, force=True) as again:
+        again.begin(CONFIG)

@@ -1,0 +1,160 @@
+"""Only one training at a time has a folder, and who asks for it disturbs none."""
+
+import subprocess
+import sys
+import threading
+
+import filelock
+import pytest
+from small import CONFIG, TASK, a_checkpoint, contents, stop, train
+
+from seq2seq_cli.errors import ExistsError
+from seq2seq_cli.runs import lock
+from seq2seq_cli.runs.listing import list_runs, open_run
+from seq2seq_cli.runs.location import check_free, create_folder, reopen_folder
+from seq2seq_cli.runs.lock import hold_lock, is_in_training
+
+HOLD_AND_WAIT = """
+import sys
+from pathlib import Path
+from seq2seq_cli.config import RunConfig
+from seq2seq_cli.runs.location import create_folder
+
+with create_folder(Path(sys.argv[1]), "a", RunConfig().task) as folder:
+    folder.begin(RunConfig())
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(lock, "TRAINING_SECONDS", 0.02)
+
+
+def test_a_folder_in_training_is_refused_and_untouched(tmp_path, impatient):
+    with create_folder(tmp_path, "a", TASK) as folder:
+        folder.begin(CONFIG)
+        folder.save_checkpoint(a_checkpoint(0))
+        before = contents(folder.path)
+        with pytest.raises(ExistsError, match="in use"), create_folder(tmp_path, "a", TASK, True):
+            pass
+        with pytest.raises(ExistsError, match="in use"), reopen_folder(tmp_path, "a"):
+            pass
+        with pytest.raises(ExistsError, match="in use"):
+            check_free(tmp_path, "a", force=True)
+        assert is_in_training(folder.path)
+        assert contents(folder.path) == before
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError("broken"), KeyboardInterrupt("stop")])
+def test_the_lock_ends_with_the_block_and_leaves_no_file(tmp_path, error):
+    def use():
+        with hold_lock(tmp_path):
+            if error:
+                raise error
+
+    if error:
+        with pytest.raises(type(error)):
+            use()
+    else:
+        use()
+    assert contents(tmp_path) == {}
+    with hold_lock(tmp_path):
+        pass
+
+
+def test_the_lock_of_a_killed_process_ends_with_it(tmp_path, impatient):
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD_AND_WAIT, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout.readline() == "held\n"
+            with (
+                pytest.raises(ExistsError, match=r"in use: another process"),
+                create_folder(tmp_path, "a", TASK, force=True),
+            ):
+                pass
+            assert [listed.problem for listed in list_runs(tmp_path)] == ["in training"]
+        finally:
+            process.kill()
+    assert (tmp_path / "a" / lock.LOCK).exists()
+    assert [listed.problem for listed in list_runs(tmp_path)] == ["incomplete"]
+    assert train(tmp_path, force=True) == tmp_path / "a"
+    assert open_run(tmp_path, "a")
+    assert not (tmp_path / "a" / lock.LOCK).exists()
+
+
+def test_a_training_waits_until_one_who_asks_has_gone(tmp_path):
+    asking = filelock.FileLock(tmp_path / lock.LOCK, thread_local=False)
+    asking.acquire()
+    timer = threading.Timer(0.1, lambda: lock._give_up(asking))
+    timer.start()
+    with hold_lock(tmp_path):
+        assert is_in_training(tmp_path)  # the file that was waited for is removed: it is a new one
+    timer.join()
+
+
+def test_many_who_ask_see_no_training_where_none_is(tmp_path):
+    folder = stop(tmp_path, 7)
+    answers = []
+
+    def ask():
+        for _ in range(20):
+            (folder / lock.LOCK).touch()  # as a killed training leaves it
+            answers.append(is_in_training(folder))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [False] * 80
+
+
+def test_two_never_hold_the_lock_at_once(tmp_path):
+    inside, most = 0, 0
+
+    def use():
+        nonlocal inside, most
+        for _ in range(20):
+            try:
+                with hold_lock(tmp_path):
+                    inside += 1
+                    most = max(most, inside)
+                    inside -= 1
+            except ExistsError:
+                pass
+
+    threads = [threading.Thread(target=use) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 1
+
+
+def test_a_folder_that_may_not_be_written_is_in_no_training(tmp_path, monkeypatch):
+    folder = stop(tmp_path, 7)
+    (folder / lock.LOCK).touch()
+
+    def refuse(self, *arguments):
+        raise PermissionError(13, "Permission denied", self.lock_file)
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
+    assert not is_in_training(folder)
+    assert list_runs(tmp_path)[0].problem == "stopped, --resume goes on"
+
+
+def test_asking_where_there_is_no_training_writes_nothing(tmp_path):
+    folder = stop(tmp_path, 7)
+    before = contents(folder)
+    folder.chmod(0o500)
+    try:
+        assert not is_in_training(folder)
+    finally:
+        folder.chmod(0o700)
+    assert contents(folder) == before

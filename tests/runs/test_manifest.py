@@ -1,0 +1,151 @@
+"""A complete run is proved by its manifest, and any damage of it is told."""
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from small import CONFIG, ENVIRONMENT, NOON, RESULTS, damage, edit_manifest, flip, train
+
+from seq2seq_cli.config import RunConfig
+from seq2seq_cli.errors import ModelError, S2sError
+from seq2seq_cli.runs.listing import open_run
+from seq2seq_cli.runs.manifest import (
+    CONFIG_FILE,
+    MANIFEST,
+    MANIFEST_VERSION,
+    RECORDED,
+    TRAIN_MODEL,
+    read_manifest,
+)
+
+
+def test_manifest_round_trip(tmp_path):
+    folder = train(tmp_path)
+    run = open_run(tmp_path, "a")
+    assert (run.name, run.path, run.config) == ("a", folder, CONFIG)
+    manifest = run.manifest
+    assert manifest.format_version == MANIFEST_VERSION
+    assert (manifest.results, manifest.versions) == (RESULTS, ENVIRONMENT.versions)
+    assert (manifest.seconds, manifest.threads, manifest.completed_at) == (12.5, 2, NOON)
+    assert set(manifest.files) == set(RECORDED)
+    for file in RECORDED:
+        assert run.read(file) == (folder / file).read_bytes()
+
+
+@pytest.mark.parametrize("loss", [0.1 + 0.2, 1e-300, float("inf")])
+def test_losses_are_read_back_as_they_were(tmp_path, loss):
+    results = RESULTS.model_copy(update={"loss": loss})
+    train(tmp_path, results=results)
+    assert open_run(tmp_path, "a").manifest.results == results
+
+
+def test_run_may_be_moved(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    train(tmp_path / "runs").rename(tmp_path / "elsewhere" / "b")
+    assert open_run(tmp_path / "elsewhere", "b").config == CONFIG
+
+
+@pytest.mark.parametrize("file", RECORDED)
+def test_any_change_of_a_recorded_file_is_found(tmp_path, file):
+    folder = train(tmp_path)
+    path, content = folder / file, (folder / file).read_bytes()
+    for position in (0, 40, -1):
+        flip(path, position)
+        with pytest.raises(ModelError, match="SHA-256") as caught:
+            open_run(tmp_path, "a").read(file)
+        assert str(path) in str(caught.value)
+        flip(path, position)
+    for changed in (content[:-1], content + b"x", b""):
+        path.write_bytes(changed)
+        with pytest.raises(ModelError, match=f"{len(content)} bytes") as caught:
+            open_run(tmp_path, "a").read(file)
+        assert str(path) in str(caught.value)
+    path.unlink()
+    with pytest.raises(ModelError, match="is missing") as caught:
+        open_run(tmp_path, "a").read(file)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("file", ["notes.txt", MANIFEST, "../b/config.toml"])
+def test_file_that_is_not_recorded_is_not_read(tmp_path, file):
+    folder = train(tmp_path)
+    train(tmp_path, "b")
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(ModelError, match="not recorded"):
+        open_run(tmp_path, "a").read(file)
+
+
+def test_configuration_that_is_not_recorded_is_not_trusted(tmp_path):
+    folder = train(tmp_path)
+    edit_manifest(folder, lambda manifest: manifest["files"].pop(CONFIG_FILE))
+    with pytest.raises(ModelError, match=r"config\.toml is not recorded"):
+        open_run(tmp_path, "a")
+
+
+def test_newer_format_is_told_from_damage_whatever_its_shape(tmp_path):
+    folder = train(tmp_path)
+    newer = MANIFEST_VERSION + 1
+    edit_manifest(folder, lambda manifest: manifest.update(format_version=newer))
+    with pytest.raises(ModelError, match=f"format version {newer}.*{MANIFEST_VERSION}"):
+        open_run(tmp_path, "a")
+    (folder / MANIFEST).write_text(json.dumps({"format_version": newer, "new": {}}))
+    with pytest.raises(ModelError, match=f"format version {newer}"):
+        open_run(tmp_path, "a")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "null", "{}", '{"format_version": "1"}', "\0", '{"format_version": 1}'],
+)
+def test_corrupt_manifest_is_named(tmp_path, text):
+    folder = train(tmp_path)
+    (folder / MANIFEST).write_text(text)
+    with pytest.raises(ModelError, match="is corrupt") as caught:
+        read_manifest(folder)
+    assert str(folder / MANIFEST) in str(caught.value)
+
+
+def test_manifest_that_is_not_utf8_is_corrupt(tmp_path):
+    folder = train(tmp_path)
+    (folder / MANIFEST).write_bytes(b"\xff" + (folder / MANIFEST).read_bytes()[1:])
+    with pytest.raises(ModelError, match=r"run\.json"):
+        open_run(tmp_path, "a")
+
+
+@settings(
+    derandomize=True,
+    deadline=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(st.binary(max_size=40), st.integers(0, 2000))
+def test_any_damage_of_a_manifest_is_reported_as_such(tmp_path, damage, position):
+    folder = tmp_path / "a"
+    if not folder.exists():
+        train(tmp_path)
+    content = (folder / MANIFEST).read_bytes()
+    position %= len(content)
+    changed = content[:position] + damage + content[position + len(damage) :]
+    (folder / MANIFEST).write_bytes(changed)
+    try:
+        open_run(tmp_path, "a").read(TRAIN_MODEL)
+    except S2sError as error:
+        assert str(folder) in str(error)  # noqa: PT017 - the damage may also be harmless
+    (folder / MANIFEST).write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"), [('[task]\nname = "newer"\n', "newer"), ("[other]\nx = 1\n", "other")]
+)
+def test_configuration_of_another_version_is_told(tmp_path, monkeypatch, text, named):
+    monkeypatch.setattr(RunConfig, "to_toml", lambda self: text)
+    train(tmp_path)
+    with pytest.raises(ModelError, match=named):
+        open_run(tmp_path, "a")
+
+
+def test_damaged_configuration_is_told(tmp_path):
+    damage(train(tmp_path))
+    with pytest.raises(ModelError, match="SHA-256"):
+        open_run(tmp_path, "a")

@@ -1,0 +1,188 @@
+"""Commands in this process, on runs with random weights."""
+
+import io
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from random_run import load_random
+
+from seq2seq_cli.cli import output
+from seq2seq_cli.cli.encode import encode
+from seq2seq_cli.cli.evaluate import evaluate
+from seq2seq_cli.cli.generate import Side, generate
+from seq2seq_cli.cli.inspect import inspect
+from seq2seq_cli.cli.predict import predict
+from seq2seq_cli.cli.tasks import tasks
+from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
+from seq2seq_cli.data.files import read_pairs
+from seq2seq_cli.data.sampling import SourceSpace, Split
+from seq2seq_cli.data.vocabulary import Vocabulary
+from seq2seq_cli.errors import ConfigurationError, DataError, ModelError
+
+OLD = Path(__file__).parent / "data-of-old-versions"
+
+
+@pytest.fixture
+def use(monkeypatch):
+    """Make the commands load a run with random weights, and return that."""
+    monkeypatch.setattr(output, "end_with_reader", lambda: None)
+    monkeypatch.setattr(output, "use_one_blas_thread", lambda: None)
+
+    def load(**task):
+        run = load_random(RunConfig(task=TaskConfig(**task), model=ModelConfig(units=6)))
+        monkeypatch.setattr("seq2seq_cli.inference.loading.load_run", lambda *_: run)
+        return run
+
+    return load
+
+
+def test_a_blank_line_is_answered_by_one(use, capsys, tmp_path, monkeypatch):
+    use(n_in=3, n_out=2, cardinality=9)
+    file = tmp_path / "lines.txt"
+    file.write_bytes(b"\xef\xbb\xbf1 2 3\r\n\n4 5 6\n \n")
+    predict(None, file)
+    lines = capsys.readouterr().out.split("\n")
+    assert [len(line.split()) for line in lines] == [2, 0, 2, 0, 0]
+    stdin = io.TextIOWrapper(io.BytesIO(file.read_bytes()))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    predict(["-"], as_json=True)
+    documents = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [document and len(document["target"]) for document in documents] == [2, None, 2, None]
+    encode(None, file)
+    assert len(capsys.readouterr().out.splitlines()) == 4
+    encode(None, file, tmp_path / "states.npz")
+    with np.load(tmp_path / "states.npz") as arrays:
+        assert arrays["sources"].tolist() == [[1, 2, 3], [4, 5, 6]]
+    file.write_text("\n")
+    with pytest.raises(DataError, match="there is no sequence"):
+        encode(None, file, tmp_path / "none.npz")
+
+
+def test_what_was_cut_at_the_limit_says_so(use, capsys):
+    run = use(name="copy", n_in="1-3", cardinality=9)
+    run.decoder.bias[:] = 0
+    run.decoder.bias[Vocabulary.of(run.config.task).end] = -50
+    predict(["1 2", "3"], as_json=True)
+    shown = capsys.readouterr()
+    assert [json.loads(line)["finished"] for line in shown.out.splitlines()] == [False, False]
+    assert "note: 2 targets were cut at the limit of tokens" in shown.err
+    run.decoder.bias[-1] = 50
+    predict(["1 2", "3"], as_json=True)
+    shown = capsys.readouterr()
+    assert [json.loads(line)["finished"] for line in shown.out.splitlines()] == [True, True]
+    assert shown.err == ""
+
+
+def test_the_same_target_is_never_shown_twice(use, capsys):
+    run = use(name="copy", n_in="1-3", cardinality=9)
+    run.decoder.bias[0] = 9  # id 0 would be the likeliest
+    predict(["1 2 3"], beam=8, top=8)
+    targets = [line.split("\t")[1] for line in capsys.readouterr().out.splitlines()]
+    assert len(set(targets)) == len(targets) == 8
+    assert not any("0" in target.split() for target in targets)
+
+
+def test_evaluate_gives_null_for_what_it_does_not_know(use, capsys):
+    use(name="reverse", n_in="1-5", cardinality=31)
+    found = set()
+    for seed in range(6):
+        evaluate(n_samples=1, seed=seed, as_json=True)
+        document = json.loads(capsys.readouterr().out)
+        longest = max(map(int, document["length_accuracy"]))
+        assert document["position_accuracy"][longest + 1 :] == [None] * (5 - longest)
+        found.update(document["position_accuracy"])
+        assert document["n_trained_on"] is None
+        assert document["exact"] is False
+    assert None in found
+
+
+def test_evaluate_loads_the_runs_own_task(use, capsys, tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("def same(sources):\n    return sources\n")
+    use(name=f"{path}:same", n_in=3, n_out=3, cardinality=30)
+    evaluate(n_samples=20, task=f"{path}:same", as_json=True)
+    assert len(json.loads(capsys.readouterr().out)["position_accuracy"]) == 3
+    with pytest.raises(ConfigurationError, match=r"--task x.py:f: the run's task is"):
+        evaluate(task="x.py:f")
+    with pytest.raises(ConfigurationError, match="add --task"):
+        evaluate()
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".npz"])
+def test_generated_pairs_are_written(use, tmp_path, suffix):
+    file = tmp_path / f"pairs{suffix}"
+    generate("reverse", "1-5", cardinality=20, n_samples=2000, file=file, quiet=True)
+    pairs = read_pairs(file).pairs
+    assert len(pairs) == 2000
+    assert (pairs.sources.lengths == pairs.targets.lengths).all()
+    assert pairs.largest == 19
+
+
+def test_of_a_small_space_each_held_out_source_is_given_once(use, capsys):
+    generate("copy", 4, cardinality=11, n_samples=10_000, split=Side.TEST, as_json=True)
+    shown = capsys.readouterr()
+    sources = [tuple(json.loads(line)["source"]) for line in shown.out.splitlines()]
+    space = SourceSpace.of(TaskConfig(n_in=4, cardinality=11))
+    assert sorted(sources) == sorted(map(tuple, space.enumerate(Split.TEST).tolist()))
+    assert f"note: there are {len(sources)} of them" in shown.err
+
+
+def test_generate_takes_own_tasks_and_refuses_what_is_ignored(use, capsys, tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "import numpy as np\n\ndef doubled(sources):\n    return np.repeat(sources, 2, axis=1)\n"
+    )
+    generate(f"{path}:doubled", 3, cardinality=20, as_json=True)
+    for line in capsys.readouterr().out.splitlines():
+        pair = json.loads(line)
+        assert pair["target"] == [value for value in pair["source"] for _ in range(2)]
+    with pytest.raises(ConfigurationError, match="task.n_out = 2: .* leave it out"):
+        generate("copy", 5, 2)
+    with pytest.raises(ConfigurationError, match="task.n_out = 2: .* leave it out"):
+        generate(f"{path}:doubled", 5, 2)
+    with pytest.raises(ConfigurationError, match="own pairs are not generated"):
+        generate(settings=["task.data=pairs.csv"])
+
+
+def test_examples_are_shown_with_their_shapes(use, capsys):
+    generate("reverse", "1-3", cardinality=20, n_samples=3)
+    shown = capsys.readouterr().out
+    assert "encoded: (3, 3, 20) (3, 4, 21) (3, 4, 21)" in shown
+    tasks()
+    assert "11 29 5 23 17 22" in capsys.readouterr().out
+
+
+def test_a_run_of_an_older_version_is_inspected_predicted_and_evaluated(capsys, monkeypatch):
+    monkeypatch.setattr(output, "end_with_reader", lambda: None)
+    inspect("complete", OLD)
+    shown = capsys.readouterr().out
+    for words in ("encoder_lstm", "validation exact match", "token accuracy (teacher-forced)"):
+        assert words in shown
+    inspect("complete", OLD, as_json=True)
+    document = json.loads(capsys.readouterr().out)
+    shapes = [layer["shapes"] for layer in document["layers"]]
+    assert shapes[0] == [[13, 32], [8, 32], [32]]
+    assert document["parameters"] == 1525
+    predict(["1 2 3 4"], run="complete", runs_dir=OLD, as_json=True)
+    prediction = json.loads(capsys.readouterr().out)
+    assert prediction["finished"] is True
+    assert len(prediction["target"]) == 2
+    evaluate("complete", OLD, as_json=True)
+    document = json.loads(capsys.readouterr().out)
+    # That is what its training found, on a sample of all that is held out.
+    assert document["exact"] is True
+    assert abs(document["exact_match"] - 0.0328) < 0.01
+
+
+def test_inspect_checks_the_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(output, "end_with_reader", lambda: None)
+    copied = tmp_path / "complete"
+    shutil.copytree(OLD / "complete", copied)
+    model = copied / "inference_decoder.keras"
+    model.write_bytes(model.read_bytes()[:-1] + b"x")
+    with pytest.raises(ModelError, match="inference_decoder.keras is corrupt"):
+        inspect("complete", tmp_path)

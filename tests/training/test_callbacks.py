@@ -1,0 +1,205 @@
+"""Standard Keras callbacks: called as by `fit`, and what they change is followed."""
+
+import re
+
+import keras
+import numpy as np
+import pytest
+from tiny import EPOCH_STEPS, assert_identical, checkpoint_arrays, stop_after, tiny_config
+
+from seq2seq_cli import train
+from seq2seq_cli.config import RunConfig
+from seq2seq_cli.errors import ConfigurationError, Interrupted
+from seq2seq_cli.runs.checkpoint_files import load_checkpoint
+from seq2seq_cli.runs.history import read_history
+from seq2seq_cli.training import callbacks
+from seq2seq_cli.training.callbacks import STATE_NOTE
+from seq2seq_cli.training.events import Advanced, EpochEnded, Resumed
+from seq2seq_cli.training.program.loop import Loop
+
+pytestmark = pytest.mark.usefixtures("compiled_once")
+
+
+@pytest.fixture
+def single_steps(monkeypatch):
+    """Let each call take one step, so that a batch is one."""
+    monkeypatch.setattr("seq2seq_cli.training.runner.CALL_SECONDS", 0.0)
+    monkeypatch.setattr("seq2seq_cli.training.runner.STEPS_AFTER_COMPILING", 1)
+
+
+@pytest.fixture
+def rates(monkeypatch):
+    """Return the learning rates of all steps that are taken."""
+    seen = []
+
+    def record(self, sources, targets, rates, original=Loop.train):
+        seen.extend(rates.tolist())
+        return original(self, sources, targets, rates)
+
+    monkeypatch.setattr(Loop, "train", record)
+    return seen
+
+
+def run_with(tmp_path, config, *given, **options):
+    events = []
+    run = train(config, tmp_path, progress=events.append, callbacks=given, **options)
+    return run, events
+
+
+class Record(keras.callbacks.Callback):
+    """Note the calls, and leave the model without its weights at the end."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls, self.logs, self.weights = [], [], []
+
+    def on_train_begin(self, logs=None):
+        self.calls.append("train(")
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.calls.append(f"epoch{epoch}(")
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.calls.append(f"{batch}-")
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.calls.append(f"{batch},")
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.calls.append(")")
+        self.logs.append(logs)
+        self.weights.append([weight.numpy() for weight in self.model.weights])
+
+    def on_train_end(self, logs=None):
+        self.calls.append(")")
+        for variable in self.model.trainable_variables:
+            variable.assign(np.zeros(variable.shape))
+
+
+def test_callbacks_are_called_as_by_fit_and_leave_the_bits_as_they_are(tmp_path, whole):
+    record = Record()
+    save = keras.callbacks.ModelCheckpoint(str(tmp_path / "{epoch}.keras"))
+    run, _ = run_with(tmp_path, tiny_config(), record, save)
+    calls = "".join(record.calls)
+    assert re.fullmatch(r"train\((epoch\d\((\d+-\d+,)+\)){3}\)", calls)
+    for epoch in range(3):
+        batches = re.findall(r"(\d+)-(\d+),", calls.split(f"epoch{epoch}(")[1].split(")")[0])
+        places = [place for first, last in batches for place in range(int(first), int(last) + 1)]
+        assert places == list(range(EPOCH_STEPS))
+    assert sorted(record.logs[0]) == [
+        "learning_rate", "loss", "samples_per_s", "val_exact_match", "val_loss",
+        "val_teacher_forced_token_accuracy",
+    ]  # fmt: skip
+    for epoch, weights in enumerate(record.weights, 1):
+        saved = keras.models.load_model(tmp_path / f"{epoch}.keras").get_weights()
+        for first, second in zip(saved, weights, strict=True):
+            np.testing.assert_array_equal(first, second)
+    assert_identical(run.path, whole)
+
+
+class StopAtBatch(keras.callbacks.Callback):
+    """Stop in a batch of the second epoch."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.epoch, batch) == (1, 6):
+            self.model.stop_training = True
+
+
+def test_a_stop_in_a_batch_cuts_the_epoch_which_a_resume_goes_on_with(
+    tmp_path, whole, single_steps
+):
+    record = Record()
+    run, events = run_with(tmp_path, tiny_config(), StopAtBatch(), record)
+    ended = [event for event in events if isinstance(event, EpochEnded)]
+    assert [event.n_samples for event in ended] == [640, 7 * 16]
+    assert ended[1].training_loss == pytest.approx(
+        np.mean([event.loss for event in events if isinstance(event, Advanced)][40:])
+    )
+    assert events[-1].reason == "a callback stopped it"
+    assert "".join(record.calls).endswith("6-6,))")
+    assert [record.n_samples for record in read_history(run.path / "history.jsonl")] == [640, 112]
+    assert checkpoint_arrays(run.path)["steps"] == 47
+
+    run, events = run_with(tmp_path, RunConfig(), run=run.name, resume=True)
+    assert [event.epoch for event in events if isinstance(event, EpochEnded)] == [2, 3]
+    assert sum(event.n_samples for event in events if isinstance(event, Advanced)) == 73 * 16
+    assert_identical(run.path, whole)
+    history = read_history(run.path / "history.jsonl")
+    assert [record.n_samples for record in history] == [640, 640, 640]
+
+
+@pytest.mark.parametrize("hook", ["on_train_begin", "on_epoch_begin", "on_train_batch_begin"])
+def test_a_stop_before_a_call_lets_that_one_be_trained(tmp_path, hook):
+    stop = keras.callbacks.Callback()
+    setattr(stop, hook, lambda *args, **kwargs: setattr(stop.model, "stop_training", True))
+    run, events = run_with(tmp_path, tiny_config(), stop)
+    assert sum(isinstance(event, Advanced) for event in events) == 1
+    assert events[-1].reason == "a callback stopped it"
+    assert [record.n_samples for record in read_history(run.path / "history.jsonl")] == [16]
+
+
+def test_early_stopping_stops_after_a_whole_epoch(tmp_path):
+    stop = keras.callbacks.EarlyStopping("val_loss", patience=1, min_delta=100.0)
+    run, events = run_with(tmp_path, tiny_config(epochs=9), stop)
+    assert events[-1].reason == "a callback stopped it"
+    assert [record.n_samples for record in read_history(run.path / "history.jsonl")] == [640, 640]
+    assert load_checkpoint(run.path)[0].status.epochs_done == 2
+
+
+class ChangeRate(keras.callbacks.Callback):
+    """Halve the learning rate after one batch, and halve it again before a later one."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 5:
+            self.model.optimizer.learning_rate *= 0.5
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if batch == 10:
+            self.model.optimizer.learning_rate *= 0.5
+
+
+def test_a_rate_changed_in_a_batch_holds_from_the_next_call_on(tmp_path, single_steps, rates):
+    config = tiny_config(schedule="constant", learning_rate=0.01, epochs=1)
+    run, _ = run_with(tmp_path, config, ChangeRate())
+    assert rates == pytest.approx([0.01] * 6 + [0.005] * 4 + [0.0025] * 30)
+    assert load_checkpoint(run.path)[0].status.rate_scale == pytest.approx(0.25)
+
+
+def test_a_scheduler_is_applied_once_though_the_epoch_is_resumed(tmp_path, single_steps, rates):
+    halve = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.5)
+    config = tiny_config(schedule="constant", learning_rate=0.01)
+    whole, _ = run_with(tmp_path, config, halve, run="whole")
+    wanted = pytest.approx([0.005] * 40 + [0.0025] * 40 + [0.00125] * 40)
+    assert rates == wanted
+    history = read_history(whole.path / "history.jsonl")
+    assert [record.learning_rate for record in history] == pytest.approx([0.005, 0.0025, 0.00125])
+    rates.clear()
+    with pytest.raises(Interrupted):
+        train(config, tmp_path, "part", progress=stop_after(55), callbacks=[halve])
+    part, events = run_with(tmp_path, RunConfig(), halve, run="part", resume=True)
+    assert rates == wanted
+    assert_identical(part.path, whole.path)
+    resumed = next(event for event in events if isinstance(event, Resumed))
+    assert resumed.notes == (STATE_NOTE,)
+
+
+def test_a_plateau_lowers_the_rate(tmp_path):
+    config = tiny_config(schedule="constant", learning_rate=0.01)
+    reduce = keras.callbacks.ReduceLROnPlateau("val_loss", 0.1, patience=1, min_delta=100.0)
+    run, _ = run_with(tmp_path, config, reduce)
+    history = read_history(run.path / "history.jsonl")
+    assert [record.learning_rate for record in history] == pytest.approx([0.01, 0.01, 0.001])
+
+
+def test_tensorboard_is_written_or_its_absence_named(tmp_path, monkeypatch):
+    config = tiny_config(epochs=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(callbacks, "find_spec", lambda name: None)
+        with pytest.raises(ConfigurationError, match=r"pip install 'seq2seq-cli\[tensorboard\]'"):
+            train(config, tmp_path, "run", write_tensorboard=True)
+    assert not (tmp_path / "run").exists()
+    run = train(config, tmp_path, "run", write_tensorboard=True)
+    assert list((run.path / "tensorboard").rglob("events.out.tfevents.*"))
