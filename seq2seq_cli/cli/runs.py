@@ -22,6 +22,7 @@ def runs(runs_dir: RunsDir = DEFAULT_RUNS_DIR, as_json: Json = False) -> None:
                 document["config"] = item.run.config.model_dump()
                 document |= item.run.manifest.results.model_dump()
                 document["completed_at"] = item.run.manifest.completed_at
+                document["under_way"] = item.under_way
             else:
                 document["problem"] = item.problem
             output.write_json(document)
@@ -38,6 +39,8 @@ def runs(runs_dir: RunsDir = DEFAULT_RUNS_DIR, as_json: Json = False) -> None:
             samples = f"{training.epochs * training.n_samples:,}"
             accuracy = percent(results.exact_match)
             completed = item.run.manifest.completed_at[:10]
+            if item.under_way:
+                completed += f" ({item.under_way})"
             rows.append((item.name, sizes, str(config.model.units), samples, accuracy, completed))
         else:
             rows.append((item.name, item.problem, "", "", "", ""))

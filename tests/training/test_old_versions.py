@@ -1,5 +1,6 @@
 """What an earlier version has written is opened, evaluated and gone on with."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 from tiny import checkpoint_arrays, contents, stop_after
 
 from seq2seq_cli import evaluate, load_run, train
+from seq2seq_cli.cli import output
+from seq2seq_cli.cli.runs import runs
 from seq2seq_cli.config import RunConfig, TrainingConfig
 from seq2seq_cli.errors import Interrupted
 from seq2seq_cli.runs.listing import list_runs, open_run
@@ -50,12 +53,20 @@ def test_a_stopped_training_goes_on_to_where_it_would_have_come(runs_dir):
     assert all('"teacher_forced_token_accuracy"' in line for line in lines)
 
 
-def test_a_complete_run_is_trained_further_and_usable_meanwhile(runs_dir):
+def test_a_complete_run_is_trained_further_and_usable_meanwhile(runs_dir, capsys, monkeypatch):
     more = RunConfig(training=TrainingConfig(epochs=4))
     with pytest.raises(Interrupted):
         train(more, runs_dir, "complete", progress=stop_after(1, EpochEnded), resume=True)
     assert open_run(runs_dir, "complete").config.training.epochs == 2
     assert list_runs(runs_dir)[0].under_way == "stopped, --resume goes on"
+    monkeypatch.setattr(output, "end_with_reader", lambda: None)
+    runs(runs_dir, as_json=True)
+    listed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {item["name"]: item.get("under_way") for item in listed if item["complete"]} == {
+        "complete": "stopped, --resume goes on"
+    }
+    runs(runs_dir)
+    assert "stopped" in capsys.readouterr().out
     run = train(RunConfig(), runs_dir, "complete", resume=True)
     assert run.config.training.epochs == 4
     assert len((run.path / "history.jsonl").read_text().splitlines()) == 4
