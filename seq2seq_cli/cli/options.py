@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from seq2seq_cli.config import RunConfig, TaskConfig
+    from seq2seq_cli.config import RunConfig
 
 
 def integer_option(name: str, help_text: str, least: int | None = None) -> Any:
@@ -111,10 +111,7 @@ def resolve_config(
 
     With `check` what the task demands is checked too.
     """
-    from seq2seq_cli.data.tasks import ignored_settings, problems
+    from seq2seq_cli.data.tasks import wrong_settings
     from seq2seq_cli.settings import resolve
 
-    def wrong(task: "TaskConfig") -> list[str]:
-        return problems(task) or ignored_settings(task)
-
-    return resolve(file, settings or [], options, wrong if check else None)
+    return resolve(file, settings or [], options, wrong_settings if check else None)

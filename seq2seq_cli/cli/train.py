@@ -143,6 +143,7 @@ class Display:
 
     def __init__(self, advance: output.Advance, quiet: bool) -> None:
         self._advance, self._quiet = advance, quiet
+        self._resumed = ""  # name of the run that goes on
         self.stream: TrainingStream | None = None  # that is trained on
 
     def show(self, event: "Event") -> None:
@@ -154,7 +155,9 @@ class Display:
         if isinstance(event, events.Planned):
             self._planned(event)
         elif isinstance(event, events.Resumed):
-            self._say(f"goes on in {label} after {event.n_samples:,} sequences")
+            self._say(
+                f"{self._resumed or 'it'} goes on in {label} after {event.n_samples:,} sequences"
+            )
             for note in event.notes:
                 self._say(f"note: {note}")
             self._advance(event.n_samples)
@@ -182,7 +185,7 @@ class Display:
     def _planned(self, event: "Planned") -> None:
         from seq2seq_cli.cli import report
 
-        self.stream = event.stream
+        self.stream, self._resumed = event.stream, event.resumed
         if event.report and not self._quiet:
             report.show_data(event.config.task, event.report)
         if event.n_workers > 1:

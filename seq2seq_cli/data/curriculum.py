@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from seq2seq_cli.config import Lengths, RunConfig, StageConfig, TaskConfig
 from seq2seq_cli.data.streams import Stream, TrainingStream
-from seq2seq_cli.data.tasks import TASKS
+from seq2seq_cli.data.tasks import takes_n_out
 from seq2seq_cli.errors import ConfigurationError
 
 SHORTEST = 16
@@ -64,8 +64,7 @@ def _stage_stream(task: TaskConfig, stage: StageConfig, stream: TrainingStream) 
         raise ConfigurationError(
             f"distinct = {stage.distinct}: own data is taken as it is; leave it out"
         )
-    takes_n_out = not task.data and task.name in TASKS and TASKS[task.name].takes_n_out
-    if stage.n_out and not takes_n_out:
+    if stage.n_out and not takes_n_out(task):
         raise ConfigurationError(
             f"n_out = {stage.n_out}: the targets follow from the sources; leave it out"
         )
@@ -82,7 +81,6 @@ def _grown(task: TaskConfig, total_steps: int) -> Iterator[StageConfig]:
 
     A target whose length is free has at most half its source's.
     """
-    free = not task.data and task.name in TASKS and TASKS[task.name].takes_n_out
     whole, found, longest = task.lengths, [], float(SHORTEST)
     while whole.longest > longest * 1.2:
         if longest >= whole.shortest or not whole.vary:
@@ -91,5 +89,5 @@ def _grown(task: TaskConfig, total_steps: int) -> Iterator[StageConfig]:
         longest *= GROWTH
     steps = total_steps // (len(found) + 1)
     for lengths in found if steps else []:
-        n_out = min(task.n_out, lengths.longest // 2) if free else 0
+        n_out = min(task.n_out, lengths.longest // 2) if takes_n_out(task) else 0
         yield StageConfig(n_in=lengths.setting, n_out=n_out, steps=steps)

@@ -1,7 +1,7 @@
 """Pairs of sequences of any lengths, compact in memory: all values in one row, and the offsets."""
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -71,14 +71,6 @@ class RaggedBuilder:
     def build(self) -> Ragged:
         """Return the sequences added."""
         return Ragged(np.array(self._values, np.int32), np.array(self._offsets, np.int64))
-
-
-def ragged(sequences: Sequence[Sequence[int]]) -> Ragged:
-    """Return the sequences as one Ragged."""
-    builder = RaggedBuilder()
-    for sequence in sequences:
-        builder.append(sequence)
-    return builder.build()
 
 
 def from_padded(rows: Ids) -> Ragged:

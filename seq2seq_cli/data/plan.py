@@ -23,8 +23,8 @@ from seq2seq_cli.data.tasks import (
     OWN_TASK,
     Task,
     find_task,
-    ignored_settings,
     problems,
+    wrong_settings,
 )
 from seq2seq_cli.data.vocabulary import Floats
 from seq2seq_cli.errors import ConfigurationError, DataError
@@ -73,13 +73,15 @@ def prepare(config: RunConfig, resumed: bool = False) -> Plan:
     Raises ConfigurationError for settings that are wrong or of no effect, DataError and
     StorageError for a bad file.
     """
-    wrong = problems(config.task) + ([] if resumed else ignored_settings(config.task))
+    wrong = problems(config.task) if resumed else wrong_settings(config.task)
     if wrong:
         raise ConfigurationError("\n".join(wrong))
     stream: TrainingStream
     report: DataReport | None = None
     if config.task.data:
-        config, stream, report = _open_data(config)
+        config, stream, files = _open_data(config)
+        if not resumed:
+            report = _describe(files, stream.n_training)
     else:
         config, stream = _open_task(config)
     config = _updated(config, "task", end_of_sequence=config.task.has_end)
@@ -124,8 +126,8 @@ def _open_task(config: RunConfig) -> tuple[RunConfig, GeneratedStream]:
     return config, GeneratedStream(task, config.task, config.training.seed)
 
 
-def _open_data(config: RunConfig) -> tuple[RunConfig, OwnStream, DataReport]:
-    """Return the configuration that fits the data, its stream, and what there is to say of it."""
+def _open_data(config: RunConfig) -> tuple[RunConfig, OwnStream, list[PairsFile]]:
+    """Return the configuration that fits the data, its stream, and the files that it was in."""
     task = config.task
     data = read_pairs(task.data)
     validation = read_pairs(task.validation_data) if task.validation_data else None
@@ -158,20 +160,28 @@ def _open_data(config: RunConfig) -> tuple[RunConfig, OwnStream, DataReport]:
     n_training = len(subsets[Split.TRAIN].rows)
     if "n_samples" not in config.training.model_fields_set:
         config = _updated(config, "training", n_samples=n_training)
-    pairs = data.pairs
+    return config, OwnStream(subsets, config.task, config.training.seed), files
+
+
+def _describe(files: list[PairsFile], n_training: int) -> DataReport:
+    """Return what there is to say of own data: the file, and the one to validate on if given."""
+    pairs, *others = (file.pairs for file in files)
     known = _hashes(pairs.sources)
     both = np.stack([known, _hashes(pairs.targets)], axis=1)
-    report = DataReport(
-        pairs=sum(len(file.pairs) for file in files),
+    n_pairs = sum(len(file.pairs) for file in files)
+    return DataReport(
+        pairs=n_pairs,
         training=n_training,
-        validation=sum(len(file.pairs) for file in files) - n_training,
-        source_lengths=sources,
-        target_lengths=targets,
-        values=(int(min(file.pairs.sources.values.min() for file in files)), largest),
+        validation=n_pairs - n_training,
+        source_lengths=_lengths([file.pairs.sources for file in files]),
+        target_lengths=_lengths([file.pairs.targets for file in files]),
+        values=(
+            int(min(file.pairs.sources.values.min() for file in files)),
+            max(file.pairs.largest for file in files),
+        ),
         duplicates=len(pairs) - len(np.unique(both, axis=0)),
-        in_both=int(np.isin(_hashes(validation.pairs.sources), known).sum()) if validation else 0,
+        in_both=sum(int(np.isin(_hashes(other.sources), known).sum()) for other in others),
     )
-    return config, OwnStream(subsets, config.task, config.training.seed), report
 
 
 def _check_given(config: RunConfig, found: dict[str, object]) -> None:

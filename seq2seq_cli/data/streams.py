@@ -149,6 +149,11 @@ class OwnStream:
         """The longest source."""
         return self._longest
 
+    @property
+    def n_training(self) -> int:
+        """How many pairs are trained on."""
+        return len(self._subsets[Split.TRAIN].rows)
+
     def size(self, split: Split) -> int | None:
         """Return how many pairs a split has."""
         return len(self._subsets[split].rows)
@@ -220,9 +225,9 @@ def split_pairs(pairs: Pairs, validation: Pairs | None, origin: str) -> dict[Spl
     Raises DataError where there is nothing to train on, or nothing held out; `origin` names the
     file.
     """
-    codes = own_split_codes(pairs)
     held = pairs if validation is None else validation
     if validation is None:
+        codes = own_split_codes(pairs)
         trained, rows = np.flatnonzero(codes == 0), np.flatnonzero(codes > 0)
         halves = codes[rows]
     else:

@@ -125,6 +125,11 @@ def is_own(config: TaskConfig) -> bool:
     return bool(config.data) or OWN_TASK in config.name
 
 
+def takes_n_out(config: TaskConfig) -> bool:
+    """Tell whether n_out is the user's to choose: the target does not follow from the source."""
+    return not is_own(config) and config.name in TASKS and TASKS[config.name].takes_n_out
+
+
 def find_task(config: TaskConfig) -> Task:
     """Return the built-in task of a configuration; ConfigurationError where there is none.
 
@@ -171,6 +176,14 @@ def problems(config: TaskConfig) -> list[str]:
     return []
 
 
+def wrong_settings(config: TaskConfig) -> list[str]:
+    """Return a line for each thing that is wrong with what a user gives: values of no effect too.
+
+    What a run was saved with may have some of no effect, and has `problems` at the most.
+    """
+    return problems(config) or ignored_settings(config)
+
+
 def ignored_settings(config: TaskConfig) -> list[str]:
     """Return a line for each setting that a user has given and that would be of no effect."""
     given = config.model_fields_set
@@ -178,7 +191,7 @@ def ignored_settings(config: TaskConfig) -> list[str]:
         if "name" in given and config.name != OWN_DATA:
             return [f"task.name = {config.name!r}: own data is no task; leave one of both out"]
         return []
-    if "n_out" not in given or config.name not in TASKS or TASKS[config.name].takes_n_out:
+    if "n_out" not in given or is_own(config) or takes_n_out(config):
         return []
     length = find_task(config).target_length(config.lengths, config.n_out, config.cardinality)
     if config.n_out == length:

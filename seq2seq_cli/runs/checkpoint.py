@@ -57,6 +57,10 @@ class Description(Record):
     status: TrainingStatus = Field(validation_alias=AliasChoices("status", "progressed"))
     history: tuple[EpochRecord, ...] | None = None  # version 1 has it in the run's file alone
 
+    def to_json(self) -> str:
+        """Return the file's text."""
+        return self.model_dump_json(indent=2) + "\n"
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -70,8 +74,8 @@ class Checkpoint:
     history: tuple[EpochRecord, ...] = ()
 
 
-def serialize(checkpoint: Checkpoint) -> tuple[str, bytes]:
-    """Return what a checkpoint's two files hold."""
+def serialize(checkpoint: Checkpoint) -> tuple[Description, bytes]:
+    """Return a checkpoint's description and the archive of its arrays."""
     state = checkpoint.state
     arrays = {
         f"{group}/{number}": array
@@ -93,7 +97,7 @@ def serialize(checkpoint: Checkpoint) -> tuple[str, bytes]:
         status=checkpoint.status,
         history=checkpoint.history,
     )
-    return description.model_dump_json(indent=2) + "\n", content
+    return description, content
 
 
 def deserialize(description: str | bytes, content: bytes) -> Checkpoint:

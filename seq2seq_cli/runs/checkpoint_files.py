@@ -38,8 +38,8 @@ def save_checkpoint(place: Path, checkpoint: Checkpoint) -> str:
     name = f"{max(map(int, numbers(place)), default=0) + 1:012d}"
     with atomic_path(place / f"{name}.npz") as path:
         path.write_bytes(content)
-    write_text(place / f"{name}.json", description)
-    return read_description(description).sha256
+    write_text(place / f"{name}.json", description.to_json())
+    return description.sha256
 
 
 def remove_checkpoints(place: Path, names: Iterable[str]) -> None:

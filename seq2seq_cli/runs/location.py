@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from seq2seq_cli.config import TaskConfig
-from seq2seq_cli.data.tasks import TASKS, is_own
+from seq2seq_cli.data.tasks import is_own, takes_n_out
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError
 from seq2seq_cli.runs.checkpoint_files import CHECKPOINTS
 from seq2seq_cli.runs.folder import RunFolder, has_checkpoint, has_unfinished
@@ -26,8 +26,7 @@ def check_name(name: str) -> str:
 
 def default_name(task: TaskConfig) -> str:
     """Return the name of a run on this task, such as reverse-prefix-6-3-51."""
-    follows = not is_own(task) and task.name in TASKS and not TASKS[task.name].takes_n_out
-    n_out = [] if follows else [task.n_out]
+    n_out = [task.n_out] if is_own(task) or takes_n_out(task) else []
     own = Path(task.data.split(",")[0]).stem if task.data else task.name.rpartition(":")[2]
     name = re.sub(r"[^\w.+-]", "_", own).lstrip(".-+") or "own"
     return "-".join(map(str, [name, task.n_in, *n_out, task.cardinality]))

@@ -25,6 +25,7 @@ class Planned(Event):
     config: RunConfig  # resolved; of a worker that is not the chief, what it was given
     report: DataReport | None  # of own data
     stream: TrainingStream | None  # that is trained on; None in workers that are not the chief
+    resumed: str  # name of the run that goes on; empty for a new one
     worker: int  # from 1
     n_workers: int
 

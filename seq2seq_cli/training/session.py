@@ -135,6 +135,7 @@ def _planned(begin: _Begin | None, config: RunConfig, cluster: Cluster) -> Plann
         config=config,
         report=begin.plan.report if begin and not begin.checkpoint else None,
         stream=begin.plan.stream if begin else None,
+        resumed=begin.folder.name if begin and begin.folder else "",
         worker=cluster.index + 1,
         n_workers=cluster.n_workers,
     )

@@ -91,10 +91,13 @@ class Trainer:
             finished = self._folder.path if self._folder and self._folder.is_finished else None
             checkpoint = to_go_on_from(checkpoint, self._config, finished)
         if self._exchange.cluster.n_workers > 1:
-            description, content = serialize(checkpoint) if checkpoint else ("", b"")
-            description = self._exchange.share(description.encode()).decode()
+            text, content = "", b""
+            if checkpoint:
+                described, content = serialize(checkpoint)
+                text = described.to_json()
+            text = self._exchange.share(text.encode()).decode()
             content = self._exchange.share(content)
-            checkpoint = deserialize(description, content) if description else None
+            checkpoint = deserialize(text, content) if text else None
         if checkpoint:
             self._go_on(checkpoint, notes)
         elif self._folder:

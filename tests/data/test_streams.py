@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from seq2seq_cli.config import Lengths, ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.data import plan, sampling
 from seq2seq_cli.data.files import read_pairs
-from seq2seq_cli.data.pairs import Pairs, from_padded, ragged
+from seq2seq_cli.data.pairs import Pairs, RaggedBuilder, from_padded
 from seq2seq_cli.data.plan import open_stream, prepare
 from seq2seq_cli.data.sampling import SourceSpace, Split, held_out, split_codes
 from seq2seq_cli.data.streams import (
@@ -24,6 +24,13 @@ from seq2seq_cli.errors import ConfigurationError, DataError
 
 SEQUENCES = st.lists(st.lists(st.integers(1, 99), min_size=1, max_size=7), min_size=1, max_size=20)
 VARYING = TaskConfig(name="sort", n_in="2-5", cardinality=30)
+
+
+def ragged(sequences):
+    builder = RaggedBuilder()
+    for sequence in sequences:
+        builder.append(sequence)
+    return builder.build()
 
 
 def draw_pairs(config, split, seed, start, n):

@@ -20,7 +20,8 @@ def newest(folder, kind):
 
 def test_a_checkpoint_is_read_as_it_was_written():
     written = a_checkpoint(80, 2, 0.1)
-    read = deserialize(*serialize(written))
+    description, content = serialize(written)
+    read = deserialize(description.to_json(), content)
     for name in ("status", "config", "environment", "history"):
         assert getattr(read, name) == getattr(written, name)
     for ours, theirs in zip(read.state[:3], written.state[:3], strict=True):

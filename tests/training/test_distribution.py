@@ -112,7 +112,7 @@ def test_a_worker_that_dies_stops_the_other_and_all_resume(tmp_path):
     workers = start_workers(tmp_path, "--run", "part", "--resume", "--epochs", epochs)
     ended = [worker.communicate(timeout=300) for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0], ended
-    assert "goes on in epoch" in ended[0][1]
+    assert "part goes on in epoch" in ended[0][1]
 
 
 def ended(workers: list[subprocess.Popen[str]]) -> list[tuple[int, str]]:
