@@ -10,10 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from seq2seq_cli.training.compilation_cache import FOLDER_VARIABLE
 from seq2seq_cli.training.process import configure_process
 
-# XLA reads its flags once in a process, whichever test compiles first.
-configure_process()
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let all tests share one folder of compiled programs, which later runs find as well."""
+    folder = config.cache.mkdir("programs")
+    folder.chmod(0o700)
+    os.environ[FOLDER_VARIABLE] = str(folder)
+    configure_process()  # XLA reads its flags once in a process, whichever test compiles first
+
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -70,6 +77,12 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as monkeypatch:
         _share_programs(monkeypatch)
         return train(tiny_config(), tmp_path_factory.mktemp("whole"), "whole").path
+
+
+@pytest.fixture
+def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let trainings compile their programs, whatever is kept."""
+    monkeypatch.setattr("seq2seq_cli.training.runner.open_cache", lambda: None)
 
 
 _programs: dict[str, tuple[Any, Any]] = {}

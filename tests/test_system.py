@@ -255,7 +255,7 @@ def test_a_terminal_sees_an_animated_progress(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-m", "seq2seq_cli", "train", *SMALL],
         cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=terminal,
-        env={**os.environ, "TERM": "xterm", "COLUMNS": "80"},
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "80", "S2S_CACHE_DIR": ""},
     )  # fmt: skip
     os.close(terminal)
     seen = b""

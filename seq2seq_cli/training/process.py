@@ -6,14 +6,12 @@ Only `train` does so, and only what the user has not set: importing this package
 import ctypes
 import os
 import sys
-from importlib.metadata import version
 
 from seq2seq_cli.errors import ConfigurationError
+from seq2seq_cli.training.compilation_cache import is_measured, open_cache
 
-# XLA ends the process on a flag that it does not know, so they are given to the releases with which
-# they were measured, and others run without. Two parts of a program are compiled at once (a quarter
-# off the compilation), and products go to the YNN kernels (40 % off it, 15 % off each step).
-MEASURED_RELEASES = ("2.21",)
+# Two parts of a program are compiled at once (a quarter off the compilation), and products go to
+# the YNN kernels (40 % off it, 15 % off each step).
 XLA_FLAGS = "--xla_cpu_parallel_codegen_split_count=2 --xla_cpu_experimental_ynn_fusion_type=dot"
 
 # glibc's malloc.h: parameters of mallopt.
@@ -21,18 +19,19 @@ M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
 
 
 def configure_process() -> None:
-    """Set flags and allocator for the training; ConfigurationError where Keras is on no TensorFlow.
+    """Set flags, allocator and the cache of compiled programs for the training.
 
-    XLA reads its flags when it compiles its first program: where that has happened, it keeps what
-    it has.
+    Raises ConfigurationError where Keras is not on TensorFlow. XLA reads its flags when it compiles
+    its first program: where that has happened, it keeps what it has.
     """
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     loaded = sys.modules.get("keras")
     backend = loaded.backend.backend() if loaded else os.environ["KERAS_BACKEND"]
     if backend != "tensorflow":
         raise ConfigurationError(f"KERAS_BACKEND = {backend}: training needs tensorflow: unset it")
-    if version("tensorflow").startswith(MEASURED_RELEASES):
+    if is_measured():
         os.environ.setdefault("XLA_FLAGS", XLA_FLAGS)
+    open_cache()
     _keep_freed_memory()
 
 

@@ -13,7 +13,9 @@ from seq2seq_cli.data.streams import Stream
 from seq2seq_cli.data.vocabulary import Floats, Ids
 from seq2seq_cli.metrics import Tally
 from seq2seq_cli.runs.manifest import Results
+from seq2seq_cli.training.compilation_cache import open_cache
 from seq2seq_cli.training.program.loop import CHUNK, ChunkResult, Loop
+from seq2seq_cli.training.program.naming import program_key
 
 VALIDATION_BATCH = 1000
 VALIDATION_BATCH_TOKENS = 50_000
@@ -56,9 +58,10 @@ class Runner:
         self._stream = stream
         self._config = config
         self._compiled: set[tuple[int, int]] = set()
+        self._cache = open_cache() if loop.is_one_program else None
         self._stage_stream: Stream | None = None
         self._call_steps = loop.call_steps or 1
-        self._thread = ThreadPoolExecutor(1)
+        self._thread, self._preparation = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
         self._under_way: Future[Any] | None = None
 
     def chunks(self, stage: Stage, stop: int) -> Iterator[Chunk]:
@@ -86,31 +89,42 @@ class Runner:
                     upcoming = pool.submit(draw, start, n)
                 yield current
 
-    def is_compiled(self, chunk: Chunk) -> bool:
-        """Tell whether a program for sequences of these lengths has run."""
-        return chunk.lengths in self._compiled
+    def compiles(self, chunk: Chunk) -> bool:
+        """Tell whether the program for sequences of these lengths is not there yet, nor kept."""
+        if chunk.lengths in self._compiled:
+            return False
+        return not (self._cache and self._cache.take(program_key(self._config, *chunk.lengths)))
 
     def train(self, chunk: Chunk, rates: Floats) -> tuple[ChunkResult, float]:
         """Take the steps of a chunk at these learning rates; return the result and its seconds."""
         started = time.perf_counter()
-        result = self._call(self.loop.train, chunk.sources, chunk.targets, rates)
+        is_first = chunk.lengths not in self._compiled
+        run = self._first_call if is_first else self.loop.train
+        result = self._call(run, chunk.sources, chunk.targets, rates)
         seconds = time.perf_counter() - started
         if not self.loop.call_steps:
-            known = self.is_compiled(chunk)
-            wanted = CALL_SECONDS * chunk.steps / seconds if known else STEPS_AFTER_COMPILING
+            wanted = STEPS_AFTER_COMPILING if is_first else CALL_SECONDS * chunk.steps / seconds
             self._call_steps = min(CHUNK, max(1, int(wanted)))
-        self._compiled.add(chunk.lengths)
         return result, seconds
+
+    def _first_call(self, sources: Ids, targets: Ids, rates: Floats) -> ChunkResult:
+        """Train with a program that is compiled for it, or kept; and keep it."""
+        lengths = sources.shape[1], targets.shape[1]
+        key = program_key(self._config, *lengths)
+        if self.loop.is_one_program:
+            self.loop.trace(*lengths, key)
+            if not self._compiled:
+                self._preparation.submit(self._prepare_validation)
+        result = self.loop.train(sources, targets, rates)
+        self._compiled.add(lengths)
+        if self._cache:
+            self._cache.keep(key)
+        return result
 
     def validate(self) -> Results:
         """Return the results on the validation stream, the chief's in all workers."""
-        tally, task = Tally(), self._config.task
-        wanted = validation_samples(self._config)
-        wanted = min(wanted, self._stream.size(Split.VALIDATION) or wanted)
-        length = task.lengths.longest + task.n_out
-        size = min(VALIDATION_BATCH, max(1, VALIDATION_BATCH_TOKENS // length))
-        for start in range(0, wanted, size):
-            n = min(size, wanted - start)
+        tally = Tally()
+        for start, n in self._validation_batches():
             pairs = self._stream.draw(Split.VALIDATION, start, n)
             tokens, log_likelihood = self._call(self.loop.validate, *pairs)
             tally.add(tokens, pairs[1], log_likelihood)
@@ -129,13 +143,29 @@ class Runner:
         shared = self._call(self._share, results.model_dump_json().encode())
         return Results.model_validate_json(shared)
 
+    def _validation_batches(self) -> Iterator[tuple[int, int]]:
+        """Yield the first row and the number of rows of all that are validated together."""
+        task, wanted = self._config.task, validation_samples(self._config)
+        wanted = min(wanted, self._stream.size(Split.VALIDATION) or wanted)
+        length = task.lengths.longest + task.n_out
+        size = min(VALIDATION_BATCH, max(1, VALIDATION_BATCH_TOKENS // length))
+        for start in range(0, wanted, size):
+            yield start, min(size, wanted - start)
+
+    def _prepare_validation(self) -> None:
+        """Trace validation's program, while the first steps are compiled and run."""
+        start, n = next(self._validation_batches())
+        sources, targets = self._stream.draw(Split.VALIDATION, start, n)
+        self.loop.trace_validation(n, sources.shape[1], targets.shape[1])
+
     def comes_to_rest(self, seconds: float) -> bool:
         """Tell whether the call under way ends within this time."""
         return self._under_way is None or bool(wait([self._under_way], seconds).done)
 
     def close(self) -> None:
-        """Let the thread go, without waiting for it."""
+        """Let the threads go, without waiting for them."""
         self._thread.shutdown(wait=False)
+        self._preparation.shutdown(wait=False, cancel_futures=True)
 
     def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         future = self._thread.submit(function, *args, **kwargs)

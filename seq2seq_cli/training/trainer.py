@@ -172,7 +172,7 @@ class Trainer:
     def _train_chunk(self, epoch: int, chunk: Chunk, place: int) -> None:
         """Take the steps of a chunk, whose first one is the epoch's `place`-th, from 0."""
         epochs = self._training.epochs
-        if not self._runner.is_compiled(chunk):
+        if self._runner.compiles(chunk):
             self._report(Compiling(epoch, epochs))
         self._callbacks.begin_batch(place, self._rate(chunk.start))
         rates = self._rates(chunk.start, chunk.steps)

@@ -111,7 +111,7 @@ def test_an_own_tasks_targets_are_tried_at_each_length(tmp_path, monkeypatch):
         assert (sources.shape[1], targets.shape[1]) == shape
 
 
-def test_own_pairs_are_taken_short_ones_first(tmp_path):
+def test_own_pairs_are_taken_short_ones_first(tmp_path, nothing_kept):
     lines = [
         json.dumps({"source": [1 + (i + j) % 9 for j in range(1 + i % 30)], "target": [1 + i % 9]})
         for i in range(900)
@@ -193,7 +193,7 @@ def test_more_epochs_leave_the_automatic_stages_where_they_were():
     assert further.stages[-1].stop == 3 * config.training.epoch_steps
 
 
-def test_a_training_follows_its_curriculum_and_resumes_within_it(tmp_path):
+def test_a_training_follows_its_curriculum_and_resumes_within_it(tmp_path, nothing_kept):
     own = [{"n_in": 2, "n_out": 1, "steps": 15}, {"n_in": 3, "distinct": 4, "steps": 15}]
     config = tiny_config(epochs=2, curriculum=own)
     events = []

@@ -94,7 +94,7 @@ def test_a_loss_that_is_not_finite_names_the_step_and_keeps_the_checkpoint(tmp_p
     assert all(np.isfinite(array).all() for array in checkpoint.state.weights)
 
 
-def test_the_training_program_is_traced_once(tmp_path, monkeypatch):
+def test_the_training_program_is_traced_once(tmp_path, monkeypatch, nothing_kept):
     loops = []
     monkeypatch.setattr(Loop, "__init__", lambda self, *args, initialise=Loop.__init__: (
         loops.append(self), initialise(self, *args))[1])  # fmt: skip

@@ -22,6 +22,7 @@ from seq2seq_cli.training.program.loop import ChunkResult, Loop, fill, token_cou
 class DistributedLoop(Loop):
     """A loop whose batches are split over the strategy's replicas."""
 
+    is_one_program = False
     call_steps = 50
     """Steps a call: the same in every process, whatever its speed, for they wait for each other."""
 

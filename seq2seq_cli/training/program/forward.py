@@ -6,7 +6,7 @@ steps, and the two directions of an encoder, or the two halves of a batch, run s
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -30,7 +30,7 @@ from seq2seq_cli.training.program.unrolled import unrolled
 
 Tensor = Any
 RunCalls = Callable[[list[LstmCall]], list[LstmOutputs]]
-"""Runs LSTMs over sequences: unrolled, or in a loop."""
+"""Runs LSTMs over sequences side by side: unrolled, or in a loop."""
 
 SHARDS = 2
 """Independent parts of a batch, which XLA runs side by side on two cores. It is not the number of
@@ -44,6 +44,14 @@ UNROLLED_AFTER optimizer steps for each step of the longest one: there the two a
 `tests/benchmarks/scaling.py --unroll` measures."""
 
 
+def is_unrolled(config: RunConfig, n_in: int, n_out: int) -> bool:
+    """Tell whether LSTMs over sequences of these widths are unrolled, where nothing is dropped."""
+    longest = max(n_in, n_out)
+    short = longest <= UNROLLED_LENGTH
+    simple = not (config.task.has_end or config.model.bidirectional)
+    return short and simple and config.training.total_steps >= UNROLLED_AFTER * longest
+
+
 class Forward:
     """The train model's arithmetic; `weights` stand for its trainable variables, in their order."""
 
@@ -53,10 +61,9 @@ class Forward:
             layer.name: [order[id(variable)] for variable in layer.trainable_variables]
             for layer in model.layers
         }
-        self._model = config.model
+        self._config = config
         self._padded = config.task.has_end  # sources of several lengths
         self._seed = config.training.seed % 2**31
-        self._total = config.training.total_steps
 
     def scores(
         self,
@@ -89,43 +96,35 @@ class Forward:
         layers = {
             name: [weights[place] for place in places] for name, places in self._places.items()
         }
-        model = _Call(layers, self._model, self._seed, step)
-        longest = max(sources.shape[1], shifted.shape[1])
-        short = longest <= UNROLLED_LENGTH and self._total >= UNROLLED_AFTER * longest
-        simple = not (self._padded or self._model.bidirectional or model.drops)
-        mask = tf.transpose(sources != PADDING) if self._padded else None
-        if short and simple and sources.shape[0] % SHARDS == 0:
-            # The whole model once for each shard: nothing ties them together before the losses.
-            parts = zip(tf.split(sources, SHARDS), tf.split(shifted, SHARDS), strict=True)
-            return tf.concat([model.logits(*part, None, _unroll) for part in parts], axis=0)
-        return model.logits(sources, shifted, mask, _loop)
+        model = _Call(layers, self._config.model, self._seed, step)
+        short = is_unrolled(self._config, sources.shape[1], shifted.shape[1])
+        run = _unroll if short and not model.drops else looped
+        shards = SHARDS if sources.shape[0] % SHARDS == 0 else 1
+        parts = [
+            _Part(ids, before, ids != PADDING if self._padded else None)
+            for ids, before in zip(
+                tf.split(tf.transpose(sources), shards, axis=1),
+                tf.split(tf.transpose(shifted), shards, axis=1),
+                strict=True,
+            )
+        ]
+        return tf.transpose(tf.concat(model.logits(parts, run), axis=1), (1, 0, 2))
+
+
+def _joined(tensors: list[Tensor], axis: int) -> Tensor:
+    return tensors[0] if len(tensors) == 1 else tf.concat(tensors, axis)
 
 
 def _unroll(calls: list[LstmCall]) -> list[LstmOutputs]:
     return [unrolled(call) for call in calls]
 
 
-def _loop(calls: list[LstmCall]) -> list[LstmOutputs]:
-    """Run calls side by side; of a single one, the two halves of its batch."""
-    batch = calls[0].inputs.shape[1]
-    if len(calls) > 1 or batch % SHARDS:
-        return looped(calls)
-    (call,) = calls
+class _Part(NamedTuple):
+    """Rows of a batch; nothing ties them to the others before the losses."""
 
-    def part(values: Tensor | None, axis: int, number: int) -> Tensor | None:
-        return values if values is None else tf.split(values, SHARDS, axis=axis)[number]
-
-    parts = [
-        call._replace(
-            inputs=part(call.inputs, 1, number),
-            state=(part(call.start[0], 0, number), part(call.start[1], 0, number)),
-            mask=part(call.mask, 1, number),
-            dropped=part(call.dropped, 0, number),
-        )
-        for number in range(SHARDS)
-    ]
-    outputs, hidden, cell = zip(*looped(parts), strict=True)
-    return [LstmOutputs(tf.concat(outputs, 1), tf.concat(hidden, 0), tf.concat(cell, 0))]
+    sources: Tensor  # (n_in, batch)
+    shifted: Tensor  # (n_out, batch)
+    mask: Tensor | None  # (n_in, batch): false at padding
 
 
 class _Call:
@@ -149,43 +148,62 @@ class _Call:
             self._config.dropout or self._config.token_dropout or self._config.recurrent_dropout
         )
 
-    def logits(
-        self, sources: Tensor, shifted: Tensor, mask: Tensor | None, run: RunCalls
-    ) -> Tensor:
-        """Return (batch, n_out, n_features) for ids (batch, steps); `mask` is (steps, batch)."""
-        values, states = tf.transpose(sources), []
-        for number in range(self._config.layers):
+    def logits(self, parts: Sequence[_Part], run: RunCalls) -> list[Tensor]:
+        """Return (n_out, batch, n_features) for each of the parts, which run side by side."""
+        config, last = self._config, self._config.layers - 1
+        values = [part.sources for part in parts]
+        states = []
+        for number in range(config.layers):
             weights = self._layers[numbered(ENCODER_LAYER, number)]
-            inputs = self._inputs(values, SOURCE_EMBEDDING, number)
-            calls = [
-                self._lstm_call(inputs, weights[i : i + 3], None, mask, reverse=i > 0)
-                for i in range(0, len(weights), 3)
-            ]
-            ends = run(calls)
-            values = tf.concat([end.outputs for end in ends], axis=2)
+            directions = range(0, len(weights), 3)
+            is_used = number < last or config.attention != "none"
+            calls = []
+            for inputs, part in zip(values, parts, strict=True):
+                inputs = self._inputs(inputs, SOURCE_EMBEDDING, number)
+                for i in directions:
+                    call = self._lstm_call(inputs, weights[i : i + 3], None, part.mask)
+                    calls.append(call._replace(reverse=i > 0, gives_outputs=is_used))
+            found, n = run(calls), len(directions)
+            ends = [found[i : i + n] for i in range(0, len(found), n)]
+            values = [_joined([end.outputs for end in both], 2) for both in ends] if is_used else []
             states.append(
-                (tf.concat([e.hidden for e in ends], 1), tf.concat([e.cell for e in ends], 1))
+                [
+                    (_joined([e.hidden for e in both], 1), _joined([e.cell for e in both], 1))
+                    for both in ends
+                ]
             )
-        memory, values = values, tf.transpose(shifted)
-        for number in range(self._config.layers):
+        memories, values = values, [part.shifted for part in parts]
+        for number in range(config.layers):
             weights = self._layers[numbered(DECODER_LAYER, number)]
-            inputs = self._inputs(values, TARGET_EMBEDDING, number)
-            kept = self._factors(values.shape, self._config.token_dropout if number == 0 else 0.0)
-            call = self._lstm_call(inputs, weights, states[number], kept=kept)
-            values = run([call])[0].outputs
-        if self._config.attention == "dot":
-            values = self._attend(values, memory, mask)
+            rate = config.token_dropout if number == 0 else 0.0
+            calls = []
+            for ids, state in zip(values, states[number], strict=True):
+                inputs = self._inputs(ids, TARGET_EMBEDDING, number)
+                kept = self._factors(ids.shape[:2], rate)
+                call = self._lstm_call(inputs, weights, state, kept=kept)
+                calls.append(call._replace(gives_state=False))
+            values = [end.outputs for end in run(calls)]
+        if config.attention == "dot":
+            values = [
+                self._attend(outputs, memory, part.mask)
+                for outputs, memory, part in zip(values, memories, parts, strict=True)
+            ]
         kernel, bias = self._layers[OUTPUT_LAYER]
-        logits = tf.tensordot(self._drop(values, self._config.dropout), kernel, 1) + bias
-        return tf.transpose(logits, (1, 0, 2))
+        return [tf.tensordot(self._drop(x, config.dropout), kernel, 1) + bias for x in values]
 
     def _inputs(self, values: Tensor, embedding: str, number: int) -> Tensor:
-        """Return a layer's inputs: ids (steps, batch), or vectors (steps, batch, width)."""
+        """Return a layer's inputs: ids (steps, batch), or vectors (steps, batch, width).
+
+        Ids stand for rows of a product of the embedding with a kernel, unless they are fewer than
+        its rows, or the vectors are to be dropped.
+        """
         if number:
             return self._drop(values, self._config.dropout)
-        if self._config.embedding and self._config.dropout and self.drops:
+        if self._config.embedding:
             (table,) = self._layers[embedding]
-            return self._drop(gather_rows(table, values), self._config.dropout)
+            dropped = self._config.dropout and self.drops
+            if dropped or values.shape.num_elements() < table.shape[0]:
+                return self._drop(gather_rows(table, values), self._config.dropout)
         return values
 
     def _lstm_call(
@@ -194,7 +212,6 @@ class _Call:
         weights: Sequence[Tensor],
         state: tuple[Tensor, Tensor] | None,
         mask: Tensor | None = None,
-        reverse: bool = False,
         kept: Tensor | None = None,
     ) -> LstmCall:
         """Return an LSTM's run; `kept` (steps, batch) are factors of its inputs."""
@@ -215,7 +232,7 @@ class _Call:
         drops = self._config.recurrent_dropout_in in ("both", part)
         shape = (inputs.shape[1], recurrent_kernel.shape[0])
         dropped = self._factors(shape, self._config.recurrent_dropout if drops else 0.0)
-        return LstmCall(projected, recurrent_kernel, state, mask, dropped, reverse)
+        return LstmCall(projected, recurrent_kernel, state, mask, dropped)
 
     def _attend(self, values: Tensor, memory: Tensor, mask: Tensor | None) -> Tensor:
         """Return attentional vectors for the decoder's outputs, (n_out, batch, width) both.
@@ -236,7 +253,11 @@ class _Call:
 
     def _factors(self, shape: Sequence[int], rate: float) -> Tensor | None:
         """Return dropout's factors, where there is any: zero, or a little more than one."""
-        return self._drop(tf.ones(shape), rate) if self._step is not None and rate else None
+        return (
+            self._drop(tf.constant(1.0, shape=shape), rate)
+            if self._step is not None and rate
+            else None
+        )
 
     def _drop(self, values: Tensor, rate: float) -> Tensor:
         """Return values with a share of them zero, and the others as much larger."""
@@ -245,4 +266,4 @@ class _Call:
         self._sites += 1
         seed = tf.stack([self._seed + self._sites, self._step])
         kept = tf.random.stateless_uniform(values.shape, seed) >= rate
-        return tf.where(kept, values / (1 - rate), tf.zeros_like(values))
+        return tf.where(kept, values / (1 - rate), 0.0)

@@ -16,6 +16,7 @@ from seq2seq_cli.data.vocabulary import PADDING, Floats, Ids, shift_right
 from seq2seq_cli.runs.checkpoint import TrainState
 from seq2seq_cli.training.program.adam import adam_step
 from seq2seq_cli.training.program.forward import Forward
+from seq2seq_cli.training.program.naming import named_after
 
 CHUNK = 100
 """Most optimizer steps in one call."""
@@ -34,6 +35,9 @@ class Loop:
 
     `traces` counts how often the training program was traced: once, whatever the chunks' sizes.
     """
+
+    is_one_program = True
+    """Whether a call is a single compiled program, which can be kept."""
 
     call_steps: int | None = None
     """Steps a call has to take; None leaves it to the caller, up to CHUNK."""
@@ -71,6 +75,20 @@ class Loop:
                 variable.assign(array)
         self._steps_done.assign(state.steps_done)
         self._loss_sum.assign(state.loss_sum)
+
+    def trace(self, n_in: int, n_out: int, key: str) -> None:
+        """Trace the program that trains on sequences of these widths; `key` names it."""
+        source, target = (
+            tf.TensorSpec((CHUNK, self.batch_size, width), tf.int32) for width in (n_in, n_out)
+        )
+        a_step, number = tf.TensorSpec((CHUNK,), tf.float32), tf.TensorSpec((), tf.int32)
+        with named_after(key):
+            self._train.get_concrete_function(source, target, target, a_step, a_step, number)
+
+    def trace_validation(self, n: int, n_in: int, n_out: int) -> None:
+        """Trace the program that validates so many sequences of these widths."""
+        source, target = (tf.TensorSpec((n, width), tf.int32) for width in (n_in, n_out))
+        self._validate.get_concrete_function(source, target, target)
 
     def train(self, sources: Ids, targets: Ids, rates: Floats) -> ChunkResult:
         """Take a step for each rate, at most CHUNK, on consecutive batches of these sequences.

@@ -14,6 +14,7 @@ from seq2seq_cli.training.program.recurrent import (
     kernel_gradient,
     step_backward,
     step_forward,
+    zero_state,
 )
 
 
@@ -32,8 +33,8 @@ def looped(calls: Sequence[LstmCall]) -> list[LstmOutputs]:
         return _looped(given)
 
     flat = [tensor for call in calls for tensor in (call.inputs, call.kernel, *call.start)]
-    results = tf.custom_gradient(sequences)(*flat)
-    return [LstmOutputs(*results[i : i + 3]) for i in range(0, len(results), 3)]
+    results = iter(tf.custom_gradient(sequences)(*flat))
+    return [LstmOutputs.of(call, results) for call in calls]
 
 
 class _Written(NamedTuple):
@@ -105,8 +106,8 @@ def _step_back(
     passed: Tensor | float = 0.0
     if call.mask is not None:
         present = tf.gather(call.mask, place)[:, tf.newaxis]
-        d_gates = tf.where(present, d_gates, tf.zeros_like(d_gates))
-        passed = tf.where(present, tf.zeros_like(d_hidden), d_hidden)
+        d_gates = tf.where(present, d_gates, 0.0)
+        passed = tf.where(present, 0.0, d_hidden)
         d_before = tf.where(present, d_before, d_cell)
     d_recurrent = tf.matmul(d_gates, transposed)  # (batch, 4 units) @ (4 units, units)
     if call.dropped is not None:
@@ -130,13 +131,12 @@ def _looped(calls: list[LstmCall]) -> tuple[Any, Gradient]:
     )
     activations = [StepActivations(w.gates.stack(), None, w.cells.stack()) for w in written]
     outputs = [w.outputs.stack() for w in written]
-    results = [
-        tensor
-        for output, (hidden, cell) in zip(outputs, states, strict=True)
-        for tensor in (output, hidden, cell)
-    ]
+    ends = zip(calls, outputs, states, strict=True)
+    results = [tensor for call, o, state in ends for tensor in LstmOutputs(o, *state).given(call)]
 
     def gradient(*upstream: Tensor) -> tuple[Tensor, ...]:
+        values = iter(upstream)
+        d_outputs = [LstmOutputs.of(call, values) for call in calls]
         transposed = [tf.transpose(call.kernel) for call in calls]
         cells_before = [
             _before(call, call.start[1], k.cell) for call, k in zip(calls, activations, strict=True)
@@ -151,13 +151,17 @@ def _looped(calls: list[LstmCall]) -> tuple[Any, Gradient]:
                     tf.gather(cells_before[i], place),
                     tf.gather(activations[i].cell, place),
                 )
-                d_hidden += tf.gather(upstream[3 * i], place)
+                if d_outputs[i].outputs is not None:
+                    d_hidden += tf.gather(d_outputs[i].outputs, place)
                 *d_state, d_gates = _step_back(call, place, step, transposed[i], d_hidden, d_cell)
                 after.append(tuple(d_state))
                 arrays.append(written[i].write(place, d_gates))
             return t - 1, after, arrays
 
-        ends = [(upstream[3 * i + 1], upstream[3 * i + 2]) for i in range(len(calls))]
+        ends = [
+            (d.hidden, d.cell) if call.gives_state else zero_state(call.inputs)
+            for call, d in zip(calls, d_outputs, strict=True)
+        ]
         arrays = [_array(k.gates) for k in activations]
         _, d_states, written = tf.while_loop(
             lambda t, *_: t >= 0, backward, (steps - 1, ends, arrays), maximum_iterations=steps

@@ -6,7 +6,7 @@ product a step, gate gradients times the transposed recurrent kernel, and the re
 gradient is a single large product after it. `unrolled` and `looped` run it over a sequence.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -24,21 +24,44 @@ class LstmCall(NamedTuple):
     mask: Tensor | None = None  # (steps, batch): where false, states and output stay as they are
     dropped: Tensor | None = None  # (batch, units): recurrent dropout's factors
     reverse: bool = False  # take the last step first
+    gives_outputs: bool = True
+    gives_state: bool = True
 
     @property
     def start(self) -> tuple[Tensor, Tensor]:
         """The hidden and the cell state to start from."""
-        _, batch, width = self.inputs.shape
-        zeros = tf.zeros((batch, width // 4), self.inputs.dtype)
-        return self.state or (zeros, zeros)
+        return self.state or zero_state(self.inputs)
+
+
+def zero_state(inputs: Tensor) -> tuple[Tensor, Tensor]:
+    """Return zeros for the states of an LSTM with these inputs."""
+    _, batch, width = inputs.shape
+    # Not tf.zeros: what TensorFlow folds into a constant has another name in each process, and a
+    # kept program would not be found by it.
+    zeros = tf.constant(0.0, inputs.dtype, (batch, width // 4))
+    return zeros, zeros
 
 
 class LstmOutputs(NamedTuple):
-    """What an LSTM makes of a sequence."""
+    """What an LSTM makes of a sequence, as far as its call gives it.
 
-    outputs: Tensor  # (steps, batch, units), in the order of the inputs
-    hidden: Tensor  # (batch, units), after the last step taken
-    cell: Tensor  # (batch, units)
+    What is not used is not given, or its backward pass would add up zeros.
+    """
+
+    outputs: Tensor | None  # (steps, batch, units), in the order of the inputs
+    hidden: Tensor | None  # (batch, units), after the last step taken
+    cell: Tensor | None  # (batch, units)
+
+    @classmethod
+    def of(cls, call: LstmCall, values: Iterator[Tensor]) -> "LstmOutputs":
+        """Return the next of these values as a call's, those that are not given as None."""
+        given = (call.gives_outputs, call.gives_state, call.gives_state)
+        return cls(*(next(values) if is_given else None for is_given in given))
+
+    def given(self, call: LstmCall) -> list[Tensor]:
+        """Return what the call gives of it, in the order in which `of` takes it."""
+        ends = [self.hidden, self.cell] if call.gives_state else []
+        return [self.outputs, *ends] if call.gives_outputs else ends
 
 
 class StepActivations(NamedTuple):

@@ -1,6 +1,5 @@
 """An LSTM over a sequence with each step written into the program."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -14,6 +13,7 @@ from seq2seq_cli.training.program.recurrent import (
     kernel_gradient,
     step_backward,
     step_forward,
+    zero_state,
 )
 
 
@@ -24,14 +24,15 @@ def unrolled(call: LstmCall) -> LstmOutputs:
     assert not call.reverse
 
     def sequence(inputs: Tensor, kernel: Tensor, *state: Tensor) -> tuple[Any, Gradient]:
-        return _unrolled(inputs, kernel, state)
+        return _unrolled(call._replace(inputs=inputs, kernel=kernel, state=state or None))
 
-    return LstmOutputs(*tf.custom_gradient(sequence)(call.inputs, call.kernel, *(call.state or ())))
+    results = tf.custom_gradient(sequence)(call.inputs, call.kernel, *(call.state or ()))
+    return LstmOutputs.of(call, iter(results))
 
 
-def _unrolled(inputs: Tensor, kernel: Tensor, state: Sequence[Tensor]) -> tuple[Any, Gradient]:
-    _, batch, width = inputs.shape
-    zeros = tf.zeros((batch, width // 4), inputs.dtype)
+def _unrolled(call: LstmCall) -> tuple[Any, Gradient]:
+    inputs, kernel, state = call.inputs, call.kernel, call.state
+    zeros, _ = zero_state(inputs)
     hidden, cell = state or (zeros, zeros)
     activations: list[StepActivations] = []
     before: list[Tensor] = []  # of the steps that have a product: the first from zeros has none
@@ -45,20 +46,23 @@ def _unrolled(inputs: Tensor, kernel: Tensor, state: Sequence[Tensor]) -> tuple[
         activations.append(step)
         outputs.append(hidden)
 
-    def gradient(d_outputs: Tensor, d_hidden: Tensor, d_cell: Tensor) -> tuple[Tensor, ...]:
+    def gradient(*upstream: Tensor) -> tuple[Tensor, ...]:
         transposed = tf.transpose(kernel)
+        d_outputs, d_hidden, d_cell = LstmOutputs.of(call, iter(upstream))
+        if d_hidden is None:
+            d_hidden, d_cell = zeros, zeros
+        by_step = [None] * len(activations) if d_outputs is None else tf.unstack(d_outputs)
         d_gates: list[Tensor] = []
-        for step, d_output in zip(
-            reversed(activations), reversed(tf.unstack(d_outputs)), strict=True
-        ):
-            gates, d_cell = step_backward(step, d_hidden + d_output, d_cell)
+        for step, d_output in zip(reversed(activations), reversed(by_step), strict=True):
+            d_hidden = d_hidden if d_output is None else d_hidden + d_output
+            gates, d_cell = step_backward(step, d_hidden, d_cell)
             d_gates.insert(0, gates)
             if state or len(d_gates) < len(activations):
                 d_hidden = tf.matmul(gates, transposed)  # (batch, 4 units) @ (4 units, units)
         if before:
             d_kernel = kernel_gradient(tf.stack(before), tf.stack(d_gates[-len(before) :]))
         else:
-            d_kernel = tf.zeros_like(kernel)
+            d_kernel = tf.constant(0.0, kernel.dtype, kernel.shape)
         return (tf.stack(d_gates), d_kernel, *([d_hidden, d_cell] if state else []))
 
-    return (tf.stack(outputs), hidden, cell), gradient
+    return tuple(LstmOutputs(tf.stack(outputs), hidden, cell).given(call)), gradient

@@ -1,0 +1,213 @@
+"""Compiled programs, kept from one process to the next in the user's cache folder.
+
+TensorFlow's own persistent compilation cache reads and writes them, in a folder that only this
+process has. There it finds the kept programs whose content is what their names say, and what it
+adds is kept for others: no process sees what another one is writing, and nothing that is damaged
+reaches TensorFlow, which would end the training. Whatever else fails, a full disk or a folder that
+cannot be written, means compiling as before.
+
+A compiled program is machine code: it is kept under a name made of TensorFlow's release, XLA's
+flags and the processor's features, in a folder that none but its owner may write.
+"""
+
+import atexit
+import os
+import platform
+import re
+import secrets
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+from seq2seq_cli.storage import sha256_of
+
+MEASURED_RELEASES = ("2.21",)
+
+FOLDER_VARIABLE = "S2S_CACHE_DIR"
+"""Names another folder; empty, nothing is kept."""
+
+MOST_BYTES = 200 * 2**20
+"""Of all that is kept; the least recently used goes first."""
+
+ROOM_BYTES = 32 * 2**20
+"""TensorFlow fails where it cannot write a program: with less room than this nothing is kept."""
+
+FLAGS_VARIABLE = "TF_XLA_FLAGS"
+FLAG = "--tf_xla_persistent_cache_directory"
+OWN_FOLDER = "process-"
+PROGRAMS = "programs"
+
+
+class CompilationCache:
+    """The programs kept for this kind of machine, and the `own` folder that TensorFlow looks in."""
+
+    def __init__(self, root: Path, own: Path) -> None:
+        self.own = own
+        self._programs = root / PROGRAMS
+        self._kept = self._programs / machine_key()
+        self._known: set[str] = set()
+
+    def take(self, key: str) -> bool:
+        """Let TensorFlow find what is kept under a key; tell whether there is anything."""
+        found = False
+        for path in (self._kept / key).glob("*.pb"):
+            with suppress(OSError):  # another process may have removed it
+                digest, _, name = path.name.partition("-")
+                content = path.read_bytes()
+                if sha256_of(content) != digest:
+                    path.unlink()
+                    continue
+                os.utime(path)
+                _write(self.own / name, content)
+                self._known.add(name)
+                found = True
+        return found
+
+    def keep(self, key: str) -> None:
+        """Keep under a key what TensorFlow has compiled since the last time."""
+        with suppress(OSError):
+            for path in self.own.glob("*.pb"):
+                if path.name not in self._known:
+                    self._known.add(path.name)
+                    content = path.read_bytes()
+                    folder = self._kept / key
+                    folder.mkdir(parents=True, exist_ok=True)
+                    _write(folder / f"{sha256_of(content)}-{path.name}", content)
+            _prune(self._programs)
+
+
+@cache
+def open_cache() -> CompilationCache | None:
+    """Return this process's cache, of which TensorFlow is told; None where there can be none.
+
+    TensorFlow reads the flag once in a process, when it first runs something: where it has been
+    imported before, nothing is kept. A cache that the user has told it of stays.
+    """
+    given = os.environ.get(FLAGS_VARIABLE, "")
+    # A parent process's own folder is not this one's.
+    given = re.sub(rf"{FLAG}=(['\"]).*?[/\\]{OWN_FOLDER}.*?\1", "", given).strip()
+    if FLAG in given or "tensorflow" in sys.modules or not is_measured():
+        return None
+    if FLAGS_VARIABLE in os.environ:
+        os.environ[FLAGS_VARIABLE] = given
+    with suppress(OSError):
+        if opened := _open():
+            os.environ[FLAGS_VARIABLE] = f"{given} {FLAG}='{opened.own}'".strip()
+            return opened
+    return None
+
+
+def is_measured() -> bool:
+    """Tell whether this is a release of TensorFlow with which XLA's flags were measured.
+
+    XLA ends the process on a flag that it does not know, so other releases run without any.
+    """
+    return version("tensorflow").startswith(MEASURED_RELEASES)
+
+
+def machine_key() -> str:
+    """Name what a compiled program depends on besides what it computes."""
+    names = ("XLA_FLAGS", FLAGS_VARIABLE, "TF_NUM_INTRAOP_THREADS")
+    flags = [os.environ.get(name, "") for name in names]
+    described = [version("tensorflow"), *flags, str(os.cpu_count()), *_processor()]
+    return sha256_of("\n".join(described).encode())[:16]
+
+
+def _processor() -> list[str]:
+    """Describe the processor's features; where they cannot be asked, the machine by its name."""
+    names = ("model name", "flags", "CPU implementer", "CPU part", "Features")
+    try:
+        first = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0]
+    except OSError:
+        first = ""
+    found = [line for line in first.splitlines() if line.split("\t")[0].strip(" :") in names]
+    return [platform.machine(), *(found or [platform.processor(), platform.node()])]
+
+
+def _open() -> CompilationCache | None:
+    """Return the cache in its folder, made if need be; None where others may write there."""
+    given = os.environ.get(FOLDER_VARIABLE)
+    if given == "":
+        return None
+    # Imported where it is needed: most commands compile nothing.
+    from platformdirs import user_cache_path
+
+    root = Path(given).absolute() if given else user_cache_path("s2s")
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = root.stat()
+    if "'" in str(root):  # which the flag could not name
+        return None
+    if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022):
+        return None
+    own = _own_folder(root)
+    return CompilationCache(root, own) if own else None
+
+
+def _own_folder(root: Path) -> Path | None:
+    """Return a new folder of this process, which goes with it; None where there is no room.
+
+    A killed process leaves its folder behind, and gives up the lock on it: the next one removes it.
+    """
+    from filelock import FileLock, Timeout
+
+    for path in root.glob(f"{OWN_FOLDER}*.lock"):
+        with suppress(OSError, Timeout), FileLock(path, timeout=0):
+            shutil.rmtree(path.with_suffix(""), ignore_errors=True)
+            path.unlink()
+    with tempfile.TemporaryFile(dir=root) as file:  # a quota too may leave no room
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, ROOM_BYTES)
+        elif shutil.disk_usage(root).free < ROOM_BYTES:
+            return None
+    own = root / f"{OWN_FOLDER}{secrets.token_hex(8)}"
+    lock = FileLock(own.with_suffix(".lock"), timeout=0)
+    lock.acquire()
+    own.mkdir(mode=0o700)
+
+    def remove() -> None:
+        shutil.rmtree(own, ignore_errors=True)
+        with suppress(OSError):
+            Path(lock.lock_file).unlink()
+        lock.release()
+
+    atexit.register(remove)
+    return own
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file that is whole or not there, also beside others that write it."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        try:
+            file.write(content)
+            file.close()
+            Path(file.name).replace(path)
+        except OSError:
+            Path(file.name).unlink()
+            raise
+
+
+def _prune(programs: Path) -> None:
+    """Remove what was used least recently, until the rest is no more than MOST_BYTES."""
+    total = 0
+    for size, path in _by_use(programs):
+        total += size
+        if total > MOST_BYTES:
+            path.unlink(missing_ok=True)
+            with suppress(OSError):  # others are in it
+                path.parent.rmdir()
+
+
+def _by_use(programs: Path) -> Iterator[tuple[int, Path]]:
+    """Yield each kept file's size and path, the last one used first."""
+    found = []
+    for path in programs.glob("*/*/*"):
+        with suppress(OSError):  # another process may have removed it
+            status = path.stat()
+            found.append((status.st_mtime_ns, status.st_size, path))
+    for _, size, path in sorted(found, reverse=True):
+        yield size, path

@@ -1,0 +1,57 @@
+"""Names of programs: what a compiled one depends on, and not what was traced before it."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from itertools import count
+from pathlib import Path
+
+from tensorflow.python.framework import ops
+
+from seq2seq_cli import architecture
+from seq2seq_cli.config import RunConfig
+from seq2seq_cli.storage import sha256_of
+from seq2seq_cli.training.program.forward import is_unrolled
+
+_named: set[str] = set()
+
+
+def program_key(config: RunConfig, n_in: int, n_out: int) -> str:
+    """Name the program that trains on sources and targets of these widths."""
+    task, training = config.task, config.training
+    depends_on = {
+        "code": _code(),
+        "model": config.model.model_dump(),
+        "task": [n_in, n_out, task.cardinality, task.has_end],
+        "training": [training.batch_size, training.clip_norm, training.seed],
+        "unrolled": is_unrolled(config, n_in, n_out),
+    }
+    return sha256_of(json.dumps(depends_on, sort_keys=True).encode())[:32]
+
+
+@contextmanager
+def named_after(key: str) -> Iterator[None]:
+    """Let what is traced in this block be numbered by a key, once in a process.
+
+    TensorFlow numbers all that it traces from the process's beginning on, by `ops.uid`, and finds
+    compiled programs by these names: a program would be found only where just as much was traced
+    before it. There is no public way to name a function.
+    """
+    if key in _named:
+        yield
+        return
+    _named.add(key)
+    numbers, before = count(int(key[:12], 16)), ops.uid
+    ops.uid = lambda: next(numbers)
+    try:
+        yield
+    finally:
+        ops.uid = before
+
+
+@cache
+def _code() -> str:
+    """Return a hash of the code that makes the programs."""
+    files = [*sorted(Path(__file__).parent.glob("*.py")), Path(architecture.__file__)]
+    return sha256_of(b"".join(path.read_bytes() for path in files))

@@ -1,0 +1,280 @@
+"""Compiled programs are kept, for this kind of machine only, and never a reason to fail."""
+
+import errno
+import json
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from tiny import assert_identical
+
+from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
+from seq2seq_cli.training import compilation_cache
+from seq2seq_cli.training.compilation_cache import (
+    FLAG,
+    FLAGS_VARIABLE,
+    FOLDER_VARIABLE,
+    OWN_FOLDER,
+    CompilationCache,
+    machine_key,
+    open_cache,
+)
+
+OPEN = open_cache.__wrapped__
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "kept"))
+    monkeypatch.delenv(FLAGS_VARIABLE, raising=False)
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)  # as in a new process
+    return tmp_path / "kept"
+
+
+def a_cache(root, number=0):
+    own = root / f"{OWN_FOLDER}{number}"
+    own.mkdir(parents=True)
+    return CompilationCache(root, own), own
+
+
+def compiled(own, name, content):
+    """Do what TensorFlow does."""
+    (own / f"{name}.pb").write_bytes(content)
+
+
+def files(folder):
+    return {path.name: path.read_bytes() for path in folder.glob("*.pb")}
+
+
+def test_what_one_process_compiled_another_one_takes_under_its_key(tmp_path):
+    (first, own), (second, other) = a_cache(tmp_path, 1), a_cache(tmp_path, 2)
+    assert not first.take("a")
+    compiled(own, "train", b"machine code")
+    first.keep("a")
+    compiled(own, "more", b"other code")
+    first.keep("b")
+    assert not second.take("c")
+    assert files(other) == {}
+    assert second.take("a")
+    assert files(other) == {"train.pb": b"machine code"}
+    second.keep("c")  # nothing of it is new
+    assert not first.take("c")
+    assert {path.stat().st_mode & 0o077 for path in tmp_path.glob("programs/*/*/*.pb")} == {0}
+
+
+@pytest.mark.parametrize("content", [b"", b"machine", b"machine code, and more", b"MACHINE CODE"])
+def test_a_damaged_program_never_reaches_tensorflow(tmp_path, content):
+    cache, own = a_cache(tmp_path)
+    compiled(own, "train", b"machine code")
+    cache.keep("a")
+    (kept,) = tmp_path.glob("programs/*/*/*.pb")
+    kept.write_bytes(content)
+    again, other = a_cache(tmp_path, 2)
+    assert not again.take("a")
+    assert files(other) == {}
+    assert not kept.exists()
+
+
+def test_foreign_things_are_left_out(tmp_path):
+    cache, own = a_cache(tmp_path)
+    compiled(own, "train", b"machine code")
+    cache.keep("a")
+    (kept,) = tmp_path.glob("programs/*/*/*.pb")
+    (kept.parent / "folder.pb").mkdir()
+    (kept.parent / "nothing.pb").symlink_to(tmp_path / "gone")
+    (kept.parent / "foreign.pb").write_bytes(b"foreign")
+    again, other = a_cache(tmp_path, 2)
+    assert again.take("a")
+    assert files(other) == {"train.pb": b"machine code"}
+
+
+def test_the_least_recently_used_goes_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(compilation_cache, "MOST_BYTES", 250)
+    cache, own = a_cache(tmp_path)
+    for number, key in enumerate("abc"):
+        compiled(own, key, bytes(100))
+        cache.keep(key)
+        for path in tmp_path.glob(f"programs/*/{key}/*"):
+            os.utime(path, (number, number))
+        if key == "b":
+            assert a_cache(tmp_path, 2)[0].take("a")  # used again
+    again, _ = a_cache(tmp_path, 3)
+    compiled(own, "d", bytes(50))
+    cache.keep("d")
+    assert [again.take(key) for key in "abcd"] == [True, False, True, True]
+
+
+def test_the_folder_is_its_owners_alone(root):
+    assert OPEN() is not None
+    assert root.stat().st_mode & 0o777 == 0o700
+    assert FLAG in os.environ[FLAGS_VARIABLE]
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o702])
+def test_a_folder_that_others_can_write_is_not_used(root, mode):
+    root.mkdir()
+    root.chmod(mode)
+    assert OPEN() is None
+    assert list(root.iterdir()) == []
+    assert FLAG not in os.environ.get(FLAGS_VARIABLE, "")
+
+
+def test_the_folder_of_another_user_is_not_used(root, monkeypatch):
+    root.mkdir()
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    assert OPEN() is None
+
+
+def test_without_a_folder_nothing_is_kept(root, monkeypatch, tmp_path):
+    monkeypatch.setenv(FLAGS_VARIABLE, "--tf_xla_clustering_debug")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv(FOLDER_VARIABLE, "")
+    assert OPEN() is None
+    assert os.environ[FLAGS_VARIABLE] == "--tf_xla_clustering_debug"
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.delenv(FOLDER_VARIABLE)  # negative control
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert OPEN() is not None
+    assert list(tmp_path.rglob(f"{OWN_FOLDER}*.lock"))
+
+
+def test_a_folder_that_cannot_be_made_or_has_no_room_is_not_used(root, monkeypatch):
+    root.write_text("a file")
+    assert OPEN() is None
+    root.unlink()
+
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as context:
+        context.setattr(os, "posix_fallocate", full)
+        assert OPEN() is None
+        assert FLAG not in os.environ.get(FLAGS_VARIABLE, "")
+    assert OPEN() is not None  # negative control
+
+
+def test_what_cannot_be_written_is_not_kept(tmp_path, monkeypatch):
+    cache, own = a_cache(tmp_path)
+    compiled(own, "train", b"machine code")
+    (tmp_path / "programs").write_text("a file")
+    cache.keep("a")
+    assert not cache.take("a")
+
+
+def test_the_users_own_cache_stays(root, monkeypatch):
+    monkeypatch.setenv(FLAGS_VARIABLE, f"{FLAG}=/somewhere")
+    assert OPEN() is None
+    assert os.environ[FLAGS_VARIABLE] == f"{FLAG}=/somewhere"
+
+
+def test_where_tensorflow_has_read_its_flags_nothing_is_kept(root, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", sys)
+    assert OPEN() is None
+    assert not root.exists()
+
+
+def test_a_child_has_a_folder_of_its_own_and_a_killed_ones_is_removed(root):
+    code = (
+        "import os, sys; from seq2seq_cli.training.compilation_cache import open_cache; "
+        "assert open_cache(); print(os.environ['TF_XLA_FLAGS'], flush=True); "
+        "os._exit(0) if sys.argv[1:] else None"
+    )
+    OPEN()
+    (mine,) = root.glob(f"{OWN_FOLDER}*.lock")
+
+    def child(*arguments):
+        command = [sys.executable, "-c", code, *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    killed = child("killed")
+    assert killed.count(FLAG) == 1
+    assert mine.stem not in killed
+    assert len(list(root.glob(f"{OWN_FOLDER}*.lock"))) == 2
+    child()
+    assert list(root.glob(f"{OWN_FOLDER}*.lock")) == [mine]
+    assert [path.stem for path in root.iterdir() if path.is_dir()] == [mine.stem]
+
+
+@pytest.mark.parametrize("change", ["flags", "release", "processor", "cores"])
+def test_another_kind_of_machine_has_other_programs(monkeypatch, change):
+    before = machine_key()
+    assert machine_key() == before
+    if change == "flags":
+        monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true")
+    elif change == "release":
+        monkeypatch.setattr(compilation_cache, "version", lambda name: "2.99")
+    elif change == "processor":
+        monkeypatch.setattr(compilation_cache, "_processor", lambda: ["x86_64", "without avx"])
+    else:
+        monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    assert machine_key() != before
+
+
+TRAIN = """
+import json, sys
+from seq2seq_cli.training.process import configure_process
+configure_process()
+import tensorflow as tf
+from tiny import tiny_config
+from seq2seq_cli import train
+from seq2seq_cli.training.events import Compiling
+for i in range(int(sys.argv[3])):  # what is traced before must not matter
+    tf.function(lambda x: x + i)(tf.zeros(2))
+told, config = [], tiny_config(epochs=1)
+changed = config.model_copy(update={"model": config.model.model_copy(update={"units": 9})})
+for number, wanted in enumerate([config, changed][:1 + (sys.argv[2] == "both")]):
+    train(wanted, sys.argv[1], f"run{number}", progress=told.append)
+print(json.dumps([isinstance(event, Compiling) for event in told].count(True)))
+"""
+
+
+def test_the_same_bits_with_and_without_and_another_program_for_other_settings(tmp_path):
+    def trained(name, cache, before, which="one"):
+        environment = {**os.environ, FOLDER_VARIABLE: str(cache), "TF_CPP_MIN_LOG_LEVEL": "3"}
+        environment["PYTHONPATH"] = os.pathsep.join(sys.path)
+        command = [sys.executable, "-c", TRAIN, str(tmp_path / name), which, str(before)]
+        result = subprocess.run(
+            command, env=environment, check=True, stdout=subprocess.PIPE, text=True
+        )
+        return json.loads(result.stdout.splitlines()[-1])
+
+    kept = tmp_path / "kept"
+    assert trained("without", "", 0) == 1
+    assert trained("first", kept, 0) == 1
+    (program,) = kept.glob("programs/*/*/*.pb")
+    assert trained("second", kept, 3, "both") == 1  # that of the other settings
+    assert len(list(kept.glob("programs/*/*/*.pb"))) == 2
+    program.write_bytes(program.read_bytes()[:1000])
+    assert trained("damaged", kept, 1) == 1
+    assert len(list(kept.glob("programs/*/*/*.pb"))) == 2
+    for name in ("first", "second", "damaged"):
+        assert_identical(tmp_path / "without" / "run0", tmp_path / name / "run0")
+
+
+@pytest.mark.parametrize(
+    ("task", "model"),
+    [
+        ({}, {}),
+        ({}, {"attention": "dot", "bidirectional": True, "layers": 2, "embedding": 8}),
+        ({}, {"dropout": 0.2, "recurrent_dropout": 0.1, "token_dropout": 0.1, "embedding": 8}),
+        ({"n_in": "1-5"}, {}),
+    ],
+)
+def test_nothing_in_a_program_is_named_in_an_order_that_changes(task, model):
+    import tensorflow as tf
+
+    from seq2seq_cli.training.models import build_models
+    from seq2seq_cli.training.program.loop import CHUNK, Loop
+
+    task = {"n_in": 4, "n_out": 2, "cardinality": 13} | task
+    config = RunConfig(task=TaskConfig(**task), model=ModelConfig(units=40, **model))
+    loop = Loop(build_models(config)[0], config)
+    widths = (config.task.lengths.longest, 2 + config.task.has_end)
+    source, target = (np.zeros((CHUNK, loop.batch_size, width), np.int32) for width in widths)
+    rates = np.zeros(CHUNK, np.float32)
+    ir = loop._train.experimental_get_compiler_ir
+    program = ir(source, target, target, rates, rates, tf.constant(1))(stage="hlo")
+    assert re.findall(r"[\w/]+/_\d+\b", program) == []  # the names of folded constants
