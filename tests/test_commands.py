@@ -17,11 +17,13 @@ from seq2seq_cli.cli.generate import Side, generate
 from seq2seq_cli.cli.inspect import inspect
 from seq2seq_cli.cli.predict import predict
 from seq2seq_cli.cli.tasks import tasks
+from seq2seq_cli.cli.train import Display
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
 from seq2seq_cli.data.files import read_pairs
 from seq2seq_cli.data.sampling import SourceSpace, Split
 from seq2seq_cli.data.vocabulary import Vocabulary
 from seq2seq_cli.errors import ConfigurationError, DataError, ModelError
+from seq2seq_cli.training.events import EpochEnded, Finished, Validated
 
 OLD = Path(__file__).parent / "data-of-old-versions"
 
@@ -186,3 +188,21 @@ def test_inspect_checks_the_files(tmp_path, monkeypatch):
     model.write_bytes(model.read_bytes()[:-1] + b"x")
     with pytest.raises(ModelError, match="inference_decoder.keras is corrupt"):
         inspect("complete", tmp_path)
+
+
+def test_a_validation_within_an_epoch_is_told_as_such(capsys):
+    display = Display(lambda n, note="", label="", total=0: None, quiet=False)
+    figures = (1.5, 1.25, 0.5, 0.4, 0.6, 0.75, 0.01, 2.0, 320.0)
+    display.show(Validated(1, 2, 256, *figures, steps_done=16, is_whole=False))
+    display.show(EpochEnded(1, 2, 640, *figures, steps_done=40, is_whole=True))
+    display.show(Finished(2, 2, 256, 1, None, "enough"))
+    display.show(Finished(2, 2, None, 1, 256, ""))
+    display.show(Finished(2, 2, None, 2, None, ""))
+    beginning = ("epoch 1/2: its first 256 sequences in 2.0 s", "epoch 1/2: 640 sequences in")
+    first, second, *ends = capsys.readouterr().err.splitlines()
+    assert (first[:43], second[:27]) == beginning
+    assert ends == [
+        "stopped after 256 sequences of epoch 2/2: enough",
+        "the weights are those after epoch 1",
+        "the weights are those after 256 sequences of epoch 1",
+    ]

@@ -170,17 +170,20 @@ class Display:
             accuracy = report.percent(event.exact_match)
             note = f"{event.samples_per_s:,.0f}/s loss {event.loss:.3f} exact {accuracy}"
             self._advance(event.n_samples, note, label)
-        elif isinstance(event, events.EpochEnded):
+        elif isinstance(event, events.Validated):
+            whole = "" if event.is_whole else "its first "
             self._say(
-                f"{label}: {event.n_samples:,} sequences in {event.seconds:.1f} s, "
+                f"{label}: {whole}{event.n_samples:,} sequences in {event.seconds:.1f} s, "
                 f"loss {event.training_loss:.4f}; held out: loss {event.loss:.6f}, "
                 f"exact match {report.percent(event.exact_match)}"
             )
         elif isinstance(event, events.Finished):
+            last = event.epoch, event.n_samples
+            best = event.best_epoch, event.best_n_samples
             if event.reason:
-                self._say(f"stopped after {label}: {event.reason}")
-            if event.best_epoch != event.epoch:
-                self._say(f"the weights are those of epoch {event.best_epoch}")
+                self._say(f"stopped after {_part(*last)}/{event.epochs}: {event.reason}")
+            if best != last:
+                self._say(f"the weights are those after {_part(*best)}")
 
     def _planned(self, event: "Planned") -> None:
         from seq2seq_cli.cli import report
@@ -196,6 +199,11 @@ class Display:
 
     def _say(self, text: str) -> None:
         output.message(text, self._quiet)
+
+
+def _part(epoch: int, n_samples: int | None) -> str:
+    """Return the name of an epoch, or of its beginning."""
+    return f"epoch {epoch}" if n_samples is None else f"{n_samples:,} sequences of epoch {epoch}"
 
 
 def import_quietly(name: str) -> None:

@@ -61,15 +61,25 @@ class Advanced(Event):
 
 
 @dataclass(frozen=True)
-class EpochEnded(Event, EpochRecord):
-    """An epoch is trained and validated on held-out sequences."""
+class Validated(Event, EpochRecord):
+    """What the training has come to is validated on held-out sequences, within an epoch."""
+
+
+@dataclass(frozen=True)
+class EpochEnded(Validated):
+    """An epoch is trained and validated; a part of it, where the training stops there."""
 
 
 @dataclass(frozen=True)
 class Finished(Event):
-    """The training has ended after `epoch`; the saved weights are those of `best_epoch`."""
+    """The training has ended after `epoch`; the saved weights are those of `best_epoch`.
 
+    Within an epoch, it was after so many of its sequences; None: after all of them.
+    """
+
+    n_samples: int | None
     best_epoch: int
+    best_n_samples: int | None
     reason: str
 
 

@@ -1,4 +1,4 @@
-"""Which epoch is the best, when a training has trained enough, and how a stopped one goes on."""
+"""Which validation is the best, when a training has enough, and how a stopped one goes on."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +10,7 @@ from seq2seq_cli.runs.manifest import Results
 
 
 def is_better(results: Results, best: Results | None) -> bool:
-    """Tell whether an epoch's results beat the best: by exact match, then by loss."""
+    """Tell whether a validation's results beat the best: by exact match, then by loss."""
     return best is None or _rank(results) > _rank(best)
 
 
@@ -44,14 +44,12 @@ def to_go_on_from(checkpoint: Checkpoint, config: RunConfig, finished: Path | No
     status, history = checkpoint.status, checkpoint.history
     enough = status.epochs_done >= config.training.epochs or stop_reason(status, config.training)
     if finished and enough:
-        raise ConfigurationError(
-            f"training.epochs = {config.training.epochs}: the run {finished} is complete after "
-            f"{status.epochs_done}; give more --epochs to train it further"
-        )
+        raise _complete(finished, status, config.training)
     if finished or config.training != checkpoint.config.training:
         status = status.model_copy(update={"has_ended": False})
     if not status.has_ended and not enough:
-        history = history[: status.epochs_done]  # without an epoch that was cut
+        # Without that of an epoch which a callback has stopped; older checkpoints count epochs.
+        history = history[: max(status.epochs_done, status.validations_done)]
     return replace(checkpoint, config=config, status=status, history=history)
 
 
@@ -62,6 +60,19 @@ def advice(folder: Path, steps_done: int | None) -> str:
         saved = f"checkpoint saved at step {steps_done:,}"
     where = "" if folder.parent == Path("runs") else f" --runs-dir {folder.parent}"
     return f"{saved}; go on with: s2s train --resume --run {folder.name}{where}"
+
+
+def _complete(run: Path, status: TrainingStatus, config: TrainingConfig) -> ConfigurationError:
+    reason = stop_reason(status, config)
+    if reason and status.epochs_done < config.epochs:
+        return ConfigurationError(
+            f"training.stop_at = {config.stop_at}, training.patience = {config.patience}: the run "
+            f"{run} is complete, {reason}; give others to train it further"
+        )
+    return ConfigurationError(
+        f"training.epochs = {config.epochs}: the run {run} is complete after "
+        f"{status.epochs_done}; give more --epochs to train it further"
+    )
 
 
 def _rank(results: Results) -> tuple[float, float]:

@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -31,6 +31,7 @@ from seq2seq_cli.training.events import (
     Finished,
     OnEvent,
     Resumed,
+    Validated,
 )
 from seq2seq_cli.training.exchange import Exchange
 from seq2seq_cli.training.models import build_models, models_to_save
@@ -38,18 +39,11 @@ from seq2seq_cli.training.program.distribution import DistributedLoop
 from seq2seq_cli.training.program.loop import Loop
 from seq2seq_cli.training.runner import Chunk, Runner
 from seq2seq_cli.training.schedule import learning_rates
-from seq2seq_cli.training.stopping import advice, is_better, loss_error, stop_reason, to_go_on_from
+from seq2seq_cli.training.stopping import advice, loss_error, stop_reason, to_go_on_from
+from seq2seq_cli.training.validation import Progress, places, places_left
 
 STOP_SECONDS = 1.5
 """How long a stopped training waits for the end of a call before it leaves without it."""
-
-
-class Progress(NamedTuple):
-    """How far a training has come, apart from the state of its steps."""
-
-    status: TrainingStatus
-    best_weights: list[Floats]
-    history: tuple[EpochRecord, ...]
 
 
 class Trainer:
@@ -140,27 +134,40 @@ class Trainer:
             self._callbacks.begin(self._rate(self._loop.steps_done))
             for epoch in range(done + 1, epochs + 1):
                 self._train_epoch(epoch)
-                if self._callbacks.stop or stop_reason(self._progress.status, self._training):
+                if self._stops:
                     break
             self._last_state = self._loop.state  # callbacks may put other weights in its place
             self._callbacks.end()
         self._last_state = self._last_state or self._loop.state
 
+    @property
+    def _stops(self) -> bool:
+        """Whether the training stops here: by a callback, or by what its validations found."""
+        return self._callbacks.stop or bool(stop_reason(self._progress.status, self._training))
+
     def _train_epoch(self, epoch: int) -> None:
-        """Train an epoch, or what is left of it, and validate it."""
-        started, done_before = time.perf_counter(), self._loop.steps_done
-        end = epoch * self._training.epoch_steps
-        first = end - self._training.epoch_steps
+        """Train an epoch, or what is left of it, and validate it at each of its places."""
+        training, done_before = self._training, self._loop.steps_done
+        first = (epoch - 1) * training.epoch_steps
+        seconds = 1e-9
         self._callbacks.begin_epoch(epoch, self._rate(first))
+        for place in places_left(training, epoch, done_before, self._progress.history):
+            started = time.perf_counter()
+            self._train_until(place, epoch, first)
+            seconds += time.perf_counter() - started
+            speed = (self._loop.steps_done - done_before) * training.batch_size / seconds
+            self._validate(epoch, self._loop.steps_done - first, seconds, speed)
+            if self._stops:
+                break
+
+    def _train_until(self, end: int, epoch: int, first: int) -> None:
+        """Take the steps before `end`, of an epoch with this first one, unless it is stopped."""
         for chunk in self._chunks(end):
             self._train_chunk(epoch, chunk, chunk.start - first)
             if time.perf_counter() - self._saved_at > self._checkpoint_seconds:
                 self._save()
             if self._callbacks.stop:
                 break
-        seconds = max(time.perf_counter() - started, 1e-9)
-        speed = (self._loop.steps_done - done_before) * self._training.batch_size / seconds
-        self._end_epoch(epoch, self._loop.steps_done - first, seconds, speed)
 
     def _chunks(self, end: int) -> Iterator[Chunk]:
         """Yield the sequences of the steps before `end`, each of its stage."""
@@ -184,34 +191,36 @@ class Trainer:
         share, speed = result.exact / result.n_samples, result.n_samples / seconds
         self._report(Advanced(epoch, epochs, result.n_samples, result.loss, share, speed))
 
-    def _end_epoch(self, epoch: int, steps: int, seconds: float, speed: float) -> None:
-        """Validate an epoch of which `steps` are taken: all, unless a callback has stopped it."""
+    def _validate(self, epoch: int, steps: int, seconds: float, speed: float) -> None:
+        """Validate an epoch of which `steps` are taken: all, or those until one of its places.
+
+        A callback may have stopped it elsewhere.
+        """
         training, state = self._training, self._loop.state
-        status, best_weights, history = self._progress
         results = self._runner.validate()
-        ended = EpochEnded(
+        record = EpochRecord(
             epoch=epoch,
             epochs=training.epochs,
-            training_loss=(state.loss_sum - status.loss_sum) / steps,
+            training_loss=(state.loss_sum - self._progress.status.loss_sum) / steps,
             learning_rate=self._rate(state.steps_done - 1),
             seconds=round(seconds, 3),
             samples_per_s=round(speed, 1),
+            steps_done=state.steps_done,
+            is_whole=steps == training.epoch_steps,
             **results.model_dump() | {"n_samples": steps * training.batch_size},
         )
-        is_whole = steps == training.epoch_steps
-        update: dict[str, object] = {}
-        if is_whole:
-            update |= {"epochs_done": epoch, "loss_sum": state.loss_sum}
-        if is_better(results, status.best):
-            update |= {"best_epoch": epoch, "best": results}
-            best_weights = state.weights
+        progress = self._progress.validated(record, results, state)
+        if state.steps_done in places(training, epoch):
+            progress = progress.keep_validation()
         if self._folder:
-            self._folder.add_epoch(ended)
-        status = status.model_copy(update=update)
-        self._progress = Progress(status, best_weights, (*history, ended))
-        self._callbacks.end_epoch(ended, is_whole)
+            self._folder.add_record(record)
+        self._progress = progress
+        is_over = record.is_whole or self._stops
+        event = (EpochEnded if is_over else Validated)(**asdict(record))
+        if is_over:
+            self._callbacks.end_epoch(record)
         self._save()
-        self._report(ended)
+        self._report(event)
 
     def _complete(self) -> None:
         training, status = self._training, self._progress.status
@@ -222,11 +231,13 @@ class Trainer:
             models = models_to_save(self._config, self._progress.best_weights)
             now = datetime.now(UTC).isoformat()
             self._folder.complete(self._checkpoint(), status.best, models, now)
-        epoch = self._progress.history[-1].epoch
+        last = self._progress.history[-1]
         reason = stop_reason(status, training)
         if status.epochs_done < training.epochs:
             reason = reason or "a callback stopped it"
-        self._report(Finished(epoch, training.epochs, status.best_epoch, reason))
+        n_samples = None if last.is_whole else last.n_samples
+        best = status.best_epoch, status.best_n_samples
+        self._report(Finished(last.epoch, training.epochs, n_samples, *best, reason))
 
     def _checkpoint(self) -> Checkpoint:
         status, best_weights, history = self._progress
