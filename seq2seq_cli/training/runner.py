@@ -55,7 +55,6 @@ class Runner:
         self._share = share
         self._stream = stream
         self._config = config
-        self._compiled: set[tuple[int, int]] = set()
         self._stage_stream: Stream | None = None
         self._call_steps = loop.call_steps or 1
         self._thread = ThreadPoolExecutor(1)
@@ -88,7 +87,7 @@ class Runner:
 
     def is_compiled(self, chunk: Chunk) -> bool:
         """Tell whether a program for sequences of these lengths has run."""
-        return chunk.lengths in self._compiled
+        return chunk.lengths in self.loop.ran
 
     def train(self, chunk: Chunk, rates: Floats) -> tuple[ChunkResult, float]:
         """Take the steps of a chunk at these learning rates; return the result and its seconds."""
@@ -99,7 +98,7 @@ class Runner:
             known = self.is_compiled(chunk)
             wanted = CALL_SECONDS * chunk.steps / seconds if known else STEPS_AFTER_COMPILING
             self._call_steps = min(CHUNK, max(1, int(wanted)))
-        self._compiled.add(chunk.lengths)
+        self.loop.ran.add(chunk.lengths)
         return result, seconds
 
     def validate(self) -> Results:

@@ -53,13 +53,18 @@ def to_go_on_from(checkpoint: Checkpoint, config: RunConfig, finished: Path | No
     return replace(checkpoint, config=config, status=status, history=history)
 
 
-def advice(folder: Path, steps_done: int | None) -> str:
-    """Say what a stopped training has saved, None for nothing new, and how it goes on."""
+def left(steps_done: int | None, go_on: str = "") -> str:
+    """Say what a stopped training has saved, None for nothing new, and the command it takes."""
     saved = "the last checkpoint stands"
     if steps_done is not None:
         saved = f"checkpoint saved at step {steps_done:,}"
+    return f"{saved}; go on with: {go_on}" if go_on else saved
+
+
+def resume_command(folder: Path, options: str = "") -> str:
+    """Return the command that goes on with a folder's training, with these options."""
     where = "" if folder.parent == Path("runs") else f" --runs-dir {folder.parent}"
-    return f"{saved}; go on with: s2s train --resume --run {folder.name}{where}"
+    return f"s2s train {options}--resume --run {folder.name}{where}"
 
 
 def _complete(run: Path, status: TrainingStatus, config: TrainingConfig) -> ConfigurationError:

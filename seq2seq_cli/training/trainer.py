@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 import keras
@@ -12,16 +12,9 @@ from seq2seq_cli.architecture import Architecture
 from seq2seq_cli.data.plan import Plan
 from seq2seq_cli.data.vocabulary import Floats
 from seq2seq_cli.errors import Stopped
-from seq2seq_cli.runs.checkpoint import (
-    Checkpoint,
-    TrainingStatus,
-    TrainState,
-    deserialize,
-    serialize,
-)
-from seq2seq_cli.runs.environment import current_environment, differences
+from seq2seq_cli.runs.checkpoint import Checkpoint, TrainingStatus, TrainState
+from seq2seq_cli.runs.environment import differences
 from seq2seq_cli.runs.folder import RunFolder
-from seq2seq_cli.runs.history import EpochRecord
 from seq2seq_cli.training.callbacks import STATE_NOTE, Callbacks, tensorboard
 from seq2seq_cli.training.events import (
     Advanced,
@@ -34,47 +27,56 @@ from seq2seq_cli.training.events import (
     Validated,
 )
 from seq2seq_cli.training.exchange import Exchange
-from seq2seq_cli.training.models import build_models, models_to_save
-from seq2seq_cli.training.program.distribution import DistributedLoop
+from seq2seq_cli.training.models import models_to_save
 from seq2seq_cli.training.program.loop import Loop
 from seq2seq_cli.training.runner import Chunk, Runner
+from seq2seq_cli.training.saver import Saver
 from seq2seq_cli.training.schedule import learning_rates
-from seq2seq_cli.training.stopping import advice, loss_error, stop_reason, to_go_on_from
-from seq2seq_cli.training.validation import Progress, places, places_left
+from seq2seq_cli.training.stopping import left, loss_error, stop_reason, to_go_on_from
+from seq2seq_cli.training.validation import Progress, places_left
 
 STOP_SECONDS = 1.5
 """How long a stopped training waits for the end of a call before it leaves without it."""
 
 
-class Trainer:
-    """A training of a plan, in a folder; of several workers only the chief has one.
+@dataclass(frozen=True)
+class Options:
+    """What is asked of a training apart from its plan."""
 
-    `_progress` is replaced as a whole: whenever a signal comes, it fits the loop's state.
+    report: OnEvent
+    checkpoint_seconds: float
+    callbacks: Sequence[keras.callbacks.Callback] = ()
+    write_tensorboard: bool = False
+
+
+class Trainer:
+    """A training of a plan by a loop that is at its beginning, in a folder.
+
+    Of several workers only the chief has a folder. `_progress` is replaced as a whole: whenever a
+    signal comes, it fits the loop's state.
     """
 
     def __init__(
         self,
         plan: Plan,
         folder: RunFolder | None,
+        loop: Loop,
         exchange: Exchange,
-        report: OnEvent,
-        callbacks: Sequence[keras.callbacks.Callback],
-        checkpoint_seconds: float,
-        write_tensorboard: bool = False,
+        options: Options,
     ) -> None:
-        config, strategy = plan.config, exchange.strategy
-        self._plan, self._config, self._training = plan, config, config.training
-        self._folder, self._exchange, self._report = folder, exchange, report
-        self._checkpoint_seconds = checkpoint_seconds
-        extra = [tensorboard(folder.tensorboard)] if write_tensorboard and folder else []
-        model = build_models(config, plan.embedding)[0]
-        self._loop = DistributedLoop(model, config, strategy) if strategy else Loop(model, config)
-        self._callbacks = Callbacks([*callbacks, *extra], model, self._training.epochs)
+        config, training = plan.config, plan.config.training
+        self._plan, self._config, self._training = plan, config, training
+        self._folder, self._exchange, self._report = folder, exchange, options.report
+        callbacks = list(options.callbacks)
         self._has_state_note = bool(callbacks)
+        if options.write_tensorboard and folder:
+            callbacks.append(tensorboard(folder.tensorboard))
+        self._loop = loop
+        self._callbacks = Callbacks(callbacks, loop.model, training.epochs)
+        self._saver = Saver(folder, config, options.checkpoint_seconds)
         self._runner = Runner(self._loop, plan.stream, config, exchange.share)
         self._progress = Progress(TrainingStatus(), [], ())
         self._last_state: TrainState | None = None  # once the last step is taken
-        self._started = self._saved_at = time.perf_counter()
 
     def begin(self, checkpoint: Checkpoint | None = None, notes: Sequence[str] = ()) -> None:
         """Begin anew, or go on from the chief's checkpoint; in all workers as in the chief.
@@ -84,28 +86,24 @@ class Trainer:
         if checkpoint:
             finished = self._folder.path if self._folder and self._folder.is_finished else None
             checkpoint = to_go_on_from(checkpoint, self._config, finished)
-        if self._exchange.cluster.n_workers > 1:
-            text, content = "", b""
-            if checkpoint:
-                described, content = serialize(checkpoint)
-                text = described.to_json()
-            text = self._exchange.share(text.encode()).decode()
-            content = self._exchange.share(content)
-            checkpoint = deserialize(text, content) if text else None
+        checkpoint = self._exchange.share_checkpoint(checkpoint)
         if checkpoint:
             self._go_on(checkpoint, notes)
         elif self._folder:
             self._folder.begin(self._config)
             self._save()
 
-    def run(self) -> None:
-        """Train what is left, save the models and complete the folder."""
+    def run(self, go_on: str = "") -> None:
+        """Train what is left, save the models and complete the folder.
+
+        Who stops it is told what is left, and the command `go_on`, unless that is told elsewhere.
+        """
         try:
             if self._last_state is None:
                 self._train_epochs()
             self._complete()
         except (Stopped, KeyboardInterrupt) as error:
-            what_is_left = self._stop()
+            what_is_left = self._stop(go_on)
             raise type(error)(f"{str(error) or 'interrupted'}, {what_is_left}") from None
         finally:
             self._runner.close()
@@ -156,7 +154,7 @@ class Trainer:
             self._train_until(place, epoch, first)
             seconds += time.perf_counter() - started
             speed = (self._loop.steps_done - done_before) * training.batch_size / seconds
-            self._validate(epoch, self._loop.steps_done - first, seconds, speed)
+            self._validate(epoch, seconds, speed)
             if self._stops:
                 break
 
@@ -164,7 +162,7 @@ class Trainer:
         """Take the steps before `end`, of an epoch with this first one, unless it is stopped."""
         for chunk in self._chunks(end):
             self._train_chunk(epoch, chunk, chunk.start - first)
-            if time.perf_counter() - self._saved_at > self._checkpoint_seconds:
+            if self._saver.is_due:
                 self._save()
             if self._callbacks.stop:
                 break
@@ -191,36 +189,22 @@ class Trainer:
         share, speed = result.exact / result.n_samples, result.n_samples / seconds
         self._report(Advanced(epoch, epochs, result.n_samples, result.loss, share, speed))
 
-    def _validate(self, epoch: int, steps: int, seconds: float, speed: float) -> None:
-        """Validate an epoch of which `steps` are taken: all, or those until one of its places.
-
-        A callback may have stopped it elsewhere.
-        """
-        training, state = self._training, self._loop.state
-        results = self._runner.validate()
-        record = EpochRecord(
-            epoch=epoch,
-            epochs=training.epochs,
-            training_loss=(state.loss_sum - self._progress.status.loss_sum) / steps,
-            learning_rate=self._rate(state.steps_done - 1),
-            seconds=round(seconds, 3),
-            samples_per_s=round(speed, 1),
-            steps_done=state.steps_done,
-            is_whole=steps == training.epoch_steps,
-            **results.model_dump() | {"n_samples": steps * training.batch_size},
+    def _validate(self, epoch: int, seconds: float, speed: float) -> None:
+        """Validate an epoch at one of its places, or where a callback has stopped it."""
+        state, results = self._loop.state, self._runner.validate()
+        rate = self._rate(state.steps_done - 1)
+        progress = self._progress.validated(
+            self._training, epoch, state, results, rate, seconds, speed
         )
-        progress = self._progress.validated(record, results, state)
-        if state.steps_done in places(training, epoch):
-            progress = progress.keep_validation()
+        record = progress.history[-1]
         if self._folder:
             self._folder.add_record(record)
         self._progress = progress
         is_over = record.is_whole or self._stops
-        event = (EpochEnded if is_over else Validated)(**asdict(record))
         if is_over:
             self._callbacks.end_epoch(record)
         self._save()
-        self._report(event)
+        self._report((EpochEnded if is_over else Validated)(**asdict(record)))
 
     def _complete(self) -> None:
         training, status = self._training, self._progress.status
@@ -240,26 +224,13 @@ class Trainer:
         self._report(Finished(last.epoch, training.epochs, n_samples, *best, reason))
 
     def _checkpoint(self) -> Checkpoint:
-        status, best_weights, history = self._progress
-        update = {"seconds": self._seconds(), "rate_scale": self._callbacks.scale}
-        return Checkpoint(
-            state=self._last_state or self._loop.state,
-            best_weights=best_weights,
-            status=status.model_copy(update=update),
-            config=self._config,
-            environment=current_environment(),
-            history=history,
-        )
+        state = self._last_state or self._loop.state
+        return self._saver.checkpoint(state, self._progress, self._callbacks.scale)
 
     def _save(self) -> None:
-        """Write a checkpoint, unless the weights are no longer finite: the last good one stays."""
-        if self._folder:
-            checkpoint = self._checkpoint()
-            if all(np.isfinite(array).all() for array in checkpoint.state.weights):
-                self._folder.save_checkpoint(checkpoint)
-        self._saved_at = time.perf_counter()
+        self._saver.save(self._checkpoint())
 
-    def _stop(self) -> str:
+    def _stop(self, go_on: str) -> str:
         """Write a checkpoint if the loop comes to rest in time; say what there is to go on from."""
         folder = self._folder
         if folder is None:
@@ -271,11 +242,7 @@ class Trainer:
             self._save()
         if folder.holds_earlier:
             return f"before a checkpoint of its own: {folder.path} is as it was"
-        return advice(folder.path, self._loop.steps_done if rests else None)
-
-    def _seconds(self) -> float:
-        """Return the training's seconds in all processes one after the other."""
-        return self._progress.status.seconds + time.perf_counter() - self._started
+        return left(self._loop.steps_done if rests else None, go_on)
 
     def _rates(self, start: int, n: int) -> Floats:
         """Return the learning rates of steps `start .. start+n-1`, as callbacks have them."""

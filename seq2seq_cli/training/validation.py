@@ -17,28 +17,45 @@ class Progress(NamedTuple):
     best_weights: list[Floats]  # of the best validation, wherever it was
     history: tuple[EpochRecord, ...]
 
-    def validated(self, record: EpochRecord, results: Results, state: TrainState) -> "Progress":
-        """Return the progress after a validation of this state.
+    def validated(
+        self,
+        training: TrainingConfig,
+        epoch: int,
+        state: TrainState,
+        results: Results,
+        learning_rate: float,
+        seconds: float,
+        speed: float,
+    ) -> "Progress":
+        """Return the progress after a validation of this state, which is within an epoch.
 
         One that is at none of the validations' places, since a callback has stopped the epoch, is
-        in the history until the training goes on.
+        in the history until the training goes on. `seconds` and `speed` are the epoch's.
         """
         status = self.status
+        steps = state.steps_done - (epoch - 1) * training.epoch_steps
+        record = EpochRecord(
+            epoch=epoch,
+            epochs=training.epochs,
+            training_loss=(state.loss_sum - status.loss_sum) / steps,
+            learning_rate=learning_rate,
+            seconds=round(seconds, 3),
+            samples_per_s=round(speed, 1),
+            steps_done=state.steps_done,
+            is_whole=steps == training.epoch_steps,
+            **results.model_dump() | {"n_samples": steps * training.batch_size},
+        )
+        history, best_weights = (*self.history, record), self.best_weights
         update: dict[str, object] = {}
         if record.is_whole:
-            update |= {"epochs_done": record.epoch, "loss_sum": state.loss_sum}
-        best_weights = self.best_weights
+            update |= {"epochs_done": epoch, "loss_sum": state.loss_sum}
+        if state.steps_done in places(training, epoch):
+            update |= {"validations_done": len(history)}
         if is_better(results, status.best):
             n_samples = None if record.is_whole else record.n_samples
-            update |= {"best_epoch": record.epoch, "best_n_samples": n_samples, "best": results}
+            update |= {"best_epoch": epoch, "best_n_samples": n_samples, "best": results}
             best_weights = state.weights
-        history = (*self.history, record)
         return Progress(status.model_copy(update=update), best_weights, history)
-
-    def keep_validation(self) -> "Progress":
-        """Return the progress with the last validation as one that a resumed training keeps."""
-        update = {"validations_done": len(self.history)}
-        return self._replace(status=self.status.model_copy(update=update))
 
 
 def places(training: TrainingConfig, epoch: int) -> list[int]:

@@ -28,8 +28,8 @@ import numpy as np
 from seq2seq_cli.training import trainer
 path = sys.argv.pop(1)
 run = trainer.Trainer.run
-def keep(self):
-    run(self)
+def keep(self, *arguments):
+    run(self, *arguments)
     np.savez(path, *self._loop.state.weights)
 trainer.Trainer.run = keep
 from seq2seq_cli.cli import main

@@ -28,7 +28,7 @@ from seq2seq_cli.errors import ConfigurationError, Interrupted, ModelError
 from seq2seq_cli.runs.checkpoint_files import load_checkpoint
 from seq2seq_cli.runs.listing import list_runs, open_run
 from seq2seq_cli.runs.manifest import MANIFEST, RECORDED
-from seq2seq_cli.training import trainer, validation
+from seq2seq_cli.training import compiled, validation
 from seq2seq_cli.training.events import Advanced, Built, EpochEnded, Finished, Resumed
 from seq2seq_cli.training.models import build_models
 from seq2seq_cli.training.program.loop import Loop
@@ -170,7 +170,7 @@ def test_a_forced_training_that_cannot_begin_leaves_the_run_as_it_was(tmp_path, 
     def fail(*arguments):
         raise MemoryError
 
-    monkeypatch.setattr(trainer, "build_models", fail)
+    monkeypatch.setattr(compiled, "build_models", fail)
     with pytest.raises(MemoryError):
         train(tiny_config(seed=5), tmp_path, "run", force=True)
     assert contents(folder) == before
