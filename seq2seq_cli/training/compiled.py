@@ -21,3 +21,19 @@ def restart_loop(loop: Loop, plan: Plan) -> None:
     model = build_models(plan.config, plan.embedding)[0]
     weights = [variable.numpy() for variable in model.trainable_variables]
     loop.restart(weights, plan.config.training.seed)
+
+
+class SharedLoop:
+    """The loop of trainings that differ in their seed alone, and so are of one program."""
+
+    def __init__(self, strategy: tf.distribute.Strategy | None) -> None:
+        self._strategy = strategy
+        self._loop: Loop | None = None
+
+    def begun(self, plan: Plan) -> Loop:
+        """Return it at the beginning of a plan; the training before has ended then."""
+        if self._loop is None:
+            self._loop = build_loop(plan, self._strategy)
+        else:
+            restart_loop(self._loop, plan)
+        return self._loop

@@ -28,6 +28,24 @@ class Planned(Event):
     resumed: str  # name of the run that goes on; empty for a new one
     worker: int  # from 1
     n_workers: int
+    n_seeds: int = 1  # that are trained one after the other
+
+
+@dataclass(frozen=True)
+class SeedBegun(Event):
+    """It is a seed's turn, one of several; the events that follow are of its run."""
+
+    seed: int
+    run: str  # its name
+    is_complete: bool  # so that it stays as it is
+
+
+@dataclass(frozen=True)
+class SeedFailed(Event):
+    """The training of one of several seeds has ended without a run."""
+
+    seed: int
+    problem: str
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 What can be known to be wrong is found before TensorFlow is imported and before a folder is touched.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import keras
 
     from seq2seq_cli.training.exchange import Exchange
+    from seq2seq_cli.training.program.loop import Loop
+    from seq2seq_cli.training.trainer import Options
 
 CHECKPOINT_SECONDS = 60.0
 
@@ -91,23 +93,43 @@ def train(
             check_free(runs_dir, run, force)
     report(_planned(begin, config, cluster))
 
-    from seq2seq_cli.training.compiled import build_loop
+    from seq2seq_cli.training.compiled import SharedLoop
     from seq2seq_cli.training.exchange import Exchange
     from seq2seq_cli.training.trainer import Options, Trainer
 
     exchange = Exchange(cluster)
     plan = _agree(begin, config, exchange)
+    loop = SharedLoop(exchange.strategy)
     options = Options(report, checkpoint_seconds, callbacks, write_tensorboard)
     if begin is None:
-        trainer = Trainer(plan, None, build_loop(plan, exchange.strategy), exchange, options)
+        trainer = Trainer(plan, None, loop.begun(plan), exchange, options)
         trainer.begin()
         trainer.run()
         return None
+    return train_begun(begin, loop.begun, exchange, options, runs_dir, run, force)
+
+
+def train_begun(
+    begin: Begin,
+    loop_of: Callable[[Plan], "Loop"],
+    exchange: "Exchange",
+    options: "Options",
+    runs_dir: Path,
+    run: str | None,
+    force: bool,
+    go_on: str | None = None,
+) -> Run:
+    """Train in a folder, as the chief, what begins or goes on there; return the complete run.
+
+    `loop_of` returns a loop at the beginning of a plan. Who stops it is told the command `go_on`:
+    None for the folder's own, empty where it is told elsewhere.
+    """
+    from seq2seq_cli.training.trainer import Trainer
+
     with begin.open_folder(runs_dir, run, force) as folder:
-        loop = build_loop(plan, exchange.strategy)
-        trainer = Trainer(plan, folder, loop, exchange, options)
+        trainer = Trainer(begin.plan, folder, loop_of(begin.plan), exchange, options)
         trainer.begin(begin.checkpoint, begin.notes)
-        trainer.run(resume_command(folder.path))
+        trainer.run(resume_command(folder.path) if go_on is None else go_on)
     return open_run(runs_dir, folder.path.name)
 
 
@@ -117,9 +139,14 @@ def _resumed(config: RunConfig, runs_dir: Path, run: str | None) -> Begin:
     checkpoint, notes = load_checkpoint(folder)
     merged = resumed_config(checkpoint.config, config)
     check_resumable(checkpoint.config, merged)
-    if OWN_TASK in merged.task.name and "name" not in config.task.model_fields_set:
-        find_task(merged.task)  # says how to name it
+    check_own_task(merged, config)
     return Begin(prepare(merged, resumed=True), folder, checkpoint, tuple(notes))
+
+
+def check_own_task(merged: RunConfig, wanted: RunConfig) -> None:
+    """Raise ConfigurationError for an own task of a saved run which `wanted` does not name."""
+    if OWN_TASK in merged.task.name and "name" not in wanted.task.model_fields_set:
+        find_task(merged.task)  # says how to name it
 
 
 def resumed_config(saved: RunConfig, wanted: RunConfig) -> RunConfig:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from seq2seq_cli.config import RunConfig, TrainingConfig
-from seq2seq_cli.errors import ConfigurationError
+from seq2seq_cli.errors import ConfigurationError, LossError
 from seq2seq_cli.runs.checkpoint import Checkpoint, TrainingStatus
 from seq2seq_cli.runs.manifest import Results
 
@@ -26,9 +26,14 @@ def stop_reason(status: TrainingStatus, config: TrainingConfig) -> str:
     return ""
 
 
-def loss_error(loss: float, where: str, config: TrainingConfig) -> ConfigurationError:
+def has_enough(status: TrainingStatus, config: TrainingConfig) -> bool:
+    """Tell whether nothing is left to be trained."""
+    return status.epochs_done >= config.epochs or bool(stop_reason(status, config))
+
+
+def loss_error(loss: float, where: str, config: TrainingConfig) -> LossError:
     """Return the error for a loss that is not finite; the last checkpoint before it stays."""
-    return ConfigurationError(
+    return LossError(
         f"the loss became {loss} {where}: lower training.learning_rate, which is "
         f"{config.learning_rate}, or set training.clip_norm=1.0, which is {config.clip_norm}; "
         "the last checkpoint before it stays"
@@ -42,7 +47,7 @@ def to_go_on_from(checkpoint: Checkpoint, config: RunConfig, finished: Path | No
     ConfigurationError where there is nothing left to train then.
     """
     status, history = checkpoint.status, checkpoint.history
-    enough = status.epochs_done >= config.training.epochs or stop_reason(status, config.training)
+    enough = has_enough(status, config.training)
     if finished and enough:
         raise _complete(finished, status, config.training)
     if finished or config.training != checkpoint.config.training:
