@@ -63,9 +63,10 @@ class Batch:
     def go_on(self) -> str:
         """Return the command that goes on with what is stopped; empty if nothing is begun."""
         first = min(self.states)
-        found = newest_description(self.folder(first))
-        if found is None or found.config.model_dump() != self.plan.config.model_dump():
-            return ""
+        if set(self.states.values()) == {State.NEW}:
+            found = newest_description(self.folder(first))  # which may be an earlier training's
+            if found is None or found.config.model_dump() != self.plan.config.model_dump():
+                return ""
         options = f"--seeds {len(self.states)} "
         options += f"--seed {first} " if first else ""
         options += "--force " if self.force else ""

@@ -213,3 +213,22 @@ def test_one_process_with_two_devices_trains_one_model(tmp_path, whole):
     for key, array in one.items():
         if key.startswith("weights"):
             np.testing.assert_allclose(ours[key], array, atol=2e-3)
+
+
+SEVERAL = """
+from seq2seq_cli.config import ModelConfig
+from seq2seq_cli.training.seeds import train_seeds
+config = tiny_config(epochs=1).model_copy(update={"model": ModelConfig(units=8, dropout=0.2)})
+train_seeds(config, 2, sys.argv[2], "several")
+seed = config.training.model_copy(update={"seed": 5})
+session.train(config.model_copy(update={"training": seed}), sys.argv[2], "single")
+"""
+
+
+def test_two_devices_train_several_seeds_as_each_by_itself(tmp_path):
+    here = str(Path(__file__).parents[1])
+    code = MIRRORED.rpartition("run = ")[0] + SEVERAL
+    subprocess.run([sys.executable, "-c", code, here, str(tmp_path)], check=True)
+    several, single = (checkpoint_arrays(tmp_path / name) for name in ("several-seed-5", "single"))
+    for key, array in single.items():
+        assert array.tobytes() == several[key].tobytes(), key

@@ -152,6 +152,10 @@ def test_a_stopped_batch_skips_goes_on_and_begins(tmp_path, three):
     assert {run.name: run.run is not None for run in list_runs(tmp_path)} == {
         "t-seed-4": True, "t-seed-5": False,
     }  # fmt: skip
+    # What is complete is not touched by a setting that changes nothing of it.
+    other = RunConfig(training=TrainingConfig(stop_at=0.99))
+    with pytest.raises(Interrupted, match="--seeds 3 --seed 4 --resume --run t"):
+        train_seeds(other, 3, tmp_path, progress=stop_after(1, Built), resume=True)
     before, events = contents(tmp_path / "t-seed-4"), []
     (tmp_path / "t-seed-6").mkdir()  # as a process leaves it that is killed before a checkpoint
     (tmp_path / "t-seed-6" / "config.toml").write_text("")
