@@ -1,7 +1,7 @@
 """Train and evaluate encoder-decoder LSTMs on the scalable integer sequence-to-sequence task.
 
 The public names are imported at first use, so that only what needs TensorFlow loads it:
-`define_models` and `train`.
+`define_models`, `train` and `train_seeds`.
 """
 
 from importlib import import_module
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from seq2seq_cli.inference.greedy import predict_sequence as predict_sequence
     from seq2seq_cli.inference.loading import load_run as load_run
     from seq2seq_cli.training.models import define_models as define_models
+    from seq2seq_cli.training.seeds import train_seeds as train_seeds
     from seq2seq_cli.training.session import train as train
 
 __version__ = "0.1.0"
@@ -30,6 +31,7 @@ _HOMES = {
     "one_hot_encode": "data.vocabulary",
     "predict_sequence": "inference.greedy",
     "train": "training.session",
+    "train_seeds": "training.seeds",
 }
 
 __all__ = ["__version__", *_HOMES]

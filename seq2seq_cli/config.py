@@ -193,6 +193,12 @@ class TrainingConfig(Section):
     patience: int = Field(
         0, ge=0, description="epochs without improvement before stopping; 0: never"
     )
+    validate_every: int = Field(
+        0,
+        ge=0,
+        description="sequences from one validation to the next within an epoch, rounded up to "
+        "whole batches; 0: at its end only",
+    )
     curriculum: Curriculum = Field(
         "", description='lengths grown in stages: "auto", or [{n_in, n_out, distinct, steps}, ...]'
     )
@@ -205,6 +211,12 @@ class TrainingConfig(Section):
     def epoch_steps(self) -> int:
         """Optimizer steps an epoch, which is rounded up to whole batches."""
         return -(-self.n_samples // self.batch_size)
+
+    @property
+    def validation_steps(self) -> int:
+        """Optimizer steps from one validation to the next; an epoch's last may be fewer."""
+        wanted = -(-self.validate_every // self.batch_size)
+        return min(wanted or self.epoch_steps, self.epoch_steps)
 
     @property
     def total_steps(self) -> int:

@@ -2,6 +2,7 @@
 
     S2sError                    1  (never raised itself)
     ├── ConfigurationError      2  a setting or an option is wrong
+    │   └── LossError           2  the loss of a training is not finite
     ├── DataError               3  input data is wrong
     ├── ModelError              4  no run, or a bad, corrupt or incompatible one
     ├── ExistsError             5  the run folder or output file exists, or is in use
@@ -27,6 +28,10 @@ class ConfigurationError(S2sError):
     """One or more settings are wrong; the message has a line for each."""
 
     exit_code = 2
+
+
+class LossError(ConfigurationError):
+    """The loss is not finite; the message says at which step, and which settings to change."""
 
 
 class DataError(S2sError):

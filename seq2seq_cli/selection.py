@@ -209,7 +209,8 @@ def _is_shared(stream: Stream) -> bool:
 
 
 def _chosen_notes(config: RunConfig) -> list[str]:
-    """Return a note that what is reported also chose the epoch, if there was one to choose."""
-    if config.training.epochs == 1:
+    """Return a note that what is reported also chose the weights, if there were others."""
+    training = config.training
+    if training.validation_steps == training.total_steps:
         return []
-    return ["these pairs also chose the best epoch: expect a little less of others"]
+    return ["these pairs also chose the best weights: expect a little less of others"]

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from seq2seq_cli.training.compilation_cache import FOLDER_VARIABLE
@@ -85,15 +84,13 @@ def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("seq2seq_cli.training.runner.open_cache", lambda: None)
 
 
-_programs: dict[str, tuple[Any, Any]] = {}
-"""A model and its loop by all that a program depends on."""
+_loops: dict[str, Any] = {}
+"""Loops by all that their programs depend on."""
 
 
 def _share_programs(monkeypatch: pytest.MonkeyPatch) -> None:
-    from seq2seq_cli.training import trainer
-    from seq2seq_cli.training.models import build_models
+    from seq2seq_cli.training import compiled
     from seq2seq_cli.training.program.forward import UNROLLED_AFTER
-    from seq2seq_cli.training.program.loop import Loop
 
     def key(config: Any) -> str:
         training = config.training
@@ -101,23 +98,12 @@ def _share_programs(monkeypatch: pytest.MonkeyPatch) -> None:
         unrolled = training.total_steps >= long_enough
         return f"{config.task} {config.model} {training.batch_size} {training.clip_norm} {unrolled}"
 
-    def shared_models(config: Any, embedding: Any = None) -> Any:
-        models = build_models(config, embedding)
-        if key(config) not in _programs:
-            _programs[key(config)] = models, Loop(models[0], config)
-            return models
-        shared, _ = _programs[key(config)]
-        for variable, new in zip(shared[0].variables, models[0].variables, strict=True):
-            variable.assign(new)
-        return shared
+    def shared_loop(plan: Any, strategy: Any, build: Any = compiled.build_loop) -> Any:
+        name = key(plan.config)
+        if name in _loops:
+            compiled.restart_loop(_loops[name], plan)
+        else:
+            _loops[name] = build(plan, strategy)
+        return _loops[name]
 
-    def shared_loop(model: Any, config: Any) -> Any:
-        (shared, *_), loop = _programs[key(config)]
-        assert shared is model
-        state = loop.state
-        zeros = [np.zeros_like(array) for array in state.first]
-        loop.state = state._replace(first=zeros, second=zeros, steps_done=0, loss_sum=0.0)
-        return loop
-
-    monkeypatch.setattr(trainer, "build_models", shared_models)
-    monkeypatch.setattr(trainer, "Loop", shared_loop)
+    monkeypatch.setattr(compiled, "build_loop", shared_loop)

@@ -11,6 +11,7 @@ import pytest
 from random_run import load_random
 
 from seq2seq_cli.cli import output
+from seq2seq_cli.cli.display import Display
 from seq2seq_cli.cli.encode import encode
 from seq2seq_cli.cli.evaluate import evaluate
 from seq2seq_cli.cli.generate import Side, generate
@@ -22,6 +23,14 @@ from seq2seq_cli.data.files import read_pairs
 from seq2seq_cli.data.sampling import SourceSpace, Split
 from seq2seq_cli.data.vocabulary import Vocabulary
 from seq2seq_cli.errors import ConfigurationError, DataError, ModelError
+from seq2seq_cli.training.events import (
+    EpochEnded,
+    Finished,
+    Resumed,
+    SeedBegun,
+    SeedFailed,
+    Validated,
+)
 
 OLD = Path(__file__).parent / "data-of-old-versions"
 
@@ -186,3 +195,38 @@ def test_inspect_checks_the_files(tmp_path, monkeypatch):
     model.write_bytes(model.read_bytes()[:-1] + b"x")
     with pytest.raises(ModelError, match="inference_decoder.keras is corrupt"):
         inspect("complete", tmp_path)
+
+
+def test_a_validation_within_an_epoch_is_told_as_such(capsys):
+    display = Display(lambda n, note="", label="", total=0: None, quiet=False)
+    figures = (1.5, 1.25, 0.5, 0.4, 0.6, 0.75, 0.01, 2.0, 320.0)
+    display.show(Validated(1, 2, 256, *figures, steps_done=16, is_whole=False))
+    display.show(EpochEnded(1, 2, 640, *figures, steps_done=40, is_whole=True))
+    display.show(Finished(2, 2, 256, 1, None, "enough"))
+    display.show(Finished(2, 2, None, 1, 256, ""))
+    display.show(Finished(2, 2, None, 2, None, ""))
+    beginning = ("epoch 1/2: its first 256 sequences in 2.0 s", "epoch 1/2: 640 sequences in")
+    first, second, *ends = capsys.readouterr().err.splitlines()
+    assert (first[:43], second[:27]) == beginning
+    assert ends == [
+        "stopped after 256 sequences of epoch 2/2: enough",
+        "the weights are those after epoch 1",
+        "the weights are those after 256 sequences of epoch 1",
+    ]
+
+
+def test_a_seed_that_is_under_way_is_named(capsys):
+    display = Display(lambda n, note="", label="", total=0: None, quiet=False)
+    figures = (1.5, 1.25, 0.5, 0.4, 0.6, 0.75, 0.01, 2.0, 320.0)
+    display.show(SeedBegun(1, 2, 3, "t-seed-3", is_complete=True))
+    display.show(SeedBegun(1, 2, 4, "t-seed-4", is_complete=False))
+    display.show(Resumed(1, 2, 320, ()))
+    display.show(EpochEnded(1, 2, 640, *figures))
+    display.show(Finished(1, 2, None, 1, None, "enough"))
+    display.show(SeedFailed(1, 2, 4, "the loss became nan"))
+    complete, resumed, ended, stopped, failed = capsys.readouterr().err.splitlines()
+    assert complete == "seed 3: t-seed-3 is complete"
+    assert resumed == "t-seed-4 goes on in epoch 1/2 after 320 sequences"
+    assert ended.startswith("seed 4, epoch 1/2: 640 sequences in")
+    assert stopped == "seed 4, stopped after epoch 1/2: enough"
+    assert failed == "seed 4: the loss became nan"

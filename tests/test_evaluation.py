@@ -198,7 +198,7 @@ def test_lengths_without_held_out_sources_are_refused():
     assert evaluate(run, 5).n_samples == 5
 
 
-def own(tmp_path, n=400, validation=0, epochs=1):
+def own(tmp_path, n=400, validation=0, **training):
     generator = np.random.default_rng(1)
     rows = [
         generator.integers(1, 30, generator.integers(2, 5)).tolist() for _ in range(n + validation)
@@ -209,7 +209,7 @@ def own(tmp_path, n=400, validation=0, epochs=1):
         held = write_pairs(tmp_path / "held.jsonl", [(row, row[::-1]) for row in rows[n:]])
         task["validation_data"] = str(held)
     config = RunConfig(
-        task=TaskConfig(**task), model=ModelConfig(units=6), training=TrainingConfig(epochs=epochs)
+        task=TaskConfig(**task), model=ModelConfig(units=6), training=TrainingConfig(**training)
     )
     return load_random(prepare(config).config)
 
@@ -256,9 +256,11 @@ def test_data_that_is_read_already_is_not_read_again(tmp_path):
 
 def test_pairs_that_chose_the_epoch_are_told_of(tmp_path):
     (tmp_path / "many").mkdir()
-    words = "also chose the best epoch"
+    words = "also chose the best weights"
     assert not any(words in note for note in evaluate(own(tmp_path)).notes)
     assert any(words in note for note in evaluate(own(tmp_path, epochs=2)).notes)
+    assert any(words in note for note in evaluate(own(tmp_path, validate_every=99)).notes)
+    assert not any(words in note for note in evaluate(own(tmp_path, validate_every=999)).notes)
     assert any(words in n for n in evaluate(own(tmp_path, validation=20, epochs=2)).notes)
     enough = own(tmp_path / "many", n=40_000, epochs=2)
     assert not any(words in note for note in evaluate(enough, 20).notes)

@@ -31,10 +31,9 @@ def show(report: "Report", quiet: bool = False) -> None:
         for number, share in enumerate(report.position_accuracy, 1)
         if share is not None
     ]
-    interval = f"{percent(report.exact_match_low)} to {percent(report.exact_match_high)}"
     rows = [
         ("exact match", percent(report.exact_match)),
-        ("  exact", "all of them") if report.exact else ("  95 % interval", interval),
+        ("  exact" if report.exact else "  95 % interval", interval(report)),
         *([] if tokens is None else [("token accuracy", percent(tokens))]),
         *_grouped("position", positions),
         *(_grouped("length", sorted(lengths.items())) if len(lengths) > 1 else []),
@@ -60,6 +59,13 @@ def show(report: "Report", quiet: bool = False) -> None:
         )
     for note in report.notes:
         output.message(f"note: {note}", quiet)
+
+
+def interval(report: "Report") -> str:
+    """Return the 95 % interval of the exact match, or that all sequences there are have counted."""
+    if report.exact:
+        return "all of them"
+    return f"{percent(report.exact_match_low)} to {percent(report.exact_match_high)}"
 
 
 def _grouped(label: str, shares: list[tuple[int, float]]) -> list[tuple[str, str]]:

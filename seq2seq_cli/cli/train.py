@@ -1,13 +1,11 @@
 """`s2s train`: trains a model and saves the run."""
 
-import os
-import tempfile
-from importlib import import_module
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from seq2seq_cli.cli import output
+from seq2seq_cli.cli.display import Display
 from seq2seq_cli.cli.options import (
     DEFAULT_RUNS_DIR,
     Cardinality,
@@ -27,9 +25,11 @@ from seq2seq_cli.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from seq2seq_cli.data.streams import TrainingStream
-    from seq2seq_cli.training.events import Event, Planned
+    from collections.abc import Sequence
 
+    from seq2seq_cli.data.streams import TrainingStream
+    from seq2seq_cli.runs.listing import Run
+    from seq2seq_cli.training.seeds import SeedRun
 
 SHOWN_SOURCE = 12
 """Integers of a source that the advice at the end has room for."""
@@ -67,6 +67,10 @@ def train(
         float | None, number_option("--learning-rate", "Peak learning rate of Adam. [0.01]")
     ] = None,
     seed: Seed = None,
+    seeds: Annotated[
+        int | None,
+        integer_option("--seeds", "Train this many seeds, from --seed on, each a run.", 1),
+    ] = None,
     config_file: ConfigFile = None,
     settings: SetOptions = None,
     run: Annotated[
@@ -99,32 +103,38 @@ def train(
     options |= {"model.units": units, "model.layers": layers, "model.attention": attention}
     options |= {"model.embedding": embedding, "training.learning_rate": learning_rate}
     options["training.seed"] = seed
+    # What a resumed training was begun with is not known yet: the whole is checked there.
+    config = resolve_config(config_file, settings, options, check=not resume)
+    from seq2seq_cli.training.seeds import train_seeds
+    from seq2seq_cli.training.session import train as train_one
+
+    kept: dict[str, Any] = {"resume": resume, "write_tensorboard": tensorboard}
+    kept["checkpoint_seconds"] = checkpoint_seconds
+    is_quiet = quiet or as_json
+    with output.progress(1, "starting TensorFlow", is_quiet) as advance:
+        display = Display(advance, is_quiet)
+        given = (runs_dir, run, force, display.show)
+        if seeds is None:
+            single = train_one(config, *given, **kept)
+        else:
+            several = train_seeds(config, seeds, *given, **kept)
+    if seeds is not None:
+        _show_seeds(several, as_json, quiet)
+    elif single is None:
+        output.message("trained along; the run is where the chief has it", is_quiet)
+    else:
+        _show_run(single, display.stream, as_json, quiet)
+
+
+def _show_run(trained: "Run", stream: "TrainingStream | None", as_json: bool, quiet: bool) -> None:
+    """Evaluate a run and print its accuracy, and what to do next."""
     from seq2seq_cli.cli import report
     from seq2seq_cli.data.plan import validation_samples
     from seq2seq_cli.evaluation import evaluate
     from seq2seq_cli.inference.loading import load_network
-    from seq2seq_cli.training import session
 
-    # What a resumed training was begun with is not known yet: the whole is checked there.
-    config = resolve_config(config_file, settings, options, check=not resume)
-    quiet = quiet or as_json
-    with output.progress(1, "starting TensorFlow", quiet) as advance:
-        display = Display(advance, quiet)
-        trained = session.train(
-            config,
-            runs_dir,
-            run,
-            force,
-            display.show,
-            resume=resume,
-            write_tensorboard=tensorboard,
-            checkpoint_seconds=checkpoint_seconds,
-        )
-    if trained is None:
-        output.message("trained along; the run is where the chief has it", quiet)
-        return
     n_evaluated = validation_samples(trained.config)
-    result = evaluate(load_network(trained), n_evaluated, stream=display.stream)
+    result = evaluate(load_network(trained), n_evaluated, stream=stream)
     if as_json:
         output.write_json({"path": str(trained.path), **report.as_json(result)})
         return
@@ -138,78 +148,31 @@ def train(
     )
 
 
-class Display:
-    """What a user sees of a training while it runs."""
+def _show_seeds(trained: "Sequence[SeedRun]", as_json: bool, quiet: bool) -> None:
+    """Evaluate each seed's run and print how they spread; none is shown without the others.
 
-    def __init__(self, advance: output.Advance, quiet: bool) -> None:
-        self._advance, self._quiet = advance, quiet
-        self._resumed = ""  # name of the run that goes on
-        self.stream: TrainingStream | None = None  # that is trained on
+    Raises ConfigurationError where a seed has come to no run.
+    """
+    from seq2seq_cli.cli.spread import SeedRow, show_seeds, spread_as_json
+    from seq2seq_cli.data.plan import validation_samples
+    from seq2seq_cli.errors import ConfigurationError
+    from seq2seq_cli.evaluation import evaluate
+    from seq2seq_cli.inference.loading import load_network
 
-    def show(self, event: "Event") -> None:
-        """Show an event of the training."""
-        from seq2seq_cli.cli import report
-        from seq2seq_cli.training import events
-
-        label = f"epoch {event.epoch}/{event.epochs}"
-        if isinstance(event, events.Planned):
-            self._planned(event)
-        elif isinstance(event, events.Resumed):
-            self._say(
-                f"{self._resumed or 'it'} goes on in {label} after {event.n_samples:,} sequences"
-            )
-            for note in event.notes:
-                self._say(f"note: {note}")
-            self._advance(event.n_samples)
-        elif isinstance(event, events.Built):
-            if not self._quiet:
-                report.show_architecture(event.layers, stderr=True)
-        elif isinstance(event, events.Compiling):
-            self._advance(0, label="compiling")
-        elif isinstance(event, events.Advanced):
-            accuracy = report.percent(event.exact_match)
-            note = f"{event.samples_per_s:,.0f}/s loss {event.loss:.3f} exact {accuracy}"
-            self._advance(event.n_samples, note, label)
-        elif isinstance(event, events.EpochEnded):
-            self._say(
-                f"{label}: {event.n_samples:,} sequences in {event.seconds:.1f} s, "
-                f"loss {event.training_loss:.4f}; held out: loss {event.loss:.6f}, "
-                f"exact match {report.percent(event.exact_match)}"
-            )
-        elif isinstance(event, events.Finished):
-            if event.reason:
-                self._say(f"stopped after {label}: {event.reason}")
-            if event.best_epoch != event.epoch:
-                self._say(f"the weights are those of epoch {event.best_epoch}")
-
-    def _planned(self, event: "Planned") -> None:
-        from seq2seq_cli.cli import report
-
-        self.stream, self._resumed = event.stream, event.resumed
-        if event.report and not self._quiet:
-            report.show_data(event.config.task, event.report)
-        if event.n_workers > 1:
-            self._say(f"worker {event.worker - 1} of {event.n_workers}, waiting for all")
-        training = event.config.training
-        self._advance(0, total=training.epochs * training.n_samples)
-        import_quietly("seq2seq_cli.training.trainer")
-
-    def _say(self, text: str) -> None:
-        output.message(text, self._quiet)
-
-
-def import_quietly(name: str) -> None:
-    """Import a module that loads TensorFlow, which writes to standard error as it loads."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with tempfile.TemporaryFile() as noise:
-        standard_error = os.dup(2)
-        os.dup2(noise.fileno(), 2)
-        try:
-            import_module(name)
-        except Exception:
-            noise.seek(0)
-            os.write(standard_error, noise.read())
-            raise
-        finally:
-            os.dup2(standard_error, 2)
-            os.close(standard_error)
+    rows = []
+    for item in trained:
+        found = None
+        if item.run:
+            n_evaluated = validation_samples(item.run.config)
+            network = load_network(item.run)
+            found = evaluate(network, n_evaluated, n_examples=0, stream=item.stream)
+        rows.append(SeedRow(item.seed, item.path, found, item.problem))
+    if as_json:
+        output.write_json(spread_as_json(rows))
+    else:
+        show_seeds(rows, quiet)
+        if any(item.run for item in trained):
+            output.message(f"saved in {trained[0].path.parent}; next: s2s runs", quiet)
+    problems = [f"seed {row.seed}: {row.problem}" for row in rows if row.problem]
+    if problems:
+        raise ConfigurationError("\n".join(problems))

@@ -5,7 +5,7 @@ plans the stages.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -61,6 +61,12 @@ class Plan:
     report: DataReport | None = None  # of own data
     embedding: Floats | None = None  # (cardinality, size): the pretrained one
 
+    def with_seed(self, seed: int) -> "Plan":
+        """Return the plan of the same training under another seed; no file is read again."""
+        config = _updated(self.config, "training", seed=seed)
+        stream = self.stream.with_seed(seed)
+        return replace(self, config=config, stream=stream, stages=plan_stages(config, stream))
+
 
 def prepare(config: RunConfig, resumed: bool = False) -> Plan:
     """Return the plan of a training.
@@ -90,7 +96,7 @@ def prepare(config: RunConfig, resumed: bool = False) -> Plan:
         config = _updated(config, "training", curriculum_steps=training.total_steps)
     embedding = None
     if config.model.pretrained_embedding and not resumed:
-        config, embedding = _open_embedding(config)
+        config, embedding = open_embedding(config)
     return Plan(config, stream, plan_stages(config, stream), report, embedding)
 
 
@@ -205,8 +211,12 @@ def _check_same(name: str, path: str, recorded: str, file: PairsFile) -> None:
         )
 
 
-def _open_embedding(config: RunConfig) -> tuple[RunConfig, Floats]:
-    """Return the array of a `.npy` file, which has to be finite floats (cardinality, size)."""
+def open_embedding(config: RunConfig) -> tuple[RunConfig, Floats]:
+    """Return the pretrained embedding, (cardinality, size), and the configuration with its hash.
+
+    Raises DataError unless it is a `.npy` file of finite numbers of that shape, ConfigurationError
+    where it is not the one that a run was begun with, StorageError where it cannot be read.
+    """
     path = Path(config.model.pretrained_embedding)
     content = read_bytes(path)
     try:
@@ -223,7 +233,13 @@ def _open_embedding(config: RunConfig) -> tuple[RunConfig, Floats]:
         )
     if not np.isfinite(table).all():
         raise DataError(f"{path} holds values that are not finite")
-    config = _updated(config, "model", pretrained_embedding_sha256=sha256_of(content))
+    recorded, found = config.model.pretrained_embedding_sha256, sha256_of(content)
+    if recorded not in ("", found):
+        raise ConfigurationError(
+            f"model.pretrained_embedding = '{path}': the file is not the one that the run was "
+            f"begun with (SHA-256 {found[:12]}..., and it was {recorded[:12]}...)"
+        )
+    config = _updated(config, "model", pretrained_embedding_sha256=found)
     return config, table.astype(np.float32)
 
 

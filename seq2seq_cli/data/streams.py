@@ -44,6 +44,9 @@ class Stream(Protocol):
 class TrainingStream(Stream, Protocol):
     """A stream that can be trained on, in stages too."""
 
+    def with_seed(self, seed: int) -> "TrainingStream":
+        """Return the stream under another seed, of the same task or the same pairs."""
+
     def stage(self, lengths: Lengths, n_out: int, distinct: int) -> Stream:
         """Return the stream of a curriculum's stage, with sources of these lengths.
 
@@ -109,6 +112,10 @@ class GeneratedStream:
         padded = np.pad(targets, ((0, 0), (0, self.target_width - targets.shape[1])))
         return sources, self._vocabulary.end_targets(padded)
 
+    def with_seed(self, seed: int) -> "GeneratedStream":
+        """Return the stream under another seed and the same split."""
+        return GeneratedStream(self._task, self._config, seed, self.space)
+
     def stage(self, lengths: Lengths, n_out: int, distinct: int) -> "GeneratedStream":
         """Return the stream of other lengths under the same seed and the same split."""
         config = self._config.model_copy(update={"n_out": n_out})
@@ -169,6 +176,10 @@ class OwnStream:
         rows = chosen[index]
         targets = pairs.targets.padded(rows, self._target_width)
         return pairs.sources.padded(rows, self._longest), self._vocabulary.end_targets(targets)
+
+    def with_seed(self, seed: int) -> "OwnStream":
+        """Return the same pairs, which are held in memory once, under another seed."""
+        return OwnStream(self._subsets, self._task, seed)
 
     def stage(self, lengths: Lengths, n_out: int, distinct: int) -> "OwnStream":
         """Return the pairs to train on whose sources have these lengths."""

@@ -40,7 +40,9 @@ class TrainingStatus(Record):
     loss_sum: float = 0.0  # of the steps' losses, at the last epoch's end
     seconds: float = 0.0  # of all processes
     rate_scale: float = 1.0  # what callbacks have made of the learning rate
-    best_epoch: int = 0
+    validations_done: int = 0  # at their places; none in older checkpoints, for each epoch had one
+    best_epoch: int = 0  # the epoch that the best validation was in
+    best_n_samples: int | None = None  # of its sequences that were trained on; None: all
     best: Results | None = None
     has_ended: bool = False  # so that nothing is left but to complete the run
 
@@ -67,7 +69,7 @@ class Checkpoint:
     """A checkpoint in memory."""
 
     state: TrainState
-    best_weights: list[Floats]  # of the best epoch so far; none before the first
+    best_weights: list[Floats]  # of the best validation so far; none before the first
     status: TrainingStatus
     config: RunConfig
     environment: Environment

@@ -117,8 +117,8 @@ class RunFolder:
             self._save(checkpoint)
         return not self.holds_earlier
 
-    def add_epoch(self, record: EpochRecord) -> None:
-        """Write an epoch's line of the history, unless it is still another training's."""
+    def add_record(self, record: EpochRecord) -> None:
+        """Write a line of the history, unless it is still another training's."""
         if not self.is_complete and not self._earlier:
             append_line(self.path / HISTORY, history_line(record))
 

@@ -1,4 +1,4 @@
-"""The history of a training: what each epoch came to."""
+"""The history of a training: what each of its validations came to."""
 
 import json
 from collections.abc import Iterable
@@ -14,9 +14,10 @@ from seq2seq_cli.storage import read_text
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """An epoch, trained and validated on held-out sequences: a line of the history.
+    """An epoch, or its beginning, validated on held-out sequences: a line of the history.
 
-    Of an epoch that a callback has stopped `n_samples` is how many were trained on until then.
+    Validated within an epoch, `n_samples` is how many of the epoch's sequences were trained on
+    until then, and training loss, seconds and speed are of these.
     """
 
     epoch: int
@@ -34,24 +35,26 @@ class EpochRecord:
     learning_rate: float
     seconds: float
     samples_per_s: float
+    steps_done: int | None = None  # since the training's beginning; None in older histories
+    is_whole: bool = True  # whether this is the epoch's end
 
 
 _RECORD = TypeAdapter(EpochRecord)
 
 
 def history_line(record: EpochRecord) -> str:
-    """Return an epoch's line, without its end."""
+    """Return a record's line, without its end."""
     fields = EpochRecord.__dataclass_fields__
     return json.dumps({name: value for name, value in asdict(record).items() if name in fields})
 
 
 def history_text(records: Iterable[EpochRecord]) -> str:
-    """Return what the file of these epochs holds."""
+    """Return what the file of these records holds."""
     return "".join(f"{history_line(record)}\n" for record in records)
 
 
 def read_history(path: Path) -> tuple[EpochRecord, ...]:
-    """Return the epochs in a file; ModelError where it is damaged."""
+    """Return the records in a file; ModelError where it is damaged."""
     try:
         return tuple(_RECORD.validate_json(line) for line in read_text(path).splitlines())
     except ValidationError as error:

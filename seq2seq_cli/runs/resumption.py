@@ -3,8 +3,13 @@
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.errors import ConfigurationError
 
-CHANGEABLE = ("training.epochs", "training.stop_at", "training.patience")
-"""Settings that may differ when a training is resumed."""
+CHANGEABLE = (
+    "training.epochs",
+    "training.stop_at",
+    "training.patience",
+    "training.validate_every",
+)
+"""Settings that may differ when a training is resumed: no step depends on them."""
 
 FILES = ("task.data", "task.validation_data")
 """Files that may be elsewhere when a training is resumed; their hashes are settings beside them."""

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from seq2seq_cli.errors import ConfigurationError
-from seq2seq_cli.training.events import EpochEnded
+from seq2seq_cli.runs.history import EpochRecord
 
 STATE_NOTE = (
     "what callbacks keep for themselves, such as EarlyStopping's counters, is not in the "
@@ -81,7 +81,7 @@ class Callbacks:
             self._list.on_train_batch_end(step, {"loss": loss})
             self.scale *= self._change()
 
-    def end_epoch(self, ended: EpochEnded, is_whole: bool) -> None:
+    def end_epoch(self, ended: EpochRecord) -> None:
         """Tell that an epoch is trained and validated; one that was cut may be gone on with."""
         if not self.active:
             return
@@ -95,7 +95,7 @@ class Callbacks:
             "val_teacher_forced_token_accuracy": ended.teacher_forced_token_accuracy,
         }
         self._list.on_epoch_end(ended.epoch - 1, logs)
-        if is_whole:
+        if ended.is_whole:
             self.scale *= self._by_epoch_begin * self._change()
             self._by_epoch_begin = 1.0
 

@@ -28,6 +28,24 @@ class Planned(Event):
     resumed: str  # name of the run that goes on; empty for a new one
     worker: int  # from 1
     n_workers: int
+    n_seeds: int = 1  # that are trained one after the other
+
+
+@dataclass(frozen=True)
+class SeedBegun(Event):
+    """It is a seed's turn, one of several; the events that follow are of its run."""
+
+    seed: int
+    run: str  # its name
+    is_complete: bool  # so that it stays as it is
+
+
+@dataclass(frozen=True)
+class SeedFailed(Event):
+    """The training of one of several seeds has ended without a run."""
+
+    seed: int
+    problem: str
 
 
 @dataclass(frozen=True)
@@ -61,15 +79,25 @@ class Advanced(Event):
 
 
 @dataclass(frozen=True)
-class EpochEnded(Event, EpochRecord):
-    """An epoch is trained and validated on held-out sequences."""
+class Validated(Event, EpochRecord):
+    """What the training has come to is validated on held-out sequences, within an epoch."""
+
+
+@dataclass(frozen=True)
+class EpochEnded(Validated):
+    """An epoch is trained and validated; a part of it, where the training stops there."""
 
 
 @dataclass(frozen=True)
 class Finished(Event):
-    """The training has ended after `epoch`; the saved weights are those of `best_epoch`."""
+    """The training has ended after `epoch`; the saved weights are those of `best_epoch`.
 
+    Within an epoch, it was after so many of its sequences; None: after all of them.
+    """
+
+    n_samples: int | None
     best_epoch: int
+    best_n_samples: int | None
     reason: str
 
 

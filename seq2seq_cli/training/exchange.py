@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from seq2seq_cli.errors import S2sError, StorageError
+from seq2seq_cli.runs.checkpoint import Checkpoint, deserialize, serialize
 from seq2seq_cli.training.cluster import Cluster
 
 
@@ -31,6 +32,17 @@ class Exchange:
         buffer = np.zeros(length, np.int32)
         buffer[: len(mine)] = np.frombuffer(mine, np.uint8)
         return bytes(self._sum(buffer).astype(np.uint8)) if length else b""
+
+    def share_checkpoint(self, checkpoint: Checkpoint | None) -> Checkpoint | None:
+        """Return the chief's checkpoint in every process, or None where it has none."""
+        if self.cluster.n_workers == 1:
+            return checkpoint
+        text, content = "", b""
+        if checkpoint:
+            described, content = serialize(checkpoint)
+            text = described.to_json()
+        text, content = self.share(text.encode()).decode(), self.share(content)
+        return deserialize(text, content) if text else None
 
     @contextmanager
     def checking(self) -> Iterator[None]:

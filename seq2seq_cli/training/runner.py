@@ -57,7 +57,6 @@ class Runner:
         self._share = share
         self._stream = stream
         self._config = config
-        self._compiled: set[tuple[int, int]] = set()
         self._cache = open_cache() if loop.is_one_program else None
         self._stage_stream: Stream | None = None
         self._call_steps = loop.call_steps or 1
@@ -91,14 +90,14 @@ class Runner:
 
     def compiles(self, chunk: Chunk) -> bool:
         """Tell whether the program for sequences of these lengths is not there yet, nor kept."""
-        if chunk.lengths in self._compiled:
+        if chunk.lengths in self.loop.ran:
             return False
         return not (self._cache and self._cache.take(program_key(self._config, *chunk.lengths)))
 
     def train(self, chunk: Chunk, rates: Floats) -> tuple[ChunkResult, float]:
         """Take the steps of a chunk at these learning rates; return the result and its seconds."""
         started = time.perf_counter()
-        is_first = chunk.lengths not in self._compiled
+        is_first = chunk.lengths not in self.loop.ran
         run = self._first_call if is_first else self.loop.train
         result = self._call(run, chunk.sources, chunk.targets, rates)
         seconds = time.perf_counter() - started
@@ -113,10 +112,10 @@ class Runner:
         key = program_key(self._config, *lengths)
         if self.loop.is_one_program:
             self.loop.trace(*lengths, key)
-            if not self._compiled:
+            if not self.loop.ran:
                 self._preparation.submit(self._prepare_validation)
         result = self.loop.train(sources, targets, rates)
-        self._compiled.add(lengths)
+        self.loop.ran.add(lengths)
         if self._cache:
             self._cache.keep(key)
         return result

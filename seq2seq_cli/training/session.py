@@ -3,7 +3,8 @@
 What can be known to be wrong is found before TensorFlow is imported and before a folder is touched.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,29 +16,41 @@ from seq2seq_cli.data.plan import Plan, prepare
 from seq2seq_cli.data.tasks import OWN_TASK, find_task
 from seq2seq_cli.runs.checkpoint import Checkpoint
 from seq2seq_cli.runs.checkpoint_files import load_checkpoint
+from seq2seq_cli.runs.folder import RunFolder
 from seq2seq_cli.runs.listing import Run, open_run
 from seq2seq_cli.runs.location import check_free, create_folder, find_resumable, reopen_folder
 from seq2seq_cli.runs.resumption import check_resumable
 from seq2seq_cli.training.cluster import Cluster, read_cluster
 from seq2seq_cli.training.events import OnEvent, Planned
 from seq2seq_cli.training.process import configure_process
+from seq2seq_cli.training.stopping import resume_command
 
 if TYPE_CHECKING:
     import keras
 
     from seq2seq_cli.training.exchange import Exchange
+    from seq2seq_cli.training.program.loop import Loop
+    from seq2seq_cli.training.trainer import Options
 
 CHECKPOINT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class _Begin:
+class Begin:
     """What the chief begins with: a plan and, where a training goes on, what it goes on from."""
 
     plan: Plan
     folder: Path | None = None
     checkpoint: Checkpoint | None = None
     notes: tuple[str, ...] = ()
+
+    def open_folder(
+        self, runs_dir: Path, run: str | None, force: bool
+    ) -> AbstractContextManager[RunFolder]:
+        """Return the folder to train in, of this name: a new one, or the one that it goes on in."""
+        if self.folder:
+            return reopen_folder(runs_dir, self.folder.name)
+        return create_folder(runs_dir, run, self.plan.config.task, force)
 
 
 def train(
@@ -75,42 +88,65 @@ def train(
     configure_process()
     begin = None
     if cluster.is_chief:
-        begin = _resumed(config, runs_dir, run) if resume else _Begin(prepare(config))
+        begin = _resumed(config, runs_dir, run) if resume else Begin(prepare(config))
         if not resume:
             check_free(runs_dir, run, force)
     report(_planned(begin, config, cluster))
 
+    from seq2seq_cli.training.compiled import SharedLoop
     from seq2seq_cli.training.exchange import Exchange
-    from seq2seq_cli.training.trainer import Trainer
+    from seq2seq_cli.training.trainer import Options, Trainer
 
     exchange = Exchange(cluster)
     plan = _agree(begin, config, exchange)
-    options = (exchange, report, callbacks, checkpoint_seconds, write_tensorboard)
+    loop = SharedLoop(exchange.strategy)
+    options = Options(report, checkpoint_seconds, callbacks, write_tensorboard)
     if begin is None:
-        trainer = Trainer(plan, None, *options)
+        trainer = Trainer(plan, None, loop.begun(plan), exchange, options)
         trainer.begin()
         trainer.run()
         return None
-    if begin.folder:
-        opened = reopen_folder(runs_dir, begin.folder.name)
-    else:
-        opened = create_folder(runs_dir, run, plan.config.task, force)
-    with opened as folder:
-        trainer = Trainer(plan, folder, *options)
+    return train_begun(begin, loop.begun, exchange, options, runs_dir, run, force)
+
+
+def train_begun(
+    begin: Begin,
+    loop_of: Callable[[Plan], "Loop"],
+    exchange: "Exchange",
+    options: "Options",
+    runs_dir: Path,
+    run: str | None,
+    force: bool,
+    go_on: str | None = None,
+) -> Run:
+    """Train in a folder, as the chief, what begins or goes on there; return the complete run.
+
+    `loop_of` returns a loop at the beginning of a plan. Who stops it is told the command `go_on`:
+    None for the folder's own, empty where it is told elsewhere.
+    """
+    from seq2seq_cli.training.trainer import Trainer
+
+    with begin.open_folder(runs_dir, run, force) as folder:
+        trainer = Trainer(begin.plan, folder, loop_of(begin.plan), exchange, options)
         trainer.begin(begin.checkpoint, begin.notes)
-        trainer.run()
+        trainer.run(resume_command(folder.path) if go_on is None else go_on)
     return open_run(runs_dir, folder.path.name)
 
 
-def _resumed(config: RunConfig, runs_dir: Path, run: str | None) -> _Begin:
+def _resumed(config: RunConfig, runs_dir: Path, run: str | None) -> Begin:
     """Return what a stopped training goes on with; own code is run only if `config` names it."""
     folder = find_resumable(runs_dir, run)
     checkpoint, notes = load_checkpoint(folder)
     merged = resumed_config(checkpoint.config, config)
     check_resumable(checkpoint.config, merged)
-    if OWN_TASK in merged.task.name and "name" not in config.task.model_fields_set:
+    check_own_task(merged, config)
+    return Begin(prepare(merged, resumed=True), folder, checkpoint, tuple(notes))
+
+
+def check_own_task(merged: RunConfig, wanted: RunConfig) -> None:
+    """Raise ConfigurationError for an own task of a saved run which `wanted` does not name."""
+    if OWN_TASK in merged.task.name and "name" not in wanted.task.model_fields_set:
         find_task(merged.task)  # says how to name it
-    return _Begin(prepare(merged, resumed=True), folder, checkpoint, tuple(notes))
 
 
 def resumed_config(saved: RunConfig, wanted: RunConfig) -> RunConfig:
@@ -127,7 +163,7 @@ def resumed_config(saved: RunConfig, wanted: RunConfig) -> RunConfig:
     return RunConfig(**sections)
 
 
-def _planned(begin: _Begin | None, config: RunConfig, cluster: Cluster) -> Planned:
+def _planned(begin: Begin | None, config: RunConfig, cluster: Cluster) -> Planned:
     config = begin.plan.config if begin else config
     return Planned(
         epoch=1,
@@ -141,7 +177,7 @@ def _planned(begin: _Begin | None, config: RunConfig, cluster: Cluster) -> Plann
     )
 
 
-def _agree(begin: _Begin | None, config: RunConfig, exchange: "Exchange") -> Plan:
+def _agree(begin: Begin | None, config: RunConfig, exchange: "Exchange") -> Plan:
     """Return the plan of this process, made from the chief's configuration.
 
     Own data is this process's own file, which has to be the chief's by its hash; the pretrained

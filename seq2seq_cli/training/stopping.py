@@ -1,16 +1,16 @@
-"""Which epoch is the best, when a training has trained enough, and how a stopped one goes on."""
+"""Which validation is the best, when a training has enough, and how a stopped one goes on."""
 
 from dataclasses import replace
 from pathlib import Path
 
 from seq2seq_cli.config import RunConfig, TrainingConfig
-from seq2seq_cli.errors import ConfigurationError
+from seq2seq_cli.errors import ConfigurationError, LossError
 from seq2seq_cli.runs.checkpoint import Checkpoint, TrainingStatus
 from seq2seq_cli.runs.manifest import Results
 
 
 def is_better(results: Results, best: Results | None) -> bool:
-    """Tell whether an epoch's results beat the best: by exact match, then by loss."""
+    """Tell whether a validation's results beat the best: by exact match, then by loss."""
     return best is None or _rank(results) > _rank(best)
 
 
@@ -26,9 +26,14 @@ def stop_reason(status: TrainingStatus, config: TrainingConfig) -> str:
     return ""
 
 
-def loss_error(loss: float, where: str, config: TrainingConfig) -> ConfigurationError:
+def has_enough(status: TrainingStatus, config: TrainingConfig) -> bool:
+    """Tell whether nothing is left to be trained."""
+    return status.epochs_done >= config.epochs or bool(stop_reason(status, config))
+
+
+def loss_error(loss: float, where: str, config: TrainingConfig) -> LossError:
     """Return the error for a loss that is not finite; the last checkpoint before it stays."""
-    return ConfigurationError(
+    return LossError(
         f"the loss became {loss} {where}: lower training.learning_rate, which is "
         f"{config.learning_rate}, or set training.clip_norm=1.0, which is {config.clip_norm}; "
         "the last checkpoint before it stays"
@@ -42,26 +47,42 @@ def to_go_on_from(checkpoint: Checkpoint, config: RunConfig, finished: Path | No
     ConfigurationError where there is nothing left to train then.
     """
     status, history = checkpoint.status, checkpoint.history
-    enough = status.epochs_done >= config.training.epochs or stop_reason(status, config.training)
+    enough = has_enough(status, config.training)
     if finished and enough:
-        raise ConfigurationError(
-            f"training.epochs = {config.training.epochs}: the run {finished} is complete after "
-            f"{status.epochs_done}; give more --epochs to train it further"
-        )
+        raise _complete(finished, status, config.training)
     if finished or config.training != checkpoint.config.training:
         status = status.model_copy(update={"has_ended": False})
     if not status.has_ended and not enough:
-        history = history[: status.epochs_done]  # without an epoch that was cut
+        # Without that of an epoch which a callback has stopped; older checkpoints count epochs.
+        history = history[: max(status.epochs_done, status.validations_done)]
     return replace(checkpoint, config=config, status=status, history=history)
 
 
-def advice(folder: Path, steps_done: int | None) -> str:
-    """Say what a stopped training has saved, None for nothing new, and how it goes on."""
+def left(steps_done: int | None, go_on: str = "") -> str:
+    """Say what a stopped training has saved, None for nothing new, and the command it takes."""
     saved = "the last checkpoint stands"
     if steps_done is not None:
         saved = f"checkpoint saved at step {steps_done:,}"
+    return f"{saved}; go on with: {go_on}" if go_on else saved
+
+
+def resume_command(folder: Path, options: str = "") -> str:
+    """Return the command that goes on with a folder's training, with these options."""
     where = "" if folder.parent == Path("runs") else f" --runs-dir {folder.parent}"
-    return f"{saved}; go on with: s2s train --resume --run {folder.name}{where}"
+    return f"s2s train {options}--resume --run {folder.name}{where}"
+
+
+def _complete(run: Path, status: TrainingStatus, config: TrainingConfig) -> ConfigurationError:
+    reason = stop_reason(status, config)
+    if reason and status.epochs_done < config.epochs:
+        return ConfigurationError(
+            f"training.stop_at = {config.stop_at}, training.patience = {config.patience}: the run "
+            f"{run} is complete, {reason}; give others to train it further"
+        )
+    return ConfigurationError(
+        f"training.epochs = {config.epochs}: the run {run} is complete after "
+        f"{status.epochs_done}; give more --epochs to train it further"
+    )
 
 
 def _rank(results: Results) -> tuple[float, float]:

@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -12,16 +12,9 @@ from seq2seq_cli.architecture import Architecture
 from seq2seq_cli.data.plan import Plan
 from seq2seq_cli.data.vocabulary import Floats
 from seq2seq_cli.errors import Stopped
-from seq2seq_cli.runs.checkpoint import (
-    Checkpoint,
-    TrainingStatus,
-    TrainState,
-    deserialize,
-    serialize,
-)
-from seq2seq_cli.runs.environment import current_environment, differences
+from seq2seq_cli.runs.checkpoint import Checkpoint, TrainingStatus, TrainState
+from seq2seq_cli.runs.environment import differences
 from seq2seq_cli.runs.folder import RunFolder
-from seq2seq_cli.runs.history import EpochRecord
 from seq2seq_cli.training.callbacks import STATE_NOTE, Callbacks, tensorboard
 from seq2seq_cli.training.events import (
     Advanced,
@@ -31,56 +24,59 @@ from seq2seq_cli.training.events import (
     Finished,
     OnEvent,
     Resumed,
+    Validated,
 )
 from seq2seq_cli.training.exchange import Exchange
-from seq2seq_cli.training.models import build_models, models_to_save
-from seq2seq_cli.training.program.distribution import DistributedLoop
+from seq2seq_cli.training.models import models_to_save
 from seq2seq_cli.training.program.loop import Loop
 from seq2seq_cli.training.runner import Chunk, Runner
+from seq2seq_cli.training.saver import Saver
 from seq2seq_cli.training.schedule import learning_rates
-from seq2seq_cli.training.stopping import advice, is_better, loss_error, stop_reason, to_go_on_from
+from seq2seq_cli.training.stopping import left, loss_error, stop_reason, to_go_on_from
+from seq2seq_cli.training.validation import Progress, places_left
 
 STOP_SECONDS = 1.5
 """How long a stopped training waits for the end of a call before it leaves without it."""
 
 
-class Progress(NamedTuple):
-    """How far a training has come, apart from the state of its steps."""
+@dataclass(frozen=True)
+class Options:
+    """What is asked of a training apart from its plan."""
 
-    status: TrainingStatus
-    best_weights: list[Floats]
-    history: tuple[EpochRecord, ...]
+    report: OnEvent
+    checkpoint_seconds: float
+    callbacks: Sequence[keras.callbacks.Callback] = ()
+    write_tensorboard: bool = False
 
 
 class Trainer:
-    """A training of a plan, in a folder; of several workers only the chief has one.
+    """A training of a plan by a loop that is at its beginning, in a folder.
 
-    `_progress` is replaced as a whole: whenever a signal comes, it fits the loop's state.
+    Of several workers only the chief has a folder. `_progress` is replaced as a whole: whenever a
+    signal comes, it fits the loop's state.
     """
 
     def __init__(
         self,
         plan: Plan,
         folder: RunFolder | None,
+        loop: Loop,
         exchange: Exchange,
-        report: OnEvent,
-        callbacks: Sequence[keras.callbacks.Callback],
-        checkpoint_seconds: float,
-        write_tensorboard: bool = False,
+        options: Options,
     ) -> None:
-        config, strategy = plan.config, exchange.strategy
-        self._plan, self._config, self._training = plan, config, config.training
-        self._folder, self._exchange, self._report = folder, exchange, report
-        self._checkpoint_seconds = checkpoint_seconds
-        extra = [tensorboard(folder.tensorboard)] if write_tensorboard and folder else []
-        model = build_models(config, plan.embedding)[0]
-        self._loop = DistributedLoop(model, config, strategy) if strategy else Loop(model, config)
-        self._callbacks = Callbacks([*callbacks, *extra], model, self._training.epochs)
+        config, training = plan.config, plan.config.training
+        self._plan, self._config, self._training = plan, config, training
+        self._folder, self._exchange, self._report = folder, exchange, options.report
+        callbacks = list(options.callbacks)
         self._has_state_note = bool(callbacks)
+        if options.write_tensorboard and folder:
+            callbacks.append(tensorboard(folder.tensorboard))
+        self._loop = loop
+        self._callbacks = Callbacks(callbacks, loop.model, training.epochs)
+        self._saver = Saver(folder, config, options.checkpoint_seconds)
         self._runner = Runner(self._loop, plan.stream, config, exchange.share)
         self._progress = Progress(TrainingStatus(), [], ())
         self._last_state: TrainState | None = None  # once the last step is taken
-        self._started = self._saved_at = time.perf_counter()
 
     def begin(self, checkpoint: Checkpoint | None = None, notes: Sequence[str] = ()) -> None:
         """Begin anew, or go on from the chief's checkpoint; in all workers as in the chief.
@@ -90,28 +86,24 @@ class Trainer:
         if checkpoint:
             finished = self._folder.path if self._folder and self._folder.is_finished else None
             checkpoint = to_go_on_from(checkpoint, self._config, finished)
-        if self._exchange.cluster.n_workers > 1:
-            text, content = "", b""
-            if checkpoint:
-                described, content = serialize(checkpoint)
-                text = described.to_json()
-            text = self._exchange.share(text.encode()).decode()
-            content = self._exchange.share(content)
-            checkpoint = deserialize(text, content) if text else None
+        checkpoint = self._exchange.share_checkpoint(checkpoint)
         if checkpoint:
             self._go_on(checkpoint, notes)
         elif self._folder:
             self._folder.begin(self._config)
             self._save()
 
-    def run(self) -> None:
-        """Train what is left, save the models and complete the folder."""
+    def run(self, go_on: str = "") -> None:
+        """Train what is left, save the models and complete the folder.
+
+        Who stops it is told what is left, and the command `go_on`, unless that is told elsewhere.
+        """
         try:
             if self._last_state is None:
                 self._train_epochs()
             self._complete()
         except (Stopped, KeyboardInterrupt) as error:
-            what_is_left = self._stop()
+            what_is_left = self._stop(go_on)
             raise type(error)(f"{str(error) or 'interrupted'}, {what_is_left}") from None
         finally:
             self._runner.close()
@@ -140,27 +132,40 @@ class Trainer:
             self._callbacks.begin(self._rate(self._loop.steps_done))
             for epoch in range(done + 1, epochs + 1):
                 self._train_epoch(epoch)
-                if self._callbacks.stop or stop_reason(self._progress.status, self._training):
+                if self._stops:
                     break
             self._last_state = self._loop.state  # callbacks may put other weights in its place
             self._callbacks.end()
         self._last_state = self._last_state or self._loop.state
 
+    @property
+    def _stops(self) -> bool:
+        """Whether the training stops here: by a callback, or by what its validations found."""
+        return self._callbacks.stop or bool(stop_reason(self._progress.status, self._training))
+
     def _train_epoch(self, epoch: int) -> None:
-        """Train an epoch, or what is left of it, and validate it."""
-        started, done_before = time.perf_counter(), self._loop.steps_done
-        end = epoch * self._training.epoch_steps
-        first = end - self._training.epoch_steps
+        """Train an epoch, or what is left of it, and validate it at each of its places."""
+        training, done_before = self._training, self._loop.steps_done
+        first = (epoch - 1) * training.epoch_steps
+        seconds = 1e-9
         self._callbacks.begin_epoch(epoch, self._rate(first))
+        for place in places_left(training, epoch, done_before, self._progress.history):
+            started = time.perf_counter()
+            self._train_until(place, epoch, first)
+            seconds += time.perf_counter() - started
+            speed = (self._loop.steps_done - done_before) * training.batch_size / seconds
+            self._validate(epoch, seconds, speed)
+            if self._stops:
+                break
+
+    def _train_until(self, end: int, epoch: int, first: int) -> None:
+        """Take the steps before `end`, of an epoch with this first one, unless it is stopped."""
         for chunk in self._chunks(end):
             self._train_chunk(epoch, chunk, chunk.start - first)
-            if time.perf_counter() - self._saved_at > self._checkpoint_seconds:
+            if self._saver.is_due:
                 self._save()
             if self._callbacks.stop:
                 break
-        seconds = max(time.perf_counter() - started, 1e-9)
-        speed = (self._loop.steps_done - done_before) * self._training.batch_size / seconds
-        self._end_epoch(epoch, self._loop.steps_done - first, seconds, speed)
 
     def _chunks(self, end: int) -> Iterator[Chunk]:
         """Yield the sequences of the steps before `end`, each of its stage."""
@@ -184,34 +189,22 @@ class Trainer:
         share, speed = result.exact / result.n_samples, result.n_samples / seconds
         self._report(Advanced(epoch, epochs, result.n_samples, result.loss, share, speed))
 
-    def _end_epoch(self, epoch: int, steps: int, seconds: float, speed: float) -> None:
-        """Validate an epoch of which `steps` are taken: all, unless a callback has stopped it."""
-        training, state = self._training, self._loop.state
-        status, best_weights, history = self._progress
-        results = self._runner.validate()
-        ended = EpochEnded(
-            epoch=epoch,
-            epochs=training.epochs,
-            training_loss=(state.loss_sum - status.loss_sum) / steps,
-            learning_rate=self._rate(state.steps_done - 1),
-            seconds=round(seconds, 3),
-            samples_per_s=round(speed, 1),
-            **results.model_dump() | {"n_samples": steps * training.batch_size},
+    def _validate(self, epoch: int, seconds: float, speed: float) -> None:
+        """Validate an epoch at one of its places, or where a callback has stopped it."""
+        state, results = self._loop.state, self._runner.validate()
+        rate = self._rate(state.steps_done - 1)
+        progress = self._progress.validated(
+            self._training, epoch, state, results, rate, seconds, speed
         )
-        is_whole = steps == training.epoch_steps
-        update: dict[str, object] = {}
-        if is_whole:
-            update |= {"epochs_done": epoch, "loss_sum": state.loss_sum}
-        if is_better(results, status.best):
-            update |= {"best_epoch": epoch, "best": results}
-            best_weights = state.weights
+        record = progress.history[-1]
         if self._folder:
-            self._folder.add_epoch(ended)
-        status = status.model_copy(update=update)
-        self._progress = Progress(status, best_weights, (*history, ended))
-        self._callbacks.end_epoch(ended, is_whole)
+            self._folder.add_record(record)
+        self._progress = progress
+        is_over = record.is_whole or self._stops
+        if is_over:
+            self._callbacks.end_epoch(record)
         self._save()
-        self._report(ended)
+        self._report((EpochEnded if is_over else Validated)(**asdict(record)))
 
     def _complete(self) -> None:
         training, status = self._training, self._progress.status
@@ -222,33 +215,22 @@ class Trainer:
             models = models_to_save(self._config, self._progress.best_weights)
             now = datetime.now(UTC).isoformat()
             self._folder.complete(self._checkpoint(), status.best, models, now)
-        epoch = self._progress.history[-1].epoch
+        last = self._progress.history[-1]
         reason = stop_reason(status, training)
         if status.epochs_done < training.epochs:
             reason = reason or "a callback stopped it"
-        self._report(Finished(epoch, training.epochs, status.best_epoch, reason))
+        n_samples = None if last.is_whole else last.n_samples
+        best = status.best_epoch, status.best_n_samples
+        self._report(Finished(last.epoch, training.epochs, n_samples, *best, reason))
 
     def _checkpoint(self) -> Checkpoint:
-        status, best_weights, history = self._progress
-        update = {"seconds": self._seconds(), "rate_scale": self._callbacks.scale}
-        return Checkpoint(
-            state=self._last_state or self._loop.state,
-            best_weights=best_weights,
-            status=status.model_copy(update=update),
-            config=self._config,
-            environment=current_environment(),
-            history=history,
-        )
+        state = self._last_state or self._loop.state
+        return self._saver.checkpoint(state, self._progress, self._callbacks.scale)
 
     def _save(self) -> None:
-        """Write a checkpoint, unless the weights are no longer finite: the last good one stays."""
-        if self._folder:
-            checkpoint = self._checkpoint()
-            if all(np.isfinite(array).all() for array in checkpoint.state.weights):
-                self._folder.save_checkpoint(checkpoint)
-        self._saved_at = time.perf_counter()
+        self._saver.save(self._checkpoint())
 
-    def _stop(self) -> str:
+    def _stop(self, go_on: str) -> str:
         """Write a checkpoint if the loop comes to rest in time; say what there is to go on from."""
         folder = self._folder
         if folder is None:
@@ -260,11 +242,7 @@ class Trainer:
             self._save()
         if folder.holds_earlier:
             return f"before a checkpoint of its own: {folder.path} is as it was"
-        return advice(folder.path, self._loop.steps_done if rests else None)
-
-    def _seconds(self) -> float:
-        """Return the training's seconds in all processes one after the other."""
-        return self._progress.status.seconds + time.perf_counter() - self._started
+        return left(self._loop.steps_done if rests else None, go_on)
 
     def _rates(self, start: int, n: int) -> Floats:
         """Return the learning rates of steps `start .. start+n-1`, as callbacks have them."""

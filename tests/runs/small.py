@@ -80,7 +80,7 @@ def train(
         folder.begin(config)
         for epochs_done in (0, 1, 2):
             if epochs_done:
-                folder.add_epoch(record(epochs_done))
+                folder.add_record(record(epochs_done))
             folder.save_checkpoint(a_checkpoint(40 * epochs_done, epochs_done, value, config))
         complete(folder, a_checkpoint(80, 2, value, config), now, results)
     return folder.path

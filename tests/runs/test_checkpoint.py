@@ -69,7 +69,7 @@ def test_changed_settings_are_refused_by_name():
         check_resumable(CONFIG, wanted)
     assert str(refused.value).splitlines() == [
         f"{name}: the run was begun with {was}; only training.epochs, training.stop_at, "
-        "training.patience may change"
+        "training.patience, training.validate_every may change"
         for name, was in [
             ("model.units = 9", 128),
             ("training.batch_size = 32", 64),
@@ -81,7 +81,9 @@ def test_changed_settings_are_refused_by_name():
 def test_what_may_change_may():
     filled_in = TrainingConfig(curriculum="auto", curriculum_steps=40)
     saved = RunConfig(training=filled_in)
-    more = filled_in.model_copy(update={"epochs": 9, "stop_at": 0.5, "patience": 2})
+    more = filled_in.model_copy(
+        update={"epochs": 9, "stop_at": 0.5, "patience": 2, "validate_every": 90}
+    )
     check_resumable(saved, RunConfig(training=more))
     check_resumable(saved, RunConfig(training=TrainingConfig(curriculum="auto")))
 

@@ -56,7 +56,7 @@ def test_a_new_folder_has_its_configuration_and_history_from_the_beginning(tmp_p
         folder.begin(OTHER)
         assert (folder.path / CONFIG_FILE).read_text() == OTHER.to_toml()
         assert (folder.path / HISTORY).read_text() == ""
-        folder.add_epoch(record(1))
+        folder.add_record(record(1))
         assert (folder.path / HISTORY).read_text().count("\n") == 1
 
 
@@ -64,8 +64,8 @@ def test_going_on_rewrites_the_history_of_what_is_done_again(tmp_path):
     with create_folder(tmp_path, "a", TASK) as folder:
         folder.begin(CONFIG)
         folder.save_checkpoint(a_checkpoint(40, 1))
-        folder.add_epoch(record(1))
-        folder.add_epoch(record(2))  # and then the process is killed, before a checkpoint
+        folder.add_record(record(1))
+        folder.add_record(record(2))  # and then the process is killed, before a checkpoint
     with reopen_folder(tmp_path, "a") as folder:
         folder.go_on(a_checkpoint(40, 1, config=OTHER))
     assert (tmp_path / "a" / HISTORY).read_text().count("\n") == 1
@@ -106,7 +106,7 @@ def test_a_forced_training_leaves_the_complete_run_until_it_is_complete_itself(t
         forced.begin(OTHER)
         assert forced.save_checkpoint(a_checkpoint(3, value=1.0, config=OTHER))
         assert not forced.holds_earlier
-        forced.add_epoch(record(1))
+        forced.add_record(record(1))
         assert top_level(folder) == before | {".lock": b""}
         assert len(list((folder / "checkpoint").iterdir())) == 2
         assert [path.name for path in (folder / "tensorboard").rglob("*.*")] == ["notes.txt"]
@@ -123,10 +123,10 @@ def test_a_training_forced_over_a_stopped_one_writes_its_own_from_its_first_chec
     folder = stop(tmp_path, 7)
     with create_folder(tmp_path, "a", TASK, force=True) as forced:
         forced.begin(OTHER)
-        forced.add_epoch(record(1))
+        forced.add_record(record(1))
         forced.save_checkpoint(a_checkpoint(3, 1, 1.0, OTHER))
         assert (folder / CONFIG_FILE).read_text() == OTHER.to_toml()
-        forced.add_epoch(record(2))
+        forced.add_record(record(2))
         assert (folder / HISTORY).read_text().count("\n") == 2
         assert len(list((folder / "checkpoint").iterdir())) == 2
 
@@ -141,7 +141,7 @@ def test_a_resumed_training_leaves_the_complete_run_until_it_is_complete_again(t
     with reopen_folder(tmp_path, "a") as resumed:
         resumed.go_on(a_checkpoint(80, 2, config=OTHER))
         resumed.save_checkpoint(a_checkpoint(90, 2, config=OTHER))
-        resumed.add_epoch(record(3))
+        resumed.add_record(record(3))
     assert top_level(folder) == {key: before[key] for key in before if "/" not in key}
     verify(tmp_path)
     assert load_checkpoint(folder)[0].state.steps_done == 90

@@ -15,6 +15,7 @@ from conftest import run_s2s
 from tiny import checkpoint_arrays
 
 from seq2seq_cli.errors import ConfigurationError
+from seq2seq_cli.runs.history import read_history
 from seq2seq_cli.training.cluster import ALONE, Cluster, read_cluster
 
 OPTIONS = ["--n-in", "4", "--n-out", "2", "--cardinality", "13", "--units", "8", "--batch-size",
@@ -27,8 +28,8 @@ import numpy as np
 from seq2seq_cli.training import trainer
 path = sys.argv.pop(1)
 run = trainer.Trainer.run
-def keep(self):
-    run(self)
+def keep(self, *arguments):
+    run(self, *arguments)
     np.savez(path, *self._loop.state.weights)
 trainer.Trainer.run = keep
 from seq2seq_cli.cli import main
@@ -76,10 +77,11 @@ def start_workers(
 
 
 def test_two_workers_train_one_model_as_one_process_does(tmp_path):
-    workers = start_workers(tmp_path, *OPTIONS, "--epochs", "2", "--run", "two")
+    options = [*OPTIONS, "--epochs", "2", "--set", "training.validate_every=640"]
+    workers = start_workers(tmp_path, *options, "--run", "two")
     ended = [worker.communicate(timeout=300) for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0], ended
-    run_s2s("train", *OPTIONS, "--epochs", "2", "--run", "one", cwd=tmp_path)
+    run_s2s("train", *options, "--run", "one", cwd=tmp_path)
     weights = []
     for index in range(2):
         with np.load(tmp_path / f"weights-{index}.npz") as arrays:
@@ -90,6 +92,13 @@ def test_two_workers_train_one_model_as_one_process_does(tmp_path):
         assert first.tobytes() == second.tobytes()
         np.testing.assert_allclose(first, one[f"weights/{number}"], atol=2e-3)
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["one", "two"]
+    steps = [
+        [record.steps_done for record in read_history(tmp_path / "runs" / run / "history.jsonl")]
+        for run in ("one", "two")
+    ]
+    assert steps == [[40, 80, 100, 140, 180, 200]] * 2
+    told = [[line for line in errors.splitlines() if "held out" in line] for _, errors in ended]
+    assert len(told[0]) == len(told[1]) == 6
     assert "the run is where the chief has it" in ended[1][1]
     assert "saved in runs/two" in ended[0][1]
 
@@ -204,3 +213,22 @@ def test_one_process_with_two_devices_trains_one_model(tmp_path, whole):
     for key, array in one.items():
         if key.startswith("weights"):
             np.testing.assert_allclose(ours[key], array, atol=2e-3)
+
+
+SEVERAL = """
+from seq2seq_cli.config import ModelConfig
+from seq2seq_cli.training.seeds import train_seeds
+config = tiny_config(epochs=1).model_copy(update={"model": ModelConfig(units=8, dropout=0.2)})
+train_seeds(config, 2, sys.argv[2], "several")
+seed = config.training.model_copy(update={"seed": 5})
+session.train(config.model_copy(update={"training": seed}), sys.argv[2], "single")
+"""
+
+
+def test_two_devices_train_several_seeds_as_each_by_itself(tmp_path):
+    here = str(Path(__file__).parents[1])
+    code = MIRRORED.rpartition("run = ")[0] + SEVERAL
+    subprocess.run([sys.executable, "-c", code, here, str(tmp_path)], check=True)
+    several, single = (checkpoint_arrays(tmp_path / name) for name in ("several-seed-5", "single"))
+    for key, array in single.items():
+        assert array.tobytes() == several[key].tobytes(), key

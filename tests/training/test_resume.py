@@ -28,7 +28,7 @@ from seq2seq_cli.errors import ConfigurationError, Interrupted, ModelError
 from seq2seq_cli.runs.checkpoint_files import load_checkpoint
 from seq2seq_cli.runs.listing import list_runs, open_run
 from seq2seq_cli.runs.manifest import MANIFEST, RECORDED
-from seq2seq_cli.training import trainer
+from seq2seq_cli.training import compiled, validation
 from seq2seq_cli.training.events import Advanced, Built, EpochEnded, Finished, Resumed
 from seq2seq_cli.training.models import build_models
 from seq2seq_cli.training.program.loop import Loop
@@ -119,7 +119,7 @@ def test_the_bits_do_not_depend_on_how_many_steps_a_call_takes(tmp_path, whole, 
 
 def test_an_interrupt_while_the_models_are_saved_spoils_nothing(tmp_path, whole, monkeypatch):
     """The best epoch, here the first, is not the last one: its weights are only saved."""
-    monkeypatch.setattr(trainer, "is_better", lambda results, best: best is None)
+    monkeypatch.setattr(validation, "is_better", lambda results, best: best is None)
     saved = []
 
     def save(self, path, original=keras.Model.save):
@@ -137,7 +137,9 @@ def test_an_interrupt_while_the_models_are_saved_spoils_nothing(tmp_path, whole,
     events = []
     run = train(RunConfig(), tmp_path, progress=events.append, resume=True)
     assert not any(isinstance(event, Advanced) for event in events)
-    assert events[-1] == Finished(epoch=3, epochs=3, best_epoch=1, reason="")
+    assert events[-1] == Finished(
+        epoch=3, epochs=3, n_samples=None, best_epoch=1, best_n_samples=None, reason=""
+    )
     assert_identical(run.path, whole, but=["best"])
     arrays = checkpoint_arrays(run.path)
     assert not np.array_equal(arrays["best/0"], arrays["weights/0"])
@@ -168,7 +170,7 @@ def test_a_forced_training_that_cannot_begin_leaves_the_run_as_it_was(tmp_path, 
     def fail(*arguments):
         raise MemoryError
 
-    monkeypatch.setattr(trainer, "build_models", fail)
+    monkeypatch.setattr(compiled, "build_models", fail)
     with pytest.raises(MemoryError):
         train(tiny_config(seed=5), tmp_path, "run", force=True)
     assert contents(folder) == before

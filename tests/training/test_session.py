@@ -98,6 +98,6 @@ def test_the_training_program_is_traced_once(tmp_path, monkeypatch, nothing_kept
     loops = []
     monkeypatch.setattr(Loop, "__init__", lambda self, *args, initialise=Loop.__init__: (
         loops.append(self), initialise(self, *args))[1])  # fmt: skip
-    _, events = events_of(tmp_path, tiny_config(n_samples=1000))
+    _, events = events_of(tmp_path, tiny_config(n_samples=1000, validate_every=300))
     assert [loop.traces for loop in loops] == [1]
     assert sum(isinstance(event, Compiling) for event in events) == 1

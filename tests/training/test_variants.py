@@ -173,7 +173,9 @@ def test_the_forward_pass_and_its_gradients_are_those_of_the_keras_model(variant
     for step in range(12):
         with tf.GradientTape() as tape:
             tape.watch(weights)
-            loss = tf.reduce_sum(forward.scores(weights, *given, tf.constant(step))[0])
+            loss = tf.reduce_sum(
+                forward.scores(weights, *given, tf.constant(step), tf.constant(0))[0]
+            )
         moves = tape.gradient(loss, weights)
         weights = [
             w - 0.03 * tf.clip_by_norm(tf.convert_to_tensor(g), 1.0)
@@ -219,15 +221,15 @@ def test_dropout_follows_the_seed_and_the_step():
     weights = [variable.value for variable in train.trainable_variables]
     given = (weights, tf.constant(SOURCES), tf.constant(shift_right(TARGETS)))
 
-    def logits(step, forward=forward):
-        return np.asarray(forward.logits(*given, step if step is None else tf.constant(step)))
+    def logits(step, seed=0):
+        chance = () if step is None else (tf.constant(step), tf.constant(seed))
+        return np.asarray(forward.logits(*given, *chance))
 
     np.testing.assert_array_equal(logits(3), logits(3))
     np.testing.assert_array_equal(logits(None), logits(None))
     assert not np.array_equal(logits(3), logits(4))
     assert not np.array_equal(logits(3), logits(None))
-    other = config.model_copy(update={"training": TrainingConfig(seed=9)})
-    assert not np.array_equal(logits(3), logits(3, Forward(train, other)))
+    assert not np.array_equal(logits(3), logits(3, seed=9))
 
 
 @pytest.mark.parametrize("embedding", [0, 5])
@@ -243,7 +245,7 @@ def test_a_dropped_token_is_as_if_it_had_not_been_given(embedding):
     first = [1, 2, 3, 4, 5, 6, 7, 8] * 8
     shifted = tf.constant(np.array(first, np.int32)[:, np.newaxis])
     given = (weights, tf.constant(np.tile(SOURCES[:1], (len(first), 1))), shifted)
-    logits = np.asarray(Forward(train, config).logits(*given, tf.constant(1)))[:, 0]
+    logits = np.asarray(Forward(train, config).logits(*given, tf.constant(1), tf.constant(0)))[:, 0]
     seen = {token: {tuple(row.round(5)) for row, t in zip(logits, first, strict=True) if t == token}
             for token in range(1, 9)}  # fmt: skip
     assert all(len(rows) == 2 for rows in seen.values())
@@ -260,15 +262,16 @@ def test_recurrent_dropout_is_in_the_lstms_that_are_named(part):
     rates = {name: lstm.recurrent_dropout for name, lstm in lstms.items()}
     assert rates == {"encoder": 0.0, "decoder": 0.0} | {part: 0.5}
 
-    def logits(step):
+    def logits(*chance):
         weights = [variable.value for variable in train.trainable_variables]
         given = (weights, tf.constant(SOURCES), tf.constant(shift_right(TARGETS)))
-        return np.asarray(Forward(train, config).logits(*given, step))
+        return np.asarray(Forward(train, config).logits(*given, *chance))
 
-    assert not np.allclose(logits(tf.constant(1)), logits(None))
+    once = tf.constant(1), tf.constant(0)
+    assert not np.allclose(logits(*once), logits())
     recurrent = lstms[part].cell.recurrent_kernel
     recurrent.assign(np.zeros(recurrent.shape))
-    np.testing.assert_allclose(logits(tf.constant(1)), logits(None), atol=1e-6)
+    np.testing.assert_allclose(logits(*once), logits(), atol=1e-6)
 
 
 def test_padding_changes_no_loss():

@@ -73,13 +73,14 @@ class DistributedLoop(Loop):
     ) -> tuple[Any, Any, Any]:
         self.traces += 1
         done, loss_before = self._steps_done.read_value(), self._loss_sum.read_value()
+        seed = self._seed.read_value()
 
         # The index stays outside the compiled part, which would be compiled anew for each value.
         def own_part(weights: Any, i: Any, *ids: Any) -> Any:
             context = tf.distribute.get_replica_context()
             # With dropout each replica drops values of its own.
             place = (done + i) * self._replicas + context.replica_id_in_sync_group
-            return self._local(weights, *(batches[i] for batches in ids), counts[i], place)
+            return self._local(weights, *(batches[i] for batches in ids), counts[i], place, seed)
 
         def step(i: Any, last: Any, loss_sum: Any, exact: Any, *tensors: Any) -> tuple[Any, ...]:
             own = self._strategy.run(own_part, (tensors[0], i, sources, shifted, targets))

@@ -63,7 +63,6 @@ class Forward:
         }
         self._config = config
         self._padded = config.task.has_end  # sources of several lengths
-        self._seed = config.training.seed % 2**31
 
     def scores(
         self,
@@ -72,13 +71,14 @@ class Forward:
         shifted: Tensor,
         targets: Tensor,
         step: Tensor,
+        seed: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Return the cross-entropy at each target position, and its margin, (batch, n_out) each.
 
         The margin is the target's logit less the largest one of all tokens, which the reserved id
         is not: zero where it is the most likely token, else below. At padding both are zero.
         """
-        logits = self.logits(weights, sources, shifted, step)
+        logits = self.logits(weights, sources, shifted, step, seed)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
         # Not argmax, which costs a second to compile.
         own = tf.gather(logits, targets, axis=-1, batch_dims=2)
@@ -86,17 +86,22 @@ class Forward:
         return losses * real, (own - tf.reduce_max(logits[..., PADDING + 1 :], axis=-1)) * real
 
     def logits(
-        self, weights: list[Tensor], sources: Tensor, shifted: Tensor, step: Tensor | None = None
+        self,
+        weights: list[Tensor],
+        sources: Tensor,
+        shifted: Tensor,
+        step: Tensor | None = None,
+        seed: Tensor | None = None,
     ) -> Tensor:
         """Return unnormalised log-probabilities (batch, n_out, n_features).
 
-        With the number of an optimizer step it is the model in training, whose dropout is a pure
-        function of seed and step; without, it is the model that predicts.
+        With the number of an optimizer step and a seed, int32 each, it is the model in training,
+        whose dropout is a pure function of them; without, it is the model that predicts.
         """
         layers = {
             name: [weights[place] for place in places] for name, places in self._places.items()
         }
-        model = _Call(layers, self._config.model, self._seed, step)
+        model = _Call(layers, self._config.model, step, seed)
         short = is_unrolled(self._config, sources.shape[1], shifted.shape[1])
         run = _unroll if short and not model.drops else looped
         shards = SHARDS if sources.shape[0] % SHARDS == 0 else 1
@@ -134,11 +139,11 @@ class _Call:
         self,
         layers: dict[str, list[Tensor]],
         config: ModelConfig,
-        seed: int,
         step: Tensor | None,
+        seed: Tensor | None,
     ) -> None:
         self._layers, self._config = layers, config
-        self._seed, self._step = seed, step
+        self._step, self._seed = step, seed
         self._sites = 0  # of dropout so far, each of which has its own random numbers
 
     @property
@@ -264,6 +269,7 @@ class _Call:
         if self._step is None or not rate:
             return values
         self._sites += 1
+        assert self._seed is not None  # it is given with every step
         seed = tf.stack([self._seed + self._sites, self._step])
         kept = tf.random.stateless_uniform(values.shape, seed) >= rate
         return tf.where(kept, values / (1 - rate), 0.0)

@@ -33,7 +33,8 @@ class ChunkResult(NamedTuple):
 class Loop:
     """A train model, Adam's moments for it, and the programs that train and validate it.
 
-    `traces` counts how often the training program was traced: once, whatever the chunks' sizes.
+    `traces` counts how often the training program was traced: once, whatever the chunks' sizes and
+    the seed. `ran` has the lengths of sources and targets for which it has run, and is compiled.
     """
 
     is_one_program = True
@@ -45,12 +46,15 @@ class Loop:
     def __init__(self, model: keras.Model, config: RunConfig) -> None:
         self.batch_size = config.training.batch_size
         self.clip_norm = config.training.clip_norm
+        self.model = model
         self._forward = Forward(model, config)
         weights = [variable.value for variable in model.trainable_variables]
         moments = [[tf.Variable(tf.zeros_like(w)) for w in weights] for _ in range(2)]
         self._variables = (weights, *moments)
         self._steps_done = tf.Variable(0)
         self._loss_sum = tf.Variable(0.0, dtype=tf.float64)
+        self._seed = tf.Variable(_dropout_seed(config.training.seed))
+        self.ran: set[tuple[int, int]] = set()
         self.traces = 0
         self._train = tf.function(self._train_steps, jit_compile=True, autograph=False)
         self._validate = tf.function(self._validation_scores, autograph=False)
@@ -75,6 +79,12 @@ class Loop:
                 variable.assign(array)
         self._steps_done.assign(state.steps_done)
         self._loss_sum.assign(state.loss_sum)
+
+    def restart(self, weights: list[Floats], seed: int) -> None:
+        """Begin another training with the same program: from these weights, under this seed."""
+        zeros = [np.zeros_like(array) for array in weights]
+        self.state = TrainState(weights, zeros, zeros, 0, 0.0)
+        self._seed.assign(_dropout_seed(seed))
 
     def trace(self, n_in: int, n_out: int, key: str) -> None:
         """Trace the program that trains on sequences of these widths; `key` names it."""
@@ -124,10 +134,11 @@ class Loop:
     ) -> tuple[Any, Any, Any]:
         self.traces += 1
         done, loss_before = self._steps_done.read_value(), self._loss_sum.read_value()
+        seed = self._seed.read_value()
 
         def step(i: Any, last: Any, loss_sum: Any, exact: Any, *tensors: Any) -> tuple[Any, ...]:
             gradients, loss, right = self._gradients(
-                tensors[0], sources[i], shifted[i], targets[i], counts[i], done + i
+                tensors[0], sources[i], shifted[i], targets[i], counts[i], done + i, seed
             )
             weights, first, second = tensors
             moved = self._moved(weights, first, second, gradients, rates[i], done + i + 1)
@@ -156,7 +167,14 @@ class Loop:
                 variable.assign(tensor)
 
     def _gradients(
-        self, weights: Any, sources: Any, shifted: Any, targets: Any, count: Any, step: Any
+        self,
+        weights: Any,
+        sources: Any,
+        shifted: Any,
+        targets: Any,
+        count: Any,
+        step: Any,
+        seed: Any,
     ) -> tuple[Any, Any, Any]:
         """Return gradients and loss of a step, and how many sequences are fully right.
 
@@ -164,7 +182,7 @@ class Loop:
         """
         with tf.GradientTape() as tape:
             tape.watch(weights)
-            losses, margins = self._forward.scores(weights, sources, shifted, targets, step)
+            losses, margins = self._forward.scores(weights, sources, shifted, targets, step, seed)
             loss = tf.reduce_sum(losses) / count
         right = tf.math.count_nonzero(tf.reduce_min(margins, axis=1) >= 0, dtype=tf.int32)
         gradients = tape.gradient(loss, weights)
@@ -189,6 +207,11 @@ def _likeliest(logits: Any) -> Any:
     """Return the most likely tokens, int32, of logits (..., n_features); never the reserved id."""
     others = tf.argmax(logits[..., PADDING + 1 :], axis=-1, output_type=tf.int32)
     return others + PADDING + 1
+
+
+def _dropout_seed(seed: int) -> int:
+    """Return a training's seed as far as dropout can take it, an int32."""
+    return seed % 2**31
 
 
 def token_counts(targets: Ids, steps: int) -> Floats:

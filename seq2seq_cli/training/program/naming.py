@@ -14,6 +14,9 @@ from seq2seq_cli.config import RunConfig
 from seq2seq_cli.storage import sha256_of
 from seq2seq_cli.training.program.forward import is_unrolled
 
+FROM_FILES = {"pretrained_embedding", "pretrained_embedding_sha256"}
+"""Settings of the weights that a training begins with, on which no program depends."""
+
 _named: set[str] = set()
 
 
@@ -22,9 +25,9 @@ def program_key(config: RunConfig, n_in: int, n_out: int) -> str:
     task, training = config.task, config.training
     depends_on = {
         "code": _code(),
-        "model": config.model.model_dump(),
+        "model": config.model.model_dump(exclude=FROM_FILES),
         "task": [n_in, n_out, task.cardinality, task.has_end],
-        "training": [training.batch_size, training.clip_norm, training.seed],
+        "training": [training.batch_size, training.clip_norm],
         "unrolled": is_unrolled(config, n_in, n_out),
     }
     return sha256_of(json.dumps(depends_on, sort_keys=True).encode())[:32]

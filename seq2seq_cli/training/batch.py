@@ -1,0 +1,152 @@
+"""The seeds that one configuration is trained under, and what there is of each already.
+
+Whatever can be known to be wrong with any of them is found before the first one begins.
+"""
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+
+from seq2seq_cli.config import RunConfig
+from seq2seq_cli.data.plan import Plan, open_embedding, prepare
+from seq2seq_cli.errors import ConfigurationError, ExistsError
+from seq2seq_cli.runs.checkpoint_files import load_checkpoint, newest_description
+from seq2seq_cli.runs.folder import has_unfinished
+from seq2seq_cli.runs.listing import open_run
+from seq2seq_cli.runs.location import check_free
+from seq2seq_cli.runs.lock import is_in_training
+from seq2seq_cli.runs.manifest import CONFIG_FILE, MANIFEST
+from seq2seq_cli.runs.resumption import check_resumable
+from seq2seq_cli.runs.seeds import find_seeds, free_name, seed_run
+from seq2seq_cli.training.session import Begin, check_own_task, resumed_config
+from seq2seq_cli.training.stopping import has_enough, resume_command
+
+SEEDS = 2**63
+"""How many there are."""
+
+
+class State(Enum):
+    """What there is of a seed's training, before this process goes on with it."""
+
+    NEW = "new"
+    UNSAVED = "killed before it had a checkpoint, so that nothing is lost with it"
+    STOPPED = "stopped"
+    COMPLETE = "complete"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Seeds to be trained in the folders NAME-seed-0 and so on; `plan` is the first one's."""
+
+    plan: Plan
+    runs_dir: Path
+    name: str
+    states: dict[int, State]
+    force: bool
+
+    def folder(self, seed: int) -> Path:
+        """Return the folder of a seed's run."""
+        return self.runs_dir / seed_run(self.name, seed)
+
+    def begin(self, seed: int) -> Begin:
+        """Return what a seed that is not complete begins with, or goes on from."""
+        plan, folder = self.plan.with_seed(seed), self.folder(seed)
+        if self.states[seed] in (State.NEW, State.UNSAVED):
+            return Begin(plan)
+        checkpoint, notes = load_checkpoint(folder)
+        return Begin(plan, folder, checkpoint, tuple(notes))
+
+    def replaces(self, seed: int) -> bool:
+        """Tell whether a seed that begins may take the place of what lies in its folder."""
+        return self.force or self.states[seed] is State.UNSAVED
+
+    def go_on(self) -> str:
+        """Return the command that goes on with what is stopped; empty if nothing is begun."""
+        first = min(self.states)
+        if set(self.states.values()) == {State.NEW}:
+            found = newest_description(self.folder(first))  # which may be an earlier training's
+            if found is None or found.config.model_dump() != self.plan.config.model_dump():
+                return ""
+        options = f"--seeds {len(self.states)} "
+        options += f"--seed {first} " if first else ""
+        options += "--force " if self.force else ""
+        return resume_command(self.runs_dir / self.name, options)
+
+
+def new_batch(
+    config: RunConfig, n_seeds: int, runs_dir: Path, run: str | None, force: bool
+) -> Batch:
+    """Return the batch that begins with the configuration's seed.
+
+    Raises ExistsError where a run of any of them exists or is in use.
+    """
+    plan = prepare(config)
+    seeds = _seeds(config.training.seed, n_seeds)
+    name = free_name(runs_dir, run, plan.config.task, seeds, force)
+    return Batch(plan, runs_dir, name, dict.fromkeys(seeds, State.NEW), force)
+
+
+def resumed_batch(
+    config: RunConfig, n_seeds: int, runs_dir: Path, run: str | None, force: bool
+) -> Batch:
+    """Return the batch of runs that there are, with the saved settings of its first one.
+
+    Those that `config` gives have to be the same, but for those that may change; with `force` what
+    was trained with others is begun anew.
+    """
+    name, found = find_seeds(runs_dir, run)
+    is_given = "seed" in config.training.model_fields_set
+    seeds = _seeds(config.training.seed if is_given else found[0], n_seeds)
+    known = [seed for seed in found if seed in seeds]
+    if not known:
+        raise ConfigurationError(
+            f"training.seed = {seeds[0]}: of {runs_dir / name}-seed-... there are only "
+            f"{', '.join(map(str, found))}: leave it out, or leave out --resume"
+        )
+    merged = resumed_config(_saved_config(runs_dir / seed_run(name, known[0])), config)
+    check_own_task(merged, config)
+    plan = prepare(merged, resumed=True).with_seed(seeds[0])
+    batch = Batch(plan, runs_dir, name, {}, force)
+    states = {
+        seed: _state(batch.folder(seed), plan.with_seed(seed).config, force) for seed in seeds
+    }
+    if plan.config.model.pretrained_embedding and set(states.values()) & {State.NEW, State.UNSAVED}:
+        plan = replace(plan, embedding=open_embedding(plan.config)[1])
+    return replace(batch, plan=plan, states=states)
+
+
+def _seeds(first: int, n_seeds: int) -> range:
+    if n_seeds < 1:
+        raise ConfigurationError(f"seeds = {n_seeds}: should be at least 1")
+    if first + n_seeds > SEEDS:
+        raise ConfigurationError(f"training.seed = {first}: should be at most {SEEDS - n_seeds}")
+    return range(first, first + n_seeds)
+
+
+def _saved_config(folder: Path) -> RunConfig:
+    """Return the settings of what was saved last in a folder."""
+    found = newest_description(folder)
+    return found.config if found else open_run(folder.parent, folder.name).config
+
+
+def _state(folder: Path, wanted: RunConfig, force: bool) -> State:
+    """Return what there is of a run with these settings; raises where it is another one's."""
+    found, is_complete = newest_description(folder), (folder / MANIFEST).is_file()
+    if is_in_training(folder):
+        raise ExistsError(f"{folder} is in use: another process trains this run")
+    if found is None and not is_complete:
+        if (folder / CONFIG_FILE).is_file():
+            return State.UNSAVED
+        check_free(folder.parent, folder.name, force)
+        return State.NEW
+    try:
+        check_resumable(_saved_config(folder), wanted)
+    except ConfigurationError as error:
+        if force:
+            return State.NEW
+        lines = str(error).splitlines()
+        raise ConfigurationError("\n".join(f"{folder.name}: {line}" for line in lines)) from error
+    is_enough = found is None or has_enough(found.status, wanted.training)
+    if is_complete and is_enough and not has_unfinished(folder):
+        return State.COMPLETE
+    return State.STOPPED

@@ -1,0 +1,116 @@
+"""One configuration under several seeds: a complete run each, by one compiled program."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from seq2seq_cli.config import RunConfig
+from seq2seq_cli.data.streams import TrainingStream
+from seq2seq_cli.errors import ConfigurationError, LossError, Stopped
+from seq2seq_cli.runs.listing import Run, open_run
+from seq2seq_cli.training.batch import Batch, State, new_batch, resumed_batch
+from seq2seq_cli.training.cluster import read_cluster
+from seq2seq_cli.training.events import OnEvent, Planned, SeedBegun, SeedFailed
+from seq2seq_cli.training.process import configure_process
+from seq2seq_cli.training.session import CHECKPOINT_SECONDS, train_begun
+
+
+@dataclass(frozen=True)
+class SeedRun:
+    """What came of a seed: its run, or the problem that has ended its training."""
+
+    seed: int
+    path: Path
+    stream: TrainingStream  # that it is trained on
+    run: Run | None
+    problem: str = ""
+
+
+def train_seeds(
+    config: RunConfig,
+    n_seeds: int,
+    runs_dir: str | Path = "runs",
+    run: str | None = None,
+    force: bool = False,
+    progress: OnEvent | None = None,
+    *,
+    resume: bool = False,
+    write_tensorboard: bool = False,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> list[SeedRun]:
+    """Train a configuration under `n_seeds` seeds, from its own on; return what came of each.
+
+    One after the other, each as `train` does it and with the same weights, bit for bit, but the
+    program is compiled once. The runs are named after `run`, or the task: NAME-seed-0 and so on.
+    All that can be known to be wrong is found before the first one begins. A loss that is not
+    finite ends the training of its seed alone.
+
+    With `resume` those that are complete stay as they are, those that are stopped go on, and the
+    others begin, all with the saved settings of the first; without `run` they are those of which
+    one was saved last. Settings may change as for `train`.
+
+    Raises what `train` raises, and ConfigurationError where TF_CONFIG names several workers.
+    """
+    report, cluster = progress or (lambda event: None), read_cluster()
+    if cluster.n_workers > 1:
+        raise ConfigurationError(
+            f"seeds = {n_seeds}: TF_CONFIG names {cluster.n_workers} workers, which train one seed "
+            "together: leave one of the two out"
+        )
+    configure_process()
+    find = resumed_batch if resume else new_batch
+    batch = find(config, n_seeds, Path(runs_dir), run, force)
+    if set(batch.states.values()) == {State.COMPLETE}:
+        return [_kept(batch, seed, report) for seed in batch.states]
+    report(_planned(batch))
+
+    from seq2seq_cli.training.compiled import SharedLoop
+    from seq2seq_cli.training.exchange import Exchange
+    from seq2seq_cli.training.trainer import Options
+
+    exchange = Exchange(cluster)
+    loop = SharedLoop(exchange.strategy)
+    options = Options(report, checkpoint_seconds, write_tensorboard=write_tensorboard)
+
+    def trained(seed: int) -> SeedRun:
+        begin, folder = batch.begin(seed), batch.folder(seed)
+        epochs, stream = batch.plan.config.training.epochs, begin.plan.stream
+        report(SeedBegun(1, epochs, seed, folder.name, is_complete=False))
+        place = (batch.runs_dir, folder.name, batch.replaces(seed))
+        try:
+            done = train_begun(begin, loop.begun, exchange, options, *place, go_on="")
+        except LossError as error:
+            report(SeedFailed(1, epochs, seed, str(error)))
+            return SeedRun(seed, folder, stream, None, str(error))
+        return SeedRun(seed, folder, stream, done)
+
+    try:
+        return [
+            _kept(batch, seed, report) if state is State.COMPLETE else trained(seed)
+            for seed, state in batch.states.items()
+        ]
+    except (Stopped, KeyboardInterrupt) as error:
+        go_on = batch.go_on()
+        told = [str(error) or "interrupted", *([f"go on with: {go_on}"] if go_on else [])]
+        raise type(error)("; ".join(told)) from None
+
+
+def _kept(batch: Batch, seed: int, report: OnEvent) -> SeedRun:
+    """Return the run of a seed that is complete."""
+    folder, plan = batch.folder(seed), batch.plan.with_seed(seed)
+    report(SeedBegun(1, plan.config.training.epochs, seed, folder.name, is_complete=True))
+    return SeedRun(seed, folder, plan.stream, open_run(batch.runs_dir, folder.name))
+
+
+def _planned(batch: Batch) -> Planned:
+    config = batch.plan.config
+    return Planned(
+        epoch=1,
+        epochs=config.training.epochs,
+        config=config,
+        report=batch.plan.report,
+        stream=batch.plan.stream,
+        resumed="",
+        worker=1,
+        n_workers=1,
+        n_seeds=len(batch.states),
+    )

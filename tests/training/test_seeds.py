@@ -1,0 +1,342 @@
+"""Several seeds: each run is that of a training of its own, and one program trains them all."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import run_s2s
+from tiny import assert_identical, contents, stop_after, tiny_config
+
+from seq2seq_cli import train, train_seeds
+from seq2seq_cli.cli.spread import SeedRow, learned, show_seeds, spread_as_json
+from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
+from seq2seq_cli.data.plan import prepare
+from seq2seq_cli.data.sampling import Split
+from seq2seq_cli.errors import ConfigurationError, ExistsError, Interrupted, ModelError
+from seq2seq_cli.evaluation import Report
+from seq2seq_cli.runs.checkpoint_files import load_checkpoint
+from seq2seq_cli.runs.listing import list_runs, open_run
+from seq2seq_cli.training.batch import State, resumed_batch
+from seq2seq_cli.training.events import (
+    Advanced,
+    Built,
+    Compiling,
+    EpochEnded,
+    Planned,
+    Resumed,
+    SeedBegun,
+    SeedFailed,
+)
+from seq2seq_cli.training.program.loop import Loop
+
+TINY = ["--n-in", "4", "--n-out", "2", "--cardinality", "13", "--units", "8", "--batch-size", "16",
+        "--n-samples", "640", "--epochs", "1"]  # fmt: skip
+
+DROPOUT = ModelConfig(units=8, dropout=0.2, token_dropout=0.2, recurrent_dropout=0.2)
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    """Return the folder with the runs of three seeds of `tiny_config(epochs=2)`, from 4 on."""
+    from conftest import _share_programs
+
+    folder = tmp_path_factory.mktemp("three")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        _share_programs(monkeypatch)
+        train_seeds(tiny_config(epochs=2), 3, folder, "t")
+    return folder
+
+
+def lines_of(folder):
+    """Return the history without what is timed."""
+    lines = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k not in ("seconds", "samples_per_s")}
+            for line in lines]  # fmt: skip
+
+
+def assert_same_runs(ours: Path, theirs: Path) -> None:
+    assert_identical(ours, theirs)
+    assert lines_of(ours) == lines_of(theirs)
+    assert (ours / "config.toml").read_bytes() == (theirs / "config.toml").read_bytes()
+    runs = [open_run(folder.parent, folder.name) for folder in (ours, theirs)]
+    assert runs[0].manifest.results == runs[1].manifest.results
+
+
+@pytest.mark.parametrize("model", [ModelConfig(units=8), DROPOUT], ids=["plain", "dropout"])
+def test_each_seed_is_a_training_of_its_own_and_the_program_is_compiled_once(
+    tmp_path, monkeypatch, model
+):
+    """Each single one is compiled by itself, with its own seed from the start."""
+    loops = []
+    initialise = Loop.__init__
+    monkeypatch.setattr(
+        Loop, "__init__", lambda self, *args: (loops.append(self), initialise(self, *args))[1]
+    )
+    config = tiny_config(epochs=1).model_copy(update={"model": model})
+    events = []
+    several = train_seeds(config, 2, tmp_path, "t", progress=events.append)
+    assert [loop.traces for loop in loops] == [1]
+    assert sum(isinstance(event, Compiling) for event in events) == 1
+    assert [item.seed for item in several] == [4, 5]
+    for item in several:
+        assert item.run is not None
+        assert item.run.config.training.seed == item.seed
+        assert item.path.name == item.run.name == f"t-seed-{item.seed}"
+        training = config.training.model_copy(update={"seed": item.seed})
+        single = train(config.model_copy(update={"training": training}), tmp_path)
+        assert_same_runs(item.path, single.path)
+    first, second = (load_checkpoint(item.path)[0].state.weights for item in several)
+    assert not any(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_a_restarted_loop_keeps_nothing_of_the_training_before():
+    """The negative control: were a part of the state kept, or the seed, it would end elsewhere."""
+    config = tiny_config().model_copy(update={"model": DROPOUT})
+    from seq2seq_cli.training.models import build_models
+
+    loop = Loop(build_models(config)[0], config)
+    begun = loop.state
+    stream = prepare(config).stream
+    pairs = stream.draw(Split.TRAIN, 0, 160)
+    rates = np.full(10, 0.01, np.float32)
+
+    def ends(seed, keep=()):
+        after = loop.state
+        loop.restart(begun.weights, seed)
+        loop.state = loop.state._replace(**{name: getattr(after, name) for name in keep})
+        loop.train(*pairs, rates)
+        return b"".join(array.tobytes() for array in loop.state.weights)
+
+    wanted = ends(4)
+    assert ends(4) == wanted
+    assert ends(5) != wanted
+    for name in ("first", "second", "steps_done"):
+        assert ends(4, [name]) != wanted, name
+    assert loop.traces == 1
+
+
+@pytest.mark.usefixtures("compiled_once")
+def test_names_are_free_before_anything_begins(tmp_path, three):
+    shutil.copytree(three / "t-seed-5", tmp_path / "t-seed-5")
+    before, events = contents(tmp_path), []
+    with pytest.raises(ExistsError, match="t-seed-5 exists: give another --run NAME, or --force"):
+        train_seeds(tiny_config(), 3, tmp_path, "t", progress=events.append)
+    assert (contents(tmp_path), events) == (before, [])
+    with pytest.raises(ConfigurationError, match="run name"):
+        train_seeds(tiny_config(), 3, tmp_path, "a/b")
+    with pytest.raises(ConfigurationError, match="seeds = 0"):
+        train_seeds(tiny_config(), 0, tmp_path)
+    with pytest.raises(ConfigurationError, match="should be at most"):
+        train_seeds(tiny_config(seed=2**63 - 2), 3, tmp_path)
+
+
+def test_several_workers_train_one_seed(tmp_path, monkeypatch):
+    task = {"type": "worker", "index": 0}
+    document = {"cluster": {"worker": ["a:1", "b:1"]}, "task": task}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(document))
+    with pytest.raises(ConfigurationError, match="TF_CONFIG names 2 workers"):
+        train_seeds(tiny_config(), 2, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("compiled_once")
+def test_a_stopped_batch_skips_goes_on_and_begins(tmp_path, three):
+    config = tiny_config(epochs=2)
+    with pytest.raises(Interrupted) as interrupted:
+        train_seeds(config, 3, tmp_path, "t", progress=stop_after(3, EpochEnded))
+    told = str(interrupted.value)
+    assert "checkpoint saved at step 40; go on with: " in told
+    assert told.endswith(f"s2s train --seeds 3 --seed 4 --resume --run t --runs-dir {tmp_path}")
+    assert {run.name: run.run is not None for run in list_runs(tmp_path)} == {
+        "t-seed-4": True, "t-seed-5": False,
+    }  # fmt: skip
+    # What is complete is not touched by a setting that changes nothing of it.
+    other = RunConfig(training=TrainingConfig(stop_at=0.99))
+    with pytest.raises(Interrupted, match="--seeds 3 --seed 4 --resume --run t"):
+        train_seeds(other, 3, tmp_path, progress=stop_after(1, Built), resume=True)
+    before, events = contents(tmp_path / "t-seed-4"), []
+    (tmp_path / "t-seed-6").mkdir()  # as a process leaves it that is killed before a checkpoint
+    (tmp_path / "t-seed-6" / "config.toml").write_text("")
+    several = train_seeds(RunConfig(), 3, tmp_path, progress=events.append, resume=True)
+    assert contents(tmp_path / "t-seed-4") == before
+    begun = [(event.seed, event.is_complete) for event in events if isinstance(event, SeedBegun)]
+    assert begun == [(4, True), (5, False), (6, False)]
+    assert sum(isinstance(event, Resumed) for event in events) == 1
+    assert [item.seed for item in several] == [4, 5, 6]
+    for item in several:
+        assert_same_runs(item.path, three / item.path.name)
+    # With all complete nothing is trained, nor is TensorFlow announced.
+    events = []
+    again = train_seeds(RunConfig(), 3, tmp_path, "t", progress=events.append, resume=True)
+    assert [item.run for item in again] == [item.run for item in several]
+    assert not any(isinstance(event, Planned | Built | Advanced) for event in events)
+
+
+@pytest.mark.usefixtures("compiled_once")
+def test_an_interrupt_before_the_first_step_says_nothing_to_go_on_with(tmp_path, three):
+    for folder in three.iterdir():
+        shutil.copytree(folder, tmp_path / folder.name)
+    before, other = contents(tmp_path), tiny_config(epochs=2, learning_rate=0.02)
+    with pytest.raises(Interrupted) as interrupted:
+        train_seeds(other, 3, tmp_path, "t", force=True, progress=stop_after(1, Built))
+    assert "--resume" not in str(interrupted.value)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.usefixtures("compiled_once")
+def test_a_forced_batch_goes_on_with_its_own_settings_alone(tmp_path, three):
+    for folder in three.iterdir():
+        shutil.copytree(folder, tmp_path / folder.name)
+    other = tiny_config(epochs=2, learning_rate=0.02)
+    with pytest.raises(Interrupted) as interrupted:
+        train_seeds(other, 3, tmp_path, "t", force=True, progress=stop_after(3, EpochEnded))
+    assert "s2s train --seeds 3 --seed 4 --force --resume --run t" in str(interrupted.value)
+    with pytest.raises(ConfigurationError, match="t-seed-6: training.learning_rate = 0.02: the ru"):
+        train_seeds(RunConfig(), 3, tmp_path, resume=True)
+    several = train_seeds(RunConfig(), 3, tmp_path, "t", force=True, resume=True)
+    assert [item.run.config.training.learning_rate for item in several] == [0.02] * 3
+    assert len({item.path for item in several}) == 3
+
+
+@pytest.mark.usefixtures("compiled_once")
+def test_complete_seeds_are_trained_further_on_demand_and_others_begin(tmp_path, three):
+    for folder in three.iterdir():
+        shutil.copytree(folder, tmp_path / folder.name)
+    more = RunConfig(training=TrainingConfig(epochs=3))
+    several = train_seeds(more, 4, tmp_path, "t", resume=True)
+    assert [item.seed for item in several] == [4, 5, 6, 7]
+    for item in several:
+        assert item.run.config.training.epochs == 3
+        assert [line["epoch"] for line in lines_of(item.path)] == [1, 2, 3]
+    with pytest.raises(ModelError, match="there is no run .*none-seed-...: leave out --resume"):
+        train_seeds(more, 2, tmp_path, "none", resume=True)
+    with pytest.raises(ConfigurationError, match="there are only 4, 5, 6, 7"):
+        train_seeds(RunConfig(training=TrainingConfig(seed=90)), 2, tmp_path, resume=True)
+
+
+@pytest.mark.usefixtures("compiled_once")
+def test_a_loss_that_is_not_finite_ends_its_seed_alone(tmp_path, three, monkeypatch):
+    def diverge(self, *pairs, original=Loop.train):
+        result = original(self, *pairs)
+        is_second = int(self._seed) == 5 and self.steps_done > 40
+        return result._replace(loss=float("nan")) if is_second else result
+
+    events = []
+    with monkeypatch.context() as patched:
+        patched.setattr(Loop, "train", diverge)
+        several = train_seeds(tiny_config(epochs=2), 3, tmp_path, "t", progress=events.append)
+    assert [item.run is not None for item in several] == [True, False, True]
+    (failed,) = (event for event in events if isinstance(event, SeedFailed))
+    assert several[1].problem == failed.problem
+    assert "the loss became nan at step" in failed.problem
+    assert load_checkpoint(tmp_path / "t-seed-5")[0].state.steps_done == 40
+    for seed in (4, 6):
+        assert_same_runs(tmp_path / f"t-seed-{seed}", three / f"t-seed-{seed}")
+
+
+def test_a_plan_under_another_seed_is_the_plan_of_that_seed(tmp_path):
+    rows = [f"{a} {b} {c},{c} {a}" for a in range(1, 10) for b in range(1, 8) for c in range(1, 9)]
+    (tmp_path / "own.csv").write_text("\n".join(rows))
+    stages = TrainingConfig(n_samples=640, curriculum=[{"n_in": 3, "n_out": 2, "steps": 2}])
+    for config in (
+        RunConfig(task=TaskConfig(n_in=4, n_out=2, cardinality=13), training=stages),
+        RunConfig(task=TaskConfig(data=str(tmp_path / "own.csv"))),
+    ):
+        training = config.training.model_copy(update={"seed": 9})
+        training.model_fields_set.discard("seed")
+        wanted = prepare(config.model_copy(update={"training": training}))
+        plan = prepare(config).with_seed(9)
+        assert plan.config.model_dump() == wanted.config.model_dump()
+        for ours, theirs in zip(plan.stages, wanted.stages, strict=True):
+            assert ours.stop == theirs.stop
+            drawn = [stage.stream.draw(Split.TRAIN, 5, 40) for stage in (ours, theirs)]
+            np.testing.assert_array_equal(drawn[0][0], drawn[1][0])
+            np.testing.assert_array_equal(drawn[0][1], drawn[1][1])
+        drawn = [stream.draw(Split.TEST, 0, 40)[0] for stream in (plan.stream, wanted.stream)]
+        np.testing.assert_array_equal(*drawn)
+        other = prepare(config).stream.draw(Split.TRAIN, 5, 40)[0]
+        assert not np.array_equal(other, plan.stream.draw(Split.TRAIN, 5, 40)[0])
+
+
+@pytest.mark.usefixtures("compiled_once")
+def test_seeds_that_begin_later_have_the_pretrained_embedding_too(tmp_path):
+    table = tmp_path / "table.npy"
+    np.save(table, np.random.default_rng(1).normal(size=(13, 4)).astype(np.float32))
+    model = ModelConfig(units=8, embedding=4, pretrained_embedding=str(table))
+    config = tiny_config(epochs=1, n_samples=64).model_copy(update={"model": model})
+    train_seeds(config, 1, tmp_path / "runs", "t")
+    batch = resumed_batch(RunConfig(), 2, tmp_path / "runs", "t", force=False)
+    assert batch.states == {4: State.COMPLETE, 5: State.NEW}
+    np.testing.assert_array_equal(batch.begin(5).plan.embedding, np.load(table))
+    np.save(table, np.zeros((13, 4), np.float32))
+    with pytest.raises(ConfigurationError, match="model.pretrained_embedding = .* the file is not"):
+        resumed_batch(RunConfig(), 2, tmp_path / "runs", "t", force=False)
+
+
+def a_report(share: float) -> Report:
+    return Report("t", "held-out sequences", 100, False, share, share - 0.01, min(1, share + 0.01),
+                  share, [share], {4: share}, 0.1, None, 1.0, 100.0, [], ["few"])  # fmt: skip
+
+
+def test_the_table_has_every_seed_and_how_they_spread(capsys):
+    rows = [SeedRow(seed, Path(f"runs/t-seed-{seed}"), a_report(share))
+            for seed, share in enumerate([0.5, 0.9995, 1.0, 0.999])]  # fmt: skip
+    show_seeds(rows)
+    shown = capsys.readouterr()
+    table = [line.split() for line in shown.out.splitlines()]
+    assert table[0][:2] == ["t-seed-...:", "100"]
+    for row in rows:
+        assert any(words[:1] == [str(row.seed)] and "to" in words for words in table)
+    assert ["median", "99.9250%"] in table
+    assert ["range", "50.00%", "to", "100.00%"] in table
+    assert "at least 99.9% 75% 3 of 4 seeds".split() in table
+    assert shown.err == "note: few\n"
+    failed = [*rows, SeedRow(4, Path("runs/t-seed-4"), None, "the loss became nan")]
+    assert learned(failed) == 3
+    document = spread_as_json(failed)
+    assert document["exact_match_median"] == pytest.approx(0.99925)
+    assert (document["exact_match_least"], document["exact_match_most"]) == (0.5, 1.0)
+    assert (document["learned"], document["learned_from"]) == (0.6, 0.999)
+    assert document["seeds"][4]["problem"] == "the loss became nan"
+    show_seeds(failed)
+    shown = capsys.readouterr().out
+    assert "its loss is not finite" in shown
+    assert "median of 4" in shown
+    nothing = spread_as_json(failed[-1:])
+    assert (nothing["exact_match_median"], nothing["learned"]) == (None, 0.0)
+    show_seeds(failed[-1:])
+    assert "0 of 1 seeds" in capsys.readouterr().out
+
+
+def test_the_command_trains_evaluates_and_goes_on(tmp_path):
+    found = run_s2s("train", *TINY, "--seeds", "2", "--json", cwd=tmp_path)
+    document = json.loads(found.stdout)
+    assert [item["seed"] for item in document["seeds"]] == [0, 1]
+    shares = [item["exact_match"] for item in document["seeds"]]
+    assert document["exact_match_median"] == pytest.approx(sum(shares) / 2)
+    name = "reverse-prefix-4-2-13"
+    assert [item["path"] for item in document["seeds"]] == [
+        f"runs/{name}-seed-0", f"runs/{name}-seed-1",
+    ]  # fmt: skip
+    again = run_s2s("evaluate", "--run", f"{name}-seed-1", "--json", cwd=tmp_path)
+    assert json.loads(again.stdout)["exact_match"] == shares[1]
+    more = run_s2s("train", "--seeds", "3", "--resume", cwd=tmp_path)
+    assert f"seed 0: {name}-seed-0 is complete" in more.stderr
+    assert "seed 2, epoch 1/1: 640 sequences in" in more.stderr
+    assert "seed 1, epoch" not in more.stderr
+    assert more.stderr.count("encoder_lstm") == 1
+    assert f"{name}-seed-...: " in more.stdout
+    assert "at least 99.9%" in more.stdout
+    taken = run_s2s("train", *TINY, "--seeds", "2", "--run", name, cwd=tmp_path, check=False)
+    assert taken.returncode == 5
+    assert taken.stderr.count("\n") == 1
+    diverged = run_s2s(
+        "train", *TINY, "--seeds", "2", "--run", "far", "--learning-rate", "3e38", cwd=tmp_path,
+        check=False,
+    )  # fmt: skip
+    assert diverged.returncode == 2
+    assert "0 of 2 seeds" in diverged.stdout
+    assert diverged.stderr.count("s2s: seed 1: the loss became") == 1
+    assert "Traceback" not in diverged.stderr

@@ -1,0 +1,228 @@
+"""Validation within an epoch: what it finds, what it decides, and that it changes no step."""
+
+import itertools
+import json
+
+import keras
+import numpy as np
+import pytest
+from tiny import assert_identical, checkpoint_arrays, stop_after, tiny_config
+
+from seq2seq_cli import train
+from seq2seq_cli.config import RunConfig, TrainingConfig
+from seq2seq_cli.errors import ConfigurationError, Interrupted
+from seq2seq_cli.runs.checkpoint_files import load_checkpoint
+from seq2seq_cli.runs.history import read_history
+from seq2seq_cli.runs.manifest import Results
+from seq2seq_cli.training.events import Advanced, EpochEnded, Finished, Validated
+from seq2seq_cli.training.runner import Runner
+from seq2seq_cli.training.validation import places, places_left
+
+pytestmark = pytest.mark.usefixtures("compiled_once")
+
+EVERY = 250
+"""Sequences; of an epoch of 40 steps of 16 it makes 16 and 32 steps, and the end."""
+PLACES = [(epoch, n) for epoch in (1, 2, 3) for n in (256, 512, 640)]
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory):
+    """Return the folder of an uninterrupted training that is validated within its epochs."""
+    folder = tmp_path_factory.mktemp("watched")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        from conftest import _share_programs
+
+        _share_programs(monkeypatch)
+        return train(tiny_config(validate_every=EVERY), folder, "watched").path
+
+
+@pytest.fixture
+def found(monkeypatch):
+    """Return a function that sets the exact matches which the next validations find."""
+
+    def script(*shares):
+        left = itertools.chain(shares, itertools.repeat(0.0))
+        monkeypatch.setattr(
+            Runner, "validate", lambda self: Results(
+                exact_match=next(left), exact_match_low=0.0, exact_match_high=1.0,
+                teacher_forced_token_accuracy=0.5, loss=1.0, n_samples=100,
+            ),
+        )  # fmt: skip
+
+    return script
+
+
+def lines_of(folder):
+    """Return the history without what is timed."""
+    lines = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k not in ("seconds", "samples_per_s")}
+            for line in lines]  # fmt: skip
+
+
+def status_of(folder):
+    return load_checkpoint(folder)[0].status.model_copy(update={"seconds": 0.0})
+
+
+def assert_same_end(ours, theirs):
+    assert_identical(ours, theirs)
+    assert lines_of(ours) == lines_of(theirs)
+    assert status_of(ours) == status_of(theirs)
+    manifests = [json.loads((folder / "run.json").read_text()) for folder in (ours, theirs)]
+    assert manifests[0]["results"] == manifests[1]["results"]
+
+
+def test_the_places_are_whole_batches_and_begin_anew_in_each_epoch():
+    training = TrainingConfig(n_samples=640, batch_size=16, validate_every=EVERY)
+    assert places(training, 1) == [16, 32, 40]
+    assert places(training, 3) == [96, 112, 120]
+    for every, wanted in ((0, [40]), (1, [*range(1, 41)]), (320, [20, 40]), (10**9, [40])):
+        assert places(training.model_copy(update={"validate_every": every}), 1) == wanted
+    assert places_left(training, 1, 0, ()) == [16, 32, 40]
+    assert places_left(training, 1, 16, ()) == [16, 32, 40]
+    assert places_left(training, 1, 17, ()) == [32, 40]
+
+
+def test_each_validation_has_a_line_and_no_step_is_changed(watched, whole):
+    history = read_history(watched / "history.jsonl")
+    assert [(line.epoch, line.n_samples) for line in history] == PLACES
+    assert [line.steps_done for line in history] == [16, 32, 40, 56, 72, 80, 96, 112, 120]
+    assert [line.is_whole for line in history] == [False, False, True] * 3
+    assert len({line.loss for line in history}) == len(history)
+    assert_identical(watched, whole, but=["best"])
+    wholes = [line for line in lines_of(watched) if line["is_whole"]]
+    assert wholes == lines_of(whole)
+
+
+def test_an_older_history_is_of_whole_epochs(tmp_path, whole):
+    lines = [json.loads(line) for line in (whole / "history.jsonl").read_text().splitlines()]
+    for line in lines:
+        del line["steps_done"], line["is_whole"]
+    (tmp_path / "old.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    for record in read_history(tmp_path / "old.jsonl"):
+        assert (record.steps_done, record.is_whole) == (None, True)
+
+
+@pytest.mark.parametrize(("n_events", "kind"), [
+    (1, Advanced), (1, Validated), (4, Validated), (5, Validated), (2, EpochEnded), (7, Advanced),
+])  # fmt: skip
+def test_a_stopped_training_goes_on_bit_for_bit(tmp_path, watched, n_events, kind):
+    with pytest.raises(Interrupted):
+        train(tiny_config(validate_every=EVERY), tmp_path, "part",
+              progress=stop_after(n_events, kind))  # fmt: skip
+    run = train(RunConfig(), tmp_path, resume=True)
+    assert_same_end(run.path, watched)
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_a_training_stopped_in_a_validation_makes_up_for_it(tmp_path, watched, monkeypatch, number):
+    calls = itertools.count(1)
+
+    def stopped(self, original=Runner.validate):
+        if next(calls) == number:
+            raise Interrupted("interrupted")
+        return original(self)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Runner, "validate", stopped)
+        with pytest.raises(Interrupted):
+            train(tiny_config(validate_every=EVERY), tmp_path, "part")
+    assert len(lines_of(tmp_path / "part")) == number - 1
+    run = train(RunConfig(), tmp_path, resume=True)
+    assert_same_end(run.path, watched)
+
+
+def test_the_saved_weights_are_of_the_best_validation_wherever_it_was(tmp_path, found):
+    found(0.1, 0.2, 0.3, 0.2, 0.8, 0.7, 0.8)  # the fifth, in the second epoch
+    events = []
+    config = tiny_config(validate_every=EVERY)
+    run = train(config, tmp_path, "best", progress=events.append)
+    assert events[-1] == Finished(
+        epoch=3, epochs=3, n_samples=None, best_epoch=2, best_n_samples=512, reason=""
+    )
+    assert run.manifest.results.exact_match == 0.8
+    best = checkpoint_arrays(run.path)
+    found(0.1, 0.2, 0.3, 0.2, 0.8)
+    config = tiny_config(validate_every=EVERY, stop_at=0.8)
+    there = checkpoint_arrays(train(config, tmp_path, "there").path)
+    assert there["steps"] == 72
+    for number, array in enumerate(keras.models.load_model(run.path / "train.keras").get_weights()):
+        np.testing.assert_array_equal(array, there[f"weights/{number}"])
+        np.testing.assert_array_equal(array, best[f"best/{number}"])
+    assert not np.array_equal(best["best/0"], best["weights/0"])
+
+
+def test_stop_at_ends_a_training_within_an_epoch_which_can_be_gone_on_with(tmp_path, watched):
+    *earlier, enough = (line["exact_match"] for line in lines_of(watched)[:5])
+    assert enough > max(earlier)
+
+    class Count(keras.callbacks.Callback):
+        ends = 0
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.ends += 1
+
+    count, events = Count(), []
+    config = tiny_config(validate_every=EVERY, stop_at=enough)
+    run = train(config, tmp_path, "run", progress=events.append, callbacks=[count])
+    assert count.ends == 2
+    assert "has reached stop_at" in events[-1].reason
+    assert (events[-1].epoch, events[-1].n_samples) == (2, 512)
+    assert lines_of(run.path) == lines_of(watched)[:5]
+    with pytest.raises(ConfigurationError, match="training.stop_at = .*has reached stop_at; give"):
+        train(RunConfig(), tmp_path, "run", resume=True)
+    further = RunConfig(training=TrainingConfig(stop_at=0.0))
+    run = train(further, tmp_path, "run", resume=True)
+    assert_same_end(run.path, watched)
+
+
+def test_patience_counts_epochs(tmp_path, found):
+    found(0.1, 0.2, 0.3, 0.1, 0.1, 0.1, 0.1, 0.4, 0.1)
+    events = []
+    config = tiny_config(epochs=9, validate_every=EVERY, patience=2)
+    train(config, tmp_path, progress=events.append)
+    assert events[-1].reason == "no improvement in 2 epochs"
+    assert (events[-1].epoch, events[-1].best_epoch, events[-1].best_n_samples) == (5, 3, 512)
+
+
+def test_callbacks_know_of_epochs_alone_and_what_they_cut_is_validated_again(
+    tmp_path, watched, monkeypatch
+):
+    class StopAt(keras.callbacks.Callback):
+        """Stop after the first call that goes beyond 16 steps of the second epoch."""
+
+        def on_epoch_begin(self, epoch, logs=None):
+            self.epoch = epoch
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.stop_training = self.epoch == 1 and batch > 16
+
+        def on_epoch_end(self, epoch, logs=None):
+            ended.append(epoch)
+
+    ended = []
+    with monkeypatch.context() as patched:
+        patched.setattr("seq2seq_cli.training.runner.CALL_SECONDS", 0.0)
+        run = train(tiny_config(validate_every=EVERY), tmp_path, "run", callbacks=[StopAt()])
+    assert ended == [0, 1]
+    assert [line["steps_done"] for line in lines_of(run.path)] == [16, 32, 40, 56, 58]
+    run = train(RunConfig(), tmp_path, "run", resume=True)
+    assert_identical(run.path, watched, but=["best"])
+    assert lines_of(run.path) == lines_of(watched)
+
+
+def test_a_resumed_training_may_be_validated_at_other_places(tmp_path, whole):
+    with pytest.raises(Interrupted):
+        train(tiny_config(), tmp_path, "run", progress=stop_after(1, EpochEnded))
+    more = RunConfig(training=TrainingConfig(validate_every=EVERY))
+    run = train(more, tmp_path, resume=True)
+    assert_identical(run.path, whole, but=["best"])
+    history = read_history(run.path / "history.jsonl")
+    assert [line.steps_done for line in history] == [40, 56, 72, 80, 96, 112, 120]
+
+
+def test_a_stage_ends_where_it_does_whatever_is_validated(tmp_path):
+    stages = {"curriculum": [{"n_in": 3, "n_out": 2, "steps": 20}], "epochs": 1}
+    plain = train(tiny_config(**stages), tmp_path, "plain")
+    other = train(tiny_config(**stages, validate_every=EVERY), tmp_path, "other")
+    assert_identical(other.path, plain.path, but=["best"])
+    assert len(lines_of(other.path)) == 3
