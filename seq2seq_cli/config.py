@@ -7,7 +7,6 @@ here.
 import re
 from typing import Annotated, Literal, NamedTuple
 
-import tomli_w
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -221,4 +220,6 @@ class RunConfig(Section):
 
     def to_toml(self) -> str:
         """Return the configuration as TOML text, every setting written out."""
+        import tomli_w  # which no reader of settings has to wait for
+
         return tomli_w.dumps(self.model_dump(exclude_none=True))

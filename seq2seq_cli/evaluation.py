@@ -5,7 +5,7 @@ tokens before it, and the model ends them.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -108,17 +108,6 @@ def evaluate(
     return _report(loaded, selection, n_examples, progress)
 
 
-def length_notes(loaded: LoadedRun, given: Iterable[int]) -> list[str]:
-    """Return a note where some of the lengths are not the one that the run was trained on."""
-    task = loaded.config.task
-    shortest, longest = task.lengths
-    others = sorted(length for length in given if not shortest <= length <= longest)
-    if not others:
-        return []
-    shown = f"{others[0]} to {others[-1]}" if len(others) > 3 else ", ".join(map(str, others))
-    return [f"trained on sources of {task.n_in} integers, given {shown}: expect more errors"]
-
-
 def _report(
     loaded: LoadedRun, selection: Selection, n_examples: int, progress: OnProgress | None
 ) -> Report:
@@ -164,5 +153,5 @@ def _report(
         seconds=seconds,
         sequences_per_s=n_samples / seconds,
         examples=examples,
-        notes=selection.notes + length_notes(loaded, tally.lengths),
+        notes=selection.notes + loaded.length_notes(tally.lengths),
     )

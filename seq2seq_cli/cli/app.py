@@ -1,18 +1,15 @@
 """The Typer app: its commands, its help, and the exit codes that the help lists."""
 
+from collections.abc import Sequence
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from seq2seq_cli import __version__
-from seq2seq_cli.cli.encode import encode
-from seq2seq_cli.cli.evaluate import evaluate
-from seq2seq_cli.cli.generate import generate
-from seq2seq_cli.cli.inspect import inspect
-from seq2seq_cli.cli.predict import predict
-from seq2seq_cli.cli.runs import runs
-from seq2seq_cli.cli.tasks import tasks
-from seq2seq_cli.cli.train import train
+
+COMMANDS = ("generate", "train", "evaluate", "predict", "encode", "inspect", "tasks", "runs")
+"""The commands, each a function in a module of its name."""
 
 HELP = """Train and evaluate encoder-decoder LSTMs on integer sequences.
 
@@ -39,18 +36,6 @@ Exit codes:
   143  terminated
 """
 
-app = typer.Typer(
-    help=HELP,
-    epilog=EXIT_CODES,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
-
-for command in (generate, train, evaluate, predict, encode, inspect, tasks, runs):
-    app.command()(command)
-
 
 def _show_version(wanted: bool) -> None:
     if wanted:
@@ -58,7 +43,23 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(invoke_without_command=True)
+def make_app(arguments: Sequence[str] = ()) -> typer.Typer:
+    """Return the app, with no other command than the one that the arguments begin with, if any."""
+    app = typer.Typer(
+        help=HELP,
+        epilog=EXIT_CODES,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+    app.callback(invoke_without_command=True)(options)
+    for name in [name for name in COMMANDS if name in arguments[:1]] or COMMANDS:
+        function = getattr(import_module(f"seq2seq_cli.cli.{name}"), name)
+        app.command()(function)
+    return app
+
+
 def options(
     context: typer.Context,
     version: Annotated[

@@ -42,7 +42,6 @@ def encode(
 
     from seq2seq_cli.cli.sequences import check_given, read_sequences
     from seq2seq_cli.errors import DataError
-    from seq2seq_cli.evaluation import length_notes
     from seq2seq_cli.inference.loading import load_run
     from seq2seq_cli.inference.network import BATCH
     from seq2seq_cli.prediction import encode as encode_batch
@@ -75,5 +74,5 @@ def encode(
                             values = getattr(encoded, name)[number]
                             shown = " ".join(f"{value:.4f}" for value in values)
                             output.write(f"{name} {number + 1}: {shown}")
-    for note in length_notes(loaded, lengths):
+    for note in loaded.length_notes(lengths):
         output.message(f"note: {note}", quiet)

@@ -42,7 +42,6 @@ def predict(
     output.use_one_blas_thread()
     from seq2seq_cli.cli.sequences import check_given, is_stream, read_sequences, wait_for_more
     from seq2seq_cli.errors import ConfigurationError
-    from seq2seq_cli.evaluation import length_notes
     from seq2seq_cli.inference.greedy import map_batches
     from seq2seq_cli.inference.loading import load_run
     from seq2seq_cli.inference.network import BATCH
@@ -98,5 +97,5 @@ def predict(
     if n_cut:
         cut = "1 target was" if n_cut == 1 else f"{n_cut:,} targets were"
         output.message(f"note: {cut} cut at the limit of tokens, without an end", quiet)
-    for note in length_notes(loaded, lengths):
+    for note in loaded.length_notes(lengths):
         output.message(f"note: {note}", quiet)

@@ -7,8 +7,7 @@ Batches are spread over threads: NumPy lets go of the interpreter's lock while i
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +18,9 @@ from seq2seq_cli.data.vocabulary import PADDING, START, Floats, Ids, Vocabulary,
 from seq2seq_cli.inference.layers import likeliest, log_softmax
 from seq2seq_cli.inference.network import LoadedRun
 from seq2seq_cli.metrics import matches
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 Batch = TypeVar("Batch")
 Result = TypeVar("Result")
@@ -113,6 +115,8 @@ def map_batches(work: Callable[[Batch], Result], batches: Iterable[Batch]) -> It
     Batches are taken from their iterator only a few ahead of what is yielded, so that a stream of
     any length needs no more memory than a short one.
     """
+    from concurrent.futures import ThreadPoolExecutor  # which a single sequence does without
+
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     pending: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(workers) as pool:

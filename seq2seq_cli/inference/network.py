@@ -4,6 +4,7 @@ Both are called as the Keras models in the same files are, with arrays of the sa
 a second, faster way in that takes ids.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -175,6 +176,16 @@ class LoadedRun:
         if self.decoder.attention is None:
             return BATCH
         return max(1, min(BATCH, ATTENDED_FLOATS // (n_in * len(self.decoder.kernel))))
+
+    def length_notes(self, given: Iterable[int]) -> list[str]:
+        """Return a note where some of the lengths are not those that the run was trained on."""
+        task = self.config.task
+        shortest, longest = task.lengths
+        others = sorted(length for length in given if not shortest <= length <= longest)
+        if not others:
+            return []
+        shown = f"{others[0]} to {others[-1]}" if len(others) > 3 else ", ".join(map(str, others))
+        return [f"trained on sources of {task.n_in} integers, given {shown}: expect more errors"]
 
 
 def _ids(sequences: Floats | Ids) -> Ids:
