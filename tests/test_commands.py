@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from random_run import load_random
 
 from seq2seq_cli.cli import output
+from seq2seq_cli.cli.app import COMMANDS, make_app
 from seq2seq_cli.cli.encode import encode
 from seq2seq_cli.cli.evaluate import evaluate
 from seq2seq_cli.cli.generate import Side, generate
@@ -186,3 +188,12 @@ def test_inspect_checks_the_files(tmp_path, monkeypatch):
     model.write_bytes(model.read_bytes()[:-1] + b"x")
     with pytest.raises(ModelError, match="inference_decoder.keras is corrupt"):
         inspect("complete", tmp_path)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_has_a_command_s_own_first_line(name):
+    whole, alone = (
+        typer.main.get_command(make_app(names)).commands[name] for names in ([], [name])
+    )
+    assert whole.get_short_help_str(200) == alone.get_short_help_str(200)
+    assert whole.help == COMMANDS[name] == alone.help.splitlines()[0]

@@ -13,8 +13,8 @@ import sys
 for name in ("fcntl", "pwd", "grp", "resource", "termios", "pty", "tty", "posix_ipc", "syslog"):
     sys.modules[name] = None
 import seq2seq_cli.cli.sequences
-from seq2seq_cli.cli.app import make_app
-make_app()
+from seq2seq_cli.cli.app import COMMANDS, make_app
+make_app(COMMANDS)
 import seq2seq_cli.prediction, seq2seq_cli.evaluation, seq2seq_cli.inference.loading
 import seq2seq_cli.inference.beam, seq2seq_cli.training.session
 """
