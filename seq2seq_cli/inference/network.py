@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from seq2seq_cli.config import RunConfig
-from seq2seq_cli.data.vocabulary import PADDING, Floats, Ids, one_hot_decode
+from seq2seq_cli.data.vocabulary import PADDING, Floats, Ids, check_ids, one_hot_decode
 from seq2seq_cli.inference.layers import (
     FoldedLstm,
     LstmState,
@@ -89,7 +89,7 @@ class Encoder:
         `sources` are one-hot (n, steps, cardinality), padding being zero vectors, or, for a model
         with an embedding, ids (n, steps).
         """
-        states, outputs = self.encode(_ids(sources))
+        states, outputs = self.encode(_ids(sources, self.layers[0].forward))
         flat = [array for state in states for array in state]
         return flat if outputs is None else [*flat, outputs]
 
@@ -152,7 +152,7 @@ class Decoder:
         states = [LstmState(*flat[i : i + 2]) for i in range(0, len(flat), 2)]
         memory = self.remember(np.asarray(rest[-1], np.float32)) if self.attention else None
         probabilities = []
-        for ids in _ids(tokens).T:
+        for ids in _ids(tokens, self.layers[0]).T:
             logits, states, _ = self.step(ids, states, memory)
             probabilities.append(np.exp(log_softmax(logits)))
         return [np.stack(probabilities, axis=1), *(array for state in states for array in state)]
@@ -188,7 +188,12 @@ class LoadedRun:
         return [f"trained on sources of {task.n_in} integers, given {shown}: expect more errors"]
 
 
-def _ids(sequences: Floats | Ids) -> Ids:
-    """One-hot vectors, or ids as they are -> ids; zero vectors become padding."""
+def _ids(sequences: Floats | Ids, reader: FoldedLstm) -> Ids:
+    """One-hot vectors, or ids as they are -> ids; zero vectors become padding.
+
+    Raises DataError for ids that the layer which reads them does not have.
+    """
     array = np.asarray(sequences)
-    return one_hot_decode(array) if array.ndim == 3 else array.astype(np.int32)
+    if array.ndim == 3:
+        return one_hot_decode(array)
+    return check_ids(array.astype(np.int32), reader.kernel.shape[1], lowest=0)
