@@ -130,31 +130,33 @@ def lstm_step(lstm: FoldedLstm, values: Floats | Ids, state: LstmState | None) -
 
 
 def lstm_sequence(
-    lstm: FoldedLstm, values: Floats | Ids, mask: Mask | None, keep: bool, backwards: bool = False
+    lstm: FoldedLstm,
+    values: Floats | Ids,
+    mask: Mask | None,
+    keep: bool,
+    backwards: bool = False,
+    before: LstmState | None = None,
 ) -> tuple[LstmState, Floats | None]:
-    """Run an LSTM over ids (batch, steps) or vectors (batch, steps, inputs), from zeros.
+    """Run an LSTM over ids (batch, steps) or vectors (batch, steps, inputs), from a state or zeros.
 
     Returns the state after the last step, and with `keep` the outputs (batch, steps, units). Where
     `mask` (batch, steps) is false a step leaves the state as it is, and its output is zero.
     """
     batch, steps = values.shape[:2]
-    state = zero_state(batch, lstm.units)
+    state = before or zero_state(batch, lstm.units)
     outputs = np.zeros((batch, steps, lstm.units), np.float32) if keep else None
     order = range(steps)[::-1] if backwards else range(steps)
     for number, t in enumerate(order):
-        if mask is None:
-            after = lstm_step(lstm, values[:, t], state) if number else _first(lstm, values[:, t])
-            state = after
-            if outputs is not None:
-                outputs[:, t] = state.hidden
-            continue
-        after = lstm_step(lstm, values[:, t], state)
-        real = mask[:, t, None]
-        state = LstmState(
-            *(np.where(real, new, old) for new, old in zip(after, state, strict=True))
-        )
+        if number == 0 and before is None and mask is None:
+            state = _first(lstm, values[:, t])
+        elif mask is None:
+            state = lstm_step(lstm, values[:, t], state)
+        else:
+            after, real = lstm_step(lstm, values[:, t], state), mask[:, t, None]
+            pairs = zip(after, state, strict=True)
+            state = LstmState(*(np.where(real, new, old) for new, old in pairs))
         if outputs is not None:
-            outputs[:, t] = state.hidden * real
+            outputs[:, t] = state.hidden if mask is None else state.hidden * real
     return state, outputs
 
 
@@ -167,18 +169,19 @@ def _first(lstm: FoldedLstm, values: Floats | Ids) -> LstmState:
     return LstmState(each.hidden[values], each.cell[values])
 
 
-def attend(queries: Floats, keys: Floats, mask: Mask | None) -> Floats:
-    """Return dot attention's weights (batch, steps) of queries (batch, width).
+def attend(queries: Floats, memory: Floats, mask: Mask | None) -> tuple[Floats, Floats]:
+    """Return dot attention's contexts (batch, n, width) and weights (batch, n, steps).
 
-    Keys have shape (batch, steps, width); where `mask` (batch, steps) is false the weight is zero.
+    Queries have shape (batch, n, width), and what they look at, memory, (batch, steps, width);
+    where `mask` (batch, steps) is false the weight is zero.
     """
-    scores = np.matmul(keys, queries[:, :, None])[:, :, 0]
+    weights = np.matmul(queries, memory.transpose(0, 2, 1))
     if mask is not None:
-        scores = np.where(mask, scores, -np.inf)
-    scores -= scores.max(axis=1, keepdims=True)
-    weights: Floats = np.exp(scores)
-    weights /= weights.sum(axis=1, keepdims=True)
-    return weights
+        np.copyto(weights, -np.inf, where=~mask[:, None])
+    weights -= weights.max(axis=2, keepdims=True)
+    np.exp(weights, out=weights)
+    weights /= weights.sum(axis=2, keepdims=True)
+    return np.matmul(weights, memory), weights
 
 
 def dense(inputs: Floats, kernel: Floats, bias: Floats) -> Floats:
