@@ -17,8 +17,9 @@ from seq2seq_cli.data.streams import Stream
 from seq2seq_cli.data.tasks import Task
 from seq2seq_cli.data.vocabulary import PADDING, Ids, Vocabulary, lengths, unpad
 from seq2seq_cli.errors import ConfigurationError
-from seq2seq_cli.inference.greedy import Decoded, decoding_limits, greedy, map_batches
+from seq2seq_cli.inference.greedy import Decoded, decoding_limits, greedy
 from seq2seq_cli.inference.network import LoadedRun
+from seq2seq_cli.inference.threads import map_batches
 from seq2seq_cli.metrics import Tally
 from seq2seq_cli.selection import Selection, select_generated, select_given, select_own
 

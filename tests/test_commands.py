@@ -24,6 +24,7 @@ from seq2seq_cli.data.files import read_pairs
 from seq2seq_cli.data.sampling import SourceSpace, Split
 from seq2seq_cli.data.vocabulary import Vocabulary
 from seq2seq_cli.errors import ConfigurationError, DataError, ModelError
+from seq2seq_cli.inference import threads
 
 OLD = Path(__file__).parent / "data-of-old-versions"
 
@@ -32,7 +33,7 @@ OLD = Path(__file__).parent / "data-of-old-versions"
 def use(monkeypatch):
     """Make the commands load a run with random weights, and return that."""
     monkeypatch.setattr(output, "end_with_reader", lambda: None)
-    monkeypatch.setattr(output, "use_one_blas_thread", lambda: None)
+    monkeypatch.setattr(threads, "use_one_blas_thread", lambda: None)
 
     def load(**task):
         run = load_random(RunConfig(task=TaskConfig(**task), model=ModelConfig(units=6)))

@@ -16,6 +16,7 @@ from seq2seq_cli.cli.options import (
     RunsDir,
     Sequences,
 )
+from seq2seq_cli.inference import threads
 
 
 def encode(
@@ -37,7 +38,7 @@ def encode(
 
     They are what the decoder knows of a source: the context vector. Blank lines are passed over.
     """
-    output.use_one_blas_thread()
+    threads.use_one_blas_thread()
     from itertools import islice
 
     from seq2seq_cli.cli.sequences import check_given, read_sequences

@@ -1,13 +1,10 @@
 """Decoding: ids in, ids out, over an encoder and a decoder's step function.
 
 The start is id 0, and the most likely token is fed back; id 0 is reserved and never chosen.
-Batches are spread over threads: NumPy lets go of the interpreter's lock while it computes.
 """
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,12 +22,6 @@ from seq2seq_cli.data.vocabulary import (
 )
 from seq2seq_cli.inference.layers import LstmState, likeliest, log_softmax
 from seq2seq_cli.inference.network import LoadedRun, Memory, States
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
-
-Batch = TypeVar("Batch")
-Result = TypeVar("Result")
 
 
 class Decoded(NamedTuple):
@@ -156,29 +147,6 @@ def _decode(
         if end is not None:
             ended |= going & (tokens == end)
     return Decoded(found, log_probabilities, ended, np.zeros((n, 0), np.float32), weights)
-
-
-def map_batches(work: Callable[[Batch], Result], batches: Iterable[Batch]) -> Iterator[Result]:
-    """Yield `work` of each batch in order, computed on as many threads as there are cores.
-
-    Batches are taken from their iterator only a few ahead of what is yielded, so that a stream of
-    any length needs no more memory than a short one.
-    """
-    from concurrent.futures import ThreadPoolExecutor  # which a single sequence does without
-
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    pending: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            for batch in batches:
-                pending.append(pool.submit(work, batch))
-                if len(pending) > 2 * (workers or 1):
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            for future in pending:
-                future.cancel()
 
 
 def predict_sequence(

@@ -1,6 +1,6 @@
 """Greedy decoding with this package's NumPy beside PyTorch's, round by round, on random weights.
 
-    OPENBLAS_NUM_THREADS=1 python tests/benchmarks/decoding.py [--config configs/long.toml]
+    python tests/benchmarks/decoding.py [--config configs/long.toml]
         [--n-samples 20000] [--rounds 5] [--batch-size 1000] [--torch PYTHON]
 
 `--torch` names a Python that has PyTorch; without it ours is measured alone. Prints the medians of
@@ -15,12 +15,15 @@ import sys
 import time
 from pathlib import Path
 
+from seq2seq_cli.inference.threads import map_batches, use_one_blas_thread
+
+use_one_blas_thread()
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from random_run import load_random
 
-from seq2seq_cli.inference.greedy import greedy, map_batches
+from seq2seq_cli.inference.greedy import greedy
 from seq2seq_cli.settings import resolve
 
 

@@ -6,7 +6,7 @@ from random_run import load_random
 
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
 from seq2seq_cli.data.vocabulary import PADDING, shift_right
-from seq2seq_cli.inference.greedy import greedy, map_batches
+from seq2seq_cli.inference.greedy import greedy
 from seq2seq_cli.inference.layers import log_softmax
 
 LIMIT = 6
@@ -89,12 +89,3 @@ def test_weights_of_attention_are_those_without_targets():
     np.testing.assert_allclose(both.attention, alone.attention, atol=1e-6)
     np.testing.assert_allclose(both.attention.sum(axis=2)[:, 0], 1, atol=1e-5)
     assert not both.attention[:, 0][sources == PADDING].any()
-
-
-def test_threads_do_not_share_what_they_compute_in():
-    run = loaded(False)
-    sources = draw(run, 600)
-    alone = [greedy(run, sources[i : i + 7], LIMIT).tokens for i in range(0, 600, 7)]
-    together = map_batches(lambda i: greedy(run, sources[i : i + 7], LIMIT), range(0, 600, 7))
-    for a, b in zip(alone, together, strict=True):
-        np.testing.assert_array_equal(a, b.tokens)
