@@ -13,6 +13,8 @@ def main() -> NoReturn:
     # Installed before anything else is imported, so that Ctrl-C never shows a traceback.
     signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGTERM, _stop)
+    # Pydantic would look for plugins in the metadata of every package that is installed.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from typer import TyperException
 
     from seq2seq_cli.errors import ConfigurationError, S2sError, Stopped, StorageError

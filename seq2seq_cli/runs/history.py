@@ -36,9 +36,6 @@ class EpochRecord:
     samples_per_s: float
 
 
-_RECORD = TypeAdapter(EpochRecord)
-
-
 def history_line(record: EpochRecord) -> str:
     """Return an epoch's line, without its end."""
     fields = EpochRecord.__dataclass_fields__
@@ -52,7 +49,8 @@ def history_text(records: Iterable[EpochRecord]) -> str:
 
 def read_history(path: Path) -> tuple[EpochRecord, ...]:
     """Return the epochs in a file; ModelError where it is damaged."""
+    adapter = TypeAdapter(EpochRecord)  # here, for few commands read histories
     try:
-        return tuple(_RECORD.validate_json(line) for line in read_text(path).splitlines())
+        return tuple(adapter.validate_json(line) for line in read_text(path).splitlines())
     except ValidationError as error:
         raise ModelError(f"{path} is corrupt: {error.errors()[0]['msg']}") from error
