@@ -7,7 +7,6 @@ here.
 import re
 from typing import Annotated, Literal, NamedTuple
 
-import tomli_w
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -21,9 +20,14 @@ from pydantic import (
 
 
 class Section(BaseModel):
-    """A frozen, strictly typed group of settings that rejects unknown keys."""
+    """A frozen, strictly typed group of settings that rejects unknown keys.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    Its validator is built at first use.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True
+    )
 
 
 class Lengths(NamedTuple):
@@ -227,10 +231,12 @@ class TrainingConfig(Section):
 class RunConfig(Section):
     """All settings of a run."""
 
-    task: TaskConfig = TaskConfig()
-    model: ModelConfig = ModelConfig()
-    training: TrainingConfig = TrainingConfig()
+    task: TaskConfig = Field(default_factory=TaskConfig)
+    model: ModelConfig = Field(default_factory=ModelConfig)
+    training: TrainingConfig = Field(default_factory=TrainingConfig)
 
     def to_toml(self) -> str:
         """Return the configuration as TOML text, every setting written out."""
+        import tomli_w  # which no reader of settings has to wait for
+
         return tomli_w.dumps(self.model_dump(exclude_none=True))

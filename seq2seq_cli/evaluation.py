@@ -5,7 +5,7 @@ tokens before it, and the model ends them.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -17,8 +17,9 @@ from seq2seq_cli.data.streams import Stream
 from seq2seq_cli.data.tasks import Task
 from seq2seq_cli.data.vocabulary import PADDING, Ids, Vocabulary, lengths, unpad
 from seq2seq_cli.errors import ConfigurationError
-from seq2seq_cli.inference.greedy import Decoded, decoding_limits, greedy, map_batches
+from seq2seq_cli.inference.greedy import Decoded, decoding_limits, greedy
 from seq2seq_cli.inference.network import LoadedRun
+from seq2seq_cli.inference.threads import map_batches
 from seq2seq_cli.metrics import Tally
 from seq2seq_cli.selection import Selection, select_generated, select_given, select_own
 
@@ -108,17 +109,6 @@ def evaluate(
     return _report(loaded, selection, n_examples, progress)
 
 
-def length_notes(loaded: LoadedRun, given: Iterable[int]) -> list[str]:
-    """Return a note where some of the lengths are not the one that the run was trained on."""
-    task = loaded.config.task
-    shortest, longest = task.lengths
-    others = sorted(length for length in given if not shortest <= length <= longest)
-    if not others:
-        return []
-    shown = f"{others[0]} to {others[-1]}" if len(others) > 3 else ", ".join(map(str, others))
-    return [f"trained on sources of {task.n_in} integers, given {shown}: expect more errors"]
-
-
 def _report(
     loaded: LoadedRun, selection: Selection, n_examples: int, progress: OnProgress | None
 ) -> Report:
@@ -164,5 +154,5 @@ def _report(
         seconds=seconds,
         sequences_per_s=n_samples / seconds,
         examples=examples,
-        notes=selection.notes + length_notes(loaded, tally.lengths),
+        notes=selection.notes + loaded.length_notes(tally.lengths),
     )

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from random_run import load_random
 
 from seq2seq_cli.cli import output
+from seq2seq_cli.cli.app import COMMANDS, make_app
 from seq2seq_cli.cli.display import Display
 from seq2seq_cli.cli.encode import encode
 from seq2seq_cli.cli.evaluate import evaluate
@@ -23,6 +25,7 @@ from seq2seq_cli.data.files import read_pairs
 from seq2seq_cli.data.sampling import SourceSpace, Split
 from seq2seq_cli.data.vocabulary import Vocabulary
 from seq2seq_cli.errors import ConfigurationError, DataError, ModelError
+from seq2seq_cli.inference import threads
 from seq2seq_cli.training.events import (
     EpochEnded,
     Finished,
@@ -39,7 +42,7 @@ OLD = Path(__file__).parent / "data-of-old-versions"
 def use(monkeypatch):
     """Make the commands load a run with random weights, and return that."""
     monkeypatch.setattr(output, "end_with_reader", lambda: None)
-    monkeypatch.setattr(output, "use_one_blas_thread", lambda: None)
+    monkeypatch.setattr(threads, "use_one_blas_thread", lambda: None)
 
     def load(**task):
         run = load_random(RunConfig(task=TaskConfig(**task), model=ModelConfig(units=6)))
@@ -230,3 +233,12 @@ def test_a_seed_that_is_under_way_is_named(capsys):
     assert ended.startswith("seed 4, epoch 1/2: 640 sequences in")
     assert stopped == "seed 4, stopped after epoch 1/2: enough"
     assert failed == "seed 4: the loss became nan"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_has_a_command_s_own_first_line(name):
+    whole, alone = (
+        typer.main.get_command(make_app(names)).commands[name] for names in ([], [name])
+    )
+    assert whole.get_short_help_str(200) == alone.get_short_help_str(200)
+    assert whole.help == COMMANDS[name] == alone.help.splitlines()[0]

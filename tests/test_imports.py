@@ -2,12 +2,19 @@
 
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
+
+from seq2seq_cli.cli.app import COMMANDS
 
 WITHOUT_UNIX = """
 import sys
 for name in ("fcntl", "pwd", "grp", "resource", "termios", "pty", "tty", "posix_ipc", "syslog"):
     sys.modules[name] = None
-import seq2seq_cli.cli.predict, seq2seq_cli.cli.sequences, seq2seq_cli.cli.app
+import seq2seq_cli.cli.sequences
+from seq2seq_cli.cli.app import COMMANDS, make_app
+make_app(COMMANDS)
 import seq2seq_cli.prediction, seq2seq_cli.evaluation, seq2seq_cli.inference.loading
 import seq2seq_cli.inference.beam, seq2seq_cli.training.session
 """
@@ -21,6 +28,55 @@ assert dict(os.environ) == before, set(os.environ.items()) ^ set(before.items())
 import sys
 assert "tensorflow" not in sys.modules and "keras" not in sys.modules
 """
+
+LISTED = """
+import sys
+from seq2seq_cli.cli import main
+try:
+    main()
+except SystemExit as end:
+    print(end.code, *sys.modules, file=sys.stderr)
+"""
+
+HEAVY = {
+    "tensorflow", "keras", "rich", "tomli_w", "filelock", "platformdirs", "hypothesis", "asyncio",
+    "concurrent.futures", "multiprocessing", "http", "sqlite3", "unittest", "xml",
+}  # fmt: skip
+"""Modules that are slow to import, and that no single prediction needs."""
+
+OTHER_WORK = {
+    f"seq2seq_cli.{name}"
+    for name in ("training", "evaluation", "selection", "data.plan", "data.streams", "data.files",
+                 "cli.train", "cli.evaluate")
+}  # fmt: skip
+
+
+def modules(*arguments: str, cwd: Path) -> set[str]:
+    """Return what the command, run as a user does, has imported at its end."""
+    result = subprocess.run(
+        [sys.executable, "-c", LISTED, *arguments],
+        cwd=cwd, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    code, *found = result.stderr.splitlines()[-1].split()
+    assert code == "0"
+    return set(found)
+
+
+@pytest.mark.parametrize("options", [(), ("--json",), ("--beam", "3", "--top", "2")])
+def test_predict_imports_no_more_than_it_needs(trained, options):
+    found = modules("predict", "1 2 3 4", "--run", "small", *options, cwd=trained)
+    assert found & (HEAVY | OTHER_WORK) == set()
+    assert {"numpy", "h5py"} <= found
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("predict", "--help"), ("train", "--help"), ()])
+def test_help_imports_nothing_to_compute_with(tmp_path, arguments):
+    found = modules(*arguments, cwd=tmp_path)
+    commands = {f"seq2seq_cli.cli.{name}" for name in COMMANDS}
+    assert found & (HEAVY | (OTHER_WORK - commands)) == set()
+    assert found & {"numpy", "h5py", "seq2seq_cli.config", "tomllib"} == set()
+    if arguments == ("--help",):  # without it Typer has pydantic convert what is typed
+        assert "pydantic" not in found
 
 
 def test_what_predict_needs_imports_without_unix_only_modules():

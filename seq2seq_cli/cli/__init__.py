@@ -13,15 +13,17 @@ def main() -> NoReturn:
     # Installed before anything else is imported, so that Ctrl-C never shows a traceback.
     signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGTERM, _stop)
+    # Pydantic would look for plugins in the metadata of every package that is installed.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from typer import TyperException
 
     from seq2seq_cli.errors import ConfigurationError, S2sError, Stopped, StorageError
 
     try:
-        from seq2seq_cli.cli.app import app
+        from seq2seq_cli.cli.app import make_app
 
         # Not standalone: usage errors come here too, and are shown in one line as all others are.
-        code = app(prog_name="s2s", standalone_mode=False)
+        code = make_app(sys.argv[1:])(prog_name="s2s", standalone_mode=False)
         sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else 0)
     except TyperException as error:

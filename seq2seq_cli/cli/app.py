@@ -1,18 +1,24 @@
 """The Typer app: its commands, its help, and the exit codes that the help lists."""
 
-from typing import Annotated
+from collections.abc import Collection
+from importlib import import_module
+from typing import Annotated, NoReturn
 
 import typer
 
 from seq2seq_cli import __version__
-from seq2seq_cli.cli.encode import encode
-from seq2seq_cli.cli.evaluate import evaluate
-from seq2seq_cli.cli.generate import generate
-from seq2seq_cli.cli.inspect import inspect
-from seq2seq_cli.cli.predict import predict
-from seq2seq_cli.cli.runs import runs
-from seq2seq_cli.cli.tasks import tasks
-from seq2seq_cli.cli.train import train
+
+COMMANDS = {
+    "generate": "Show examples, or write them to a file.",
+    "train": "Train a model, save it, and print its accuracy.",
+    "evaluate": "Print a run's accuracy and spot-check examples.",
+    "predict": "Predict the targets of sequences; a blank line stays one.",
+    "encode": "Print the encoder's hidden and cell states after sequences.",
+    "inspect": "Show a run's layers, configuration, results and versions.",
+    "tasks": "List the tasks, each with an example.",
+    "runs": "List the runs with their accuracy.",
+}
+"""The commands, each a function in a module of its name, with the first line of its docstring."""
 
 HELP = """Train and evaluate encoder-decoder LSTMs on integer sequences.
 
@@ -39,18 +45,6 @@ Exit codes:
   143  terminated
 """
 
-app = typer.Typer(
-    help=HELP,
-    epilog=EXIT_CODES,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
-
-for command in (generate, train, evaluate, predict, encode, inspect, tasks, runs):
-    app.command()(command)
-
 
 def _show_version(wanted: bool) -> None:
     if wanted:
@@ -58,7 +52,33 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(invoke_without_command=True)
+def _not_imported() -> NoReturn:
+    raise AssertionError("a command that is run stands in the arguments")
+
+
+def make_app(arguments: Collection[str]) -> typer.Typer:
+    """Return the app; of the commands, those named in the arguments are imported.
+
+    The others are in the help, and cannot be run.
+    """
+    app = typer.Typer(
+        help=HELP,
+        epilog=EXIT_CODES,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+    app.callback(invoke_without_command=True)(options)
+    for name, summary in COMMANDS.items():
+        if name in arguments:
+            function = getattr(import_module(f"seq2seq_cli.cli.{name}"), name)
+            app.command(name)(function)
+        else:
+            app.command(name, help=summary)(_not_imported)
+    return app
+
+
 def options(
     context: typer.Context,
     version: Annotated[

@@ -16,6 +16,7 @@ from seq2seq_cli.cli.options import (
     RunsDir,
     Sequences,
 )
+from seq2seq_cli.inference import threads
 
 
 def encode(
@@ -37,12 +38,11 @@ def encode(
 
     They are what the decoder knows of a source: the context vector. Blank lines are passed over.
     """
-    output.use_one_blas_thread()
+    threads.use_one_blas_thread()
     from itertools import islice
 
     from seq2seq_cli.cli.sequences import check_given, read_sequences
     from seq2seq_cli.errors import DataError
-    from seq2seq_cli.evaluation import length_notes
     from seq2seq_cli.inference.loading import load_run
     from seq2seq_cli.inference.network import BATCH
     from seq2seq_cli.prediction import encode as encode_batch
@@ -75,5 +75,5 @@ def encode(
                             values = getattr(encoded, name)[number]
                             shown = " ".join(f"{value:.4f}" for value in values)
                             output.write(f"{name} {number + 1}: {shown}")
-    for note in length_notes(loaded, lengths):
+    for note in loaded.length_notes(lengths):
         output.message(f"note: {note}", quiet)

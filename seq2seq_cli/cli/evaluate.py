@@ -14,6 +14,7 @@ from seq2seq_cli.cli.options import (
     integer_option,
     number_option,
 )
+from seq2seq_cli.inference import threads
 
 
 def evaluate(
@@ -48,7 +49,7 @@ def evaluate(
 
     The sequences are held out: no training has seen them.
     """
-    output.use_one_blas_thread()
+    threads.use_one_blas_thread()
     from seq2seq_cli import evaluation
     from seq2seq_cli.cli import report
     from seq2seq_cli.data.own_tasks import load_task

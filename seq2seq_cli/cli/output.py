@@ -5,7 +5,6 @@ is needed, so that a command with plain output starts without it.
 """
 
 import json
-import os
 import shutil
 import signal
 import sys
@@ -43,15 +42,6 @@ def end_with_reader() -> None:
     """End quietly when whoever reads standard output has gone, as Unix tools do."""
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-
-
-def use_one_blas_thread() -> None:
-    """Keep NumPy's products on the thread that asks for them; before NumPy is imported.
-
-    Decoding spreads its batches over threads of its own, and the two would be in each other's way.
-    """
-    for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
-        os.environ.setdefault(name, "1")
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from seq2seq_cli.cli.options import (
     Sequences,
     integer_option,
 )
+from seq2seq_cli.inference import threads
 
 if TYPE_CHECKING:
     from seq2seq_cli.prediction import Prediction
@@ -39,11 +40,9 @@ def predict(
 
     With --top a line has the log probability, a tab and the target; best first.
     """
-    output.use_one_blas_thread()
+    threads.use_one_blas_thread()
     from seq2seq_cli.cli.sequences import check_given, is_stream, read_sequences, wait_for_more
     from seq2seq_cli.errors import ConfigurationError
-    from seq2seq_cli.evaluation import length_notes
-    from seq2seq_cli.inference.greedy import map_batches
     from seq2seq_cli.inference.loading import load_run
     from seq2seq_cli.inference.network import BATCH
     from seq2seq_cli.prediction import predict_each
@@ -87,7 +86,9 @@ def predict(
                 yield batch
 
         results = (
-            map_batches(work, batches()) if is_stream(sequences, file) else map(work, batches())
+            threads.map_batches(work, batches())
+            if is_stream(sequences, file)
+            else map(work, batches())
         )
         for predictions in chain.from_iterable(results):
             if not predictions:
@@ -98,5 +99,5 @@ def predict(
     if n_cut:
         cut = "1 target was" if n_cut == 1 else f"{n_cut:,} targets were"
         output.message(f"note: {cut} cut at the limit of tokens, without an end", quiet)
-    for note in length_notes(loaded, lengths):
+    for note in loaded.length_notes(lengths):
         output.message(f"note: {note}", quiet)

@@ -23,6 +23,7 @@ from seq2seq_cli.cli.options import (
     number_option,
     resolve_config,
 )
+from seq2seq_cli.inference import threads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +95,7 @@ def train(
 
     The accuracy is measured on held-out sequences, which no training sees.
     """
-    output.use_one_blas_thread()
+    threads.use_one_blas_thread()
     named = {"name": task, "n_in": n_in, "n_out": n_out, "cardinality": cardinality}
     sizes = {"n_samples": n_samples, "epochs": epochs, "batch_size": batch_size}
     options: dict[str, object] = {f"task.{key}": value for key, value in named.items()}

@@ -39,7 +39,7 @@ def beam_search(
     steps = int(limits.max(initial=0))
     states, outputs = loaded.encoder.encode(sources)
     rows = np.repeat(np.arange(n, dtype=np.int32), beam)
-    memory = loaded.decoder.remember(outputs)
+    memory = loaded.decoder.remember(outputs, sources)
     states = _take(states, rows)
     memory = memory.take(rows) if memory else None
     tokens = np.full((n, beam, steps), PADDING, np.int32)

@@ -1,27 +1,27 @@
 """Decoding: ids in, ids out, over an encoder and a decoder's step function.
 
 The start is id 0, and the most likely token is fed back; id 0 is reserved and never chosen.
-Batches are spread over threads: NumPy lets go of the interpreter's lock while it computes.
 """
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from seq2seq_cli.config import TaskConfig
 from seq2seq_cli.data.tasks import longest_target
-from seq2seq_cli.data.vocabulary import PADDING, START, Floats, Ids, Vocabulary, one_hot_encode
-from seq2seq_cli.inference.layers import likeliest, log_softmax
-from seq2seq_cli.inference.network import LoadedRun
-from seq2seq_cli.metrics import matches
-
-Batch = TypeVar("Batch")
-Result = TypeVar("Result")
+from seq2seq_cli.data.vocabulary import (
+    PADDING,
+    START,
+    Floats,
+    Ids,
+    Vocabulary,
+    one_hot_encode,
+    shift_right,
+)
+from seq2seq_cli.inference.layers import LstmState, likeliest, log_softmax
+from seq2seq_cli.inference.network import LoadedRun, Memory, States
 
 
 class Decoded(NamedTuple):
@@ -56,35 +56,81 @@ def greedy(
     `attention` the weights are.
     """
     limits = np.broadcast_to(limits, len(sources)).astype(np.int64)
-    decoded = _run(loaded, sources, limits, targets, attention)
-    if targets is not None:
-        # As long as the tokens are right, the decoder's inputs are those of teacher forcing.
-        wrong = ~matches(decoded.tokens, targets)
-        if wrong.any():
-            steps = np.full(int(wrong.sum()), targets.shape[1])
-            again = _run(loaded, sources[wrong], steps, targets[wrong], forced=True)
-            decoded.likelihoods[wrong] = again.likelihoods
+    states, outputs = loaded.encoder.encode(sources)
+    memory = loaded.decoder.remember(outputs, sources)
+    if targets is None:
+        return _decode(loaded, states, memory, limits, attention)
+    # As long as the tokens are right, the decoder's inputs are those of teacher forcing, and all
+    # steps can be taken together. What is not wholly right there is decoded step by step.
+    right, likelihoods = _follow(loaded, states, memory, limits, targets)
+    rows = np.arange(len(sources)) if attention else np.flatnonzero(~right)
+    decoded = _whole(limits, targets, likelihoods)
+    if len(rows):
+        some = [LstmState(*(part[rows] for part in state)) for state in states]
+        mine = _decode(loaded, some, memory.take(rows) if memory else None, limits[rows], attention)
+        if len(rows) == len(sources):
+            return mine._replace(likelihoods=likelihoods)
+        width = mine.tokens.shape[1]
+        decoded.tokens[rows], decoded.log_probabilities[rows] = PADDING, 0
+        decoded.tokens[rows, :width] = mine.tokens
+        decoded.log_probabilities[rows, :width] = mine.log_probabilities
+        decoded.finished[rows] = mine.finished
     return decoded
 
 
-def _run(
+def _follow(
     loaded: LoadedRun,
-    sources: Ids,
+    states: States,
+    memory: Memory | None,
     limits: NDArray[np.int64],
-    targets: Ids | None,
-    attention: bool = False,
-    forced: bool = False,
+    targets: Ids,
+) -> tuple[NDArray[np.bool_], Floats]:
+    """Tell which targets (n, steps) are decoded freely, (n,), and the likelihoods of all tokens."""
+    real, end = targets != PADDING, Vocabulary.of(loaded.config.task).end
+    n_real = real.sum(axis=1)
+    right = (real[:, 1:] <= real[:, :-1]).all(axis=1) & (n_real <= limits)
+    if end is None:
+        right &= n_real == limits
+    else:  # once, as the last token
+        is_end = targets == end
+        right &= (is_end.sum(axis=1) == 1) & (is_end.argmax(axis=1) == n_real - 1)
+    likelihoods = np.zeros(targets.shape, np.float32)
+    values = loaded.decoder.read(shift_right(targets), states, memory)
+    rows = np.arange(len(targets))
+    for t in range(targets.shape[1]):
+        scores = log_softmax(loaded.decoder.score(values[:, t]))
+        likelihoods[:, t] = scores[rows, targets[:, t]]
+        right &= (likeliest(scores) == targets[:, t]) | ~real[:, t]
+    return right, likelihoods
+
+
+def _whole(limits: NDArray[np.int64], targets: Ids, likelihoods: Floats) -> Decoded:
+    """Return what decoding finds where it finds the targets."""
+    n, steps = len(targets), int(limits.max(initial=0))
+    tokens = np.full((n, steps), PADDING, np.int32)
+    log_probabilities = np.zeros((n, steps), np.float32)
+    width = min(steps, targets.shape[1])
+    tokens[:, :width] = targets[:, :width]
+    log_probabilities[:, :width] = np.where(targets != PADDING, likelihoods, 0)[:, :width]
+    return Decoded(tokens, log_probabilities, np.ones(n, np.bool_), likelihoods, None)
+
+
+def _decode(
+    loaded: LoadedRun,
+    states: States,
+    memory: Memory | None,
+    limits: NDArray[np.int64],
+    attention: bool,
 ) -> Decoded:
-    n, n_targets = len(sources), 0 if targets is None else targets.shape[1]
-    rows, steps = np.arange(n), int(limits.max(initial=0))
-    states, outputs = loaded.encoder.encode(sources)
-    memory = loaded.decoder.remember(outputs)
+    """Decode step by step, each token from those found before."""
+    n, steps = len(limits), int(limits.max(initial=0))
+    rows = np.arange(n)
     tokens = np.full(n, START, np.int32)
     found = np.full((n, steps), PADDING, np.int32)
     log_probabilities = np.zeros((n, steps), np.float32)
-    likelihoods = np.zeros((n, n_targets), np.float32)
-    shape = (n, steps, sources.shape[1])
-    weights = np.zeros(shape, np.float32) if attention and memory else None
+    weights = None
+    if attention and memory:
+        weights = np.zeros((n, steps, memory.outputs.shape[1]), np.float32)
     end = Vocabulary.of(loaded.config.task).end
     ended = np.full(n, end is None)
     for t in range(steps):
@@ -98,34 +144,9 @@ def _run(
         log_probabilities[:, t] = np.where(going, scores[rows, tokens], 0)
         if weights is not None and looks is not None:
             weights[:, t] = looks
-        if targets is not None and t < n_targets:
-            likelihoods[:, t] = scores[rows, targets[:, t]]
-        if forced and targets is not None:
-            tokens = targets[:, t]
-        elif end is not None:
+        if end is not None:
             ended |= going & (tokens == end)
-    return Decoded(found, log_probabilities, ended, likelihoods, weights)
-
-
-def map_batches(work: Callable[[Batch], Result], batches: Iterable[Batch]) -> Iterator[Result]:
-    """Yield `work` of each batch in order, computed on as many threads as there are cores.
-
-    Batches are taken from their iterator only a few ahead of what is yielded, so that a stream of
-    any length needs no more memory than a short one.
-    """
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    pending: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            for batch in batches:
-                pending.append(pool.submit(work, batch))
-                if len(pending) > 2 * (workers or 1):
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            for future in pending:
-                future.cancel()
+    return Decoded(found, log_probabilities, ended, np.zeros((n, 0), np.float32), weights)
 
 
 def predict_sequence(

@@ -1,8 +1,9 @@
 """The layers' arithmetic: plain functions on NumPy arrays.
 
-It is that of Keras' stock layers, to within float rounding; gate order i, f, c, o.
+It is that of Keras' stock layers, to within float rounding.
 """
 
+import threading
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ class LstmState(NamedTuple):
 
 
 class LstmWeights(NamedTuple):
-    """An LSTM's arrays, as Keras keeps them."""
+    """An LSTM's arrays, as Keras keeps them: gates side by side, in the order i, f, c, o."""
 
     kernel: Floats  # (inputs, 4 units)
     recurrent_kernel: Floats  # (units, 4 units)
@@ -36,36 +37,46 @@ class LstmWeights(NamedTuple):
 class FoldedLstm(NamedTuple):
     """An LSTM prepared for its steps; the gates' inputs come from ids or from vectors.
 
-    A sigmoid is (1 + tanh(x / 2)) / 2. With the halves folded into the weights of the three
-    sigmoid gates, one tanh over all gates serves them all. For ids the input product is a row of
-    the kernel, and the bias is in that already.
+    The gates stand apart from one another, in the order i, f, o, c, so that each is contiguous in
+    what a step computes. A sigmoid is 1 / (1 + exp(-x)): the minus is folded into the weights of
+    the three sigmoid gates. For ids the input product is a row of the kernel, and the bias is in
+    that already.
     """
 
-    kernel: Floats  # (inputs, 4 units), or (cardinality, 4 units)
-    recurrent_kernel: Floats  # (units, 4 units)
-    bias: Floats | None  # (4 units,); none for ids
+    kernel: Floats  # (4, inputs, units), or (4, cardinality, units)
+    recurrent_kernel: Floats  # (4, units, units)
+    bias: Floats | None  # (4, 1, units); none for ids
 
     @property
     def units(self) -> int:
         """Width of the states."""
-        return len(self.recurrent_kernel)
+        return int(self.recurrent_kernel.shape[-1])
 
     def gate_inputs(self, values: Floats | Ids) -> Floats:
-        """Return the gates' inputs (batch, 4 units) of ids (batch,) or vectors (batch, inputs)."""
+        """Return the gates' inputs (4, batch, units) of ids (batch,) or vectors (batch, inputs).
+
+        What is returned is the thread's own, until it asks again.
+        """
+        gates, _ = _scratch((4, len(values), self.units))
         if self.bias is None:
-            rows: Floats = self.kernel[values]
-            return rows
-        return dense(values.astype(np.float32, copy=False), self.kernel, self.bias)
+            ids = np.asarray(values, np.intp)
+            self.kernel.take(ids, axis=1, out=gates, mode="clip")  # "raise" makes a copy
+            return gates
+        np.matmul(values.astype(np.float32, copy=False), self.kernel, out=gates)
+        gates += self.bias
+        return gates
 
 
 def fold_lstm(weights: LstmWeights) -> FoldedLstm:
-    """Return the LSTM for vectors, with the halves of its sigmoids folded in."""
-    scale = np.full(4, 0.5, np.float32)
-    scale[2] = 1.0  # the candidate's tanh has no half
-    columns = np.repeat(scale, weights.units)
-    kernel = np.ascontiguousarray(weights.kernel * columns)
-    recurrent_kernel = np.ascontiguousarray(weights.recurrent_kernel * columns)
-    return FoldedLstm(kernel, recurrent_kernel, weights.bias * columns)
+    """Return the LSTM for vectors, with the signs of its sigmoids folded in."""
+
+    def fold(array: Floats) -> Floats:
+        i, f, candidate, o = np.split(array, 4, axis=-1)
+        return np.stack([-i, -f, -o, candidate])
+
+    return FoldedLstm(
+        fold(weights.kernel), fold(weights.recurrent_kernel), fold(weights.bias)[:, None]
+    )
 
 
 def fold_ids(lstm: FoldedLstm, embedding: Floats | None = None) -> FoldedLstm:
@@ -75,67 +86,102 @@ def fold_ids(lstm: FoldedLstm, embedding: Floats | None = None) -> FoldedLstm:
     return FoldedLstm(table + lstm.bias, lstm.recurrent_kernel, None)
 
 
+_threads = threading.local()
+
+
+def _scratch(shape: tuple[int, ...]) -> tuple[Floats, Floats]:
+    """Return two arrays of this shape that each thread has for itself, to be overwritten.
+
+    Without them a third of a step's time went into new pages of memory.
+    """
+    if getattr(_threads, "shape", None) != shape:
+        _threads.shape, _threads.arrays = shape, np.empty((2, *shape), np.float32)
+    first, second = _threads.arrays
+    return first, second
+
+
 def zero_state(batch: int, units: int) -> LstmState:
     """Return the state before a sequence begins."""
     return LstmState(np.zeros((batch, units), np.float32), np.zeros((batch, units), np.float32))
 
 
-def lstm_step(lstm: FoldedLstm, values: Floats | Ids, state: LstmState) -> LstmState:
-    """Return the state after one step on ids (batch,) or vectors (batch, inputs)."""
-    gates = state.hidden @ lstm.recurrent_kernel  # (batch, units) @ (units, 4 units)
-    gates += lstm.gate_inputs(values)
-    np.tanh(gates, out=gates)
-    i, f, candidate, o = np.split(gates, 4, axis=1)
-    for gate in (i, f, o):
-        gate += 1.0
-        gate *= 0.5
-    f *= state.cell
-    i *= candidate
-    f += i
-    hidden = np.tanh(f)
+def lstm_step(lstm: FoldedLstm, values: Floats | Ids, state: LstmState | None) -> LstmState:
+    """Return the state after one step on ids (batch,) or vectors (batch, inputs).
+
+    Before a sequence begins there is no state.
+    """
+    gates = lstm.gate_inputs(values)  # (4, batch, units)
+    if state is not None:
+        _, products = _scratch(gates.shape)
+        gates += np.matmul(state.hidden, lstm.recurrent_kernel, out=products)
+    sigmoids, candidate = gates[:3], gates[3]
+    with np.errstate(over="ignore"):  # 1 / (1 + inf) is the 0 that it should be
+        np.exp(sigmoids, out=sigmoids)
+    sigmoids += 1
+    i, f, o = np.divide(1, sigmoids, out=sigmoids)
+    cell = np.tanh(candidate)
+    cell *= i
+    if state is not None:
+        f *= state.cell
+        cell += f
+    hidden = np.tanh(cell)
     hidden *= o
-    return LstmState(hidden, np.ascontiguousarray(f))
+    return LstmState(hidden, cell)
 
 
 def lstm_sequence(
-    lstm: FoldedLstm, values: Floats | Ids, mask: Mask | None, keep: bool, backwards: bool = False
+    lstm: FoldedLstm,
+    values: Floats | Ids,
+    mask: Mask | None,
+    keep: bool,
+    backwards: bool = False,
+    before: LstmState | None = None,
 ) -> tuple[LstmState, Floats | None]:
-    """Run an LSTM over ids (batch, steps) or vectors (batch, steps, inputs), from zeros.
+    """Run an LSTM over ids (batch, steps) or vectors (batch, steps, inputs), from a state or zeros.
 
     Returns the state after the last step, and with `keep` the outputs (batch, steps, units). Where
     `mask` (batch, steps) is false a step leaves the state as it is, and its output is zero.
     """
     batch, steps = values.shape[:2]
-    state = zero_state(batch, lstm.units)
+    state = before or zero_state(batch, lstm.units)
     outputs = np.zeros((batch, steps, lstm.units), np.float32) if keep else None
-    for t in range(steps)[::-1] if backwards else range(steps):
-        after = lstm_step(lstm, values[:, t], state)
-        if mask is None:
-            state = after
-            if outputs is not None:
-                outputs[:, t] = state.hidden
-            continue
-        real = mask[:, t, None]
-        state = LstmState(
-            *(np.where(real, new, old) for new, old in zip(after, state, strict=True))
-        )
+    order = range(steps)[::-1] if backwards else range(steps)
+    for number, t in enumerate(order):
+        if number == 0 and before is None and mask is None:
+            state = _first(lstm, values[:, t])
+        elif mask is None:
+            state = lstm_step(lstm, values[:, t], state)
+        else:
+            after, real = lstm_step(lstm, values[:, t], state), mask[:, t, None]
+            pairs = zip(after, state, strict=True)
+            state = LstmState(*(np.where(real, new, old) for new, old in pairs))
         if outputs is not None:
-            outputs[:, t] = state.hidden * real
+            outputs[:, t] = state.hidden if mask is None else state.hidden * real
     return state, outputs
 
 
-def attend(queries: Floats, keys: Floats, mask: Mask | None) -> Floats:
-    """Return dot attention's weights (batch, steps) of queries (batch, width).
+def _first(lstm: FoldedLstm, values: Floats | Ids) -> LstmState:
+    """Return the state after a sequence's first step, which of an id is the same in each."""
+    n_ids = lstm.kernel.shape[1]
+    if lstm.bias is not None or n_ids > len(values):
+        return lstm_step(lstm, values, None)
+    each = lstm_step(lstm, np.arange(n_ids, dtype=np.int32), None)
+    return LstmState(each.hidden[values], each.cell[values])
 
-    Keys have shape (batch, steps, width); where `mask` (batch, steps) is false the weight is zero.
+
+def attend(queries: Floats, memory: Floats, mask: Mask | None) -> tuple[Floats, Floats]:
+    """Return dot attention's contexts (batch, n, width) and weights (batch, n, steps).
+
+    Queries have shape (batch, n, width), and what they look at, memory, (batch, steps, width);
+    where `mask` (batch, steps) is false the weight is zero.
     """
-    scores = np.matmul(keys, queries[:, :, None])[:, :, 0]
+    weights = np.matmul(queries, memory.transpose(0, 2, 1))
     if mask is not None:
-        scores = np.where(mask, scores, -np.inf)
-    scores -= scores.max(axis=1, keepdims=True)
-    weights: Floats = np.exp(scores)
-    weights /= weights.sum(axis=1, keepdims=True)
-    return weights
+        np.copyto(weights, -np.inf, where=~mask[:, None])
+    weights -= weights.max(axis=2, keepdims=True)
+    np.exp(weights, out=weights)
+    weights /= weights.sum(axis=2, keepdims=True)
+    return np.matmul(weights, memory), weights
 
 
 def dense(inputs: Floats, kernel: Floats, bias: Floats) -> Floats:

@@ -4,13 +4,15 @@ Both are called as the Keras models in the same files are, with arrays of the sa
 a second, faster way in that takes ids.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seq2seq_cli.config import RunConfig
-from seq2seq_cli.data.vocabulary import PADDING, Floats, Ids, one_hot_decode
+from seq2seq_cli.data.vocabulary import PADDING, Floats, Ids, check_ids, one_hot_decode
 from seq2seq_cli.inference.layers import (
     FoldedLstm,
     LstmState,
@@ -26,8 +28,11 @@ from seq2seq_cli.runs.listing import Run
 BATCH = 512
 """Sequences decoded together: their gates fit a core's second-level cache."""
 
-ATTENDED_FLOATS = 2**21
+ATTENDED_FLOATS = 2**22
 """What attention looks at of the sequences decoded together, where there is more than that."""
+
+WEIGHED_FLOATS = 2**17
+"""Weights of attention that are computed together: they fit a core's second-level cache."""
 
 States = list[LstmState]
 """A state for each layer of a stack, each (batch, width)."""
@@ -44,12 +49,11 @@ class Memory(NamedTuple):
     """What attention looks at."""
 
     outputs: Floats  # (batch, steps, width): the encoder's
-    keys: Floats  # (batch, steps, width): what the decoder's outputs are compared with
-    mask: Mask  # (batch, steps): false at padding
+    mask: Mask | None  # (batch, steps): false at padding; none where there is no padding
 
-    def take(self, rows: Ids) -> "Memory":
+    def take(self, rows: Ids | NDArray[np.int64] | slice) -> "Memory":
         """Return the memory of these rows of the batch."""
-        return Memory(self.outputs[rows], self.keys[rows], self.mask[rows])
+        return Memory(self.outputs[rows], None if self.mask is None else self.mask[rows])
 
 
 @dataclass(frozen=True)
@@ -88,13 +92,17 @@ class Encoder:
         `sources` are one-hot (n, steps, cardinality), padding being zero vectors, or, for a model
         with an embedding, ids (n, steps).
         """
-        states, outputs = self.encode(_ids(sources))
+        states, outputs = self.encode(_ids(sources, self.layers[0].forward))
         flat = [array for state in states for array in state]
         return flat if outputs is None else [*flat, outputs]
 
 
 class Attention(NamedTuple):
-    """The weights of Luong's attention."""
+    """The weights of Luong's attention.
+
+    A query is compared with keys, which are the encoder's outputs times a kernel. It is the query
+    that is multiplied here, by the kernel transposed: the products are the same, and fewer.
+    """
 
     keys_kernel: Floats  # (width, width)
     kernel: Floats  # (2 width, width): of context and output together
@@ -118,26 +126,54 @@ class Decoder:
     kernel: Floats  # (width, n_features)
     bias: Floats  # (n_features,)
 
-    def remember(self, outputs: Floats | None) -> Memory | None:
-        """Return what attention looks at, of the encoder's outputs (n, steps, width)."""
+    def remember(self, outputs: Floats | None, sources: Ids | None = None) -> Memory | None:
+        """Return what attention looks at, of the encoder's outputs (n, steps, width).
+
+        Padding is known by the sources (n, steps), or by its outputs, which are zero.
+        """
         if self.attention is None or outputs is None:
             return None
-        keys = outputs @ self.attention.keys_kernel
-        return Memory(outputs, keys, (outputs != 0).any(axis=2))
+        mask = (outputs != 0).any(axis=2) if sources is None else sources != PADDING
+        return Memory(outputs, None if mask.all() else mask)
 
     def step(self, tokens: Ids, states: States, memory: Memory | None = None) -> Step:
         """Return what follows after `tokens` (n,)."""
         after: States = []
         for layer, state in zip(self.layers, states, strict=True):
             after.append(lstm_step(layer, after[-1].hidden if after else tokens, state))
-        values = after[-1].hidden
-        weights = None
+        values, weights = after[-1].hidden, None
         if self.attention and memory:
-            weights = attend(values, memory.keys, memory.mask)
-            context = np.matmul(weights[:, None], memory.outputs)[:, 0]  # (n, width)
-            both = np.concatenate([context, values], axis=1)
-            values = np.tanh(dense(both, self.attention.kernel, self.attention.bias))
-        return Step(dense(values, self.kernel, self.bias), after, weights)
+            found, looks = self._attend(self.attention, values[:, None], memory)
+            values, weights = found[:, 0], looks[:, 0]
+        return Step(self.score(values), after, weights)
+
+    def read(self, tokens: Ids, states: States, memory: Memory | None = None) -> Floats:
+        """Return what is scored after each of `tokens` (n, steps), all given: (n, steps, width)."""
+        values: Floats | Ids = tokens
+        for layer, state in zip(self.layers, states, strict=True):
+            _, outputs = lstm_sequence(layer, values, None, keep=True, before=state)
+            assert outputs is not None
+            values = outputs
+        read = np.asarray(values, np.float32)
+        if self.attention and memory:
+            n, steps = tokens.shape
+            size = max(1, WEIGHED_FLOATS // (steps * memory.outputs.shape[1]))
+            for start in range(0, n, size):
+                rows = slice(start, start + size)
+                read[rows], _ = self._attend(self.attention, read[rows], memory.take(rows))
+        return read
+
+    def score(self, values: Floats) -> Floats:
+        """Return the logits (n, n_features) of values (n, width)."""
+        return dense(values, self.kernel, self.bias)
+
+    @staticmethod
+    def _attend(attention: Attention, values: Floats, memory: Memory) -> tuple[Floats, Floats]:
+        """Return the values (n, steps, width) with what they look at in them, and the weights."""
+        queries = values @ attention.keys_kernel.T
+        contexts, weights = attend(queries, memory.outputs, memory.mask)
+        both = np.concatenate([contexts, values], axis=2)
+        return np.tanh(dense(both, attention.kernel, attention.bias)), weights
 
     def __call__(self, inputs: list[Floats]) -> list[Floats]:
         """Return probabilities (n, steps, n_features) and the states, as the Keras decoder does.
@@ -151,7 +187,7 @@ class Decoder:
         states = [LstmState(*flat[i : i + 2]) for i in range(0, len(flat), 2)]
         memory = self.remember(np.asarray(rest[-1], np.float32)) if self.attention else None
         probabilities = []
-        for ids in _ids(tokens).T:
+        for ids in _ids(tokens, self.layers[0]).T:
             logits, states, _ = self.step(ids, states, memory)
             probabilities.append(np.exp(log_softmax(logits)))
         return [np.stack(probabilities, axis=1), *(array for state in states for array in state)]
@@ -176,8 +212,23 @@ class LoadedRun:
             return BATCH
         return max(1, min(BATCH, ATTENDED_FLOATS // (n_in * len(self.decoder.kernel))))
 
+    def length_notes(self, given: Iterable[int]) -> list[str]:
+        """Return a note where some of the lengths are not those that the run was trained on."""
+        task = self.config.task
+        shortest, longest = task.lengths
+        others = sorted(length for length in given if not shortest <= length <= longest)
+        if not others:
+            return []
+        shown = f"{others[0]} to {others[-1]}" if len(others) > 3 else ", ".join(map(str, others))
+        return [f"trained on sources of {task.n_in} integers, given {shown}: expect more errors"]
 
-def _ids(sequences: Floats | Ids) -> Ids:
-    """One-hot vectors, or ids as they are -> ids; zero vectors become padding."""
+
+def _ids(sequences: Floats | Ids, reader: FoldedLstm) -> Ids:
+    """One-hot vectors, or ids as they are -> ids; zero vectors become padding.
+
+    Raises DataError for ids that the layer which reads them does not have.
+    """
     array = np.asarray(sequences)
-    return one_hot_decode(array) if array.ndim == 3 else array.astype(np.int32)
+    if array.ndim == 3:
+        return one_hot_decode(array)
+    return check_ids(array.astype(np.int32), reader.kernel.shape[1], lowest=0)

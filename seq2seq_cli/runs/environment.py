@@ -1,7 +1,6 @@
 """What the bits of a training's weights depend on, apart from its settings."""
 
 import os
-from importlib.metadata import version
 
 from seq2seq_cli.runs.manifest import Record
 
@@ -19,6 +18,8 @@ class Environment(Record):
 
 def current_environment() -> Environment:
     """Return that of this process."""
+    from importlib.metadata import version  # which no reader of runs has to wait for
+
     return Environment(
         versions={package: version(package) for package in PACKAGES},
         threads=os.cpu_count() or 1,

@@ -39,9 +39,6 @@ class EpochRecord:
     is_whole: bool = True  # whether this is the epoch's end
 
 
-_RECORD = TypeAdapter(EpochRecord)
-
-
 def history_line(record: EpochRecord) -> str:
     """Return a record's line, without its end."""
     fields = EpochRecord.__dataclass_fields__
@@ -55,7 +52,8 @@ def history_text(records: Iterable[EpochRecord]) -> str:
 
 def read_history(path: Path) -> tuple[EpochRecord, ...]:
     """Return the records in a file; ModelError where it is damaged."""
+    adapter = TypeAdapter(EpochRecord)  # here, for few commands read histories
     try:
-        return tuple(_RECORD.validate_json(line) for line in read_text(path).splitlines())
+        return tuple(adapter.validate_json(line) for line in read_text(path).splitlines())
     except ValidationError as error:
         raise ModelError(f"{path} is corrupt: {error.errors()[0]['msg']}") from error

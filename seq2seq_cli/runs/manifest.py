@@ -26,10 +26,14 @@ RECORDED = (CONFIG_FILE, TRAIN_MODEL, ENCODER_MODEL, DECODER_MODEL, HISTORY)
 
 
 class Record(BaseModel):
-    """A part of a run's JSON files: frozen, strictly typed."""
+    """A part of a run's JSON files: frozen, strictly typed; its validator is built at first use."""
 
     model_config = ConfigDict(
-        frozen=True, strict=True, ser_json_inf_nan="constants", populate_by_name=True
+        frozen=True,
+        strict=True,
+        ser_json_inf_nan="constants",
+        populate_by_name=True,
+        defer_build=True,
     )
 
 

@@ -1,0 +1,53 @@
+"""Batches over threads, each of which NumPy's BLAS leaves its core.
+
+NumPy lets go of the interpreter's lock while it computes. It is not imported here, since BLAS reads
+how many threads it may take when it is.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+Batch = TypeVar("Batch")
+Result = TypeVar("Result")
+
+BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+"""The variables that tell the BLAS libraries, whichever NumPy has, how many threads to take."""
+
+
+def use_one_blas_thread() -> None:
+    """Keep NumPy's products on the thread that asks for them; before NumPy is imported."""
+    for name in BLAS_THREADS:
+        os.environ.setdefault(name, "1")
+
+
+def map_batches(work: Callable[[Batch], Result], batches: Iterable[Batch]) -> Iterator[Result]:
+    """Yield `work` of each batch in order, computed on as many threads as there are cores.
+
+    Unless BLAS is known to take no threads of its own it is computed on the calling thread: the two
+    would be in each other's way, and take many times as long. Batches are taken from their iterator
+    only a few ahead of what is yielded, so that a stream of any length needs no more memory than a
+    short one.
+    """
+    if any(os.environ.get(name) != "1" for name in BLAS_THREADS):
+        yield from map(work, batches)
+        return
+    from concurrent.futures import ThreadPoolExecutor  # which a single sequence does without
+
+    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    pending: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for batch in batches:
+                pending.append(pool.submit(work, batch))
+                if len(pending) > 2 * (workers or 1):
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()

@@ -1,0 +1,91 @@
+"""Greedy decoding: with targets it finds what it finds without, and their likelihoods besides."""
+
+import numpy as np
+import pytest
+from random_run import load_random
+
+from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
+from seq2seq_cli.data.vocabulary import PADDING, shift_right
+from seq2seq_cli.inference.greedy import greedy
+from seq2seq_cli.inference.layers import log_softmax
+
+LIMIT = 6
+
+
+def loaded(varies, **model):
+    task = TaskConfig(name="reverse", n_in="2-7" if varies else 5, cardinality=9)
+    run = load_random(RunConfig(task=task, model=ModelConfig(units=8, **model)), seed=3)
+    if varies:
+        run.decoder.bias[-1] += 3  # so that some targets end within their limit
+    return run
+
+
+def draw(run, n=40):
+    generator = np.random.default_rng(5)
+    shortest, longest = run.config.task.lengths
+    sources = generator.integers(1, 9, (n, longest), np.int32)
+    sources[np.arange(longest) >= generator.integers(shortest, longest + 1, n)[:, None]] = PADDING
+    return sources
+
+
+def forced_likelihoods(run, sources, targets):
+    """Return the targets' log-likelihoods, found step by step."""
+    states, outputs = run.encoder.encode(sources)
+    memory, found = run.decoder.remember(outputs), []
+    for tokens, wanted in zip(shift_right(targets).T, targets.T, strict=True):
+        logits, states, _ = run.decoder.step(tokens, states, memory)
+        found.append(log_softmax(logits)[np.arange(len(wanted)), wanted])
+    return np.stack(found, 1)
+
+
+@pytest.mark.parametrize("varies", [False, True])
+@pytest.mark.parametrize(
+    "model", [{}, {"layers": 2}, {"attention": "dot"},
+              {"attention": "dot", "bidirectional": True, "embedding": 3}]
+)  # fmt: skip
+def test_targets_do_not_influence_the_tokens(varies, model):
+    run = loaded(varies, **model)
+    sources = draw(run)
+    alone = greedy(run, sources, LIMIT)
+    assert not varies or alone.finished.sum() > 3
+    some_wrong = alone.tokens.copy()
+    some_wrong[::3, 1] = some_wrong[::3, 1] % 8 + 1
+    shorter, longer = alone.tokens[:, :3].copy(), np.pad(alone.tokens, ((0, 0), (0, 2)))
+    longer[::4, LIMIT:] = 2
+    for targets in (alone.tokens, some_wrong, shorter, longer):
+        both = greedy(run, sources, LIMIT, targets)
+        np.testing.assert_array_equal(both.tokens, alone.tokens)
+        np.testing.assert_array_equal(both.finished, alone.finished)
+        np.testing.assert_allclose(both.log_probabilities, alone.log_probabilities, atol=1e-5)
+        real = targets != PADDING
+        np.testing.assert_allclose(
+            both.likelihoods[real], forced_likelihoods(run, sources, targets)[real], atol=1e-5
+        )
+
+
+def test_what_is_right_is_not_decoded_step_by_step(monkeypatch):
+    run = loaded(True, attention="dot")
+    sources = draw(run)
+    alone, decoder = greedy(run, sources, LIMIT), type(run.decoder)
+    rows = np.flatnonzero(alone.finished)
+    assert len(rows) > 3
+    batches, step = [], decoder.step
+    monkeypatch.setattr(
+        decoder, "step", lambda self, t, *rest: batches.append(len(t)) or step(self, t, *rest)
+    )  # fmt: skip
+    targets = alone.tokens[rows]
+    greedy(run, sources[rows], LIMIT, targets)
+    assert batches == []
+    targets[1, 0] = targets[1, 0] % 8 + 1
+    greedy(run, sources[rows], LIMIT, targets)
+    assert set(batches) == {1}
+
+
+def test_weights_of_attention_are_those_without_targets():
+    run = loaded(True, attention="dot")
+    sources = draw(run)
+    alone = greedy(run, sources, LIMIT, attention=True)
+    both = greedy(run, sources, LIMIT, alone.tokens, attention=True)
+    np.testing.assert_allclose(both.attention, alone.attention, atol=1e-6)
+    np.testing.assert_allclose(both.attention.sum(axis=2)[:, 0], 1, atol=1e-5)
+    assert not both.attention[:, 0][sources == PADDING].any()

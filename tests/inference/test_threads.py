@@ -1,0 +1,73 @@
+"""Batches over threads: only where BLAS takes none of its own."""
+
+import os
+import time
+from threading import get_ident
+
+import numpy as np
+import pytest
+from random_run import load_random
+
+from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
+from seq2seq_cli.inference.greedy import greedy
+from seq2seq_cli.inference.threads import BLAS_THREADS, map_batches, use_one_blas_thread
+
+LIMIT = 6
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    """Return an environment that tells BLAS nothing, in the place of the process's."""
+    found = {name: value for name, value in os.environ.items() if name not in BLAS_THREADS}
+    monkeypatch.setattr(os, "environ", found)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(3), raising=False)
+    return found
+
+
+def threads(n=12):
+    """Return the threads that batches are worked on."""
+
+    def work(batch):
+        time.sleep(0.01)
+        return batch, get_ident()
+
+    numbers, found = zip(*map_batches(work, range(n)), strict=True)
+    assert numbers == tuple(range(n))
+    return set(found)
+
+
+def test_there_are_as_many_threads_as_cores_with_one_of_blas(environment):
+    use_one_blas_thread()
+    found = threads()
+    assert len(found) == 3
+    assert get_ident() not in found
+
+
+@pytest.mark.parametrize("others", [{}, {BLAS_THREADS[0]: "2"}, {BLAS_THREADS[1]: ""}])
+def test_the_calling_thread_works_where_blas_may_take_more(environment, others):
+    if others:  # they stay as the user has set them
+        environment.update(others)
+        use_one_blas_thread()
+    assert threads() == {get_ident()}
+
+
+@pytest.mark.parametrize("one_blas_thread", [True, False])
+def test_batches_are_taken_only_a_few_ahead(environment, one_blas_thread):
+    if one_blas_thread:
+        use_one_blas_thread()
+    taken = []
+    found = map_batches(lambda batch: batch, (taken.append(i) or i for i in range(100)))
+    assert [next(found) for _ in range(5)] == list(range(5))
+    assert len(taken) <= 5 + 6
+    found.close()
+
+
+def test_threads_do_not_share_what_they_compute_in(environment):
+    use_one_blas_thread()
+    task = TaskConfig(name="reverse", n_in=5, cardinality=9)
+    run = load_random(RunConfig(task=task, model=ModelConfig(units=8)), seed=3)
+    sources = np.random.default_rng(5).integers(1, 9, (600, 5), np.int32)
+    alone = [greedy(run, sources[i : i + 7], LIMIT).tokens for i in range(0, 600, 7)]
+    together = map_batches(lambda i: greedy(run, sources[i : i + 7], LIMIT), range(0, 600, 7))
+    for a, b in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(a, b.tokens)
