@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from seq2seq_cli.config import Lengths, RunConfig
+from seq2seq_cli.data.batches import Width, plan_widths
 from seq2seq_cli.data.curriculum import Stage, plan_stages
 from seq2seq_cli.data.files import PairsFile, read_pairs
 from seq2seq_cli.data.own_tasks import load_task
@@ -58,6 +59,7 @@ class Plan:
     config: RunConfig  # with all that the data, the task and the curriculum settle
     stream: TrainingStream
     stages: tuple[Stage, ...]
+    widths: tuple[Width, ...]
     report: DataReport | None = None  # of own data
     embedding: Floats | None = None  # (cardinality, size): the pretrained one
 
@@ -97,7 +99,8 @@ def prepare(config: RunConfig, resumed: bool = False) -> Plan:
     embedding = None
     if config.model.pretrained_embedding and not resumed:
         config, embedding = open_embedding(config)
-    return Plan(config, stream, plan_stages(config, stream), report, embedding)
+    stages, widths = plan_stages(config, stream), plan_widths(stream, config)
+    return Plan(config, stream, stages, widths, report, embedding)
 
 
 def open_stream(config: RunConfig, task: Task | None = None) -> TrainingStream:

@@ -47,6 +47,12 @@ class TrainingStream(Stream, Protocol):
     def with_seed(self, seed: int) -> "TrainingStream":
         """Return the stream under another seed, of the same task or the same pairs."""
 
+    def length_counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the lengths that sources to train on have, ascending, and how often, both (n,)."""
+
+    def target_columns(self, longest: int) -> int:
+        """Return the width of the targets, with their end, of sources of up to this length."""
+
     def stage(self, lengths: Lengths, n_out: int, distinct: int) -> Stream:
         """Return the stream of a curriculum's stage, with sources of these lengths.
 
@@ -88,6 +94,17 @@ class GeneratedStream:
         return self._task.target_length(
             self.space.lengths, self._config.n_out, self._config.cardinality
         )
+
+    def length_counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the lengths of the sources, see TrainingStream: each is as frequent."""
+        shortest, longest = self.space.lengths
+        return np.arange(shortest, longest + 1), np.ones(longest + 1 - shortest, np.int64)
+
+    def target_columns(self, longest: int) -> int:
+        """Return the width of targets, see TrainingStream."""
+        up_to = self.space.lengths._replace(longest=longest)
+        found = self._task.target_length(up_to, self._config.n_out, self._config.cardinality)
+        return found + (self._vocabulary.end is not None)
 
     def size(self, split: Split) -> int | None:
         """Return how many sources of a small space are held out; else there is no limit."""
@@ -155,6 +172,17 @@ class OwnStream:
     def longest(self) -> int:
         """The longest source."""
         return self._longest
+
+    def length_counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the lengths of the sources that are trained on, see TrainingStream."""
+        pairs, rows = self._subsets[Split.TRAIN]
+        return np.unique(pairs.sources.lengths[rows], return_counts=True)
+
+    def target_columns(self, longest: int) -> int:
+        """Return the width of targets, see TrainingStream."""
+        pairs, rows = self._subsets[Split.TRAIN]
+        short = rows[pairs.sources.lengths[rows] <= longest]
+        return int(pairs.targets.lengths[short].max()) + (self._vocabulary.end is not None)
 
     @property
     def n_training(self) -> int:

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
-from seq2seq_cli.config import RunConfig
+from seq2seq_cli.data.batches import Batches
 from seq2seq_cli.data.curriculum import Stage
-from seq2seq_cli.data.plan import validation_samples
+from seq2seq_cli.data.plan import Plan, validation_samples
 from seq2seq_cli.data.sampling import Split
 from seq2seq_cli.data.streams import Stream
 from seq2seq_cli.data.vocabulary import Floats, Ids
@@ -50,15 +50,12 @@ class Runner:
     How many steps a call takes follows from the machine's speed; the weights do not depend on it.
     """
 
-    def __init__(
-        self, loop: Loop, stream: Stream, config: RunConfig, share: Callable[[bytes], bytes]
-    ) -> None:
+    def __init__(self, loop: Loop, plan: Plan, share: Callable[[bytes], bytes]) -> None:
         self.loop = loop
         self._share = share
-        self._stream = stream
-        self._config = config
+        self._plan, self._stream, self._config = plan, plan.stream, plan.config
         self._cache = open_cache() if loop.is_one_program else None
-        self._stage_stream: Stream | None = None
+        self._stage: tuple[Stream, Batches] | None = None
         self._call_steps = loop.call_steps or 1
         self._thread, self._preparation = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
         self._under_way: Future[Any] | None = None
@@ -68,24 +65,25 @@ class Runner:
 
         The next ones are drawn while those before are trained on.
         """
-        if stage.stream is not self._stage_stream:
+        if self._stage is None or self._stage[0] is not stage.stream:
             self._call_steps = self.loop.call_steps or 1
-            self._stage_stream = stage.stream
+            batches = Batches(stage.stream, self._plan.widths, self._config)
+            self._stage = stage.stream, batches
+        _, batches = self._stage
         size = self._config.training.batch_size
 
-        def draw(step: int, n: int) -> Chunk:
-            return Chunk(step, n, *stage.stream.draw(Split.TRAIN, step * size, n * size))
+        def draw(step: int) -> Chunk:
+            sources, targets = batches.draw(step, min(self._call_steps, stop - step))
+            return Chunk(step, len(sources) // size, sources, targets)
 
         start = self.loop.steps_done
         with ThreadPoolExecutor(1) as pool:
-            n = min(self._call_steps, stop - start)
-            upcoming = pool.submit(draw, start, n)
+            upcoming = pool.submit(draw, start)
             while start < stop:
                 current = upcoming.result()
-                start += n
+                start += current.steps
                 if start < stop:
-                    n = min(self._call_steps, stop - start)
-                    upcoming = pool.submit(draw, start, n)
+                    upcoming = pool.submit(draw, start)
                 yield current
 
     def compiles(self, chunk: Chunk) -> bool:

@@ -74,7 +74,7 @@ class Trainer:
         self._loop = loop
         self._callbacks = Callbacks(callbacks, loop.model, training.epochs)
         self._saver = Saver(folder, config, options.checkpoint_seconds)
-        self._runner = Runner(self._loop, plan.stream, config, exchange.share)
+        self._runner = Runner(self._loop, plan, exchange.share)
         self._progress = Progress(TrainingStatus(), [], ())
         self._last_state: TrainState | None = None  # once the last step is taken
 

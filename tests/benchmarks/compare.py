@@ -8,6 +8,8 @@ do nothing else; nothing is installed. PyTorch may be that of another interprete
 JSON for each measurement, and at the end the table that the README shows:
 
 - epoch: the compiled loop against PyTorch's nn.LSTM and against the bare matrix products;
+- start: `s2s train` with one batch against importing TensorFlow, and one prediction against
+  importing NumPy and h5py;
 - train: `s2s train` on the seed task against the tutorial's program;
 - accuracy: exact match on 100,000 held-out sequences for each seed;
 - evaluate: 100,000 sequences against the tutorial's sequences/s;
@@ -33,13 +35,17 @@ S2S = [sys.executable, "-m", "seq2seq_cli"]
 SEED_TASK = ["--n-in", "6", "--n-out", "3", "--cardinality", "51"]
 SOURCE = "22 17 23 5 29 11".split()
 RUN = "runs/reverse-prefix-6-3-51"
-NAMES = ("epoch", "train", "accuracy", "evaluate", "predict", "help", "memory")
+NAMES = ("epoch", "start", "train", "accuracy", "evaluate", "predict", "help", "memory")
 
 
-def run(command: Sequence[str], folder: Path) -> tuple[float, str]:
-    """Return the whole process's wall seconds and what it printed."""
+def run(command: Sequence[str], folder: Path, cache: str = "kept") -> tuple[float, str]:
+    """Return the whole process's wall seconds and what it printed.
+
+    Compiled programs are kept in this folder; in none where it is empty.
+    """
     # Without compiled modules each start would compile TensorFlow anew.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    environment["S2S_CACHE_DIR"] = str(folder / cache) if cache else ""
     started = time.perf_counter()
     result = subprocess.run(
         command, cwd=folder, env=environment, check=True, text=True, stdout=subprocess.PIPE,
@@ -90,18 +96,52 @@ def epoch(folder: Path, rounds: int, torch_python: str) -> dict[str, object]:
     return found
 
 
+def start(folder: Path, rounds: int) -> dict[str, object]:
+    """Time what is not training, in turn with the imports that it cannot do without."""
+    names = ("tensorflow_s", "first_s", "after_s", "numpy_h5py_s", "predict_s", "help_s")
+    figures: dict[str, list[float]] = {name: [] for name in names}
+    batch = [*S2S, "train", *SEED_TASK, "--n-samples", "64", "--run", "batch", "--force"]
+    prediction = [*S2S, "predict", "--run", Path(RUN).name, " ".join(SOURCE)]
+    for number in range(rounds + 1):
+        commands = (
+            ([sys.executable, "-c", "import tensorflow"], "kept"),
+            (batch, f"new-{number}"),
+            (batch, f"new-{number}"),
+            ([sys.executable, "-c", "import numpy, h5py"], "kept"),
+            (prediction, "kept"),
+            ([*S2S, "--help"], "kept"),
+        )
+        for name, (command, cache) in zip(names, commands, strict=True):
+            seconds = run(command, folder, cache)[0]
+            if number:  # the first round warms the files
+                figures[name].append(seconds)
+
+    def ratio(ours: str, theirs: str) -> float:
+        return statistics.median(a / b for a, b in zip(figures[ours], figures[theirs], strict=True))
+
+    return {
+        **figures,
+        "first_ratio": ratio("first_s", "tensorflow_s"),
+        "after_ratio": ratio("after_s", "tensorflow_s"),
+        "predict_ratio": ratio("predict_s", "numpy_h5py_s"),
+    }
+
+
 def train(folder: Path, rounds: int) -> dict[str, object]:
-    """Time the training and the tutorial's program in turn."""
-    ours, theirs, baseline = [], [], {}
+    """Time the training, with and without a kept program, and the tutorial's program in turn."""
+    ours, after, theirs, baseline = [], [], [], {}
     for _ in range(rounds):
-        ours.append(run([*S2S, "train", *SEED_TASK, "--force"], folder)[0])
+        ours.append(run([*S2S, "train", *SEED_TASK, "--force"], folder, cache="")[0])
+        after.append(run([*S2S, "train", *SEED_TASK, "--force"], folder)[0])
         seconds, printed = run([sys.executable, str(HERE / "tutorial.py")], folder)
         theirs.append(seconds)
         baseline = json.loads(printed)
     return {
         "s2s_s": ours,
+        "after_s": after,
         "tutorial_s": theirs,
         "ratio": statistics.median(o / t for o, t in zip(ours, theirs, strict=True)),
+        "after_ratio": statistics.median(a / t for a, t in zip(after, theirs, strict=True)),
         "tutorial_exact_match": baseline["exact_match"],
         "tutorial_sequences_per_s": baseline["evaluate_sequences_per_s"],
     }
@@ -175,6 +215,7 @@ def main() -> None:
         run([*S2S, "train", *SEED_TASK, "-q"], folder)  # warms the caches; others evaluate it
         measurements = {
             "epoch": lambda: epoch(folder, args.rounds, args.torch_python),
+            "start": lambda: start(folder, args.rounds),
             "train": lambda: train(folder, args.rounds),
             "accuracy": lambda: accuracy(folder, args.seeds),
             "evaluate": lambda: evaluate(folder, args.rounds),
@@ -198,9 +239,21 @@ def print_table(found: dict[str, dict[str, Any]]) -> None:
         what = "an epoch of 100,000, batch 64"
         rows.append((what, ours, f"{torch}, PyTorch's `nn.LSTM`", f.get("torch_ratio", "")))
         rows.append(("", "", f"{f['gemm_s']} s, its bare matrix products", f["gemm_ratio"]))
+    if f := found.get("start"):
+        tensorflow = f"{f['tensorflow_s']} s, importing TensorFlow"
+        what = "`s2s train`, one batch"
+        rows.append((f"{what}, the first time", f"{f['first_s']} s", tensorflow, f["first_ratio"]))
+        rows.append((f"{what}, after it", f"{f['after_s']} s", tensorflow, f["after_ratio"]))
+        libraries = f"{f['numpy_h5py_s']} s, importing NumPy and h5py"
+        rows.append(
+            ("`s2s predict`, one sequence", f"{f['predict_s']} s", libraries, f["predict_ratio"])
+        )
+        rows.append(("`s2s --help`", f"{f['help_s']} s", "", ""))
     if f := found.get("train"):
         tutorial = f"{f['tutorial_s']} s, the tutorial's program"
-        rows.append(("`s2s train`, seed task", f"{f['s2s_s']} s", tutorial, f["ratio"]))
+        what = "`s2s train`, seed task"
+        rows.append((f"{what}, the first time", f"{f['s2s_s']} s", tutorial, f["ratio"]))
+        rows.append((f"{what}, after it", f"{f['after_s']} s", tutorial, f["after_ratio"]))
     if f := found.get("accuracy"):
         reached = f"median {100 * f['median']:.3f} %, least {100 * f['least']:.3f} %"
         what = f"exact match on 100,000 held-out sequences, {len(f['exact_match'])} seeds"

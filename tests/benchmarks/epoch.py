@@ -1,7 +1,10 @@
 """One epoch of the compiled loop, in the steady state: what `torch_lstm.py` does, in ours.
 
     python tests/benchmarks/epoch.py [--n-in 6] [--n-out 3] [--cardinality 51] [--units 128]
-        [--batch-size 64] [--n-samples 100000] [--rounds 3] [--call 100] [--unroll auto|yes|no]
+        [--embedding 0] [--attention] [--batch-size 64] [--n-samples 100000] [--rounds 3]
+        [--call 100] [--unroll auto|yes|no]
+
+With --attention the encoder is bidirectional. `--n-samples` are those of an epoch and of its time.
 
 Prints one JSON object: seconds of the first call (tracing and compiling), the median epoch, and the
 peak memory. Sequences are drawn beforehand, as the baselines' are.
@@ -41,7 +44,8 @@ from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfi
 from seq2seq_cli.data.sampling import Split
 from seq2seq_cli.data.streams import GeneratedStream
 from seq2seq_cli.data.tasks import find_task
-from seq2seq_cli.training.models import define_models
+from seq2seq_cli.training.models import build_models
+from seq2seq_cli.training.process import configure_process
 from seq2seq_cli.training.program import forward
 from seq2seq_cli.training.program.loop import Loop
 
@@ -50,18 +54,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name, value in (
         ("n-in", 6), ("n-out", 3), ("cardinality", 51), ("units", 128), ("batch-size", 64),
-        ("n-samples", 100_000), ("rounds", 3), ("call", 100),
+        ("embedding", 0), ("n-samples", 100_000), ("rounds", 3), ("call", 100),
     ):  # fmt: skip
         parser.add_argument(f"--{name}", type=int, default=value)
+    parser.add_argument("--attention", action="store_true")
     parser.add_argument("--unroll", choices=("auto", "yes", "no"), default="auto")
     args = parser.parse_args()
     if args.unroll != "auto":
         forward.UNROLLED_AFTER = 0 if args.unroll == "yes" else 2**60
         forward.UNROLLED_LENGTH = 2**60
     task = TaskConfig(n_in=args.n_in, n_out=args.n_out, cardinality=args.cardinality)
-    training = TrainingConfig(batch_size=args.batch_size, n_samples=args.n_samples)
-    config = RunConfig(task=task, model=ModelConfig(units=args.units), training=training)
-    loop = Loop(define_models(args.cardinality, args.cardinality, args.units, seed=0)[0], config)
+    training = TrainingConfig(batch_size=args.batch_size)  # of which it follows what is unrolled
+    looking = {"bidirectional": True, "attention": "dot"} if args.attention else {}
+    model = ModelConfig(units=args.units, embedding=args.embedding, **looking)
+    config = RunConfig(task=task, model=model, training=training)
+    configure_process()
+    loop = Loop(build_models(config)[0], config)
     size = args.batch_size
     sources, targets = GeneratedStream(find_task(task), task, 0).draw(
         Split.TRAIN, 0, args.call * size
@@ -83,6 +91,7 @@ def main() -> None:
             {
                 "first_call_s": round(first, 2),
                 "epoch_s": round(statistics.median(epochs), 3),
+                "best_ms_a_step": round(min(epochs) / args.n_samples * size * 1000, 3),
                 "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit,
             }
         )

@@ -21,7 +21,7 @@ from tiny import (
 )
 
 from seq2seq_cli import train
-from seq2seq_cli.config import RunConfig, TrainingConfig
+from seq2seq_cli.config import RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.data.plan import prepare
 from seq2seq_cli.data.sampling import Split
 from seq2seq_cli.errors import ConfigurationError, Interrupted, ModelError
@@ -261,3 +261,21 @@ def test_a_killed_training_goes_on_bit_for_bit(tmp_path):
     assert not (folder / MANIFEST).exists()
     train(RunConfig(), tmp_path / "runs", resume=True)
     assert_identical(folder, whole.path)
+
+
+def test_batches_of_like_length_go_on_bit_for_bit(tmp_path, monkeypatch):
+    monkeypatch.setattr("seq2seq_cli.data.batches.PROGRAM_COLUMNS", 1)
+    monkeypatch.setattr("seq2seq_cli.data.batches.MOST_WIDTHS", 2)
+    tiny = tiny_config(epochs=2)
+    task = TaskConfig(name="reverse", n_in="1-6", cardinality=13)
+    config = tiny.model_copy(update={"task": task})
+    assert len(prepare(config).widths) == 2
+    events = []
+    whole = train(config, tmp_path, "whole", progress=events.append).path
+    calls = sum(isinstance(event, Advanced) for event in events)
+    assert calls > 20  # a call has batches of one width
+    for number, n in enumerate((1, calls // 3, calls - 1)):
+        interrupt(config, tmp_path, f"part{number}", stop_after(n))
+        train(RunConfig(), tmp_path, f"part{number}", resume=True)
+        assert_identical(whole, tmp_path / f"part{number}")
+        assert epochs_of(whole) == epochs_of(tmp_path / f"part{number}")

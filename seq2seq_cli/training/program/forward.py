@@ -104,7 +104,9 @@ class Forward:
         model = _Call(layers, self._config.model, step, seed)
         short = is_unrolled(self._config, sources.shape[1], shifted.shape[1])
         run = _unroll if short and not model.drops else looped
-        shards = SHARDS if sources.shape[0] % SHARDS == 0 else 1
+        # The two directions of an encoder are side by side already.
+        is_split = sources.shape[0] % SHARDS == 0 and not self._config.model.bidirectional
+        shards = SHARDS if is_split else 1
         parts = [
             _Part(ids, before, ids != PADDING if self._padded else None)
             for ids, before in zip(

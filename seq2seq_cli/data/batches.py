@@ -1,0 +1,123 @@
+"""Batches of like length: sources of several lengths are not all padded to the longest.
+
+The rows of some batches of a stream are sorted by length and made into the same number of batches,
+each of which is padded to one of a few widths, for a program is compiled for each (length
+bucketing: Khomenko et al. 2016). Which rows a step takes is a pure function of the seed and the
+step, and an epoch has the same rows as without.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seq2seq_cli.config import RunConfig
+from seq2seq_cli.data.sampling import Split
+from seq2seq_cli.data.streams import Stream, TrainingStream
+from seq2seq_cli.data.vocabulary import Ids, lengths, widen
+
+WINDOW = 32
+"""Batches whose rows are sorted together, at most."""
+
+WINDOW_INTEGERS = 2**23
+"""Of long sequences fewer are sorted together, or their arrays would fill the memory."""
+
+MOST_WIDTHS = 8
+PROGRAM_COLUMNS = 2000
+"""What another width costs, in columns of a step's batch: about as many can be trained on while a
+kept program is loaded, and a third of those while it is compiled."""
+
+MOST_LENGTHS = 256
+"""Different lengths that are looked at for the widths; between them the next longer one counts."""
+
+
+class Width(NamedTuple):
+    """What a batch is padded to."""
+
+    n_in: int
+    n_out: int  # with the end of sequence
+
+
+def plan_widths(stream: TrainingStream, config: RunConfig) -> tuple[Width, ...]:
+    """Return the widths of a training's batches, ascending; one where more would not pay."""
+    found, counts = stream.length_counts()
+    if len(found) > MOST_LENGTHS:
+        kept = np.unique(np.linspace(0, len(found) - 1, MOST_LENGTHS).astype(np.int64))
+        counts = np.diff(np.concatenate([[0], np.cumsum(counts)[kept]]))
+        found = found[kept]
+    widths = [Width(int(n), stream.target_columns(int(n))) for n in found]
+    columns = np.array([sum(width) for width in widths], np.float64)
+    share = np.concatenate([[0.0], np.cumsum(counts) / counts.sum()])
+    steps = config.training.total_steps
+    # cost[j]: of the lengths up to the j-th in so many widths, of which that is the last one.
+    cost = columns * share[1:]
+    came_from = [np.full(len(widths), -1)]
+    best, chosen = cost[-1] * steps + PROGRAM_COLUMNS, 1
+    for number in range(2, MOST_WIDTHS + 1):
+        candidates = cost[None, :] + columns[:, None] * (share[1:, None] - share[None, 1:])
+        candidates[np.triu_indices(len(widths))] = np.inf
+        came_from.append(candidates.argmin(axis=1))
+        cost = candidates.min(axis=1)
+        total = cost[-1] * steps + number * PROGRAM_COLUMNS
+        if total < best:
+            best, chosen = total, number
+    last, places = len(widths) - 1, []
+    for number in range(chosen, 0, -1):
+        places.append(last)
+        last = int(came_from[number - 1][last])
+    return tuple(widths[place] for place in reversed(places))
+
+
+class Batches:
+    """The batches of a stream's training steps."""
+
+    def __init__(self, stream: Stream, widths: Sequence[Width], config: RunConfig) -> None:
+        self._stream, self._widths = stream, widths
+        self._size, self._seed = config.training.batch_size, config.training.seed
+        self._epoch_steps = config.training.epoch_steps
+        fitting = WINDOW_INTEGERS // (self._size * stream.longest)
+        self._window_steps = max(1, min(WINDOW, fitting))
+        self._window = lru_cache(maxsize=2)(self._make_window)
+
+    def draw(self, step: int, n: int) -> tuple[Ids, Ids]:
+        """Return the batches of up to `n` steps from this one on, as many as have one width.
+
+        Sources are (steps * batch_size, n_in), targets (steps * batch_size, n_out).
+        """
+        if len(self._widths) == 1:
+            return self._stream.draw(Split.TRAIN, step * self._size, n * self._size)
+        epoch, within = divmod(step, self._epoch_steps)
+        number, place = divmod(within, self._window_steps)
+        sources, targets, widths = self._window(epoch, number)
+        same = widths[place : place + n] == widths[place]
+        n = len(same) if same.all() else int(same.argmin())
+        rows = slice(place * self._size, (place + n) * self._size)
+        width = self._widths[widths[place]]
+        return _fit(sources[rows], width.n_in), _fit(targets[rows], width.n_out)
+
+    def _make_window(self, epoch: int, number: int) -> tuple[Ids, Ids, NDArray[np.int64]]:
+        """Return a window's rows in the order of its steps, and the place of each step's width.
+
+        The batches are in a random order: trained on from short to long they are learned less well.
+        """
+        first = number * self._window_steps
+        n = min(self._window_steps, self._epoch_steps - first)
+        first += epoch * self._epoch_steps
+        sources, targets = self._stream.draw(Split.TRAIN, first * self._size, n * self._size)
+        n_in, n_out = lengths(sources), lengths(targets)
+        order = np.lexsort((n_out, n_in)).reshape(n, self._size)
+        longest = np.stack([n_in[order].max(axis=1), n_out[order].max(axis=1)], axis=1)
+        limits = np.array(self._widths)
+        assert (longest <= limits[-1]).all()
+        fits = (longest[:, None] <= limits).all(axis=2)  # (batches, widths)
+        generator = np.random.Generator(np.random.Philox(key=[self._seed, 2**34 + first]))
+        turned = generator.permutation(n)
+        rows = order[turned].ravel()
+        return sources[rows], targets[rows], fits.argmax(axis=1)[turned]
+
+
+def _fit(rows: Ids, width: int) -> Ids:
+    """Return rows (n, steps) cut or padded to a width; what is cut is padding."""
+    return widen(rows, width) if rows.shape[1] < width else rows[:, :width]
