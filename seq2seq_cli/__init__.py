@@ -4,8 +4,7 @@ The public names are imported at first use, so that only what needs TensorFlow l
 `define_models`, `train` and `train_seeds`.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # typing's would take longer to import than all the rest
 
 if TYPE_CHECKING:
     from seq2seq_cli.data.tutorial import generate_sequence as generate_sequence
@@ -37,9 +36,11 @@ _HOMES = {
 __all__ = ["__version__", *_HOMES]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
     value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     globals()[name] = value
     return value

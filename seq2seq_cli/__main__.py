@@ -1,6 +1,28 @@
-"""`python -m seq2seq_cli`: the same as `s2s`."""
+"""`s2s`, and `python -m seq2seq_cli`.
 
-from seq2seq_cli.cli import main
+It imports nothing but what Python itself has imported when it starts, so that Ctrl-C shows no
+traceback before the command line is there to hear it.
+"""
+
+import os
+import signal
+
+
+def main() -> None:
+    """Run the command line; until it is imported, Ctrl-C and SIGTERM end the process at once."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
+    from seq2seq_cli.cli import main
+
+    main()
+
+
+def _leave(number: int, frame: object) -> None:
+    try:
+        os.write(2, b"s2s: interrupted\n" if number == signal.SIGINT else b"s2s: terminated\n")
+    finally:
+        os._exit(128 + number)
+
 
 if __name__ == "__main__":
     main()

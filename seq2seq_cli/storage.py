@@ -3,11 +3,15 @@
 import hashlib
 import os
 import re
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from seq2seq_cli.errors import StorageError
+
+TOKEN = r"(?:[0-9a-f]{16}|\d+)"
+"""What is random in a temporary file's name; in older ones it is the process's number."""
 
 
 @contextmanager
@@ -29,7 +33,10 @@ def atomic_paths(paths: Sequence[Path]) -> Iterator[list[Path]]:
     All are flushed before the first is renamed, and each rename before the next one. When the block
     fails, all temporary files are removed. Raises StorageError where writing fails.
     """
-    temporary = [path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}") for path in paths]
+    # Not the process's number, which another machine's process on the same volume may have too.
+    token = secrets.token_hex(8)
+    temporary = [path.with_name(f".{path.stem}.{token}{path.suffix}") for path in paths]
+    _under_way.append(token)
     try:
         yield temporary
         for path in temporary:
@@ -46,11 +53,22 @@ def atomic_paths(paths: Sequence[Path]) -> Iterator[list[Path]]:
             place = named.get(str(error.filename), paths[0])
             raise StorageError(f"cannot write {place}: {error.strerror or error}") from error
         raise
+    finally:
+        _under_way.remove(token)
+
+
+_under_way: list[str] = []
+"""What stands in the names of the temporary files that this process is writing."""
+
+
+def is_writing() -> bool:
+    """Tell whether any thread of this process is writing files that are not in their place yet."""
+    return bool(_under_way)
 
 
 def leftovers(path: Path) -> list[Path]:
     """Return the temporary files for `path` that killed processes have left beside it."""
-    name = re.compile(rf"\.{re.escape(path.stem)}\.\d+{re.escape(path.suffix)}")
+    name = re.compile(rf"\.{re.escape(path.stem)}\.{TOKEN}{re.escape(path.suffix)}")
     return [found for found in path.parent.glob(".*") if name.fullmatch(found.name)]
 
 

@@ -153,6 +153,28 @@ def test_several_files_appear_together_or_not_at_all(tmp_path):
 
 
 def test_what_a_killed_process_has_left_beside_a_file_is_found(tmp_path):
-    for name in (".a.77.txt", ".a.1.txt", ".a.mine.txt", ".a.77.json", ".b.77.txt", "a.77.txt"):
+    for name in (
+        ".a.77.txt",
+        ".a.00112233aabbccdd.txt",
+        ".a.mine.txt",
+        ".a.77.json",
+        ".b.77.txt",
+        "a.77.txt",
+    ):
         (tmp_path / name).touch()
-    assert {path.name for path in leftovers(tmp_path / "a.txt")} == {".a.77.txt", ".a.1.txt"}
+    assert {path.name for path in leftovers(tmp_path / "a.txt")} == {
+        ".a.77.txt",
+        ".a.00112233aabbccdd.txt",
+    }
+
+
+def test_two_processes_of_one_number_write_to_different_files(tmp_path, monkeypatch):
+    """Such as those of two containers with one volume."""
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    path = tmp_path / "a.txt"
+    with atomic_path(path) as first, atomic_path(path) as second:
+        assert first != second
+        first.write_text("first")
+        second.write_text("second")
+        assert set(leftovers(path)) == {first, second}
+    assert leftovers(path) == []

@@ -9,7 +9,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
@@ -32,10 +32,11 @@ def write_json(document: Any) -> None:
 
 
 def message(text: str, quiet: bool = False) -> None:
-    """Write a message for the user to standard error."""
+    """Write a message for the user to standard error; nothing ends because none can read it."""
     if not quiet:
-        sys.stderr.write(text + "\n")
-        sys.stderr.flush()
+        with suppress(OSError):
+            sys.stderr.write(text + "\n")
+            sys.stderr.flush()
 
 
 def end_with_reader() -> None:
@@ -55,7 +56,11 @@ def open_input(file: Path | None) -> Iterator[BinaryIO]:
 
 
 def _console(stderr: bool = False) -> "Console":
-    from rich.console import Console
+    from rich import console
+
+    class Console(console.Console):
+        def on_broken_pipe(self) -> None:
+            raise
 
     return Console(stderr=stderr, highlight=False, soft_wrap=False)
 
@@ -97,8 +102,9 @@ def table(
     for row in rows:
         drawn.add_row(*row)
     console = _console(stderr)
-    console.print(title, style="bold")
-    console.print(drawn)
+    with suppress(*([OSError] if stderr else [])):  # as `message`
+        console.print(title, style="bold")
+        console.print(drawn)
 
 
 SHADES = " ░▒▓█"

@@ -5,7 +5,7 @@
     checkpoint/NUMBER.npz, NUMBER.json   the last two
     tensorboard/                         events, on demand
     .lock                                while a training has the folder
-    .NAME.PROCESS.SUFFIX                 what is being written; leftovers of a killed process go
+    .NAME.TOKEN.SUFFIX                   what is being written; leftovers of a killed process go
 
 Whatever else lies there is someone else's, and is never removed.
 """
@@ -39,6 +39,7 @@ from seq2seq_cli.runs.manifest import (
     read_manifest,
 )
 from seq2seq_cli.storage import (
+    TOKEN,
     append_line,
     atomic_paths,
     flush_file,
@@ -189,7 +190,7 @@ class RunFolder:
                 path.unlink()
         whole = numbers(self._checkpoints)
         for path in self._checkpoints.glob("*"):
-            is_temporary = re.fullmatch(r"\.\d{12}\.\d+\.(npz|json)", path.name)
+            is_temporary = re.fullmatch(rf"\.\d{{12}}\.{TOKEN}\.(npz|json)", path.name)
             is_array_file = re.fullmatch(r"\d{12}\.npz", path.name)
             if is_temporary or (is_array_file and path.stem not in whole):
                 path.unlink()

@@ -1,0 +1,97 @@
+"""Ctrl-C and SIGTERM: heard at every moment, and an end within two seconds."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+ENTRY = """
+import sys
+before = set(sys.modules)
+import seq2seq_cli.__main__
+print(*sorted(set(sys.modules) - before - {"signal", "enum"}))
+"""
+
+
+def test_the_entry_point_imports_nothing_before_signals_are_heard():
+    shown = subprocess.run([sys.executable, "-c", ENTRY], capture_output=True, text=True)
+    extra = set(shown.stdout.split()) - {"seq2seq_cli", "seq2seq_cli.__main__"}
+    allowed = (
+        "types",
+        "itertools",
+        "operator",
+        "functools",
+        "collections",
+        "keyword",
+        "reprlib",
+        "_",
+    )
+    assert not [name for name in extra if not name.startswith(allowed)]
+
+
+AT_IMPORT = """
+import os, signal, sys
+number, module = int(sys.argv.pop(1)), sys.argv.pop(1)
+class Finder:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == module:
+            os.kill(os.getpid(), number)
+sys.meta_path.insert(0, Finder)
+from seq2seq_cli.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "module", ["seq2seq_cli.cli", "seq2seq_cli.errors", "typer", "seq2seq_cli.cli.tasks", "numpy"]
+)
+def test_a_signal_while_modules_are_imported_shows_no_traceback(tmp_path, number, module):
+    result = subprocess.run(
+        [sys.executable, "-c", AT_IMPORT, str(number.value), module, "tasks"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert result.returncode == 128 + number
+    assert result.stderr in ("s2s: interrupted\n", "s2s: terminated\n")
+    assert result.stdout == ""
+
+
+SWALLOWED = """
+import sys, threading, time
+from pathlib import Path
+from seq2seq_cli.cli import signals, streams
+from seq2seq_cli.storage import atomic_path
+streams.open_closed()
+signals.install()
+
+def write():
+    with atomic_path(Path("file")) as path:
+        time.sleep(float(sys.argv[1]))
+        path.write_text("whole")
+
+threading.Thread(target=write).start()
+while True:
+    try:
+        print("ready", flush=True)
+        time.sleep(60)
+    except BaseException:
+        pass
+"""
+
+
+@pytest.mark.parametrize("seconds", [0.0, 3.0])
+def test_a_signal_that_is_swallowed_ends_the_process_after_what_is_written(tmp_path, seconds):
+    process = subprocess.Popen(
+        [sys.executable, "-c", SWALLOWED, str(seconds)],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout.readline() == "ready\n"
+    started = time.monotonic()
+    process.terminate()
+    _, told = process.communicate(timeout=60)
+    assert time.monotonic() - started > max(1.7, seconds - 0.5)  # a training has its time to save
+    assert (process.returncode, told) == (143, "s2s: terminated\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -1,0 +1,62 @@
+"""Standard streams that are full, closed, or that nobody reads any more."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import SMALL
+
+S2S = f"{sys.executable} -m seq2seq_cli"
+
+
+def shell(line: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", line], cwd=cwd, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("command", ["tasks", "--help", "--version", "generate", "evaluate --help"])
+@pytest.mark.parametrize(
+    ("where", "reason"), [(">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")]
+)
+def test_data_that_cannot_be_written_is_an_error_of_one_line(tmp_path, command, where, reason):
+    if where.endswith("full") and not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    result = shell(f"{S2S} {command} {where}", tmp_path)
+    assert (result.returncode, result.stderr) == (6, f"s2s: {reason}\n")
+
+
+@pytest.mark.parametrize("where", ["2>/dev/full", "2>&-"])
+def test_messages_that_cannot_be_written_change_no_exit_code(tmp_path, where):
+    for command, code in (("tasks", 0), ("evaluate", 4), ("evaluate --n-samples x", 2)):
+        result = shell(f"{S2S} {command} {where}", tmp_path)
+        assert result.returncode == code
+        assert "Traceback" not in result.stdout + result.stderr
+
+
+def test_no_file_takes_the_number_of_a_closed_stream(tmp_path):
+    result = shell(f"{S2S} generate --n-samples 5 --output pairs.csv <&- >&- 2>&-", tmp_path)
+    assert result.returncode == 0
+    assert len((tmp_path / "pairs.csv").read_text().splitlines()) in (5, 6)
+    assert "encoded" not in (tmp_path / "pairs.csv").read_text()
+
+
+def test_standard_input_that_is_closed_is_named(trained):
+    result = shell(f"{S2S} predict - <&-", trained)
+    assert result.returncode == 6
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_training_goes_on_when_nobody_reads_what_it_says(tmp_path):
+    """Its run is complete; that the accuracy could not be shown is told by the exit code."""
+    read, write = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "seq2seq_cli", "train", *SMALL, "--n-samples", "640"],
+        cwd=tmp_path, stdout=write, stderr=write,
+    )  # fmt: skip
+    os.close(write)
+    os.close(read)
+    assert process.wait(120) == 6
+    assert (tmp_path / "runs" / "reverse-prefix-4-2-13" / "run.json").is_file()
