@@ -17,8 +17,10 @@ def main() -> NoReturn:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from typer import TyperException
 
+    from seq2seq_cli.cli.output import fall_back_to_ascii
     from seq2seq_cli.errors import ConfigurationError, S2sError, Stopped, StorageError
 
+    fall_back_to_ascii()
     try:
         from seq2seq_cli.cli.app import make_app
 
