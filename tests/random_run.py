@@ -17,7 +17,8 @@ from seq2seq_cli.runs.checkpoint import Checkpoint, TrainingStatus, TrainState
 from seq2seq_cli.runs.environment import Environment
 from seq2seq_cli.runs.history import EpochRecord
 from seq2seq_cli.runs.location import create_folder
-from seq2seq_cli.runs.manifest import DECODER_MODEL, ENCODER_MODEL, TRAIN_MODEL, Results
+from seq2seq_cli.runs.manifest import DECODER_MODEL, ENCODER_MODEL, MANIFEST, TRAIN_MODEL, Results
+from seq2seq_cli.storage import sha256_of
 
 
 @dataclass
@@ -118,3 +119,11 @@ def save_random_run(runs_dir: Path, name: str, config: RunConfig, seed: int = 0)
         }
         folder.complete(checkpoint, results, save, "2026-01-02T12:00:00Z")
     return folder.path
+
+
+def replace_file(folder: Path, name: str, content: bytes) -> None:
+    """Put other content in a recorded file's place, and into the manifest, as an attacker would."""
+    (folder / name).write_bytes(content)
+    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest["files"][name] = {"sha256": sha256_of(content), "bytes": len(content)}
+    (folder / MANIFEST).write_text(json.dumps(manifest))
