@@ -137,17 +137,25 @@ class Architecture:
         return Layer(OUTPUT_LAYER, "Dense", shapes, {"use_bias": True, "activation": "softmax"})
 
     @property
-    def all_layers(self) -> tuple[Layer, ...]:
-        """All layers that have weights."""
+    def encoder_layers(self) -> tuple[Layer, ...]:
+        """The encoder's layers that have weights."""
+        return tuple(layer for layer in (self.source_embedding, *self.encoder_lstms) if layer)
+
+    @property
+    def decoder_layers(self) -> tuple[Layer, ...]:
+        """The decoder's layers that have weights."""
         found = (
-            self.source_embedding,
-            *self.encoder_lstms,
             self.target_embedding,
             *self.decoder_lstms,
             *self.attention_layers,
             self.output,
         )
         return tuple(layer for layer in found if layer)
+
+    @property
+    def all_layers(self) -> tuple[Layer, ...]:
+        """All layers that have weights."""
+        return self.encoder_layers + self.decoder_layers
 
     @property
     def parameters(self) -> int:

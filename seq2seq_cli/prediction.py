@@ -148,7 +148,7 @@ def write_states(
     Raises DataError for another suffix, ExistsError for a file that is there, unless `force`, and
     StorageError where writing fails.
     """
-    if path.suffix != ".npz":
+    if path.suffix.lower() != ".npz":
         raise DataError(f"{path}: the name should end in .npz")
     if path.exists() and not force:
         raise ExistsError(f"{path} exists: give another name, or --force to replace it")

@@ -3,7 +3,7 @@
 import io
 import json
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import h5py
@@ -13,7 +13,12 @@ from seq2seq_cli.architecture import LSTM_SETTINGS, Architecture, Layer
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.inference.loading import load_network
 from seq2seq_cli.inference.network import LoadedRun
-from seq2seq_cli.runs.manifest import DECODER_MODEL, ENCODER_MODEL
+from seq2seq_cli.runs.checkpoint import Checkpoint, TrainingStatus, TrainState
+from seq2seq_cli.runs.environment import Environment
+from seq2seq_cli.runs.history import EpochRecord
+from seq2seq_cli.runs.location import create_folder
+from seq2seq_cli.runs.manifest import DECODER_MODEL, ENCODER_MODEL, MANIFEST, TRAIN_MODEL, Results
+from seq2seq_cli.storage import sha256_of
 
 
 @dataclass
@@ -77,3 +82,48 @@ def keras_file(layers: list[Layer], generator) -> bytes:
         archive.writestr("config.json", json.dumps({"config": {"layers": described}}))
         archive.writestr("model.weights.h5", weights.getvalue())
     return content.getvalue()
+
+
+def save_random_run(runs_dir: Path, name: str, config: RunConfig, seed: int = 0) -> Path:
+    """Write a complete run with random weights, and its last checkpoint; return its folder."""
+    architecture, generator = Architecture.of(config), np.random.default_rng(seed)
+    run = random_run(config, seed)
+    train_model = keras_file(list(architecture.all_layers), generator)
+    contents = {TRAIN_MODEL: train_model, **run.files}
+    arrays = [
+        generator.normal(0, 0.7, shape).astype(np.float32)
+        for layer in architecture.all_layers
+        for shape in layer.shapes
+    ]
+    results = Results(
+        exact_match=0.5, exact_match_low=0.4, exact_match_high=0.6,
+        teacher_forced_token_accuracy=0.75, loss=1.25, n_samples=100,
+    )  # fmt: skip
+    record = EpochRecord(1, 1, 640, 1.5, 1.25, 0.5, 0.4, 0.6, 0.75, 0.01, 2.0, 320.0, 10)
+    steps = config.training.total_steps
+    checkpoint = Checkpoint(
+        state=TrainState(arrays, arrays, arrays, steps, 0.5),
+        best_weights=arrays,
+        status=TrainingStatus(epochs_done=1, best_epoch=1, best=results, has_ended=True),
+        config=config,
+        environment=Environment(versions={"keras": "3.15.1"}, threads=2, flags={}),
+        history=(record,),
+    )
+    with create_folder(runs_dir, name, config.task, False) as folder:
+        folder.begin(config)
+        folder.add_record(record)
+        folder.save_checkpoint(replace(checkpoint, status=TrainingStatus(), history=()))
+        save = {
+            file: lambda path, content=content: path.write_bytes(content)
+            for file, content in contents.items()
+        }
+        folder.complete(checkpoint, results, save, "2026-01-02T12:00:00Z")
+    return folder.path
+
+
+def replace_file(folder: Path, name: str, content: bytes) -> None:
+    """Put other content in a recorded file's place, and into the manifest, as an attacker would."""
+    (folder / name).write_bytes(content)
+    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest["files"][name] = {"sha256": sha256_of(content), "bytes": len(content)}
+    (folder / MANIFEST).write_text(json.dumps(manifest))

@@ -1,5 +1,6 @@
 """The command line: the entry point, and the translation of errors into exit codes."""
 
+import gc
 import os
 import sys
 from typing import NoReturn
@@ -9,6 +10,8 @@ from seq2seq_cli.cli import signals, streams
 
 def main() -> NoReturn:
     """Run `s2s` with the process's arguments and exit with the documented code."""
+    # Most of what is made in a start is there to stay: a tenth of it went into looking for garbage.
+    gc.set_threshold(100_000, 50, 100)
     # Pydantic would look for plugins in the metadata of every package that is installed.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from seq2seq_cli.errors import Stopped
@@ -29,8 +32,10 @@ def _run() -> tuple[str, int]:
     """Run the command; return what there is to say of its end, and the exit code."""
     from typer import TyperException
 
+    from seq2seq_cli.cli.output import fall_back_to_ascii
     from seq2seq_cli.errors import ConfigurationError, S2sError, StorageError
 
+    fall_back_to_ascii()
     try:
         from seq2seq_cli.cli.app import make_app
 

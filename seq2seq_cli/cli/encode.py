@@ -39,8 +39,6 @@ def encode(
     They are what the decoder knows of a source: the context vector. Blank lines are passed over.
     """
     threads.use_one_blas_thread()
-    from itertools import islice
-
     from seq2seq_cli.cli.sequences import check_given, read_sequences
     from seq2seq_cli.errors import DataError
     from seq2seq_cli.inference.loading import load_run
@@ -52,16 +50,16 @@ def encode(
     loaded = load_run(run, runs_dir)
     output.end_with_reader()
     lengths: set[int] = set()
-    with read_sequences(sequences, file, loaded.config.task.cardinality) as stream:
+    with read_sequences(sequences, file, loaded.config.task.cardinality) as found:
         if output_file:
-            given = [sequence for sequence in stream if sequence is not None]
+            given = [sequence for sequence in found.sequences if sequence is not None]
             if not given:
                 raise DataError("there is no sequence to write the states of")
             lengths.update(map(len, given))
             write_states(output_file, loaded, given, force)
             output.message(f"wrote the states of {len(given):,} to {output_file}", quiet)
         else:
-            while lines := list(islice(stream, BATCH)):
+            for lines in found.batches(BATCH):
                 batch = [sequence for sequence in lines if sequence is not None]
                 if not batch:
                     continue

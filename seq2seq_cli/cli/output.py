@@ -4,12 +4,14 @@ Data goes to standard output, messages and progress to standard error. Rich is i
 is needed, so that a command with plain output starts without it.
 """
 
+import codecs
 import json
 import shutil
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
@@ -24,6 +26,11 @@ LONG_CELLS = 4
 def write(line: str) -> None:
     """Write a line of data to standard output."""
     sys.stdout.write(line + "\n")
+
+
+def flush() -> None:
+    """Let whoever reads standard output have what is written."""
+    sys.stdout.flush()
 
 
 def write_json(document: Any) -> None:
@@ -43,6 +50,34 @@ def end_with_reader() -> None:
     """End quietly when whoever reads standard output has gone, as Unix tools do."""
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+
+
+_IN_ASCII = {
+    "…": "...",
+    "─": "-",
+    "━": "-",
+    "╺": "-",
+    "╸": "-",
+    "░": ".",
+    "▒": ":",
+    "▓": "+",
+    "█": "#",
+}
+"""What is written for characters that the reader's encoding does not have; others become `?`."""
+
+
+def fall_back_to_ascii() -> None:
+    """Write what the encoding of standard output or error cannot show in ASCII, and never fail."""
+
+    def replace(error: UnicodeError) -> tuple[str, int]:
+        assert isinstance(error, UnicodeEncodeError)
+        part = error.object[error.start : error.end]
+        return "".join(_IN_ASCII.get(character, "?") for character in part), error.end
+
+    codecs.register_error("s2s-ascii", replace)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="s2s-ascii")
 
 
 @contextmanager

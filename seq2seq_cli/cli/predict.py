@@ -1,7 +1,7 @@
 """`s2s predict`: the targets of given sequences."""
 
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -41,7 +41,7 @@ def predict(
     With --top a line has the log probability, a tab and the target; best first.
     """
     threads.use_one_blas_thread()
-    from seq2seq_cli.cli.sequences import check_given, is_stream, read_sequences, wait_for_more
+    from seq2seq_cli.cli.sequences import check_given, is_stream, read_sequences
     from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.inference.loading import load_run
     from seq2seq_cli.inference.network import BATCH
@@ -77,16 +77,15 @@ def predict(
             output.heat_map(prediction.target, prediction.source, prediction.attention)
 
     output.end_with_reader()
-    with read_sequences(sequences, file, loaded.config.task.cardinality) as stream:
-        size = 1 if wait_for_more(sequences, file) else max(1, BATCH // beam)
+    with read_sequences(sequences, file, loaded.config.task.cardinality) as given:
 
         def batches() -> Iterator[list[list[int] | None]]:
-            while batch := list(islice(stream, size)):
+            for batch in given.batches(max(1, BATCH // beam)):
                 lengths.update(len(sequence) for sequence in batch if sequence is not None)
                 yield batch
 
         results = (
-            threads.map_batches(work, batches())
+            threads.map_batches(work, batches(), given.is_ready)
             if is_stream(sequences, file)
             else map(work, batches())
         )

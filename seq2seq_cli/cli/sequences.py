@@ -1,13 +1,56 @@
 """The sequences that a command is given: as arguments, on standard input or in a file."""
 
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from seq2seq_cli.cli import output
-from seq2seq_cli.data.text import iterate_lines, iterate_sequences, parse_sequence
-from seq2seq_cli.errors import ConfigurationError
+from seq2seq_cli.data.text import Lines, iterate_sequences, parse_sequence
+from seq2seq_cli.errors import ConfigurationError, DataError
+
+Sequence = list[int] | None
+"""A sequence; None for a blank line."""
+
+MOST_INTEGERS = 2**18
+"""Integers of lines that are answered together, where there are more lines of them."""
+
+
+@dataclass(frozen=True)
+class GivenSequences:
+    """Sequences, each read and checked when it is asked for.
+
+    `is_ready` tells whether the next one, or the end, is there without being waited for.
+    """
+
+    sequences: Iterator[Sequence]
+    is_ready: Callable[[], bool]
+
+    def batches(self, size: int) -> Iterator[list[Sequence]]:
+        """Yield the sequences, up to `size` together, fewer where the next is not there yet.
+
+        Before one is waited for, what was written is given to its reader. Raises DataError for a
+        bad one, after those before it.
+        """
+        failure = None
+        while failure is None:
+            if not self.is_ready():
+                output.flush()
+            batch: list[Sequence] = []
+            n_integers = 0
+            try:
+                for sequence in self.sequences:
+                    batch.append(sequence)
+                    n_integers += len(sequence or ())
+                    if len(batch) >= size or n_integers >= MOST_INTEGERS or not self.is_ready():
+                        break
+            except DataError as error:
+                failure = error
+            if batch:
+                yield batch
+            elif failure is None:
+                return
+        raise failure
 
 
 def check_given(sequences: list[str] | None, file: Path | None) -> None:
@@ -19,24 +62,18 @@ def check_given(sequences: list[str] | None, file: Path | None) -> None:
 @contextmanager
 def read_sequences(
     sequences: list[str] | None, file: Path | None, cardinality: int
-) -> Iterator[Iterator[list[int] | None]]:
-    """Give the sequences one by one, each read and checked when it is asked for.
-
-    For a blank line it is None. Raises DataError for a bad one.
-    """
+) -> Iterator[GivenSequences]:
+    """Give the sequences; of arguments, all are checked first."""
     if is_stream(sequences, file):
-        name = str(file or "-")
+        name = str(file or "standard input")
         with output.open_input(file) as opened:
-            yield iterate_sequences(iterate_lines(opened, name), name, cardinality)
+            lines = Lines(opened, name)
+            yield GivenSequences(iterate_sequences(lines, name, cardinality), lines.is_ready)
     else:
-        yield iter([parse_sequence(text, cardinality) for text in sequences or []])
+        given = [parse_sequence(text, cardinality) for text in sequences or []]
+        yield GivenSequences(iter(given), lambda: True)
 
 
 def is_stream(sequences: list[str] | None, file: Path | None) -> bool:
     """Tell whether there may be any number of them."""
     return bool(file) or sequences == ["-"]
-
-
-def wait_for_more(sequences: list[str] | None, file: Path | None) -> bool:
-    """Tell whether a user types them, and is to be answered line by line."""
-    return not file and sequences == ["-"] and sys.stdin.isatty()

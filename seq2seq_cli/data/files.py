@@ -30,7 +30,7 @@ from seq2seq_cli.data.formats import (
     sniff_suffix,
 )
 from seq2seq_cli.data.pairs import Pairs, RaggedBuilder, from_padded
-from seq2seq_cli.data.text import MAX_CARDINALITY, iterate_lines, parse_sequence
+from seq2seq_cli.data.text import MAX_CARDINALITY, Lines, parse_sequence
 from seq2seq_cli.data.vocabulary import Ids, unpad, widen
 from seq2seq_cli.errors import DataError, ExistsError
 from seq2seq_cli.storage import atomic_path, unreadable
@@ -165,7 +165,7 @@ def _collect(name: str, parsed: Iterable[Parsed]) -> tuple[Pairs, tuple[int, ...
 def _iterate_pairs(
     path: Path, file: BinaryIO, suffix: str, parse: Parser, cardinality: int
 ) -> Iterator[Parsed]:
-    for number, line in iterate_lines(file, str(path)):
+    for number, line in Lines(file, str(path)):
         if not line.strip() or (number == 1 and is_header(line, suffix)):
             continue
         try:
@@ -177,9 +177,7 @@ def _iterate_pairs(
 def _iterate_parallel(
     names: list[Path], files: list[_HashingFile], cardinality: int
 ) -> Iterator[Parsed]:
-    first, second = (
-        iterate_lines(file, str(name)) for name, file in zip(names, files, strict=True)
-    )
+    first, second = (Lines(file, str(name)) for name, file in zip(names, files, strict=True))
     for number, lines in enumerate(zip_longest(first, second), 1):
         texts = [line[1] if line else "" for line in lines]
         if not any(text.strip() for text in texts):

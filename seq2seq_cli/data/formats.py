@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import BaseModel, Field, StrictInt, ValidationError
 
 from seq2seq_cli.data.text import parse_sequence
-from seq2seq_cli.data.vocabulary import PADDING, Ids, check_ids
+from seq2seq_cli.data.vocabulary import PADDING, Ids, advice_on, check_ids
 from seq2seq_cli.errors import DataError
 
 SUFFIXES = (".jsonl", ".csv", ".tsv", ".npz")
@@ -37,6 +37,11 @@ class PairLine(BaseModel):
 def check_suffix(path: Path) -> str:
     """Return the path's suffix in small letters; DataError unless it names a format."""
     suffix = path.suffix.lower()
+    if suffix == ".gz":
+        raise DataError(
+            f"{path}: compressed: give what zcat makes of it, as a file or by a pipe, that ends in "
+            f"{', '.join(SUFFIXES)}"
+        )
     if suffix not in SUFFIXES:
         raise DataError(f"{path}: the name should end in {', '.join(SUFFIXES)}")
     return suffix
@@ -75,7 +80,8 @@ def _parse_object(line: str, cardinality: int) -> Pair:
     for key, ids in (("source", pair.source), ("target", pair.target)):
         if min(ids) < 1 or max(ids) >= cardinality:
             value = next(value for value in ids if not 1 <= value < cardinality)
-            raise DataError(f"{key} holds {value}: values go from 1 to {cardinality - 1}")
+            advice = advice_on(value, 1)
+            raise DataError(f"{key} holds {value}: values go from 1 to {cardinality - 1}{advice}")
     return pair.source, pair.target
 
 
@@ -116,7 +122,10 @@ def read_arrays(path: Path, content: bytes, cardinality: int) -> tuple[Ids, Ids]
             raise DataError(f"{path}: {name} should be integers of shape (n, steps)")
         real = array != PADDING
         if not real[:, 0].all() or (real[:, 1:] > real[:, :-1]).any():
-            raise DataError(f"{path}: {name} has {PADDING} elsewhere than at the end of a row")
+            raise DataError(
+                f"{path}: {name} has {PADDING} elsewhere than at the end of a row: it is reserved; "
+                "add 1 to every value"
+            )
     if len(arrays[0]) != len(arrays[1]):
         raise DataError(f"{path}: {len(arrays[0])} sources but {len(arrays[1])} targets")
     try:

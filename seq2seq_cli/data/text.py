@@ -1,11 +1,15 @@
 """Sequences as text: lines of a file or of standard input, and the integers in them.
 
-Every text that a user gives is read by `iterate_lines`, pairs and single sequences alike.
+Every text that a user gives is read by `Lines`, pairs and single sequences alike.
 """
 
+import os
 import re
+import select
+import stat
+from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO
+from typing import Any
 
 from seq2seq_cli.data.vocabulary import check_ids
 from seq2seq_cli.errors import DataError
@@ -19,6 +23,8 @@ MAX_LINE = 2**24
 _SEPARATOR = re.compile(r"[\s,]+", re.ASCII)
 _BYTE_ORDER_MARK = "\ufeff"
 _UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_GZIP_MARK = b"\x1f\x8b"
+_PART = 2**16
 
 
 def parse_sequence(text: str, cardinality: int = MAX_CARDINALITY) -> list[int]:
@@ -39,29 +45,93 @@ def parse_sequence(text: str, cardinality: int = MAX_CARDINALITY) -> list[int]:
     return ids
 
 
-def iterate_lines(file: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
-    """Yield the number and the text of each line of a file, without its end, as it is read.
+class Lines(Iterator[tuple[int, str]]):
+    """The number and the text of each line of a file, without its end, as it is read.
 
     A byte-order mark is passed over. Raises DataError, with name and line, for what is not UTF-8
     text and for a line longer than MAX_LINE bytes.
     """
-    number = 0
-    while content := file.readline(MAX_LINE + 1):
-        number += 1
+
+    def __init__(self, file: Any, name: str) -> None:
+        """Read a binary file, which has to have `read1`."""
+        self._file, self._name = file, name
+        self._number = 0
+        self._whole: deque[bytes] = deque()  # lines that are there
+        self._begun = bytearray()  # the line after them, as far as it is there
+        self._has_ended = False
+
+    def __next__(self) -> tuple[int, str]:
+        """Return the next line; it may have to be waited for."""
+        while not self._whole:
+            if self._has_ended:
+                raise StopIteration
+            self._read()
+        self._number += 1
+        return self._number, self._decode(self._whole.popleft())
+
+    def is_ready(self) -> bool:
+        """Tell whether the next line, or the end, is there, so that nobody has to write it first.
+
+        It always is in what cannot be waited for, such as a file on a disk.
+        """
+        while not self._whole and not self._has_ended:
+            if not _is_readable(self._file):
+                return False
+            self._read()
+        return True
+
+    def _read(self) -> None:
+        """Read what there is, at most a part; wait for it if there is nothing."""
+        part = self._file.read1(_PART)
+        if not part:
+            self._has_ended = True
+            if self._begun:
+                self._whole.append(bytes(self._begun))
+            return
+        first, *others = part.split(b"\n")
+        self._begun += first
+        if others:
+            self._whole.append(bytes(self._begun))
+            self._whole.extend(others[:-1])
+            self._begun = bytearray(others[-1])
+        if len(self._begun) > MAX_LINE:  # the others are shorter than a part
+            self._whole.append(bytes(self._begun))
+
+    def _decode(self, content: bytes) -> str:
+        where, first = f"{self._name}, line {self._number}", self._number == 1
         if len(content) > MAX_LINE:
-            raise DataError(f"{name}, line {number}: longer than {MAX_LINE:,} bytes")
-        if number == 1 and content.startswith(_UTF_16_MARKS):
-            raise DataError(f"{name}, line 1: UTF-16 text: save it as UTF-8")
+            raise DataError(f"{where}: longer than {MAX_LINE:,} bytes")
+        if first and content.startswith(_GZIP_MARK):
+            raise DataError(f"{where}: compressed with gzip: give what zcat makes of it")
+        if (first and content.startswith(_UTF_16_MARKS)) or b"\0" in content:
+            what = (
+                "UTF-16 text" if content.startswith(_UTF_16_MARKS) else "a NUL byte, as in UTF-16"
+            )
+            raise DataError(f"{where}: {what}: save it as UTF-8")
         try:
             text = content.decode("utf-8")
         except UnicodeDecodeError as error:
             wrong = content[error.start]
             raise DataError(
-                f"{name}, line {number}: not UTF-8 text (byte 0x{wrong:02x}): save it as UTF-8"
+                f"{where}: not UTF-8 text (byte 0x{wrong:02x}): save it as UTF-8"
             ) from None
-        if number == 1:
-            text = text.removeprefix(_BYTE_ORDER_MARK)
-        yield number, text.rstrip("\r\n")
+        text = text.rstrip("\r")
+        if "\r" in text:
+            raise DataError(f"{where}: a carriage return within it: end lines with a line feed")
+        return text.removeprefix(_BYTE_ORDER_MARK) if first else text
+
+
+def _is_readable(file: Any) -> bool:
+    """Tell whether something can be read of a file without waiting; False where nobody knows."""
+    try:
+        descriptor = file.fileno()
+    except OSError:  # it is in memory
+        return True
+    try:
+        is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        return is_file or bool(select.select([descriptor], [], [], 0)[0])
+    except (OSError, ValueError):  # a system on which pipes cannot be asked
+        return False
 
 
 def iterate_sequences(

@@ -138,5 +138,14 @@ def check_ids(ids: ArrayLike, cardinality: int, lowest: int = 1) -> Ids:
     if wrong.size:
         raise DataError(
             f"{wrong[0]} is not a value of this vocabulary: use {lowest} to {cardinality - 1}"
+            + advice_on(int(wrong[0]), lowest)
         )
     return array.astype(np.int32)
+
+
+def advice_on(value: int, lowest: int) -> str:
+    """Return what to do about a value that is the reserved id; nothing for another."""
+    is_reserved = value == PADDING < lowest
+    return (
+        f" ({PADDING} is reserved: where values begin with it, add 1 to all)" if is_reserved else ""
+    )

@@ -1,103 +1,118 @@
 """A `.keras` file -> the layers' settings and named arrays. The only user of h5py.
 
 A `.keras` file is a zip archive of `config.json`, the architecture, and `model.weights.h5`, the
-arrays. Nothing named in it is imported or built: only plain values and float arrays come out.
+arrays. Nothing named in it is imported or built: only plain values and float arrays come out, and
+no array is read before its shape is known to be the one that is wanted.
 """
 
 import io
 import json
 import zipfile
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import h5py
 import numpy as np
 
+from seq2seq_cli.architecture import Layer, Shape
+from seq2seq_cli.archive import read_member, reason
 from seq2seq_cli.data.vocabulary import Floats
 from seq2seq_cli.errors import ModelError
 
 ARCHITECTURE_MEMBER = "config.json"
 WEIGHTS_MEMBER = "model.weights.h5"
 
-MAX_UNPACKED_BYTES = 16 * 2**30
-"""Bytes that an unpacked part may have: a guard against archives made to fill the memory."""
+MOST_ARCHITECTURE = 2**24
+"""Bytes that the architecture may have; that of 64 layers has some 200,000."""
+
+MOST_OVERHEAD = 2**22
+"""Bytes that the weights' member may have besides its arrays."""
 
 
 @dataclass(frozen=True)
 class SavedLayer:
-    """A layer of a saved model: its class, its settings, and its weights in Keras' order."""
+    """A layer of a saved model: its class, its settings, and its weights in Keras' order.
+
+    `parts` are the settings of the layers that a wrapper such as Bidirectional holds.
+    """
 
     name: str
     kind: str
     settings: dict[str, Any]
+    parts: tuple[dict[str, Any], ...]
     weights: tuple[Floats, ...]
 
-    @property
-    def parts(self) -> list[dict[str, Any]]:
-        """The settings of the layers that a wrapper such as Bidirectional holds."""
-        inner = (self.settings.get(key) for key in ("layer", "backward_layer"))
-        return [part["config"] for part in inner if isinstance(part, dict)]
 
-
-def read_layers(content: bytes, origin: str) -> dict[str, SavedLayer]:
+def read_layers(content: bytes, origin: str, wanted: Collection[Layer]) -> dict[str, SavedLayer]:
     """Return the layers of the `.keras` file with this content, by their names.
 
-    Raises ModelError, naming `origin`, for whatever is no such file.
+    Those that are `wanted` have weights. Raises ModelError, naming `origin`, for whatever is no
+    such file and for arrays of other shapes.
     """
+    shapes = {layer.name: layer.shapes for layer in wanted}
+    most = MOST_OVERHEAD + 4 * sum(layer.parameters for layer in wanted)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            config = json.loads(_unpack(archive, ARCHITECTURE_MEMBER))
-            weights = _read_weights(_unpack(archive, WEIGHTS_MEMBER))
-        return {
-            layer["config"]["name"]: SavedLayer(
-                name=layer["config"]["name"],
-                kind=layer["class_name"],
-                settings=layer["config"],
-                weights=weights.get(layer["config"]["name"], ()),
-            )
-            for layer in config["config"]["layers"]
-        }
-    except (
-        zipfile.BadZipFile,
-        KeyError,
-        TypeError,
-        ValueError,
-        OSError,
-        RuntimeError,
-        NotImplementedError,
-        RecursionError,
-    ) as error:
-        raise ModelError(f"{origin} is no .keras file that s2s can read: {error}") from error
+            config = json.loads(read_member(archive, ARCHITECTURE_MEMBER, MOST_ARCHITECTURE))
+            described = [_described(layer) for layer in config["config"]["layers"]]
+            packed = read_member(archive, WEIGHTS_MEMBER, most)
+        weights = _read_weights(packed, shapes)
+    except (ModelError, MemoryError):
+        raise
+    except Exception as error:  # a damaged file fails in many ways, all of them its own fault
+        raise ModelError(
+            f"{origin} is no .keras file that s2s can read: {reason(error)}"
+        ) from error
+    return {
+        name: SavedLayer(name, kind, settings, parts, weights.get(name, ()))
+        for name, kind, settings, parts in described
+    }
 
 
-def _unpack(archive: zipfile.ZipFile, name: str) -> bytes:
-    if archive.getinfo(name).file_size > MAX_UNPACKED_BYTES:
-        raise ValueError(f"{name} is too large")
-    return archive.read(name)
+def _described(layer: Any) -> tuple[str, str, dict[str, Any], tuple[dict[str, Any], ...]]:
+    """Return a layer's name, class and settings, and those of its parts."""
+    settings = layer["config"]
+    inner = [settings.get(key) for key in ("layer", "backward_layer")]
+    parts = tuple(part["config"] for part in inner if part is not None)
+    if not all(isinstance(found, dict) for found in (settings, *parts)):
+        raise ValueError("a layer has no settings")
+    return str(settings["name"]), str(layer["class_name"]), settings, parts
 
 
-def _read_weights(content: bytes) -> dict[str, tuple[Floats, ...]]:
-    """Return each layer's arrays by the layer's own name, which stands in an attribute.
+def _read_weights(
+    content: bytes, wanted: Mapping[str, tuple[Shape, ...]]
+) -> dict[str, tuple[Floats, ...]]:
+    """Return each wanted layer's arrays by the layer's own name, which stands in an attribute.
 
     The groups' names are numbered by class and tell nothing. A recurrent layer's arrays are in
     its cell, which stands one level deeper; a bidirectional one holds two layers.
     """
     weights = {}
     with h5py.File(io.BytesIO(content), "r") as file:
-        layers = file["layers"]
+        layers = _plain_group(file, "layers")
         for group_name in layers:
             group = _plain_group(layers, group_name)
-            name = _plain_group(group, "vars").attrs["name"]
+            name = str(_plain_group(group, "vars").attrs["name"])
+            if name not in wanted:
+                continue
             both = [key for key in ("forward_layer", "backward_layer") if key in group]
             holders = [_plain_group(group, key) for key in both] or [group]
-            weights[str(name)] = tuple(array for part in holders for array in _arrays(part))
+            datasets = [dataset for part in holders for dataset in _datasets(part)]
+            found = [dataset.shape for dataset in datasets]
+            if found != list(wanted[name]):
+                raise ValueError(
+                    f"layer {name} has arrays of shapes {str(found)[:100]}, and the run's "
+                    f"configuration asks for {list(wanted[name])}"
+                )
+            weights[name] = tuple(map(_read_array, datasets))
     return weights
 
 
-def _arrays(group: h5py.Group) -> list[Floats]:
+def _datasets(group: h5py.Group) -> list[h5py.Dataset]:
     """Return the arrays of a layer that is no wrapper, without the seeds of its dropout."""
     arrays = _plain_group(_plain_group(group, "cell") if "cell" in group else group, "vars")
-    return [_plain_array(arrays, key) for key in sorted(arrays, key=int)]
+    return [_plain_dataset(arrays, key) for key in sorted(arrays, key=int)]
 
 
 def _plain_group(parent: h5py.Group, name: str) -> h5py.Group:
@@ -107,14 +122,21 @@ def _plain_group(parent: h5py.Group, name: str) -> h5py.Group:
     return group
 
 
-def _plain_array(parent: h5py.Group, name: str) -> Floats:
+def _plain_dataset(parent: h5py.Group, name: str) -> h5py.Dataset:
     dataset = _hard_link(parent, name)
     if not isinstance(dataset, h5py.Dataset):
         raise ValueError(f"{dataset.name} should be an array")
     if dataset.is_virtual or dataset.external:
         raise ValueError(f"{dataset.name} takes its data from another file")
-    if dataset.dtype != np.float32 or dataset.nbytes > MAX_UNPACKED_BYTES:
+    return dataset
+
+
+def _read_array(dataset: h5py.Dataset) -> Floats:
+    """Return an array of finite floats that lies in the file as it is."""
+    if dataset.dtype != np.float32:
         raise ValueError(f"{dataset.name} should hold 32-bit floats")
+    if dataset.chunks is not None or dataset.id.get_storage_size() != dataset.nbytes:
+        raise ValueError(f"{dataset.name} should lie in the file as a whole")
     array = np.asarray(dataset[()])
     if not np.isfinite(array).all():
         raise ValueError(f"{dataset.name} holds values that are not finite")

@@ -1,6 +1,6 @@
 """A run's inference files -> its encoder and decoder, checked against its configuration."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from seq2seq_cli.architecture import LSTM_SETTINGS, Architecture, Layer
@@ -24,19 +24,27 @@ def load_run(run: str | None = None, runs_dir: str | Path = "runs") -> LoadedRun
 
 def load_network(run: Run) -> LoadedRun:
     """Load the run's inference files; raises ModelError for what is corrupt or does not fit."""
-    encoder_file, decoder_file = run.path / ENCODER_MODEL, run.path / DECODER_MODEL
-    encoder = _File(encoder_file, read_layers(run.read(ENCODER_MODEL), str(encoder_file)))
-    decoder = _File(decoder_file, read_layers(run.read(DECODER_MODEL), str(decoder_file)))
     architecture = Architecture.of(run.config)
+
+    def open_file(name: str, wanted: Sequence[Layer]) -> SavedModel:
+        return SavedModel.read(run.read(name), str(run.path / name), wanted)
+
+    encoder = open_file(ENCODER_MODEL, architecture.encoder_layers)
+    decoder = open_file(DECODER_MODEL, architecture.decoder_layers)
     return LoadedRun(run, load_encoder(architecture, encoder), load_decoder(architecture, decoder))
 
 
-class _File:
+class SavedModel:
     """The layers of a file, each returned only if it is what the architecture has."""
 
-    def __init__(self, path: Path, layers: dict[str, SavedLayer]) -> None:
+    def __init__(self, path: str, layers: dict[str, SavedLayer]) -> None:
         self.path = path
         self.layers = layers
+
+    @classmethod
+    def read(cls, content: bytes, path: str, wanted: Sequence[Layer]) -> "SavedModel":
+        """Return the layers of the file with this content."""
+        return cls(path, read_layers(content, path, wanted))
 
     def arrays(self, wanted: Layer) -> tuple[Floats, ...]:
         """Return a layer's arrays; ModelError unless the file has just that layer."""
@@ -66,13 +74,13 @@ class _File:
     ) -> None:
         for setting, value in wanted.items():
             if found.get(setting) != value:
+                given = repr(found.get(setting))[:60]
                 raise ModelError(
-                    f"{self.path}: layer {name} has {setting} = {found.get(setting)!r}, and s2s "
-                    f"reads {value!r}"
+                    f"{self.path}: layer {name} has {setting} = {given}, and s2s reads {value!r}"
                 )
 
 
-def load_encoder(architecture: Architecture, file: _File) -> Encoder:
+def load_encoder(architecture: Architecture, file: SavedModel) -> Encoder:
     """Return the encoder of the file, which has to be the architecture's."""
     layers = []
     for layer in architecture.encoder_lstms:
@@ -86,7 +94,7 @@ def load_encoder(architecture: Architecture, file: _File) -> Encoder:
     return Encoder([EncoderLayer(*both) for both in layers], attended)
 
 
-def load_decoder(architecture: Architecture, file: _File) -> Decoder:
+def load_decoder(architecture: Architecture, file: SavedModel) -> Decoder:
     """Return the decoder of the file, which has to be the architecture's."""
     layers = [fold_lstm(LstmWeights(*file.arrays(layer))) for layer in architecture.decoder_lstms]
     layers[0] = fold_ids(layers[0], file.embedding(architecture.target_embedding))

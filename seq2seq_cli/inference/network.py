@@ -28,6 +28,9 @@ from seq2seq_cli.runs.listing import Run
 BATCH = 512
 """Sequences decoded together: their gates fit a core's second-level cache."""
 
+PADDED_IDS = 2**22
+"""Ids of sources decoded together: of longer sources fewer are, or they would fill the memory."""
+
 ATTENDED_FLOATS = 2**22
 """What attention looks at of the sequences decoded together, where there is more than that."""
 
@@ -208,9 +211,10 @@ class LoadedRun:
 
     def batch_size(self, n_in: int) -> int:
         """Return how many sources of this length are best decoded together."""
-        if self.decoder.attention is None:
-            return BATCH
-        return max(1, min(BATCH, ATTENDED_FLOATS // (n_in * len(self.decoder.kernel))))
+        most = PADDED_IDS // n_in
+        if self.decoder.attention:
+            most = min(most, ATTENDED_FLOATS // (n_in * len(self.decoder.kernel)))
+        return max(1, min(BATCH, most))
 
     def length_notes(self, given: Iterable[int]) -> list[str]:
         """Return a note where some of the lengths are not those that the run was trained on."""

@@ -25,13 +25,18 @@ def use_one_blas_thread() -> None:
         os.environ.setdefault(name, "1")
 
 
-def map_batches(work: Callable[[Batch], Result], batches: Iterable[Batch]) -> Iterator[Result]:
+def map_batches(
+    work: Callable[[Batch], Result],
+    batches: Iterable[Batch],
+    is_ready: Callable[[], bool] = lambda: True,
+) -> Iterator[Result]:
     """Yield `work` of each batch in order, computed on as many threads as there are cores.
 
     Unless BLAS is known to take no threads of its own it is computed on the calling thread: the two
     would be in each other's way, and take many times as long. Batches are taken from their iterator
     only a few ahead of what is yielded, so that a stream of any length needs no more memory than a
-    short one.
+    short one; and none is while the next is not ready and there is something to yield. An error of
+    the iterator comes after the results of the batches before it.
     """
     if any(os.environ.get(name) != "1" for name in BLAS_THREADS):
         yield from map(work, batches)
@@ -40,14 +45,26 @@ def map_batches(work: Callable[[Batch], Result], batches: Iterable[Batch]) -> It
 
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     pending: deque[Future[Result]] = deque()
+    upcoming, failure = iter(batches), None
     with ThreadPoolExecutor(workers) as pool:
         try:
-            for batch in batches:
+            while True:
+                try:
+                    batch = next(upcoming)
+                except StopIteration:
+                    break
+                except Exception as error:
+                    failure = error
+                    break
                 pending.append(pool.submit(work, batch))
                 if len(pending) > 2 * (workers or 1):
+                    yield pending.popleft().result()
+                while pending and not is_ready():
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
         finally:
             for future in pending:
                 future.cancel()
+    if failure:
+        raise failure

@@ -3,13 +3,18 @@
 A checkpoint is an archive of arrays and a description in JSON, with the archive's hash.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from math import prod
 from typing import NamedTuple
+from zipfile import ZipFile
 
 import numpy as np
 from pydantic import AliasChoices, Field
 
+from seq2seq_cli.architecture import Architecture, Shape
+from seq2seq_cli.archive import find_member
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.vocabulary import Floats
 from seq2seq_cli.runs.environment import Environment
@@ -21,6 +26,9 @@ CHECKPOINT_VERSION = 2
 READABLE_VERSIONS = (1, 2)
 
 GROUPS = ("weights", "first", "second")
+
+MOST_HEADER = 10_000
+"""Bytes that may stand before an array's values."""
 
 
 class TrainState(NamedTuple):
@@ -103,25 +111,56 @@ def serialize(checkpoint: Checkpoint) -> tuple[Description, bytes]:
 
 
 def deserialize(description: str | bytes, content: bytes) -> Checkpoint:
-    """Return the checkpoint that its two files hold; raises ValueError where they are damaged."""
+    """Return the checkpoint that its two files hold.
+
+    Raises ValueError where they are damaged, or hold other arrays than the model has; what is no
+    archive raises whatever zipfile and zlib raise.
+    """
     described = read_description(description)
     if sha256_of(content) != described.sha256:
         raise ValueError("its SHA-256 is not the recorded one")
-    with np.load(BytesIO(content), allow_pickle=False) as arrays:
-
-        def group(name: str) -> list[Floats]:
-            n = sum(key.startswith(f"{name}/") for key in arrays.files)
-            return [arrays[f"{name}/{number}"] for number in range(n)]
-
-        weights, first, second = (group(name) for name in GROUPS)
-        return Checkpoint(
-            state=TrainState(weights, first, second, described.steps_done, described.loss_sum),
-            best_weights=group("best"),
-            status=described.status,
-            config=described.config,
-            environment=described.environment,
-            history=described.history or (),
+    architecture = Architecture.of(described.config)
+    shapes = [shape for layer in architecture.all_layers for shape in layer.shapes]
+    with ZipFile(BytesIO(content)) as archive:
+        weights, first, second, best = (
+            _read_group(archive, name, shapes) for name in (*GROUPS, "best")
         )
+    orders = [[array.shape for array in group] for group in (weights, first, second, best)]
+    if orders[:3] != [orders[0]] * 3 or orders[3] not in ([], orders[0]) or not weights:
+        raise ValueError("its arrays do not belong together")
+    return Checkpoint(
+        state=TrainState(weights, first, second, described.steps_done, described.loss_sum),
+        best_weights=best,
+        status=described.status,
+        config=described.config,
+        environment=described.environment,
+        history=described.history or (),
+    )
+
+
+def _read_group(archive: ZipFile, group: str, shapes: Sequence[Shape]) -> list[Floats]:
+    """Return a group's arrays, of these shapes in whatever order; none where it has none.
+
+    No array is read before its shape is known to be one of them that is left.
+    """
+    left, found = list(shapes), list[Floats]()
+    names = set(archive.namelist())
+    while (name := f"{group}/{len(found)}.npy") in names:
+        most = 4 * max(map(prod, left), default=0) + MOST_HEADER
+        member = find_member(archive, name, most)
+        with archive.open(member) as file:
+            if np.lib.format.read_magic(file) != (1, 0):
+                raise ValueError(f"{name} is in another version of the format")
+            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+            n_bytes = member.file_size - file.tell()
+        if shape not in left or dtype != np.float32 or n_bytes != 4 * prod(shape):
+            raise ValueError(f"{name} has {dtype} of shape {shape}, which the model has not")
+        left.remove(shape)
+        with archive.open(member) as file:
+            found.append(np.lib.format.read_array(file, allow_pickle=False))
+    if found and left:
+        raise ValueError(f"its {group} have no array of shape {left[0]}")
+    return found
 
 
 def read_description(description: str | bytes) -> Description:

@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from zipfile import BadZipFile
 
-from seq2seq_cli.errors import ModelError, S2sError
+from seq2seq_cli.archive import reason
+from seq2seq_cli.errors import ModelError
 from seq2seq_cli.runs.checkpoint import (
     Checkpoint,
     Description,
@@ -67,9 +67,10 @@ def load_checkpoint(folder: Path) -> tuple[Checkpoint, list[str]]:
             description = (place / f"{name}.json").read_bytes()
             checkpoint = deserialize(description, (place / f"{name}.npz").read_bytes())
             return _with_history(checkpoint, description, folder), notes
-        except (OSError, ValueError, KeyError, BadZipFile, S2sError) as error:
-            reason = str(error).splitlines()[0]
-            notes.append(f"passed over the damaged checkpoint {place / name}: {reason}")
+        except MemoryError:
+            raise
+        except Exception as error:  # a damaged file fails in many ways
+            notes.append(f"passed over the damaged checkpoint {place / name}: {reason(error)}")
     found = "; ".join(notes) or "it holds no checkpoint"
     raise ModelError(f"cannot resume {folder}: {found}; train it anew with --force")
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from seq2seq_cli.data import files
 from seq2seq_cli.data.files import MOST_PROBLEMS, write_pairs
 from seq2seq_cli.data.formats import SUFFIXES, check_suffix
-from seq2seq_cli.data.text import iterate_lines, iterate_sequences, parse_sequence
+from seq2seq_cli.data.text import Lines, iterate_sequences, parse_sequence
 from seq2seq_cli.data.vocabulary import lengths, pad, unpad
 from seq2seq_cli.errors import DataError, ExistsError, S2sError, StorageError
 
@@ -187,7 +187,7 @@ def test_sequences_are_yielded_before_the_next_line_is_read():
 
 
 def read_text(content):
-    return list(iterate_lines(io.BytesIO(content), "text"))
+    return list(Lines(io.BytesIO(content), "text"))
 
 
 def test_lines_have_no_ends_and_no_byte_order_mark():

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from seq2seq_cli.config import RunConfig, TaskConfig
+from seq2seq_cli.architecture import Architecture
+from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
 from seq2seq_cli.runs.checkpoint import Checkpoint, TrainingStatus, TrainState
 from seq2seq_cli.runs.environment import Environment
 from seq2seq_cli.runs.folder import RunFolder
@@ -22,7 +23,10 @@ from seq2seq_cli.runs.manifest import (
 )
 
 TASK = TaskConfig()
-CONFIG = RunConfig(task=TASK)
+CONFIG = RunConfig(task=TASK, model=ModelConfig(units=1))
+SHAPES = [shape for layer in Architecture.of(CONFIG).all_layers for shape in layer.shapes]
+SHAPES.remove((4,))
+REST = [np.zeros(shape, np.float32) for shape in SHAPES]  # whatever its arrays are after the first
 NOON = "2026-01-02T12:00:00Z"
 RESULTS = Results(
     exact_match=0.5,
@@ -44,7 +48,7 @@ def a_checkpoint(
     steps: int, epochs_done: int = 0, value: float = 0.0, config: RunConfig = CONFIG
 ) -> Checkpoint:
     """Return a checkpoint whose arrays tell its step and `value`, the training that it is of."""
-    arrays = [np.array([steps, value], np.float32)]
+    arrays = [np.array([steps, value, 0, 0], np.float32), *REST]
     return Checkpoint(
         state=TrainState(arrays, arrays, arrays, steps, 0.5),
         best_weights=arrays,

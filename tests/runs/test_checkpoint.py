@@ -2,7 +2,6 @@
 
 import json
 
-import numpy as np
 import pytest
 from small import CONFIG, a_checkpoint, flip, stop
 
@@ -25,9 +24,10 @@ def test_a_checkpoint_is_read_as_it_was_written():
     for name in ("status", "config", "environment", "history"):
         assert getattr(read, name) == getattr(written, name)
     for ours, theirs in zip(read.state[:3], written.state[:3], strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+        assert [array.tobytes() for array in ours] == [array.tobytes() for array in theirs]
     assert read.state[3:] == written.state[3:]
-    np.testing.assert_array_equal(read.best_weights, written.best_weights)
+    best = zip(read.best_weights, written.best_weights, strict=True)
+    assert all(ours.tobytes() == theirs.tobytes() for ours, theirs in best)
 
 
 @pytest.mark.parametrize("file", ["npz", "json"])
@@ -71,7 +71,7 @@ def test_changed_settings_are_refused_by_name():
         f"{name}: the run was begun with {was}; only training.epochs, training.stop_at, "
         "training.patience, training.validate_every may change"
         for name, was in [
-            ("model.units = 9", 128),
+            ("model.units = 9", 1),
             ("training.batch_size = 32", 64),
             ("training.seed = 5", 0),
         ]

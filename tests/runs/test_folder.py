@@ -24,7 +24,7 @@ from seq2seq_cli.runs.listing import list_runs, open_run
 from seq2seq_cli.runs.location import create_folder, reopen_folder
 from seq2seq_cli.runs.manifest import CONFIG_FILE, HISTORY, MANIFEST, RECORDED
 
-OTHER = RunConfig(task=TASK, training=TrainingConfig(seed=7, epochs=9))
+OTHER = RunConfig(task=TASK, model=CONFIG.model, training=TrainingConfig(seed=7, epochs=9))
 
 
 class Killed(BaseException):

@@ -19,8 +19,7 @@ from seq2seq_cli.data.plan import prepare
 from seq2seq_cli.data.vocabulary import Vocabulary, shift_right
 from seq2seq_cli.errors import DataError, StorageError
 from seq2seq_cli.inference.greedy import greedy
-from seq2seq_cli.inference.keras_file import read_layers
-from seq2seq_cli.inference.loading import _File, load_decoder, load_encoder
+from seq2seq_cli.inference.loading import SavedModel, load_decoder, load_encoder
 from seq2seq_cli.inference.network import LoadedRun
 from seq2seq_cli.training.models import build_models
 from seq2seq_cli.training.program.forward import Forward
@@ -90,8 +89,12 @@ def test_numpy_inference_is_that_of_the_saved_keras_models(model, varies, scale)
     architecture = Architecture.of(config)
     network = LoadedRun(
         type("Run", (), {"config": config})(),
-        load_encoder(architecture, _File("encoder", read_layers(encoder_file, "encoder"))),
-        load_decoder(architecture, _File("decoder", read_layers(decoder_file, "decoder"))),
+        load_encoder(
+            architecture, SavedModel.read(encoder_file, "encoder", architecture.encoder_layers)
+        ),
+        load_decoder(
+            architecture, SavedModel.read(decoder_file, "decoder", architecture.decoder_layers)
+        ),
     )
     ours = network.encoder(np.asarray(source))
     assert len(ours) == len(states) == 2 * model.layers + (model.attention == "dot")

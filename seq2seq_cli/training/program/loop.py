@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.vocabulary import PADDING, Floats, Ids, shift_right
+from seq2seq_cli.errors import ModelError
 from seq2seq_cli.runs.checkpoint import TrainState
 from seq2seq_cli.training.program.adam import adam_step
 from seq2seq_cli.training.program.forward import Forward
@@ -74,6 +75,9 @@ class Loop:
 
     @state.setter
     def state(self, state: TrainState) -> None:
+        order = [tuple(variable.shape) for variable in self._variables[0]]
+        if [array.shape for array in state.weights] != order:
+            raise ModelError("the checkpoint's arrays are in another order than the model's")
         for group, arrays in zip(self._variables, state[:3], strict=True):
             for variable, array in zip(group, arrays, strict=True):
                 variable.assign(array)

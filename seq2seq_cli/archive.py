@@ -1,0 +1,35 @@
+"""Zip archives that others may have made: members by exact name, bounded before unpacking."""
+
+import zipfile
+
+MOST_COMPRESSED = 20
+"""How many times as large as in the archive a member may be; weights hardly shrink at all."""
+
+READABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+
+def find_member(archive: zipfile.ZipFile, name: str, most: int) -> zipfile.ZipInfo:
+    """Return the one member of this name; ValueError unless it has at most so many bytes."""
+    found = [member for member in archive.infolist() if member.filename == name]
+    if len(found) != 1:
+        raise ValueError(f"it holds {len(found) or 'no'} members {name}")
+    (member,) = found
+    if member.compress_type not in READABLE or member.flag_bits & 1:
+        raise ValueError(f"{name} is packed in a way that is not read")
+    if member.file_size > min(most, MOST_COMPRESSED * member.compress_size + 1024):
+        raise ValueError(f"{name} would have {member.file_size:,} bytes, more than it may")
+    return member
+
+
+def read_member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
+    """Return a member's content, at most so many bytes; ValueError where it has more.
+
+    What is damaged raises whatever zipfile and zlib raise.
+    """
+    return archive.read(find_member(archive, name, most))
+
+
+def reason(error: Exception) -> str:
+    """Return in one short line why something is no archive that can be read."""
+    first = (str(error).splitlines() or [type(error).__name__])[0]
+    return first if len(first) <= 200 else f"{first[:200]}..."
