@@ -78,12 +78,18 @@ class Forward:
         The margin is the target's logit less the largest one of all tokens, which the reserved id
         is not: zero where it is the most likely token, else below. At padding both are zero.
         """
-        logits = self.logits(weights, sources, shifted, step, seed)
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
-        # Not argmax, which costs a second to compile.
-        own = tf.gather(logits, targets, axis=-1, batch_dims=2)
-        real = tf.cast(targets != PADDING, losses.dtype)
-        return losses * real, (own - tf.reduce_max(logits[..., PADDING + 1 :], axis=-1)) * real
+        found = self._logits(weights, sources, shifted, step, seed)
+        scores = []
+        # In their order, time first: logits are the largest array, and turned they would be copied.
+        for logits, ids in zip(found, tf.split(tf.transpose(targets), len(found), 1), strict=True):
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(ids, logits)
+            # Not argmax, which costs a second to compile.
+            own = tf.gather(logits, ids, axis=-1, batch_dims=2)
+            real = tf.cast(ids != PADDING, losses.dtype)
+            margins = (own - tf.reduce_max(logits[..., PADDING + 1 :], axis=-1)) * real
+            scores.append((losses * real, margins))
+        losses, margins = (tf.transpose(tf.concat(parts, 1)) for parts in zip(*scores, strict=True))
+        return losses, margins
 
     def logits(
         self,
@@ -98,6 +104,18 @@ class Forward:
         With the number of an optimizer step and a seed, int32 each, it is the model in training,
         whose dropout is a pure function of them; without, it is the model that predicts.
         """
+        found = self._logits(weights, sources, shifted, step, seed)
+        return tf.transpose(tf.concat(found, axis=1), (1, 0, 2))
+
+    def _logits(
+        self,
+        weights: list[Tensor],
+        sources: Tensor,
+        shifted: Tensor,
+        step: Tensor | None,
+        seed: Tensor | None,
+    ) -> list[Tensor]:
+        """Return them for equal parts of the batch, (n_out, batch, n_features) each."""
         layers = {
             name: [weights[place] for place in places] for name, places in self._places.items()
         }
@@ -115,7 +133,7 @@ class Forward:
                 strict=True,
             )
         ]
-        return tf.transpose(tf.concat(model.logits(parts, run), axis=1), (1, 0, 2))
+        return model.logits(parts, run)
 
 
 def _joined(tensors: list[Tensor], axis: int) -> Tensor:
