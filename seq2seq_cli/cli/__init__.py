@@ -5,7 +5,7 @@ import os
 import sys
 from typing import NoReturn
 
-from seq2seq_cli.cli import signals, streams
+from seq2seq_cli.cli import signals, streams, supervision
 
 
 def main() -> NoReturn:
@@ -19,6 +19,8 @@ def main() -> NoReturn:
     try:
         streams.open_closed()
         signals.install()
+        if supervision.is_needed() and (ended := supervision.run_worker()) is not None:
+            os._exit(ended)
         message, code = _run()
         signals.leave_at_once()
         streams.tell(message)
@@ -46,9 +48,17 @@ def _run() -> tuple[str, int]:
         return str(error), ConfigurationError.exit_code
     except S2sError as error:
         return str(error), error.exit_code
+    except SystemExit as error:
+        if isinstance(error.__context__, OSError):  # Typer ends with code 1 where a pipe is broken
+            return _described(error.__context__), StorageError.exit_code
+        raise
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror or error}", StorageError.exit_code
+        return _described(error), StorageError.exit_code
     except MemoryError:
         return "the memory is full: make the sizes smaller", StorageError.exit_code
     return "", code if isinstance(code, int) else 0
+
+
+def _described(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}"

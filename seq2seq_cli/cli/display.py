@@ -6,7 +6,7 @@ import tempfile
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from seq2seq_cli.cli import output
+from seq2seq_cli.cli import output, supervision
 
 if TYPE_CHECKING:
     from seq2seq_cli.data.streams import TrainingStream
@@ -83,6 +83,7 @@ class Display:
             report.show_data(event.config.task, event.report)
         if event.n_workers > 1:
             self._say(f"worker {event.worker - 1} of {event.n_workers}, waiting for all")
+            supervision.joins()
         training = event.config.training
         self._samples = training.epochs * training.n_samples
         self._advance(0, total=event.n_seeds * self._samples)

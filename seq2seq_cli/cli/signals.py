@@ -18,6 +18,11 @@ from seq2seq_cli.cli import streams
 LIMIT_SECONDS = 1.8
 """From the first signal on."""
 
+TOGETHER_SECONDS = 0.3
+"""Signals that come together are one: a terminal's to all of its processes, passed on by one."""
+
+_heard_at = -TOGETHER_SECONDS
+
 REASONS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 
@@ -42,7 +47,12 @@ def leave(message: str, code: int) -> NoReturn:
     os._exit(code)
 
 
-def _stop(number: int, frame: FrameType | None) -> NoReturn:
+def _stop(number: int, frame: FrameType | None) -> None:
+    global _heard_at
+    now, before = time.monotonic(), _heard_at
+    if now - before < TOGETHER_SECONDS:
+        return
+    _heard_at = now
     from seq2seq_cli.errors import Interrupted, Terminated
 
     threading.Thread(target=_limit, args=(number,), daemon=True).start()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.tasks import problems
-from seq2seq_cli.errors import ConfigurationError, ModelError, StorageError
+from seq2seq_cli.errors import ConfigurationError, ModelError, S2sError
 from seq2seq_cli.runs.folder import has_checkpoint, has_unfinished
 from seq2seq_cli.runs.location import check_name
 from seq2seq_cli.runs.lock import is_in_training
@@ -64,21 +64,32 @@ def list_runs(runs_dir: Path) -> list[ListedRun]:
     """Return what is in the runs' folder, oldest completed run first, incomplete ones last."""
     if not runs_dir.is_dir():
         return []
-    folders = (path for path in sorted(runs_dir.iterdir()) if (path / CONFIG_FILE).is_file())
+    folders = [path for path in sorted(runs_dir.iterdir()) if _is_run(path)]
     listed = [_list_folder(folder) for folder in folders]
     return sorted(listed, key=lambda item: item.run.manifest.completed_at if item.run else "~")
 
 
+def _is_run(path: Path) -> bool:
+    """Tell whether a folder is a run's, be it damaged."""
+    try:
+        return path.is_dir() and any((path / name).exists() for name in (CONFIG_FILE, MANIFEST))
+    except OSError:  # a folder of someone else
+        return False
+
+
 def _list_folder(folder: Path) -> ListedRun:
+    """Return what a folder is; none is so damaged that the others cannot be listed."""
     try:
         run = _open_folder(folder)
-    except (ModelError, StorageError) as error:
+        return ListedRun(folder.name, run, under_way=_under_way(folder, has_unfinished(folder)))
+    except (S2sError, OSError) as error:
         if (folder / MANIFEST).exists():
             return ListedRun(folder.name, None, f"damaged: {error}")
-        return ListedRun(
-            folder.name, None, _under_way(folder, has_checkpoint(folder)) or "incomplete"
-        )
-    return ListedRun(folder.name, run, under_way=_under_way(folder, has_unfinished(folder)))
+    try:
+        problem = _under_way(folder, has_checkpoint(folder))
+    except OSError as error:
+        return ListedRun(folder.name, None, f"damaged: {error}")
+    return ListedRun(folder.name, None, problem or "incomplete")
 
 
 def _under_way(folder: Path, is_stopped: bool) -> str:
@@ -99,9 +110,11 @@ def _open_folder(folder: Path) -> Run:
         raise ModelError(f"the run {folder} is incomplete: go on with `{advice}`")
     manifest = read_manifest(folder)
     path = folder / CONFIG_FILE
-    text = read_recorded(folder, CONFIG_FILE, manifest).decode()
     try:
+        text = read_recorded(folder, CONFIG_FILE, manifest).decode()
         config = parse_config(text, str(path))
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{path} is corrupt: it is not UTF-8 text") from error
     except ConfigurationError as error:
         raise ModelError(f"{path} does not fit this s2s: {error}") from error
     unknown = problems(config.task)

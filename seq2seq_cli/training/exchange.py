@@ -1,5 +1,7 @@
 """What the processes of a training tell each other: the chief's content, and who has failed."""
 
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,7 +23,8 @@ class Exchange:
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
-        self.strategy = find_strategy(cluster)
+        with _keeping_handlers():
+            self.strategy = find_strategy(cluster)
 
     def share(self, content: bytes) -> bytes:
         """Return the chief's content in every process."""
@@ -74,6 +77,20 @@ class Exchange:
             return np.asarray(self.strategy.reduce(tf.distribute.ReduceOp.SUM, replicas, axis=None))
         except tf.errors.OpError as error:
             raise lost_worker(error) from error
+
+
+@contextmanager
+def _keeping_handlers() -> Iterator[None]:
+    """Put the process's own handlers of signals back in their place.
+
+    TensorFlow's notifier of preemption takes SIGTERM to itself, and no other thing hears it then.
+    """
+    yield
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            handler = signal.getsignal(number)
+            if handler is not None:
+                signal.signal(number, handler)
 
 
 def find_strategy(cluster: Cluster) -> tf.distribute.Strategy | None:

@@ -98,6 +98,7 @@ def train(
     from seq2seq_cli.training.trainer import Options, Trainer
 
     exchange = Exchange(cluster)
+    exchange.check_all(None)  # one that has failed before this tells the others here
     plan = _agree(begin, config, exchange)
     loop = SharedLoop(exchange.strategy)
     options = Options(report, checkpoint_seconds, callbacks, write_tensorboard)

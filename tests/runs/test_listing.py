@@ -1,12 +1,23 @@
 """What there is in the runs' folder, and which of it other commands take."""
 
 import pytest
-from small import CONFIG, TASK, a_checkpoint, contents, damage, make_incomplete, stop, train
+from small import (
+    CONFIG,
+    TASK,
+    a_checkpoint,
+    contents,
+    damage,
+    edit_manifest,
+    make_incomplete,
+    stop,
+    train,
+)
 
-from seq2seq_cli.errors import ModelError
+from seq2seq_cli.errors import ModelError, StorageError
 from seq2seq_cli.runs.listing import list_runs, open_run
 from seq2seq_cli.runs.location import create_folder, reopen_folder
-from seq2seq_cli.runs.manifest import CONFIG_FILE, RECORDED
+from seq2seq_cli.runs.manifest import CONFIG_FILE, MANIFEST, RECORDED
+from seq2seq_cli.storage import sha256_of
 
 
 def test_newest_completed_run_is_opened_without_a_name(tmp_path):
@@ -79,3 +90,54 @@ def test_listing_changes_no_file(tmp_path):
 def test_listing_of_a_folder_that_is_not_there_is_empty(tmp_path):
     assert list_runs(tmp_path / "absent") == []
     assert not (tmp_path / "absent").exists()
+
+
+def rerecord(folder, content):
+    """Let a run have another configuration, which its manifest proves."""
+    (folder / CONFIG_FILE).write_bytes(content)
+    record = {"sha256": sha256_of(content), "bytes": len(content)}
+    edit_manifest(folder, lambda manifest: manifest["files"].update({CONFIG_FILE: record}))
+
+
+def make_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+DAMAGES = {
+    "not UTF-8": lambda folder: rerecord(folder, b"\xff\xfe[task]"),
+    "no TOML": lambda folder: rerecord(folder, b"[task"),
+    "not valid any more": lambda folder: rerecord(folder, b"[task]\nn_in = -1\n"),
+    "of a later version": lambda folder: rerecord(folder, b"[task]\nlater = 1\n"),
+    "manifest of bytes": lambda folder: (folder / MANIFEST).write_bytes(b"\xff\x00"),
+    "manifest is empty": lambda folder: (folder / MANIFEST).write_bytes(b""),
+    "manifest is a list": lambda folder: (folder / MANIFEST).write_bytes(b"[]"),
+    "manifest is a folder": lambda folder: make_folder(folder / MANIFEST),
+    "configuration is a folder": lambda folder: make_folder(folder / CONFIG_FILE),
+    "no configuration": lambda folder: (folder / CONFIG_FILE).unlink(),
+}
+
+
+@pytest.mark.parametrize("damage_run", DAMAGES.values(), ids=DAMAGES)
+def test_one_damaged_run_takes_no_other_down(tmp_path, damage_run):
+    train(tmp_path, "good", "2026-01-02T12:00:00Z")
+    bad = train(tmp_path, "bad", "2026-01-03T12:00:00Z")
+    assert open_run(tmp_path).name == "bad"
+    damage_run(bad)
+    assert open_run(tmp_path).name == "good"
+    listed = {item.name: item.problem for item in list_runs(tmp_path)}
+    assert listed["good"] == ""
+    assert listed["bad"].startswith("damaged: ")
+    with pytest.raises((ModelError, StorageError)):
+        open_run(tmp_path, "bad")
+
+
+def test_a_damaged_checkpoint_takes_no_run_down(tmp_path):
+    train(tmp_path, "good")
+    folder = train(tmp_path, "bad")
+    for path in (folder / "checkpoint").iterdir():
+        make_folder(path)
+    assert {item.name for item in list_runs(tmp_path) if item.run} == {"good", "bad"}
+    (folder / "checkpoint").rename(tmp_path / "elsewhere")
+    (folder / "checkpoint").touch()
+    assert {item.name for item in list_runs(tmp_path) if item.run} == {"good", "bad"}

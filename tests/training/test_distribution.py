@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -232,3 +233,51 @@ def test_two_devices_train_several_seeds_as_each_by_itself(tmp_path):
     several, single = (checkpoint_arrays(tmp_path / name) for name in ("several-seed-5", "single"))
     for key, array in single.items():
         assert array.tobytes() == several[key].tobytes(), key
+
+
+def one_worker(folder: Path, index: int, addresses: list[str], *options: str) -> subprocess.Popen:
+    task = {"type": "worker", "index": index}
+    config = json.dumps({"cluster": {"worker": addresses}, "task": task})
+    return subprocess.Popen(
+        [sys.executable, "-m", "seq2seq_cli", "train", *options],
+        cwd=folder, env={**os.environ, "TF_CONFIG": config},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_worker_that_waits_for_others_hears_signals(tmp_path, number):
+    worker = one_worker(tmp_path, 0, [f"localhost:{port}" for port in free_ports(2)], *OPTIONS)
+    assert "waiting for all" in worker.stderr.readline()
+    time.sleep(3)  # until TensorFlow waits
+    started = time.monotonic()
+    worker.send_signal(number)
+    _, told = worker.communicate(timeout=60)
+    assert worker.returncode == 128 + number
+    assert told.splitlines()[-1] in ("s2s: interrupted", "s2s: terminated")
+    assert time.monotonic() - started < 10  # 2 s where no other process has the processor
+
+
+def test_both_workers_of_a_training_hear_sigterm(tmp_path):
+    workers = start_workers(tmp_path, *OPTIONS, "--run", "part", "--epochs", "100000")
+    history = tmp_path / "runs" / "part" / "history.jsonl"
+    deadline = time.monotonic() + 120
+    while not (history.is_file() and history.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for worker in workers:
+        worker.terminate()
+    assert [worker.wait(20) for worker in workers] == [143, 143]
+    (_, chief), (_, other) = ended(workers)
+    assert "s2s train --resume --run part" in chief
+    assert "the chief has the checkpoint" in other
+
+
+@pytest.mark.parametrize("wrong", ["--no-such-option", "--units=0", "--run=../up"])
+def test_a_chief_that_fails_before_it_joins_stops_the_others(tmp_path, wrong):
+    addresses = [f"localhost:{port}" for port in free_ports(2)]
+    other = one_worker(tmp_path, 1, addresses, *OPTIONS)
+    chief = one_worker(tmp_path, 0, addresses, wrong)
+    (code, said), (other_code, told) = ended([chief, other])
+    assert (code, other_code) == (2, 6), (said, told)
+    assert len(said.splitlines()) == 1
+    assert "another worker of this training cannot take part" in told
