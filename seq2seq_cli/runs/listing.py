@@ -99,9 +99,11 @@ def _open_folder(folder: Path) -> Run:
         raise ModelError(f"the run {folder} is incomplete: go on with `{advice}`")
     manifest = read_manifest(folder)
     path = folder / CONFIG_FILE
-    text = read_recorded(folder, CONFIG_FILE, manifest).decode()
     try:
+        text = read_recorded(folder, CONFIG_FILE, manifest).decode()
         config = parse_config(text, str(path))
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{path} is corrupt: it is not UTF-8 text") from error
     except ConfigurationError as error:
         raise ModelError(f"{path} does not fit this s2s: {error}") from error
     unknown = problems(config.task)
