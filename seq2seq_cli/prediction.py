@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from seq2seq_cli.data.vocabulary import Floats, Vocabulary, check_ids, pad
 from seq2seq_cli.errors import DataError, ExistsError
+from seq2seq_cli.footprint import inference_need
 from seq2seq_cli.inference.beam import beam_search
 from seq2seq_cli.inference.greedy import decoding_limits, greedy
 from seq2seq_cli.inference.network import LoadedRun
+from seq2seq_cli.memory import check
 from seq2seq_cli.storage import atomic_path
 
 
@@ -57,10 +59,12 @@ def predict_each(
         if not len(sequence):
             raise DataError("the sequence is empty: give at least one integer")
         check_ids(sequence, task.cardinality)
+    longest = max(map(len, sequences), default=1)
+    check([inference_need(loaded.config, longest)], error=DataError)
     predictions: list[list[Prediction]] = [[] for _ in sequences]
     limits = decoding_limits(task, np.array([len(sequence) for sequence in sequences], np.int64))
     order = np.argsort(limits, kind="stable").tolist()  # those of about one length together
-    size = max(1, loaded.batch_size(max(map(len, sequences), default=1)) // beam)
+    size = max(1, loaded.batch_size(longest) // beam)
     for start in range(0, len(order), size):
         rows = order[start : start + size]
         part = [sequences[row] for row in rows]

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from seq2seq_cli.config import Lengths, TaskConfig
 from seq2seq_cli.data.vocabulary import PADDING, Ids
 from seq2seq_cli.errors import ConfigurationError
+from seq2seq_cli.memory import Need, check
 
 Hashes = NDArray[np.uint64]
 
@@ -94,7 +95,8 @@ class SourceSpace:
         return self.size <= ENUMERABLE
 
     def check_trainable(self) -> None:
-        """Raise ConfigurationError where all of the sources are held out."""
+        """Raise ConfigurationError where all of the sources are held out, or fill the memory."""
+        check_drawable(self.lengths)
         if self.size <= BLOCK and not len(self.enumerate(Split.TRAIN)):
             raise ConfigurationError(
                 f"all {self.size} sources of {self.lengths} integers from {self.cardinality - 1} "
@@ -163,6 +165,12 @@ class SourceSpace:
             n_in = generator.integers(self.lengths.shortest, longest + 1, rows)
             sources[np.arange(longest) >= n_in[:, None]] = PADDING
         return sources
+
+
+def check_drawable(lengths: Lengths) -> None:
+    """Raise ConfigurationError where a block of sources of these lengths fills the memory."""
+    taken = 20 * BLOCK * lengths.longest  # an id, and two products of 8 bytes for its hash
+    check([Need(f"{BLOCK:,} drawn sources", taken, {"task.n_in": lengths.longest})])
 
 
 def hash_sequences(sequences: Ids) -> Hashes:

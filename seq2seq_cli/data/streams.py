@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from seq2seq_cli.config import Lengths, TaskConfig
 from seq2seq_cli.data.pairs import Pairs, Rows
-from seq2seq_cli.data.sampling import BLOCK, SPLITS, SourceSpace, Split, split_codes
+from seq2seq_cli.data.sampling import BLOCK, SPLITS, SourceSpace, Split, check_drawable, split_codes
 from seq2seq_cli.data.tasks import Task
 from seq2seq_cli.data.vocabulary import Ids, Vocabulary
 from seq2seq_cli.errors import ConfigurationError, DataError
@@ -79,6 +79,7 @@ class GeneratedStream:
     ) -> None:
         self._task, self._config, self._seed = task, config, seed
         self.space = space or SourceSpace.of(config)
+        check_drawable(self.space.lengths)
         self._vocabulary = Vocabulary.of(config)
         self._block = lru_cache(KEPT_BLOCKS)(self.space.block)
         self._held_out = lru_cache(len(SPLITS))(self._enumerate)

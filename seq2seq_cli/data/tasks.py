@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from seq2seq_cli.config import Lengths, TaskConfig
+from seq2seq_cli.data.sampling import check_drawable
 from seq2seq_cli.data.vocabulary import PADDING, Ids, lengths
 from seq2seq_cli.errors import ConfigurationError
 
@@ -179,8 +180,11 @@ def problems(config: TaskConfig) -> list[str]:
 def wrong_settings(config: TaskConfig) -> list[str]:
     """Return a line for each thing that is wrong with what a user gives: values of no effect too.
 
-    What a run was saved with may have some of no effect, and has `problems` at the most.
+    What a run was saved with may have some of no effect, and has `problems` at the most. Raises
+    ConfigurationError for sources that are too long to be drawn.
     """
+    if not config.data:
+        check_drawable(config.lengths)
     return problems(config) or ignored_settings(config)
 
 

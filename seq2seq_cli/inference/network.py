@@ -28,8 +28,11 @@ from seq2seq_cli.runs.listing import Run
 BATCH = 512
 """Sequences decoded together: their gates fit a core's second-level cache."""
 
-PADDED_IDS = 2**22
+PADDED_IDS = 2**20
 """Ids of sources decoded together: of longer sources fewer are, or they would fill the memory."""
+
+SCORES = 2**25
+"""Scores of all ids that are computed together: of more ids fewer sources are decoded together."""
 
 ATTENDED_FLOATS = 2**22
 """What attention looks at of the sequences decoded together, where there is more than that."""
@@ -211,7 +214,7 @@ class LoadedRun:
 
     def batch_size(self, n_in: int) -> int:
         """Return how many sources of this length are best decoded together."""
-        most = PADDED_IDS // n_in
+        most = min(PADDED_IDS // n_in, SCORES // len(self.decoder.bias))
         if self.decoder.attention:
             most = min(most, ATTENDED_FLOATS // (n_in * len(self.decoder.kernel)))
         return max(1, min(BATCH, most))

@@ -6,6 +6,8 @@ Only `train` does so, and only what the user has not set: importing this package
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from seq2seq_cli.errors import ConfigurationError
 from seq2seq_cli.training.compilation_cache import is_measured, open_cache
@@ -48,3 +50,15 @@ def _keep_freed_memory() -> None:
     if mallopt:  # other C libraries than glibc may have none
         for parameter, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_ARENA_MAX, 1)):
             mallopt(parameter, value)
+
+
+@contextmanager
+def full_memory_named() -> Iterator[None]:
+    """Raise MemoryError where TensorFlow, or XLA, says in its own way that the memory is full."""
+    try:
+        yield
+    except Exception as error:
+        name, text = type(error).__name__, str(error)
+        if name == "ResourceExhaustedError" or "RESOURCE_EXHAUSTED" in text:
+            raise MemoryError("the memory is full") from error
+        raise

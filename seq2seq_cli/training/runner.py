@@ -11,15 +11,13 @@ from seq2seq_cli.data.plan import Plan, validation_samples
 from seq2seq_cli.data.sampling import Split
 from seq2seq_cli.data.streams import Stream
 from seq2seq_cli.data.vocabulary import Floats, Ids
+from seq2seq_cli.footprint import CHUNK, validation_batch
 from seq2seq_cli.metrics import Tally
 from seq2seq_cli.runs.manifest import Results
 from seq2seq_cli.training.compilation_cache import open_cache
-from seq2seq_cli.training.program.loop import CHUNK, ChunkResult, Loop
+from seq2seq_cli.training.program.loop import ChunkResult, Loop
 from seq2seq_cli.training.program.naming import program_key
 
-VALIDATION_BATCH = 1000
-VALIDATION_BATCH_TOKENS = 50_000
-"""Of long sequences fewer are validated together, or their arrays would fill the memory."""
 CALL_SECONDS = 0.4
 """About how long a call of the compiled program takes: a stopped training waits for its end."""
 STEPS_AFTER_COMPILING = 4
@@ -142,10 +140,9 @@ class Runner:
 
     def _validation_batches(self) -> Iterator[tuple[int, int]]:
         """Yield the first row and the number of rows of all that are validated together."""
-        task, wanted = self._config.task, validation_samples(self._config)
+        wanted = validation_samples(self._config)
         wanted = min(wanted, self._stream.size(Split.VALIDATION) or wanted)
-        length = task.lengths.longest + task.n_out
-        size = min(VALIDATION_BATCH, max(1, VALIDATION_BATCH_TOKENS // length))
+        size = validation_batch(self._config)
         for start in range(0, wanted, size):
             yield start, min(size, wanted - start)
 

@@ -10,8 +10,8 @@ from seq2seq_cli.runs.listing import Run, open_run
 from seq2seq_cli.training.batch import Batch, State, new_batch, resumed_batch
 from seq2seq_cli.training.cluster import read_cluster
 from seq2seq_cli.training.events import OnEvent, Planned, SeedBegun, SeedFailed
-from seq2seq_cli.training.process import configure_process
-from seq2seq_cli.training.session import CHECKPOINT_SECONDS, train_begun
+from seq2seq_cli.training.process import configure_process, full_memory_named
+from seq2seq_cli.training.session import CHECKPOINT_SECONDS, check_memory, train_begun
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ def train_seeds(
     batch = find(config, n_seeds, Path(runs_dir), run, force)
     if set(batch.states.values()) == {State.COMPLETE}:
         return [_kept(batch, seed, report) for seed in batch.states]
+    check_memory(batch.plan.config)
     report(_planned(batch))
 
     from seq2seq_cli.training.compiled import SharedLoop
@@ -84,10 +85,11 @@ def train_seeds(
         return SeedRun(seed, folder, stream, done)
 
     try:
-        return [
-            _kept(batch, seed, report) if state is State.COMPLETE else trained(seed)
-            for seed, state in batch.states.items()
-        ]
+        with full_memory_named():
+            return [
+                _kept(batch, seed, report) if state is State.COMPLETE else trained(seed)
+                for seed, state in batch.states.items()
+            ]
     except (Stopped, KeyboardInterrupt) as error:
         go_on = batch.go_on()
         told = [str(error) or "interrupted", *([f"go on with: {go_on}"] if go_on else [])]

@@ -14,6 +14,8 @@ import numpy as np
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.plan import Plan, prepare
 from seq2seq_cli.data.tasks import OWN_TASK, find_task
+from seq2seq_cli.footprint import TENSORFLOW, training_needs
+from seq2seq_cli.memory import check
 from seq2seq_cli.runs.checkpoint import Checkpoint
 from seq2seq_cli.runs.checkpoint_files import load_checkpoint
 from seq2seq_cli.runs.folder import RunFolder
@@ -22,7 +24,7 @@ from seq2seq_cli.runs.location import check_free, create_folder, find_resumable,
 from seq2seq_cli.runs.resumption import check_resumable
 from seq2seq_cli.training.cluster import Cluster, read_cluster
 from seq2seq_cli.training.events import OnEvent, Planned
-from seq2seq_cli.training.process import configure_process
+from seq2seq_cli.training.process import configure_process, full_memory_named
 from seq2seq_cli.training.stopping import resume_command
 
 if TYPE_CHECKING:
@@ -91,23 +93,30 @@ def train(
         begin = _resumed(config, runs_dir, run) if resume else Begin(prepare(config))
         if not resume:
             check_free(runs_dir, run, force)
+        check_memory(begin.plan.config, cluster.n_workers)
     report(_planned(begin, config, cluster))
 
     from seq2seq_cli.training.compiled import SharedLoop
     from seq2seq_cli.training.exchange import Exchange
     from seq2seq_cli.training.trainer import Options, Trainer
 
-    exchange = Exchange(cluster)
-    exchange.check_all(None)  # one that has failed before this tells the others here
-    plan = _agree(begin, config, exchange)
-    loop = SharedLoop(exchange.strategy)
-    options = Options(report, checkpoint_seconds, callbacks, write_tensorboard)
-    if begin is None:
-        trainer = Trainer(plan, None, loop.begun(plan), exchange, options)
-        trainer.begin()
-        trainer.run()
-        return None
-    return train_begun(begin, loop.begun, exchange, options, runs_dir, run, force)
+    with full_memory_named():
+        exchange = Exchange(cluster)
+        exchange.check_all(None)  # one that has failed before this tells the others here
+        plan = _agree(begin, config, exchange)
+        loop = SharedLoop(exchange.strategy)
+        options = Options(report, checkpoint_seconds, callbacks, write_tensorboard)
+        if begin is None:
+            trainer = Trainer(plan, None, loop.begun(plan), exchange, options)
+            trainer.begin()
+            trainer.run()
+            return None
+        return train_begun(begin, loop.begun, exchange, options, runs_dir, run, force)
+
+
+def check_memory(config: RunConfig, n_workers: int = 1) -> None:
+    """Raise ConfigurationError for sizes that need more memory than there is."""
+    check(training_needs(config, n_workers), TENSORFLOW)
 
 
 def train_begun(
