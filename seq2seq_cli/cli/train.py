@@ -1,5 +1,6 @@
 """`s2s train`: trains a model and saves the run."""
 
+from math import inf
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -85,7 +86,7 @@ def train(
         bool, typer.Option("--tensorboard", help="Write the history for TensorBoard too.")
     ] = False,
     checkpoint_seconds: Annotated[
-        float, number_option("--checkpoint-seconds", "Seconds from checkpoint to checkpoint.")
+        float, number_option("--checkpoint-seconds", "Seconds from checkpoint to checkpoint.", inf)
     ] = 60.0,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
     as_json: Json = False,
@@ -133,6 +134,7 @@ def _show_run(trained: "Run", stream: "TrainingStream | None", as_json: bool, qu
     from seq2seq_cli.data.plan import validation_samples
     from seq2seq_cli.evaluation import evaluate
     from seq2seq_cli.inference.loading import load_network
+    from seq2seq_cli.runs.location import run_options
 
     n_evaluated = validation_samples(trained.config)
     result = evaluate(load_network(trained), n_evaluated, stream=stream)
@@ -142,9 +144,9 @@ def _show_run(trained: "Run", stream: "TrainingStream | None", as_json: bool, qu
     report.show(result, quiet)
     source = result.examples[0].source
     given = f'"{output.format_ids(source)}"' if len(source) <= SHOWN_SOURCE else "SEQUENCE"
+    options = run_options(trained.path)
     output.message(
-        f"saved in {trained.path}; next: s2s evaluate --run {trained.name}, or "
-        f"s2s predict --run {trained.name} {given}",
+        f"saved in {trained.path}; next: s2s evaluate {options}, or s2s predict {options} {given}",
         quiet,
     )
 
@@ -159,6 +161,7 @@ def _show_seeds(trained: "Sequence[SeedRun]", as_json: bool, quiet: bool) -> Non
     from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.evaluation import evaluate
     from seq2seq_cli.inference.loading import load_network
+    from seq2seq_cli.runs.location import runs_dir_option
 
     rows = []
     for item in trained:
@@ -173,7 +176,8 @@ def _show_seeds(trained: "Sequence[SeedRun]", as_json: bool, quiet: bool) -> Non
     else:
         show_seeds(rows, quiet)
         if any(item.run for item in trained):
-            output.message(f"saved in {trained[0].path.parent}; next: s2s runs", quiet)
+            runs_dir = trained[0].path.parent
+            output.message(f"saved in {runs_dir}; next: s2s runs{runs_dir_option(runs_dir)}", quiet)
     problems = [f"seed {row.seed}: {row.problem}" for row in rows if row.problem]
     if problems:
         raise ConfigurationError("\n".join(problems))

@@ -10,7 +10,7 @@ from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.tasks import problems
 from seq2seq_cli.errors import ConfigurationError, ModelError, S2sError
 from seq2seq_cli.runs.folder import has_checkpoint, has_unfinished
-from seq2seq_cli.runs.location import check_name
+from seq2seq_cli.runs.location import check_name, run_options
 from seq2seq_cli.runs.lock import is_in_training
 from seq2seq_cli.runs.manifest import CONFIG_FILE, MANIFEST, Manifest, read_manifest, read_recorded
 from seq2seq_cli.settings import parse_config
@@ -104,9 +104,8 @@ def _open_folder(folder: Path) -> Run:
     if not (folder / MANIFEST).is_file():
         if is_in_training(folder):
             raise ModelError(f"the run {folder} is still in training")
-        advice = (
-            f"s2s train --resume --run {folder.name}" if has_checkpoint(folder) else "s2s train"
-        )
+        options = "--resume" if has_checkpoint(folder) else "--force"
+        advice = f"s2s train {options} {run_options(folder)}"
         raise ModelError(f"the run {folder} is incomplete: go on with `{advice}`")
     manifest = read_manifest(folder)
     path = folder / CONFIG_FILE

@@ -2,13 +2,14 @@
 
 import itertools
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from seq2seq_cli.config import TaskConfig
 from seq2seq_cli.data.tasks import is_own, takes_n_out
-from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError
+from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, S2sError
 from seq2seq_cli.runs.checkpoint_files import CHECKPOINTS
 from seq2seq_cli.runs.folder import RunFolder, has_checkpoint, has_unfinished
 from seq2seq_cli.runs.lock import hold_lock, is_in_training
@@ -30,6 +31,16 @@ def default_name(task: TaskConfig) -> str:
     own = Path(task.data.split(",")[0]).stem if task.data else task.name.rpartition(":")[2]
     name = re.sub(r"[^\w.+-]", "_", own).lstrip(".-+") or "own"
     return "-".join(map(str, [name, task.n_in, *n_out, task.cardinality]))
+
+
+def runs_dir_option(runs_dir: Path) -> str:
+    """Return the option that names the runs' folder, quoted for a shell; empty for the default."""
+    return "" if runs_dir == Path("runs") else f" --runs-dir {shlex.quote(str(runs_dir))}"
+
+
+def run_options(folder: Path) -> str:
+    """Return the options that name a run, quoted for a shell."""
+    return f"--run {shlex.quote(folder.name)}{runs_dir_option(folder.parent)}"
 
 
 @contextmanager
@@ -106,7 +117,7 @@ def _is_stopped(folder: Path) -> bool:
         return False
     try:
         return not (folder / MANIFEST).is_file() or has_unfinished(folder)
-    except ModelError:
+    except (S2sError, OSError):
         return False  # a damaged run is resumed by its name alone
 
 

@@ -15,6 +15,11 @@ from seq2seq_cli.errors import ExistsError, StorageError
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 LOCK = ".lock"
 
 TRAINING_SECONDS = 1.0
@@ -52,6 +57,8 @@ def is_in_training(folder: Path) -> bool:
     """
     if not (folder / LOCK).exists():
         return False
+    if fcntl:
+        return _is_locked(folder / LOCK)
     from filelock import FileLock, Timeout
 
     lock = FileLock(folder / LOCK)
@@ -62,6 +69,21 @@ def is_in_training(folder: Path) -> bool:
     except OSError:
         return False
     _give_up(lock)
+    return False
+
+
+def _is_locked(path: Path) -> bool:
+    """Tell whether another has a file's lock, by a shared one: who asks keeps no other from asking.
+
+    It is given back at once, and a training waits longer than that.
+    """
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
     return False
 
 

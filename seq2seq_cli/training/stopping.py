@@ -6,6 +6,7 @@ from pathlib import Path
 from seq2seq_cli.config import RunConfig, TrainingConfig
 from seq2seq_cli.errors import ConfigurationError, LossError
 from seq2seq_cli.runs.checkpoint import Checkpoint, TrainingStatus
+from seq2seq_cli.runs.location import run_options
 from seq2seq_cli.runs.manifest import Results
 
 
@@ -34,9 +35,9 @@ def has_enough(status: TrainingStatus, config: TrainingConfig) -> bool:
 def loss_error(loss: float, where: str, config: TrainingConfig) -> LossError:
     """Return the error for a loss that is not finite; the last checkpoint before it stays."""
     return LossError(
-        f"the loss became {loss} {where}: lower training.learning_rate, which is "
-        f"{config.learning_rate}, or set training.clip_norm=1.0, which is {config.clip_norm}; "
-        "the last checkpoint before it stays"
+        f"the loss became {loss} {where}: begin anew, with --force or another --run NAME and "
+        f"with a lower training.learning_rate, which is {config.learning_rate}, or with "
+        f"training.clip_norm=1.0, which is {config.clip_norm}: a resumed training keeps them"
     )
 
 
@@ -68,8 +69,7 @@ def left(steps_done: int | None, go_on: str = "") -> str:
 
 def resume_command(folder: Path, options: str = "") -> str:
     """Return the command that goes on with a folder's training, with these options."""
-    where = "" if folder.parent == Path("runs") else f" --runs-dir {folder.parent}"
-    return f"s2s train {options}--resume --run {folder.name}{where}"
+    return f"s2s train {options}--resume {run_options(folder)}"
 
 
 def _complete(run: Path, status: TrainingStatus, config: TrainingConfig) -> ConfigurationError:

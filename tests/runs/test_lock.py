@@ -141,10 +141,10 @@ def test_a_folder_that_may_not_be_written_is_in_no_training(tmp_path, monkeypatc
     folder = stop(tmp_path, 7)
     (folder / lock.LOCK).touch()
 
-    def refuse(self, *arguments):
-        raise PermissionError(13, "Permission denied", self.lock_file)
+    def refuse(*arguments):
+        raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
+    monkeypatch.setattr(lock.fcntl, "flock", refuse)
     assert not is_in_training(folder)
     assert list_runs(tmp_path)[0].problem == "stopped, --resume goes on"
 
@@ -158,3 +158,35 @@ def test_asking_where_there_is_no_training_writes_nothing(tmp_path):
     finally:
         folder.chmod(0o700)
     assert contents(folder) == before
+
+
+def test_those_who_ask_at_the_same_time_do_not_take_each_other_for_a_training(tmp_path):
+    folder = stop(tmp_path, 7)
+    path = folder / lock.LOCK
+    path.touch()
+    with path.open("rb") as asking:
+        lock.fcntl.flock(asking, lock.fcntl.LOCK_SH)
+        assert not is_in_training(folder)
+    with path.open("rb") as training:
+        lock.fcntl.flock(training, lock.fcntl.LOCK_EX)
+        assert is_in_training(folder)
+
+
+def test_no_training_is_refused_because_others_ask(tmp_path):
+    folder, is_over = stop(tmp_path, 7), threading.Event()
+
+    def ask():
+        while not is_over.is_set():
+            is_in_training(folder)
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(50):
+            with reopen_folder(tmp_path, "a"):
+                pass
+    finally:
+        is_over.set()
+        for thread in threads:
+            thread.join()
