@@ -4,6 +4,7 @@ They hold stock layers only, so plain Keras opens their files.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +27,20 @@ Models = tuple[keras.Model, keras.Model, keras.Model]
 Tensor = Any
 
 
+@contextmanager
+def _single_precision() -> Iterator[None]:
+    """Build layers of 32-bit floats, whatever Keras is configured to by a file or a program."""
+    floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(floatx)
+        keras.config.set_dtype_policy(policy)
+
+
+@_single_precision()
 def define_models(
     n_input: int,
     n_output: int,
