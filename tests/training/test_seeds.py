@@ -66,7 +66,7 @@ def assert_same_runs(ours: Path, theirs: Path) -> None:
 
 @pytest.mark.parametrize("model", [ModelConfig(units=8), DROPOUT], ids=["plain", "dropout"])
 def test_each_seed_is_a_training_of_its_own_and_the_program_is_compiled_once(
-    tmp_path, monkeypatch, model
+    tmp_path, monkeypatch, nothing_kept, model
 ):
     """Each single one is compiled by itself, with its own seed from the start."""
     loops = []
