@@ -47,8 +47,9 @@ def plan_widths(stream: TrainingStream, config: RunConfig) -> tuple[Width, ...]:
         kept = np.unique(np.linspace(0, len(found) - 1, MOST_LENGTHS).astype(np.int64))
         counts = np.diff(np.concatenate([[0], np.cumsum(counts)[kept]]))
         found = found[kept]
-    widths = [Width(int(n), stream.target_columns(int(n))) for n in found]
-    columns = np.array([sum(width) for width in widths], np.float64)
+    targets = stream.target_columns(found)
+    widths = [Width(*both) for both in zip(found.tolist(), targets.tolist(), strict=True)]
+    columns = (found + targets).astype(np.float64)
     share = np.concatenate([[0.0], np.cumsum(counts) / counts.sum()])
     steps = config.training.total_steps
     # cost[j]: of the lengths up to the j-th in so many widths, of which that is the last one.

@@ -50,8 +50,11 @@ class TrainingStream(Stream, Protocol):
     def length_counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the lengths that sources to train on have, ascending, and how often, both (n,)."""
 
-    def target_columns(self, longest: int) -> int:
-        """Return the width of the targets, with their end, of sources of up to this length."""
+    def target_columns(self, limits: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the width of the targets, with their end, of sources of up to each length, (n,).
+
+        The lengths ascend.
+        """
 
     def stage(self, lengths: Lengths, n_out: int, distinct: int) -> Stream:
         """Return the stream of a curriculum's stage, with sources of these lengths.
@@ -101,11 +104,13 @@ class GeneratedStream:
         shortest, longest = self.space.lengths
         return np.arange(shortest, longest + 1), np.ones(longest + 1 - shortest, np.int64)
 
-    def target_columns(self, longest: int) -> int:
-        """Return the width of targets, see TrainingStream."""
-        up_to = self.space.lengths._replace(longest=longest)
-        found = self._task.target_length(up_to, self._config.n_out, self._config.cardinality)
-        return found + (self._vocabulary.end is not None)
+    def target_columns(self, limits: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the widths of targets, see TrainingStream."""
+        config, shortest = self._config, self.space.lengths.shortest
+        found = self._task.target_lengths(
+            shortest, limits.tolist(), config.n_out, config.cardinality
+        )
+        return np.array(found) + int(self._vocabulary.end is not None)
 
     def size(self, split: Split) -> int | None:
         """Return how many sources of a small space are held out; else there is no limit."""
@@ -179,11 +184,14 @@ class OwnStream:
         pairs, rows = self._subsets[Split.TRAIN]
         return np.unique(pairs.sources.lengths[rows], return_counts=True)
 
-    def target_columns(self, longest: int) -> int:
-        """Return the width of targets, see TrainingStream."""
+    def target_columns(self, limits: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the widths of targets, see TrainingStream."""
         pairs, rows = self._subsets[Split.TRAIN]
-        short = rows[pairs.sources.lengths[rows] <= longest]
-        return int(pairs.targets.lengths[short].max()) + (self._vocabulary.end is not None)
+        order = np.argsort(pairs.sources.lengths[rows], kind="stable")
+        lengths = pairs.sources.lengths[rows][order]
+        longest = np.maximum.accumulate(pairs.targets.lengths[rows][order])
+        found = longest[np.searchsorted(lengths, limits, side="right") - 1]
+        return found + int(self._vocabulary.end is not None)
 
     @property
     def n_training(self) -> int:

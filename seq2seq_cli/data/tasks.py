@@ -4,7 +4,7 @@ A further task is one function and one line in TASKS; a user's own comes from `o
 """
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,15 +65,27 @@ class Task:
 
         An own task is tried on some sources of each length; ConfigurationError where it fails.
         """
+        return self.target_lengths(n_in.shortest, [n_in.longest], n_out, cardinality)[0]
+
+    def target_lengths(
+        self, shortest: int, limits: Iterable[int], n_out: int, cardinality: int
+    ) -> list[int]:
+        """Return it for sources from the shortest up to each of these lengths, which ascend."""
         if not self.own:
-            source = np.ones((1, n_in.longest), np.int32)
-            return len(self._whole_targets(source, min(n_out, n_in.longest), cardinality)[0])
-        generator = np.random.default_rng(0)
-        longest = 0
-        for n in range(n_in.shortest, n_in.longest + 1):
-            sources = generator.integers(1, cardinality, (PROBES, n), np.int32)
-            longest = max(longest, len(self._whole_targets(sources, n_out, cardinality)[0]))
-        return longest
+            sources = (np.ones((1, n), np.int32) for n in limits)
+            return [
+                self._whole_targets(source, min(n_out, source.shape[1]), cardinality).shape[1]
+                for source in sources
+            ]
+        generator, found = np.random.default_rng(0), list[int]()
+        longest, tried = 0, shortest - 1
+        for limit in limits:
+            for n in range(tried + 1, limit + 1):
+                probes = generator.integers(1, cardinality, (PROBES, n), np.int32)
+                longest = max(longest, self._whole_targets(probes, n_out, cardinality).shape[1])
+            tried = limit
+            found.append(longest)
+        return found
 
     def _whole_targets(self, sources: Ids, n_out: int, cardinality: int) -> Ids:
         """Return the targets of sources (n, n_in) without padding, as contiguous int32."""

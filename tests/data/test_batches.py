@@ -11,6 +11,7 @@ from seq2seq_cli.data import batches
 from seq2seq_cli.data.batches import Batches, plan_widths
 from seq2seq_cli.data.plan import prepare
 from seq2seq_cli.data.sampling import Split
+from seq2seq_cli.data.tasks import Task
 from seq2seq_cli.data.vocabulary import lengths, widen
 
 
@@ -140,3 +141,30 @@ def test_a_stage_of_a_curriculum_shares_the_widths():
     for sources, targets in steps_of(plan, (5,), short.stream):
         assert (sources.shape[1], targets.shape[1]) in plan.widths
         assert lengths(sources).max() <= 9
+
+
+def test_an_own_task_is_tried_once_a_length():
+    tried = []
+
+    def steps(sources, n_out):
+        tried.append(sources.shape[1])
+        return np.ones((len(sources), 3 if sources.shape[1] == 2 else 1), np.int32)
+
+    task = Task("steps", "", steps, own=True)
+    assert task.target_lengths(1, [1, 4, 9], 0, 30) == [1, 3, 3]
+    assert tried == list(range(1, 10))
+
+
+def test_the_targets_widths_are_those_of_all_sources_up_to_a_length(tmp_path):
+    generator = np.random.default_rng(0)
+    pairs = [generator.integers(1, 20, generator.integers(1, 9, 2).max()).tolist()
+             for _ in range(200)]  # fmt: skip
+    targets = [generator.integers(1, 20, generator.integers(1, 9)).tolist() for _ in pairs]
+    lines = [json.dumps({"source": s, "target": t}) for s, t in zip(pairs, targets, strict=True)]
+    (tmp_path / "own.jsonl").write_text("\n".join(lines) + "\n")
+    stream = prepare(RunConfig(task=TaskConfig(data=str(tmp_path / "own.jsonl")))).stream
+    sources, ended = stream.draw(Split.TRAIN, 0, stream.n_training)
+    found, _ = stream.length_counts()
+    expected = [lengths(ended[lengths(sources) <= n]).max() for n in found]
+    assert len(set(expected)) > 1
+    np.testing.assert_array_equal(stream.target_columns(found), expected)
