@@ -34,6 +34,7 @@ HERE = Path(__file__).parent
 S2S = [sys.executable, "-m", "seq2seq_cli"]
 SEED_TASK = ["--n-in", "6", "--n-out", "3", "--cardinality", "51"]
 SOURCE = "22 17 23 5 29 11".split()
+EPOCH_STEPS = -(-100_000 // 64)
 RUN = "runs/reverse-prefix-6-3-51"
 NAMES = ("epoch", "start", "train", "accuracy", "evaluate", "predict", "help", "memory")
 
@@ -77,8 +78,9 @@ def epoch(folder: Path, rounds: int, torch_python: str) -> dict[str, object]:
         figures["s2s_s"].append(printed["epoch_s"])
         figures["first_call_s"].append(printed["first_call_s"])
         if has_torch:
-            lines = run([torch_python, str(HERE / "torch_lstm.py")], folder)[1].splitlines()
-            figures["torch_s"].append(json.loads(lines[-1])["seconds"])
+            command = [torch_python, str(HERE / "torch_shapes.py"), "--rounds", "1"]
+            printed = json.loads(run([*command, "--steps", str(EPOCH_STEPS)], folder)[1])
+            figures["torch_s"].append(printed["ms_a_step"] * EPOCH_STEPS / 1000)
         printed = json.loads(run([sys.executable, str(HERE / "gemm_limit.py")], folder)[1])
         figures["gemm_s"].append(printed["epoch_s"])
 

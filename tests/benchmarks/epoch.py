@@ -1,4 +1,4 @@
-"""One epoch of the compiled loop, in the steady state: what `torch_lstm.py` does, in ours.
+"""One epoch of the compiled loop, in the steady state: what `torch_shapes.py` does, in ours.
 
     python tests/benchmarks/epoch.py [--n-in 6] [--n-out 3] [--cardinality 51] [--units 128]
         [--embedding 0] [--attention] [--batch-size 64] [--n-samples 100000] [--rounds 3]
