@@ -75,7 +75,7 @@ class Batches:
     """The batches of a stream's training steps."""
 
     def __init__(self, stream: Stream, widths: Sequence[Width], config: RunConfig) -> None:
-        self._stream, self._widths = stream, widths
+        self.stream, self._widths = stream, widths
         self._size, self._seed = config.training.batch_size, config.training.seed
         self._epoch_steps = config.training.epoch_steps
         fitting = WINDOW_INTEGERS // (self._size * stream.longest)
@@ -88,7 +88,7 @@ class Batches:
         Sources are (steps * batch_size, n_in), targets (steps * batch_size, n_out).
         """
         if len(self._widths) == 1:
-            return self._stream.draw(Split.TRAIN, step * self._size, n * self._size)
+            return self.stream.draw(Split.TRAIN, step * self._size, n * self._size)
         epoch, within = divmod(step, self._epoch_steps)
         number, place = divmod(within, self._window_steps)
         sources, targets, widths = self._window(epoch, number)
@@ -106,7 +106,7 @@ class Batches:
         first = number * self._window_steps
         n = min(self._window_steps, self._epoch_steps - first)
         first += epoch * self._epoch_steps
-        sources, targets = self._stream.draw(Split.TRAIN, first * self._size, n * self._size)
+        sources, targets = self.stream.draw(Split.TRAIN, first * self._size, n * self._size)
         n_in, n_out = lengths(sources), lengths(targets)
         order = np.lexsort((n_out, n_in)).reshape(n, self._size)
         longest = np.stack([n_in[order].max(axis=1), n_out[order].max(axis=1)], axis=1)

@@ -9,14 +9,13 @@ from seq2seq_cli.data.batches import Batches
 from seq2seq_cli.data.curriculum import Stage
 from seq2seq_cli.data.plan import Plan, validation_samples
 from seq2seq_cli.data.sampling import Split
-from seq2seq_cli.data.streams import Stream
 from seq2seq_cli.data.vocabulary import Floats, Ids
 from seq2seq_cli.footprint import CHUNK, validation_batch
 from seq2seq_cli.metrics import Tally
 from seq2seq_cli.runs.manifest import Results
 from seq2seq_cli.training.compilation_cache import open_cache
 from seq2seq_cli.training.program.loop import ChunkResult, Loop
-from seq2seq_cli.training.program.naming import program_key
+from seq2seq_cli.training.program.naming import is_free, program_key
 
 CALL_SECONDS = 0.4
 """About how long a call of the compiled program takes: a stopped training waits for its end."""
@@ -53,7 +52,7 @@ class Runner:
         self._share = share
         self._plan, self._stream, self._config = plan, plan.stream, plan.config
         self._cache = open_cache() if loop.is_one_program else None
-        self._stage: tuple[Stream, Batches] | None = None
+        self._batches: Batches | None = None  # of the stage under way
         self._call_steps = loop.call_steps or 1
         self._thread, self._preparation = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
         self._under_way: Future[Any] | None = None
@@ -63,11 +62,10 @@ class Runner:
 
         The next ones are drawn while those before are trained on.
         """
-        if self._stage is None or self._stage[0] is not stage.stream:
+        batches = self._batches
+        if batches is None or batches.stream is not stage.stream:
             self._call_steps = self.loop.call_steps or 1
-            batches = Batches(stage.stream, self._plan.widths, self._config)
-            self._stage = stage.stream, batches
-        _, batches = self._stage
+            batches = self._batches = Batches(stage.stream, self._plan.widths, self._config)
         size = self._config.training.batch_size
 
         def draw(step: int) -> Chunk:
@@ -88,7 +86,8 @@ class Runner:
         """Tell whether the program for sequences of these lengths is not there yet, nor kept."""
         if chunk.lengths in self.loop.ran:
             return False
-        return not (self._cache and self._cache.take(program_key(self._config, *chunk.lengths)))
+        key = program_key(self._config, *chunk.lengths)
+        return not (self._cache and is_free(key) and self._cache.take(key))
 
     def train(self, chunk: Chunk, rates: Floats) -> tuple[ChunkResult, float]:
         """Take the steps of a chunk at these learning rates; return the result and its seconds."""
@@ -106,14 +105,15 @@ class Runner:
         """Train with a program that is compiled for it, or kept; and keep it."""
         lengths = sources.shape[1], targets.shape[1]
         key = program_key(self._config, *lengths)
+        cache = self._cache if is_free(key) else None
         if self.loop.is_one_program:
             self.loop.trace(*lengths, key)
             if not self.loop.ran:
                 self._preparation.submit(self._prepare_validation)
         result = self.loop.train(sources, targets, rates)
         self.loop.ran.add(lengths)
-        if self._cache:
-            self._cache.keep(key)
+        if cache:
+            cache.keep(key)
         return result
 
     def validate(self) -> Results:

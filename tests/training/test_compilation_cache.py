@@ -278,3 +278,43 @@ def test_nothing_in_a_program_is_named_in_an_order_that_changes(task, model):
     ir = loop._train.experimental_get_compiler_ir
     program = ir(source, target, target, rates, rates, tf.constant(1))(stage="hlo")
     assert re.findall(r"[\w/]+/_\d+\b", program) == []  # the names of folded constants
+
+
+def test_a_second_program_of_a_kind_in_one_process_is_neither_taken_nor_kept(monkeypatch):
+    from types import SimpleNamespace
+
+    from seq2seq_cli.data.plan import prepare
+    from seq2seq_cli.training import runner
+    from seq2seq_cli.training.program import naming
+
+    plan = prepare(RunConfig(task=TaskConfig(n_in=4, n_out=2, cardinality=13)))
+    kept = []
+    cache = SimpleNamespace(take=lambda key: True, keep=kept.append)
+    monkeypatch.setattr(runner, "open_cache", lambda: cache)
+    monkeypatch.setattr(naming, "_named", set())
+
+    class StubLoop:
+        is_one_program, call_steps = True, None
+
+        def __init__(self):
+            self.ran = set()
+
+        def trace(self, n_in, n_out, key):
+            with naming.named_after(key):
+                pass
+
+        def trace_validation(self, n, n_in, n_out):
+            pass
+
+        def train(self, *arguments):
+            return runner.ChunkResult(1.0, 0, 1)
+
+    rates = np.zeros(1, np.float32)
+    for is_second in (False, True):
+        running = runner.Runner(StubLoop(), plan, lambda content: content)
+        chunk = runner.Chunk(0, 1, np.ones((64, 4), np.int32), np.ones((64, 2), np.int32))
+        assert running.compiles(chunk) is is_second
+        running.train(chunk, rates)
+        assert not running.compiles(chunk)
+        assert len(kept) == 1
+        running.close()

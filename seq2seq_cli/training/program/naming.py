@@ -33,6 +33,11 @@ def program_key(config: RunConfig, n_in: int, n_out: int) -> str:
     return sha256_of(json.dumps(depends_on, sort_keys=True).encode())[:32]
 
 
+def is_free(key: str) -> bool:
+    """Tell whether nothing is named after a key yet: another such program is found by no name."""
+    return key not in _named
+
+
 @contextmanager
 def named_after(key: str) -> Iterator[None]:
     """Let what is traced in this block be numbered by a key, once in a process.
@@ -41,7 +46,7 @@ def named_after(key: str) -> Iterator[None]:
     compiled programs by these names: a program would be found only where just as much was traced
     before it. There is no public way to name a function.
     """
-    if key in _named:
+    if not is_free(key):
         yield
         return
     _named.add(key)
