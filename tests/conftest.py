@@ -90,16 +90,11 @@ _loops: dict[str, Any] = {}
 
 def _share_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     from seq2seq_cli.training import compiled
-    from seq2seq_cli.training.program.forward import UNROLLED_AFTER
-
-    def key(config: Any) -> str:
-        training = config.training
-        long_enough = UNROLLED_AFTER * max(config.task.lengths.longest, config.task.n_out)
-        unrolled = training.total_steps >= long_enough
-        return f"{config.task} {config.model} {training.batch_size} {training.clip_norm} {unrolled}"
+    from seq2seq_cli.training.program.naming import program_key
 
     def shared_loop(plan: Any, strategy: Any, build: Any = compiled.build_loop) -> Any:
-        name = key(plan.config)
+        task = plan.config.task
+        name = program_key(plan.config, task.lengths.longest, task.n_out)
         if name in _loops:
             compiled.restart_loop(_loops[name], plan)
         else:

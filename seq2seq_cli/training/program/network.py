@@ -1,0 +1,183 @@
+"""The train model's layers, over parts of a batch that run side by side.
+
+They compute what the stock layers of `define_models` do, from their weights: one-hot vectors are
+never built, and input projections are a single product or a gather over all steps.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from seq2seq_cli.architecture import (
+    COMBINING_LAYER,
+    DECODER_LAYER,
+    ENCODER_LAYER,
+    KEYS_LAYER,
+    OUTPUT_LAYER,
+    SOURCE_EMBEDDING,
+    TARGET_EMBEDDING,
+    numbered,
+)
+from seq2seq_cli.config import ModelConfig
+from seq2seq_cli.training.program.lookup import gather_rows
+from seq2seq_cli.training.program.recurrent import LstmCall, LstmOutputs
+
+Tensor = Any
+RunCalls = Callable[[list[LstmCall]], list[LstmOutputs]]
+"""Runs LSTMs over sequences side by side: unrolled, or in a loop."""
+
+
+class Part(NamedTuple):
+    """Rows of a batch; nothing ties them to the others before the losses."""
+
+    sources: Tensor  # (n_in, batch)
+    shifted: Tensor  # (n_out, batch)
+    mask: Tensor | None  # (n_in, batch): false at padding
+
+
+class Network:
+    """The model with these weights, at one step."""
+
+    def __init__(
+        self,
+        layers: dict[str, list[Tensor]],
+        config: ModelConfig,
+        step: Tensor | None,
+        seed: Tensor | None,
+    ) -> None:
+        self._layers, self._config = layers, config
+        self._step, self._seed = step, seed
+        self._sites = 0  # of dropout so far, each of which has its own random numbers
+
+    @property
+    def drops(self) -> bool:
+        """Whether there is dropout."""
+        return self._step is not None and bool(
+            self._config.dropout or self._config.token_dropout or self._config.recurrent_dropout
+        )
+
+    def logits(self, parts: Sequence[Part], run: RunCalls) -> list[Tensor]:
+        """Return (n_out, batch, n_features) for each of the parts, which run side by side."""
+        config, last = self._config, self._config.layers - 1
+        values = [part.sources for part in parts]
+        states = []
+        for number in range(config.layers):
+            weights = self._layers[numbered(ENCODER_LAYER, number)]
+            directions = range(0, len(weights), 3)
+            is_used = number < last or config.attention != "none"
+            calls = []
+            for inputs, part in zip(values, parts, strict=True):
+                inputs = self._inputs(inputs, SOURCE_EMBEDDING, number)
+                for i in directions:
+                    call = self._lstm_call(inputs, weights[i : i + 3], None, part.mask)
+                    calls.append(call._replace(reverse=i > 0, gives_outputs=is_used))
+            found, n = run(calls), len(directions)
+            ends = [found[i : i + n] for i in range(0, len(found), n)]
+            values = [_joined([end.outputs for end in both], 2) for both in ends] if is_used else []
+            states.append(
+                [
+                    (_joined([e.hidden for e in both], 1), _joined([e.cell for e in both], 1))
+                    for both in ends
+                ]
+            )
+        memories, values = values, [part.shifted for part in parts]
+        for number in range(config.layers):
+            weights = self._layers[numbered(DECODER_LAYER, number)]
+            rate = config.token_dropout if number == 0 else 0.0
+            calls = []
+            for ids, state in zip(values, states[number], strict=True):
+                inputs = self._inputs(ids, TARGET_EMBEDDING, number)
+                kept = self._factors(ids.shape[:2], rate)
+                call = self._lstm_call(inputs, weights, state, kept=kept)
+                calls.append(call._replace(gives_state=False))
+            values = [end.outputs for end in run(calls)]
+        if config.attention == "dot":
+            values = [
+                self._attend(outputs, memory, part.mask)
+                for outputs, memory, part in zip(values, memories, parts, strict=True)
+            ]
+        kernel, bias = self._layers[OUTPUT_LAYER]
+        return [tf.tensordot(self._drop(x, config.dropout), kernel, 1) + bias for x in values]
+
+    def _inputs(self, values: Tensor, embedding: str, number: int) -> Tensor:
+        """Return a layer's inputs: ids (steps, batch), or vectors (steps, batch, width).
+
+        Ids stand for rows of a product of the embedding with a kernel, unless they are fewer than
+        its rows, or the vectors are to be dropped.
+        """
+        if number:
+            return self._drop(values, self._config.dropout)
+        if self._config.embedding:
+            (table,) = self._layers[embedding]
+            dropped = self._config.dropout and self.drops
+            if dropped or values.shape.num_elements() < table.shape[0]:
+                return self._drop(gather_rows(table, values), self._config.dropout)
+        return values
+
+    def _lstm_call(
+        self,
+        inputs: Tensor,
+        weights: Sequence[Tensor],
+        state: tuple[Tensor, Tensor] | None,
+        mask: Tensor | None = None,
+        kept: Tensor | None = None,
+    ) -> LstmCall:
+        """Return an LSTM's run; `kept` (steps, batch) are factors of its inputs."""
+        kernel, recurrent_kernel, bias = weights
+        part, embedding = ("decoder", TARGET_EMBEDDING) if state else ("encoder", SOURCE_EMBEDDING)
+        if inputs.dtype.is_integer:
+            if self._config.embedding:
+                (table,) = self._layers[embedding]
+                kernel = tf.matmul(table, kernel)  # (cardinality, size) @ (size, 4 units)
+            if kept is None:
+                projected = gather_rows(kernel + bias, inputs)
+            else:
+                projected = gather_rows(kernel, inputs) * kept[:, :, tf.newaxis] + bias
+        else:
+            if kept is not None:
+                inputs *= kept[:, :, tf.newaxis]
+            projected = tf.tensordot(inputs, kernel, 1) + bias
+        drops = self._config.recurrent_dropout_in in ("both", part)
+        shape = (inputs.shape[1], recurrent_kernel.shape[0])
+        dropped = self._factors(shape, self._config.recurrent_dropout if drops else 0.0)
+        return LstmCall(projected, recurrent_kernel, state, mask, dropped)
+
+    def _attend(self, values: Tensor, memory: Tensor, mask: Tensor | None) -> Tensor:
+        """Return attentional vectors for the decoder's outputs, (n_out, batch, width) both.
+
+        `memory` are the encoder's outputs (steps, batch, width).
+        """
+        (keys_kernel,) = self._layers[KEYS_LAYER]
+        kernel, bias = self._layers[COMBINING_LAYER]
+        memory = tf.transpose(memory, (1, 0, 2))
+        keys = tf.tensordot(memory, keys_kernel, 1)
+        queries = tf.transpose(values, (1, 0, 2))
+        scores = tf.matmul(queries, keys, transpose_b=True)  # (batch, n_out, steps)
+        if mask is not None:
+            scores = tf.where(tf.transpose(mask)[:, tf.newaxis], scores, -1e9)
+        context = tf.matmul(tf.nn.softmax(scores), memory)  # (batch, n_out, width)
+        both = tf.concat([tf.transpose(context, (1, 0, 2)), values], axis=2)
+        return tf.tanh(tf.tensordot(both, kernel, 1) + bias)
+
+    def _factors(self, shape: Sequence[int], rate: float) -> Tensor | None:
+        """Return dropout's factors, where there is any: zero, or a little more than one."""
+        return (
+            self._drop(tf.constant(1.0, shape=shape), rate)
+            if self._step is not None and rate
+            else None
+        )
+
+    def _drop(self, values: Tensor, rate: float) -> Tensor:
+        """Return values with a share of them zero, and the others as much larger."""
+        if self._step is None or not rate:
+            return values
+        self._sites += 1
+        assert self._seed is not None  # it is given with every step
+        seed = tf.stack([self._seed + self._sites, self._step])
+        kept = tf.random.stateless_uniform(values.shape, seed) >= rate
+        return tf.where(kept, values / (1 - rate), 0.0)
+
+
+def _joined(tensors: list[Tensor], axis: int) -> Tensor:
+    return tensors[0] if len(tensors) == 1 else tf.concat(tensors, axis)
