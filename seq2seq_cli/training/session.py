@@ -77,7 +77,7 @@ def train(
 
     With `resume` a training goes on from its last checkpoint, bit for bit: that of `run`, or the
     newest stopped one. Its settings are the saved ones; of those that `config` gives, epochs,
-    stop_at and patience may be others, and data may be elsewhere.
+    stop_at, patience and validate_every may be others, and data may be elsewhere.
 
     Where TF_CONFIG names several workers they train together, all with the chief's configuration;
     the chief alone writes and has a run to return, the others return None.
