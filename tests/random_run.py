@@ -8,6 +8,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from sealed import edit
 
 from seq2seq_cli.architecture import LSTM_SETTINGS, Architecture, Layer
 from seq2seq_cli.config import RunConfig
@@ -124,6 +125,5 @@ def save_random_run(runs_dir: Path, name: str, config: RunConfig, seed: int = 0)
 def replace_file(folder: Path, name: str, content: bytes) -> None:
     """Put other content in a recorded file's place, and into the manifest, as an attacker would."""
     (folder / name).write_bytes(content)
-    manifest = json.loads((folder / MANIFEST).read_text())
-    manifest["files"][name] = {"sha256": sha256_of(content), "bytes": len(content)}
-    (folder / MANIFEST).write_text(json.dumps(manifest))
+    record = {"sha256": sha256_of(content), "bytes": len(content)}
+    edit(folder / MANIFEST, lambda manifest: manifest["files"].update({name: record}))

@@ -17,13 +17,14 @@ from seq2seq_cli.architecture import Architecture, Shape
 from seq2seq_cli.archive import find_member
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.vocabulary import Floats
+from seq2seq_cli.runs.document import Document, Record
 from seq2seq_cli.runs.environment import Environment
 from seq2seq_cli.runs.history import EpochRecord
-from seq2seq_cli.runs.manifest import Record, Results
+from seq2seq_cli.runs.manifest import Results
 from seq2seq_cli.storage import sha256_of
 
-CHECKPOINT_VERSION = 2
-READABLE_VERSIONS = (1, 2)
+CHECKPOINT_VERSION = 3
+READABLE_VERSIONS = (1, 2, 3)
 
 GROUPS = ("weights", "first", "second")
 
@@ -55,10 +56,9 @@ class TrainingStatus(Record):
     has_ended: bool = False  # so that nothing is left but to complete the run
 
 
-class Description(Record):
+class Description(Document):
     """The content of a checkpoint's JSON file."""
 
-    format_version: int
     sha256: str  # of the arrays' file
     steps_done: int
     loss_sum: float
@@ -66,10 +66,6 @@ class Description(Record):
     environment: Environment = Field(validation_alias=AliasChoices("environment", "circumstances"))
     status: TrainingStatus = Field(validation_alias=AliasChoices("status", "progressed"))
     history: tuple[EpochRecord, ...] | None = None  # version 1 has it in the run's file alone
-
-    def to_json(self) -> str:
-        """Return the file's text."""
-        return self.model_dump_json(indent=2) + "\n"
 
 
 @dataclass(frozen=True)
@@ -110,7 +106,7 @@ def serialize(checkpoint: Checkpoint) -> tuple[Description, bytes]:
     return description, content
 
 
-def deserialize(description: str | bytes, content: bytes) -> Checkpoint:
+def deserialize(description: bytes, content: bytes) -> Checkpoint:
     """Return the checkpoint that its two files hold.
 
     Raises ValueError where they are damaged, or hold other arrays than the model has; what is no
@@ -163,11 +159,6 @@ def _read_group(archive: ZipFile, group: str, shapes: Sequence[Shape]) -> list[F
     return found
 
 
-def read_description(description: str | bytes) -> Description:
+def read_description(description: bytes) -> Description:
     """Return what a checkpoint says of itself; raises ValueError where that is damaged."""
-    described = Description.model_validate_json(description)
-    if described.format_version not in READABLE_VERSIONS:
-        raise ValueError(
-            f"format version {described.format_version} is not up to {CHECKPOINT_VERSION}"
-        )
-    return described
+    return Description.from_json(description, READABLE_VERSIONS)

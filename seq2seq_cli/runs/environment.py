@@ -2,7 +2,7 @@
 
 import os
 
-from seq2seq_cli.runs.manifest import Record
+from seq2seq_cli.runs.document import Record
 
 PACKAGES = ("seq2seq-cli", "tensorflow", "keras", "numpy")
 VARIABLES = ("XLA_FLAGS", "TF_XLA_FLAGS", "TF_ENABLE_ONEDNN_OPTS", "TF_NUM_INTRAOP_THREADS")

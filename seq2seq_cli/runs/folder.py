@@ -17,7 +17,7 @@ from pathlib import Path
 
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.errors import ModelError
-from seq2seq_cli.runs.checkpoint import CHECKPOINT_VERSION, Checkpoint
+from seq2seq_cli.runs.checkpoint import Checkpoint
 from seq2seq_cli.runs.checkpoint_files import (
     CHECKPOINTS,
     KEPT,
@@ -211,5 +211,5 @@ def has_unfinished(folder: Path) -> bool:
         return False
     ended_with = read_manifest(folder).checkpoint_sha256
     if not ended_with:  # complete before manifests had it, as checkpoints of version 1 are
-        return newest.format_version == CHECKPOINT_VERSION
+        return newest.format_version > 1
     return newest.sha256 != ended_with

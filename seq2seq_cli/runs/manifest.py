@@ -1,18 +1,19 @@
 """What a complete run consists of: its files' names, and the manifest that proves them.
 
-The manifest, `run.json`, is written last. It holds the size and hash of every other file, and
-whatever reads one of them reads it whole and checks it here first.
+The manifest, `run.json`, is written last. It holds the size and hash of every other file, and its
+own hash; whatever reads one of them reads it whole and checks it here first.
 """
 
 from pathlib import Path
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, Field, ValidationError
 
 from seq2seq_cli.errors import ModelError
+from seq2seq_cli.runs.document import Document, Record, UnknownVersionError
 from seq2seq_cli.storage import sha256, sha256_of, unreadable
 
-MANIFEST_VERSION = 2
-READABLE_VERSIONS = (1, 2)
+MANIFEST_VERSION = 3
+READABLE_VERSIONS = (1, 2, 3)
 
 CONFIG_FILE = "config.toml"
 TRAIN_MODEL = "train.keras"
@@ -23,24 +24,6 @@ MANIFEST = "run.json"
 
 RECORDED = (CONFIG_FILE, TRAIN_MODEL, ENCODER_MODEL, DECODER_MODEL, HISTORY)
 """The files whose hashes the manifest holds."""
-
-
-class Record(BaseModel):
-    """A part of a run's JSON files: frozen, strictly typed; its validator is built at first use."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        strict=True,
-        ser_json_inf_nan="constants",
-        populate_by_name=True,
-        defer_build=True,
-    )
-
-
-class Version(Record):
-    """What a manifest of any version holds."""
-
-    format_version: int
 
 
 class FileRecord(Record):
@@ -72,41 +55,39 @@ class Results(Record):
     n_samples: int
 
 
-class Manifest(Version):
+class Manifest(Document):
     """What `run.json` holds."""
 
     completed_at: str  # in ISO 8601, UTC
     seconds: float
     versions: dict[str, str]
     threads: int
-    flags: dict[str, str] = {}  # of the environment, which the weights' bits depend on
+    flags: dict[str, str] = Field(
+        default={}
+    )  # of the environment, which the weights' bits depend on
     files: dict[str, FileRecord]
     results: Results
     checkpoint_sha256: str = ""  # of the arrays that the run ended with
-
-    def to_json(self) -> str:
-        """Return the manifest's text."""
-        return self.model_dump_json(indent=2) + "\n"
 
 
 def read_manifest(folder: Path) -> Manifest:
     """Return the folder's manifest; ModelError where it is corrupt or of another version."""
     path = folder / MANIFEST
     try:
-        content = path.read_bytes()
-        found = Version.model_validate_json(content).format_version
-        if found not in READABLE_VERSIONS:
-            raise ModelError(
-                f"{folder} has format version {found}, and this s2s reads up to "
-                f"{MANIFEST_VERSION}: use the s2s that trained it, or train it again"
-            )
-        return Manifest.model_validate_json(content)
+        return Manifest.from_json(path.read_bytes(), READABLE_VERSIONS)
     except OSError as error:
         raise unreadable(path, error) from error
+    except UnknownVersionError as error:
+        raise ModelError(
+            f"{folder} has format version {error.version}, and this s2s reads up to "
+            f"{MANIFEST_VERSION}: use the s2s that trained it, or train it again"
+        ) from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "its text"
         raise ModelError(f"{path} is corrupt: {where}: {first['msg']}") from error
+    except ValueError as error:
+        raise ModelError(f"{path} is corrupt: {error}") from error
 
 
 def read_recorded(folder: Path, file: str, manifest: Manifest) -> bytes:

@@ -40,11 +40,11 @@ class Exchange:
         """Return the chief's checkpoint in every process, or None where it has none."""
         if self.cluster.n_workers == 1:
             return checkpoint
-        text, content = "", b""
+        text, content = b"", b""
         if checkpoint:
             described, content = serialize(checkpoint)
-            text = described.to_json()
-        text, content = self.share(text.encode()).decode(), self.share(content)
+            text = described.to_json().encode()
+        text, content = self.share(text), self.share(content)
         return deserialize(text, content) if text else None
 
     @contextmanager

@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 import pytest
 from random_run import replace_file, save_random_run
+from sealed import edited
 
 import seq2seq_cli
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
@@ -291,7 +292,7 @@ def test_a_small_file_takes_little_memory_whatever_its_configuration_claims(tmp_
 
 def checkpoint_files(folder):
     (path,) = sorted((folder / "checkpoint").glob("*2.npz"))
-    return path.with_suffix(".json").read_text(), path.read_bytes()
+    return path.with_suffix(".json").read_bytes(), path.read_bytes()
 
 
 def changed_arrays(content, change):
@@ -335,19 +336,21 @@ def test_arrays_that_are_not_the_models_are_refused(folder, change):
     description, content = checkpoint_files(folder)
     deserialize(description, content)
     hostile = changed_arrays(content, CHANGES[change])
-    described = json.loads(description) | {"sha256": sha256_of(hostile)}
+    described = edited(description, lambda d: d.update(sha256=sha256_of(hostile)))
     with pytest.raises(ValueError, match=r"first|second|belong"):
-        deserialize(json.dumps(described), hostile)
+        deserialize(described, hostile)
 
 
 def test_an_array_that_claims_more_than_is_there_is_refused_before_it_is_made(folder):
     description, content = checkpoint_files(folder)
-    described = json.loads(description)
-    described["config"]["model"]["units"] = 100_000
     hostile = claim(content, "weights/0.npy", (100_000, 400_000))
-    described["sha256"] = sha256_of(hostile)
+
+    def change(document):
+        document["config"]["model"]["units"] = 100_000
+        document["sha256"] = sha256_of(hostile)
+
     with pytest.raises(ValueError, match="weights/0"):
-        deserialize(json.dumps(described), hostile)
+        deserialize(edited(description, change), hostile)
 
 
 # Pickle

@@ -1,9 +1,9 @@
 """Runs without a training: what the tests of their folders are made of."""
 
-import json
 from pathlib import Path
 
 import numpy as np
+from sealed import edit
 
 from seq2seq_cli.architecture import Architecture
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
@@ -125,6 +125,4 @@ def damage(folder: Path) -> None:
 
 
 def edit_manifest(folder: Path, change: object) -> None:
-    manifest = json.loads((folder / MANIFEST).read_text())
-    change(manifest)
-    (folder / MANIFEST).write_text(json.dumps(manifest))
+    edit(folder / MANIFEST, change)

@@ -1,8 +1,7 @@
 """Checkpoints are whole or passed over, and go on with the settings that they were begun with."""
 
-import json
-
 import pytest
+from sealed import edit
 from small import CONFIG, a_checkpoint, flip, stop
 
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
@@ -20,7 +19,7 @@ def newest(folder, kind):
 def test_a_checkpoint_is_read_as_it_was_written():
     written = a_checkpoint(80, 2, 0.1)
     description, content = serialize(written)
-    read = deserialize(description.to_json(), content)
+    read = deserialize(description.to_json().encode(), content)
     for name in ("status", "config", "environment", "history"):
         assert getattr(read, name) == getattr(written, name)
     for ours, theirs in zip(read.state[:3], written.state[:3], strict=True):
@@ -47,6 +46,17 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, file, damage
         assert "passed over the damaged checkpoint" in notes[0]
 
 
+def test_any_change_of_a_checkpoints_description_is_found():
+    description, content = serialize(a_checkpoint(80, 2, 0.1))
+    text = description.to_json().encode()
+    for position in range(len(text)):
+        changed = bytearray(text)
+        changed[position] ^= 1 << position % 8
+        with pytest.raises(ValueError, match="."):
+            deserialize(bytes(changed), content)
+    assert deserialize(text, content).state.steps_done == 80
+
+
 def test_where_every_checkpoint_is_damaged_it_says_so(tmp_path):
     folder = stop(tmp_path, 7)
     for path in (folder / "checkpoint").glob("*.npz"):
@@ -58,8 +68,7 @@ def test_where_every_checkpoint_is_damaged_it_says_so(tmp_path):
 def test_a_newer_format_is_told(tmp_path):
     folder = stop(tmp_path, 7)
     path = newest(folder, "json")
-    newer = json.loads(path.read_text()) | {"format_version": CHECKPOINT_VERSION + 1}
-    path.write_text(json.dumps(newer))
+    edit(path, lambda description: description.update(format_version=CHECKPOINT_VERSION + 1))
     assert f"format version {CHECKPOINT_VERSION + 1}" in load_checkpoint(folder)[1][0]
 
 

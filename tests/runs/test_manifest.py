@@ -1,7 +1,5 @@
 """A complete run is proved by its manifest, and any damage of it is told."""
 
-import json
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -89,7 +87,7 @@ def test_newer_format_is_told_from_damage_whatever_its_shape(tmp_path):
     edit_manifest(folder, lambda manifest: manifest.update(format_version=newer))
     with pytest.raises(ModelError, match=f"format version {newer}.*{MANIFEST_VERSION}"):
         open_run(tmp_path, "a")
-    (folder / MANIFEST).write_text(json.dumps({"format_version": newer, "new": {}}))
+    (folder / MANIFEST).write_text(f'{{"format_version": {newer}, "new": {{}}}}')
     with pytest.raises(ModelError, match=f"format version {newer}"):
         open_run(tmp_path, "a")
 
@@ -149,3 +147,23 @@ def test_damaged_configuration_is_told(tmp_path):
     damage(train(tmp_path))
     with pytest.raises(ModelError, match="SHA-256"):
         open_run(tmp_path, "a")
+
+
+def test_any_change_of_the_manifest_is_found(tmp_path):
+    """Each bit of it: a digit of a result, a hash, the version, the hash of itself."""
+    folder = train(tmp_path)
+    path = folder / MANIFEST
+    content = path.read_bytes()
+    for position in range(len(content)):
+        for bit in range(8):
+            changed = bytearray(content)
+            changed[position] ^= 1 << bit
+            path.write_bytes(changed)
+            with pytest.raises(ModelError):
+                read_manifest(folder)
+    for changed in (content[:-1], content + b"\n", content.replace(b"  ", b" ")):
+        path.write_bytes(changed)
+        with pytest.raises(ModelError, match="corrupt"):
+            read_manifest(folder)
+    path.write_bytes(content)
+    assert read_manifest(folder).results == RESULTS
