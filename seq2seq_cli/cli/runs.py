@@ -11,6 +11,7 @@ def runs(runs_dir: RunsDir = DEFAULT_RUNS_DIR, as_json: Json = False) -> None:
     The newest completed run, which is what other commands take, stands last before any incomplete
     ones.
     """
+    from seq2seq_cli.runs.advice import train_command
     from seq2seq_cli.runs.listing import list_runs
 
     output.end_with_reader()
@@ -28,7 +29,9 @@ def runs(runs_dir: RunsDir = DEFAULT_RUNS_DIR, as_json: Json = False) -> None:
             output.write_json(document)
         return
     if not listed:
-        output.message(f"there are no runs in {runs_dir}: train one with `s2s train`")
+        output.message(
+            f"there are no runs in {runs_dir}: train one with `{train_command(runs_dir)}`"
+        )
         return
     rows = []
     for item in listed:

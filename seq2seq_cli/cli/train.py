@@ -134,7 +134,7 @@ def _show_run(trained: "Run", stream: "TrainingStream | None", as_json: bool, qu
     from seq2seq_cli.data.plan import validation_samples
     from seq2seq_cli.evaluation import evaluate
     from seq2seq_cli.inference.loading import load_network
-    from seq2seq_cli.runs.location import run_options
+    from seq2seq_cli.runs.advice import evaluate_command, predict_command
 
     n_evaluated = validation_samples(trained.config)
     result = evaluate(load_network(trained), n_evaluated, stream=stream)
@@ -143,12 +143,10 @@ def _show_run(trained: "Run", stream: "TrainingStream | None", as_json: bool, qu
         return
     report.show(result, quiet)
     source = result.examples[0].source
-    given = f'"{output.format_ids(source)}"' if len(source) <= SHOWN_SOURCE else "SEQUENCE"
-    options = run_options(trained.path)
-    output.message(
-        f"saved in {trained.path}; next: s2s evaluate {options}, or s2s predict {options} {given}",
-        quiet,
-    )
+    advice = evaluate_command(trained.path, trained.config.task)
+    if len(source) <= SHOWN_SOURCE:
+        advice += f", or {predict_command(trained.path, output.format_ids(source))}"
+    output.message(f"saved in {trained.path}; next: {advice}", quiet)
 
 
 def _show_seeds(trained: "Sequence[SeedRun]", as_json: bool, quiet: bool) -> None:
@@ -161,7 +159,7 @@ def _show_seeds(trained: "Sequence[SeedRun]", as_json: bool, quiet: bool) -> Non
     from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.evaluation import evaluate
     from seq2seq_cli.inference.loading import load_network
-    from seq2seq_cli.runs.location import runs_dir_option
+    from seq2seq_cli.runs.advice import list_command
 
     rows = []
     for item in trained:
@@ -177,7 +175,7 @@ def _show_seeds(trained: "Sequence[SeedRun]", as_json: bool, quiet: bool) -> Non
         show_seeds(rows, quiet)
         if any(item.run for item in trained):
             runs_dir = trained[0].path.parent
-            output.message(f"saved in {runs_dir}; next: s2s runs{runs_dir_option(runs_dir)}", quiet)
+            output.message(f"saved in {runs_dir}; next: {list_command(runs_dir)}", quiet)
     problems = [f"seed {row.seed}: {row.problem}" for row in rows if row.problem]
     if problems:
         raise ConfigurationError("\n".join(problems))

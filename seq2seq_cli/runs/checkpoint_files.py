@@ -12,6 +12,7 @@ from pathlib import Path
 
 from seq2seq_cli.archive import reason
 from seq2seq_cli.errors import ModelError
+from seq2seq_cli.runs.advice import anew_command
 from seq2seq_cli.runs.checkpoint import (
     Checkpoint,
     Description,
@@ -72,7 +73,9 @@ def load_checkpoint(folder: Path) -> tuple[Checkpoint, list[str]]:
         except Exception as error:  # a damaged file fails in many ways
             notes.append(f"passed over the damaged checkpoint {place / name}: {reason(error)}")
     found = "; ".join(notes) or "it holds no checkpoint"
-    raise ModelError(f"cannot resume {folder}: {found}; train it anew with --force")
+    raise ModelError(
+        f"cannot resume {folder}: {found}; train it anew with `{anew_command(folder)}`"
+    )
 
 
 def newest_description(folder: Path) -> Description | None:

@@ -9,8 +9,10 @@ from pathlib import Path
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.tasks import problems
 from seq2seq_cli.errors import ConfigurationError, ModelError, S2sError
+from seq2seq_cli.runs.advice import anew_command, list_command, resume_command, train_command
+from seq2seq_cli.runs.checkpoint_files import newest_description
 from seq2seq_cli.runs.folder import has_checkpoint, has_unfinished
-from seq2seq_cli.runs.location import check_name, run_options
+from seq2seq_cli.runs.location import check_name
 from seq2seq_cli.runs.lock import is_in_training
 from seq2seq_cli.runs.manifest import CONFIG_FILE, MANIFEST, Manifest, read_manifest, read_recorded
 from seq2seq_cli.settings import parse_config
@@ -43,7 +45,8 @@ def open_run(runs_dir: Path, name: str | None = None) -> Run:
         return _open_folder(runs_dir / check_name(name))
     runs = [listed.run for listed in list_runs(runs_dir) if listed.run]
     if not runs:
-        raise ModelError(f"there is no completed run in {runs_dir}: train one with `s2s train`")
+        advice = f"train one with `{train_command(runs_dir)}`"
+        raise ModelError(f"there is no completed run in {runs_dir}: {advice}")
     return max(runs, key=lambda run: run.manifest.completed_at)
 
 
@@ -100,12 +103,12 @@ def _under_way(folder: Path, is_stopped: bool) -> str:
 
 def _open_folder(folder: Path) -> Run:
     if not folder.is_dir():
-        raise ModelError(f"there is no run {folder}: `s2s runs` lists them")
+        raise ModelError(f"there is no run {folder}: `{list_command(folder.parent)}` lists them")
     if not (folder / MANIFEST).is_file():
         if is_in_training(folder):
             raise ModelError(f"the run {folder} is still in training")
-        options = "--resume" if has_checkpoint(folder) else "--force"
-        advice = f"s2s train {options} {run_options(folder)}"
+        begun = newest_description(folder)
+        advice = resume_command(folder, begun.config.task) if begun else anew_command(folder)
         raise ModelError(f"the run {folder} is incomplete: go on with `{advice}`")
     manifest = read_manifest(folder)
     path = folder / CONFIG_FILE

@@ -2,7 +2,6 @@
 
 import itertools
 import re
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from seq2seq_cli.config import TaskConfig
 from seq2seq_cli.data.tasks import is_own, takes_n_out
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, S2sError
+from seq2seq_cli.runs.advice import anew_command, list_command
 from seq2seq_cli.runs.checkpoint_files import CHECKPOINTS
 from seq2seq_cli.runs.folder import RunFolder, has_checkpoint, has_unfinished
 from seq2seq_cli.runs.lock import hold_lock, is_in_training
@@ -31,16 +31,6 @@ def default_name(task: TaskConfig) -> str:
     own = Path(task.data.split(",")[0]).stem if task.data else task.name.rpartition(":")[2]
     name = re.sub(r"[^\w.+-]", "_", own).lstrip(".-+") or "own"
     return "-".join(map(str, [name, task.n_in, *n_out, task.cardinality]))
-
-
-def runs_dir_option(runs_dir: Path) -> str:
-    """Return the option that names the runs' folder, quoted for a shell; empty for the default."""
-    return "" if runs_dir == Path("runs") else f" --runs-dir {shlex.quote(str(runs_dir))}"
-
-
-def run_options(folder: Path) -> str:
-    """Return the options that name a run, quoted for a shell."""
-    return f"--run {shlex.quote(folder.name)}{runs_dir_option(folder.parent)}"
 
 
 @contextmanager
@@ -88,9 +78,12 @@ def find_resumable(runs_dir: Path, name: str | None) -> Path:
     if name:
         folder = runs_dir / check_name(name)
         if not folder.is_dir():
-            raise ModelError(f"there is no run {folder}: `s2s runs` lists them")
+            raise ModelError(f"there is no run {folder}: `{list_command(runs_dir)}` lists them")
         if not has_checkpoint(folder):
-            raise ModelError(f"the run {folder} has no checkpoint to resume from: train it anew")
+            raise ModelError(
+                f"the run {folder} has no checkpoint to resume from: train it anew with "
+                f"`{anew_command(folder)}`"
+            )
         return folder
     listed = sorted(runs_dir.iterdir()) if runs_dir.is_dir() else []
     folders = [folder for folder in listed if _is_stopped(folder)]

@@ -10,6 +10,7 @@ from pathlib import Path
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.plan import Plan, open_embedding, prepare
 from seq2seq_cli.errors import ConfigurationError, ExistsError
+from seq2seq_cli.runs.advice import resume_command
 from seq2seq_cli.runs.checkpoint_files import load_checkpoint, newest_description
 from seq2seq_cli.runs.folder import has_unfinished
 from seq2seq_cli.runs.listing import open_run
@@ -19,7 +20,7 @@ from seq2seq_cli.runs.manifest import CONFIG_FILE, MANIFEST
 from seq2seq_cli.runs.resumption import check_resumable
 from seq2seq_cli.runs.seeds import find_seeds, free_name, seed_run
 from seq2seq_cli.training.session import Begin, check_own_task, resumed_config
-from seq2seq_cli.training.stopping import has_enough, resume_command
+from seq2seq_cli.training.stopping import has_enough
 
 SEEDS = 2**63
 """How many there are."""
@@ -67,10 +68,10 @@ class Batch:
             found = newest_description(self.folder(first))  # which may be an earlier training's
             if found is None or found.config.model_dump() != self.plan.config.model_dump():
                 return ""
-        options = f"--seeds {len(self.states)} "
-        options += f"--seed {first} " if first else ""
-        options += "--force " if self.force else ""
-        return resume_command(self.runs_dir / self.name, options)
+        options = ["--seeds", str(len(self.states))]
+        options += ["--seed", str(first)] if first else []
+        options += ["--force"] if self.force else []
+        return resume_command(self.runs_dir / self.name, self.plan.config.task, options)
 
 
 def new_batch(

@@ -16,6 +16,7 @@ from seq2seq_cli.data.plan import Plan, prepare
 from seq2seq_cli.data.tasks import OWN_TASK, find_task
 from seq2seq_cli.footprint import TENSORFLOW, training_needs
 from seq2seq_cli.memory import check
+from seq2seq_cli.runs.advice import resume_command
 from seq2seq_cli.runs.checkpoint import Checkpoint
 from seq2seq_cli.runs.checkpoint_files import load_checkpoint
 from seq2seq_cli.runs.folder import RunFolder
@@ -25,7 +26,6 @@ from seq2seq_cli.runs.resumption import check_resumable
 from seq2seq_cli.training.cluster import Cluster, read_cluster
 from seq2seq_cli.training.events import OnEvent, Planned
 from seq2seq_cli.training.process import configure_process, full_memory_named
-from seq2seq_cli.training.stopping import resume_command
 
 if TYPE_CHECKING:
     import keras
@@ -139,7 +139,8 @@ def train_begun(
     with begin.open_folder(runs_dir, run, force) as folder:
         trainer = Trainer(begin.plan, folder, loop_of(begin.plan), exchange, options)
         trainer.begin(begin.checkpoint, begin.notes)
-        trainer.run(resume_command(folder.path) if go_on is None else go_on)
+        task = begin.plan.config.task
+        trainer.run(resume_command(folder.path, task) if go_on is None else go_on)
     return open_run(runs_dir, folder.path.name)
 
 

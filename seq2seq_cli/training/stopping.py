@@ -6,7 +6,6 @@ from pathlib import Path
 from seq2seq_cli.config import RunConfig, TrainingConfig
 from seq2seq_cli.errors import ConfigurationError, LossError
 from seq2seq_cli.runs.checkpoint import Checkpoint, TrainingStatus
-from seq2seq_cli.runs.location import run_options
 from seq2seq_cli.runs.manifest import Results
 
 
@@ -65,11 +64,6 @@ def left(steps_done: int | None, go_on: str = "") -> str:
     if steps_done is not None:
         saved = f"checkpoint saved at step {steps_done:,}"
     return f"{saved}; go on with: {go_on}" if go_on else saved
-
-
-def resume_command(folder: Path, options: str = "") -> str:
-    """Return the command that goes on with a folder's training, with these options."""
-    return f"s2s train {options}--resume {run_options(folder)}"
 
 
 def _complete(run: Path, status: TrainingStatus, config: TrainingConfig) -> ConfigurationError:

@@ -61,7 +61,9 @@ def test_where_every_checkpoint_is_damaged_it_says_so(tmp_path):
     folder = stop(tmp_path, 7)
     for path in (folder / "checkpoint").glob("*.npz"):
         path.write_bytes(b"")
-    with pytest.raises(ModelError, match="train it anew with --force"):
+    with pytest.raises(
+        ModelError, match="train it anew with `s2s train --config .* --force --run a"
+    ):
         load_checkpoint(folder)
 
 

@@ -1,0 +1,73 @@
+"""The commands that messages advise: each can be pasted into a shell, and does what is said."""
+
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+
+from seq2seq_cli.config import TaskConfig
+from seq2seq_cli.data.tasks import OWN_TASK
+from seq2seq_cli.errors import S2sError
+from seq2seq_cli.runs.manifest import CONFIG_FILE
+from seq2seq_cli.settings import parse_config
+from seq2seq_cli.storage import read_text
+
+
+def train_command(runs_dir: Path) -> str:
+    """Return the command that trains a first run, with the defaults."""
+    return _command("train", _runs_dir(runs_dir))
+
+
+def list_command(runs_dir: Path) -> str:
+    """Return the command that lists the runs."""
+    return _command("runs", _runs_dir(runs_dir))
+
+
+def evaluate_command(run: Path, task: TaskConfig) -> str:
+    """Return the command that evaluates a run of this task."""
+    return _command("evaluate", _run(run), _own_task(task))
+
+
+def predict_command(run: Path, source: str) -> str:
+    """Return the command that predicts a source's target, or of what stands for one."""
+    return _command("predict", _run(run), [source])
+
+
+def resume_command(run: Path, task: TaskConfig, options: Iterable[str] = ()) -> str:
+    """Return the command that goes on with a training of this task.
+
+    What the user alone can give stands in capitals: where the pairs are that came from a pipe.
+    """
+    from seq2seq_cli.data.files import data_files  # which no prediction needs
+
+    gone = [
+        f"--{option} FILE"
+        for option, data in (("data", task.data), ("validation-data", task.validation_data))
+        if data and not all(path.is_file() for path in data_files(data))
+    ]
+    return " ".join([_command("train", options, ["--resume"], _run(run), _own_task(task)), *gone])
+
+
+def anew_command(run: Path) -> str:
+    """Return the command that begins a training anew, with the settings that it was begun with."""
+    file = run / CONFIG_FILE
+    try:
+        parse_config(read_text(file), str(file))
+    except S2sError:
+        return _command("train", ["--force"], _run(run))
+    return _command("train", ["--config", str(file), "--force"], _run(run))
+
+
+def _command(name: str, *options: Iterable[str]) -> str:
+    return shlex.join(["s2s", name, *(word for words in options for word in words)])
+
+
+def _run(folder: Path) -> list[str]:
+    return ["--run", folder.name, *_runs_dir(folder.parent)]
+
+
+def _runs_dir(folder: Path) -> list[str]:
+    return [] if folder == Path("runs") else ["--runs-dir", str(folder)]
+
+
+def _own_task(task: TaskConfig) -> list[str]:
+    return ["--task", task.name] if OWN_TASK in task.name else []
