@@ -106,13 +106,13 @@ def evaluate(
         selection = select_own(config, n_samples, stream)
     else:
         selection = select_generated(config, n_samples, seed, n_in, task, stream)
-    return _report(loaded, selection, n_examples, progress)
+    return report_on(loaded, selection, n_examples, progress)
 
 
-def _report(
-    loaded: LoadedRun, selection: Selection, n_examples: int, progress: OnProgress | None
+def report_on(
+    loaded: LoadedRun, selection: Selection, n_examples: int, progress: OnProgress | None = None
 ) -> Report:
-    """Predict the sequences and count what is right."""
+    """Predict the sequences of a selection and count what is right."""
     task, stream, n_samples = loaded.config.task, selection.stream, selection.n_samples
     vocabulary = Vocabulary.of(task)
     started = time.perf_counter()

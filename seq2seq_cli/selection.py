@@ -19,6 +19,10 @@ from seq2seq_cli.errors import ConfigurationError, DataError
 from seq2seq_cli.inference.greedy import decoding_limits
 
 
+class NoneHeldOutError(ConfigurationError):
+    """Of the lengths asked for no source is held out."""
+
+
 @dataclass
 class Selection:
     """What is evaluated, its name, and what is to be said of it."""
@@ -53,7 +57,7 @@ def select_generated(
         _check_own_targets(task, stream, settings, found)
     size = stream.size(Split.TEST)
     if size == 0:
-        raise ConfigurationError(
+        raise NoneHeldOutError(
             f"n_in = {found}: none of the {space.size:,} sources is held out: give other lengths"
         )
     n_samples = n_samples if size is None else min(n_samples, size)
@@ -156,7 +160,7 @@ def _predicted(task: TaskConfig, limit: int) -> str:
     return f"{limit - 1} at the most" if task.has_end else str(limit)
 
 
-def _is_trained(config: RunConfig, length: int) -> bool:
+def is_trained_length(config: RunConfig, length: int) -> bool:
     """Tell whether sources of this length may have been trained on, in a stage or at last."""
     task, curriculum = config.task, config.training.curriculum
     if curriculum == "auto":  # its stages have shorter sources
@@ -170,7 +174,7 @@ def _is_trained(config: RunConfig, length: int) -> bool:
 def _unsplit_notes(config: RunConfig, given: Iterable[Lengths]) -> list[str]:
     """Return a note where nothing is held out, if training saw sources of these lengths."""
     seen = [
-        _is_trained(config, length)
+        is_trained_length(config, length)
         for low, high in given
         for length in range(low, high + 1)
     ]  # fmt: skip
@@ -187,7 +191,7 @@ def _trained_side_notes(config: RunConfig, file: PairsFile) -> list[str]:
     if not SourceSpace.of(config.task).is_split:
         return _unsplit_notes(config, [Lengths(n, n) for n in np.unique(n_in).tolist()])
     codes = np.concatenate([split_codes(part) for part in file.pairs.sources.parts()])
-    trained = [length for length in np.unique(n_in).tolist() if _is_trained(config, length)]
+    trained = [length for length in np.unique(n_in).tolist() if is_trained_length(config, length)]
     n = int(((codes == 0) & np.isin(n_in, trained)).sum())
     if not n:
         return []

@@ -1,0 +1,148 @@
+"""A trained run at many lengths -> how far it carries, beyond those that it was trained on.
+
+At each length the sequences are held out and of that length alone; they are predicted freely, as
+`evaluation` does it.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from seq2seq_cli.config import Lengths
+from seq2seq_cli.data.sampling import Split
+from seq2seq_cli.data.tasks import Task
+from seq2seq_cli.errors import ConfigurationError
+from seq2seq_cli.evaluation import OnProgress, report_on
+from seq2seq_cli.inference.network import LoadedRun
+from seq2seq_cli.selection import NoneHeldOutError, is_trained_length, select_generated
+
+LEARNED = 0.99
+"""The exact match from which a length counts as learned."""
+
+SAMPLES = 1_000
+"""Sequences of each length, where nothing else is asked for."""
+
+MOST_LENGTHS = 10_000
+
+
+@dataclass(frozen=True)
+class LengthResult:
+    """How a run predicts sources of one length; shares are from 0 to 1, None where there is none.
+
+    `n_possible` is how many sources of the length are held out, if they can be counted; `exact`
+    tells that all of them were predicted, so that the exact match is no estimate.
+    """
+
+    length: int
+    is_trained: bool
+    n_possible: int | None
+    n_samples: int
+    exact: bool
+    exact_match: float | None
+    exact_match_low: float | None
+    exact_match_high: float | None
+    token_accuracy: float | None
+
+
+@dataclass(frozen=True)
+class LengthCurve:
+    """What came of every length.
+
+    `longest_learned` is the longest length of which at least LEARNED is exact, `mean_beyond` the
+    mean exact match of the lengths that are longer than any that was trained on; None where there
+    is none.
+    """
+
+    run: str
+    longest_trained: int
+    lengths: list[LengthResult]
+    longest_learned: int | None
+    mean_beyond: float | None
+    seconds: float
+    notes: list[str]
+
+
+def parse_range(text: str, step: int = 1) -> list[int]:
+    """Return the lengths of a range such as "1-200", `step` apart, the last one among them.
+
+    Raises ConfigurationError for what is no range.
+    """
+    try:
+        found = Lengths.parse(text)
+    except ValueError as error:
+        raise ConfigurationError(f"lengths = {text!r}: {error}") from error
+    if step < 1:
+        raise ConfigurationError(f"step = {step}: should be at least 1")
+    if (found.longest - found.shortest) // step >= MOST_LENGTHS:
+        raise ConfigurationError(
+            f"lengths = {text!r}: more than {MOST_LENGTHS:,} of them: give a larger step"
+        )
+    lengths = list(range(found.shortest, found.longest + 1, step))
+    return lengths if lengths[-1] == found.longest else [*lengths, found.longest]
+
+
+def evaluate_lengths(
+    loaded: LoadedRun,
+    lengths: Sequence[int],
+    n_samples: int = SAMPLES,
+    seed: int | None = None,
+    progress: OnProgress | None = None,
+    task: Task | None = None,
+) -> LengthCurve:
+    """Evaluate a loaded run on `n_samples` held-out sources of each length.
+
+    Where there are few sources of a length, all that are held out are taken; where none is, the
+    length has no result. `seed` and `task` are those of `evaluate`; `progress` hears of the lengths
+    that are done. Raises ConfigurationError for a run of own data, and for sizes below 1.
+    """
+    config = loaded.config
+    if config.task.data:
+        raise ConfigurationError("--lengths is for generated tasks: give --data FILE instead")
+    if n_samples < 1:
+        raise ConfigurationError(f"n_samples = {n_samples}: should be at least 1")
+    started = time.perf_counter()
+    results, notes = list[LengthResult](), list[str]()
+    for length in lengths:
+        result, said = _evaluate_length(loaded, length, n_samples, seed, task)
+        results.append(result)
+        notes += [note for note in said if note not in notes]
+        if progress:
+            progress(1)
+    longest_trained = config.task.lengths.longest
+    learned = [r.length for r in results if (r.exact_match or 0) >= LEARNED]
+    beyond = [
+        r.exact_match for r in results if r.length > longest_trained and r.exact_match is not None
+    ]
+    return LengthCurve(
+        run=loaded.run.name,
+        longest_trained=longest_trained,
+        lengths=results,
+        longest_learned=max(learned, default=None),
+        mean_beyond=sum(beyond) / len(beyond) if beyond else None,
+        seconds=time.perf_counter() - started,
+        notes=notes,
+    )
+
+
+def _evaluate_length(
+    loaded: LoadedRun, length: int, n_samples: int, seed: int | None, task: Task | None
+) -> tuple[LengthResult, list[str]]:
+    """Return what came of a length, and what is to be said of its sequences."""
+    config = loaded.config
+    is_trained = is_trained_length(config, length)
+    try:
+        selection = select_generated(config, n_samples, seed, length, task)
+    except NoneHeldOutError:
+        return LengthResult(length, is_trained, 0, 0, False, None, None, None, None), []
+    report = report_on(loaded, selection, 0)
+    return LengthResult(
+        length=length,
+        is_trained=is_trained,
+        n_possible=selection.stream.size(Split.TEST),
+        n_samples=report.n_samples,
+        exact=report.exact,
+        exact_match=report.exact_match,
+        exact_match_low=report.exact_match_low,
+        exact_match_high=report.exact_match_high,
+        token_accuracy=report.token_accuracy,
+    ), selection.notes

@@ -1,0 +1,124 @@
+"""Accuracy at each length is that of the length's own held-out sources."""
+
+import json
+
+import pytest
+from random_run import load_random
+
+from seq2seq_cli import generalization
+from seq2seq_cli.cli import output
+from seq2seq_cli.cli.evaluate import evaluate as command
+from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
+from seq2seq_cli.errors import AccuracyError, ConfigurationError
+from seq2seq_cli.evaluation import evaluate
+from seq2seq_cli.generalization import LengthResult, evaluate_lengths, parse_range
+from seq2seq_cli.inference import threads
+
+
+def loaded(**task):
+    return load_random(RunConfig(task=TaskConfig(**task), model=ModelConfig(units=6)))
+
+
+def test_ranges():
+    assert parse_range("1-5") == [1, 2, 3, 4, 5]
+    assert parse_range("7") == [7]
+    assert parse_range("1-10", 4) == [1, 5, 9, 10]
+    assert parse_range("2-10", 4) == [2, 6, 10]
+    assert parse_range("5-6", 100) == [5, 6]
+    for wrong in ("", "0-4", "4-1", "a", "1-", "1,2"):
+        with pytest.raises(ConfigurationError, match="lengths = "):
+            parse_range(wrong)
+    with pytest.raises(ConfigurationError, match="step = 0"):
+        parse_range("1-4", 0)
+    with pytest.raises(ConfigurationError, match="larger step"):
+        parse_range(f"1-{10**12}")
+    assert len(parse_range(f"1-{10**12}", 10**11)) == 11
+
+
+@pytest.mark.parametrize("n_in", [5, "2-5"])
+def test_each_length_is_evaluated_as_it_is_alone(n_in):
+    run = loaded(n_in=n_in, n_out=2, cardinality=31)
+    curve = evaluate_lengths(run, [2, 5, 9], 60, seed=3)
+    assert [item.length for item in curve.lengths] == [2, 5, 9]
+    for item in curve.lengths:
+        alone = evaluate(run, 60, n_in=item.length, seed=3)
+        for name in ("n_samples", "exact", "exact_match", "exact_match_low", "exact_match_high",
+                     "token_accuracy"):  # fmt: skip
+            assert getattr(item, name) == getattr(alone, name)
+    assert [item.is_trained for item in curve.lengths] == [n_in != 5, True, False]
+    assert curve.longest_trained == 5
+
+
+def test_where_there_are_few_sources_it_says_how_many():
+    run = loaded(n_in="1-9", name="copy", cardinality=9)
+    first, second, ninth = evaluate_lengths(run, [1, 2, 9], 50).lengths
+    assert (first.n_possible, first.n_samples, first.exact) in ((0, 0, False), (1, 1, True))
+    assert second.exact
+    assert second.n_possible == second.n_samples < 10
+    assert ninth.n_possible is None
+    assert (ninth.n_samples, ninth.exact) == (50, False)
+
+
+def test_a_length_of_which_none_is_held_out_has_no_result():
+    run = loaded(n_in="1-12", name="copy", cardinality=4)
+    curve = evaluate_lengths(run, [2, 9], 50)
+    assert curve.lengths[0] == LengthResult(2, True, 0, 0, False, None, None, None, None)
+    assert curve.lengths[1].exact_match is not None
+
+
+def given(monkeypatch, shares):
+    """Let each length have this exact match."""
+
+    def result(loaded, length, *_):
+        share = shares[length]
+        return LengthResult(length, length <= 5, None, 10, False, share, 0.0, 1.0, share), []
+
+    monkeypatch.setattr(generalization, "_evaluate_length", result)
+
+
+@pytest.mark.parametrize(
+    ("shares", "longest", "beyond"),
+    [
+        ({3: 1.0, 5: 0.99, 7: 0.6, 9: 0.2}, 5, 0.4),
+        ({3: 0.5, 5: 0.98, 7: 0.995}, 7, 0.995),
+        ({3: 0.5, 5: 0.98}, None, None),
+        ({5: 1.0, 6: None, 8: 0.5}, 5, 0.5),
+    ],
+)
+def test_what_they_come_to(monkeypatch, shares, longest, beyond):
+    given(monkeypatch, shares)
+    heard = []
+    curve = evaluate_lengths(loaded(n_in=5), list(shares), progress=heard.append)
+    assert curve.longest_learned == longest
+    assert curve.mean_beyond == (None if beyond is None else pytest.approx(beyond))
+    assert heard == [1] * len(shares)
+
+
+def test_the_command_prints_what_the_document_has(monkeypatch, capsys):
+    monkeypatch.setattr(output, "end_with_reader", lambda: None)
+    monkeypatch.setattr(threads, "use_one_blas_thread", lambda: None)
+    run = loaded(n_in="1-5", name="copy", cardinality=9)
+    monkeypatch.setattr("seq2seq_cli.inference.loading.load_run", lambda *_: run)
+    given(monkeypatch, {2: 1.0, 5: 0.99951, 8: 0.25})
+    command(lengths="2-8", step=3)
+    shown = capsys.readouterr().out
+    for text in ("100.00%", "99.9510%", "25.00%", "at least 99 % exact", "beyond 5"):
+        assert text in shown
+    command(lengths="2-8", step=3, as_json=True)
+    document = json.loads(capsys.readouterr().out)
+    assert [item["exact_match"] for item in document["lengths"]] == [1.0, 0.99951, 0.25]
+    assert (document["longest_learned"], document["mean_beyond"]) == (5, 0.25)
+    with pytest.raises(AccuracyError, match=r"0\.25"):
+        command(lengths="2-8", step=3, as_json=True, min_accuracy=0.3)
+    for wrong in ({"n_in": "4"}, {"data": "a.csv"}, {"examples": 3}):
+        with pytest.raises(ConfigurationError, match="leave one of them out"):
+            command(lengths="2-8", **wrong)
+    with pytest.raises(ConfigurationError, match="--step 3"):
+        command(step=3)
+
+
+def test_own_data_has_its_own_lengths():
+    with pytest.raises(ConfigurationError, match="--lengths is for generated tasks"):
+        evaluate_lengths(loaded(data="pairs.csv", n_in="1-4", cardinality=9), [3])
+    with pytest.raises(ConfigurationError, match="n_samples = 0"):
+        evaluate_lengths(loaded(n_in=5), [3], 0)
