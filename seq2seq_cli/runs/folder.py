@@ -27,6 +27,7 @@ from seq2seq_cli.runs.checkpoint_files import (
     save_checkpoint,
 )
 from seq2seq_cli.runs.history import EpochRecord, history_line, history_text
+from seq2seq_cli.runs.lock import LOCK
 from seq2seq_cli.runs.manifest import (
     CONFIG_FILE,
     HISTORY,
@@ -194,6 +195,12 @@ class RunFolder:
             is_array_file = re.fullmatch(r"\d{12}\.npz", path.name)
             if is_temporary or (is_array_file and path.stem not in whole):
                 path.unlink()
+
+
+def is_abandoned(folder: Path) -> bool:
+    """Tell whether there is nothing in a folder but what a process killed at its start leaves."""
+    left = {folder / LOCK, *(path for name in RECORDED for path in leftovers(folder / name))}
+    return left.issuperset(folder.iterdir())
 
 
 def has_checkpoint(folder: Path) -> bool:

@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from seq2seq_cli.config import TaskConfig
@@ -11,7 +11,7 @@ from seq2seq_cli.data.tasks import is_own, takes_n_out
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, S2sError
 from seq2seq_cli.runs.advice import anew_command, list_command
 from seq2seq_cli.runs.checkpoint_files import CHECKPOINTS
-from seq2seq_cli.runs.folder import RunFolder, has_checkpoint, has_unfinished
+from seq2seq_cli.runs.folder import RunFolder, has_checkpoint, has_unfinished, is_abandoned
 from seq2seq_cli.runs.lock import hold_lock, is_in_training
 from seq2seq_cli.runs.manifest import CONFIG_FILE, MANIFEST
 
@@ -40,23 +40,18 @@ def create_folder(
     """Create a run folder and hold its lock; a block that fails without a checkpoint leaves none.
 
     Without a name the task's default one is taken, numbered if there is such a folder. With `force`
-    it may be an earlier run's, which stays until there is something in its place. Raises
-    ExistsError for a named folder that exists or is in use.
+    it may be an earlier run's, which stays until there is something in its place. A folder that a
+    killed process has left with nothing in it is taken as a new one. Raises ExistsError for a named
+    folder that exists or is in use.
     """
-    path = _make_folder(runs_dir, name, task, force)
-    try:
-        with hold_lock(path):
-            folder = RunFolder(path)
-            try:
-                yield folder
-            except BaseException:
-                if not folder.is_complete and not has_checkpoint(path):
-                    folder.clear()
-                raise
-    except BaseException:
-        with suppress(OSError):
-            path.rmdir()  # where nothing is left in it
-        raise
+    with _take_one(runs_dir, name, task, force) as path:
+        folder = RunFolder(path)
+        try:
+            yield folder
+        except BaseException:
+            if not folder.is_complete and not has_checkpoint(path):
+                folder.clear()
+            raise
 
 
 @contextmanager
@@ -98,11 +93,7 @@ def find_resumable(runs_dir: Path, name: str | None) -> Path:
 def check_free(runs_dir: Path, name: str | None, force: bool) -> None:
     """Raise ExistsError where `create_folder` would, before anything expensive has begun."""
     if name:
-        folder = runs_dir / check_name(name)
-        if folder.exists() and not (force and (folder / CONFIG_FILE).is_file()):
-            raise _taken(folder, force)
-        if force and is_in_training(folder):
-            raise ExistsError(f"{folder} is in use: another process trains this run")
+        _check_free(runs_dir / check_name(name), force)
 
 
 def _is_stopped(folder: Path) -> bool:
@@ -114,24 +105,45 @@ def _is_stopped(folder: Path) -> bool:
         return False  # a damaged run is resumed by its name alone
 
 
-def _taken(folder: Path, force: bool) -> ExistsError:
-    if force:
-        return ExistsError(f"{folder} exists and is no run: give another --run NAME")
-    return ExistsError(f"{folder} exists: give another --run NAME, or --force to replace it")
-
-
-def _make_folder(runs_dir: Path, name: str | None, task: TaskConfig, force: bool) -> Path:
+@contextmanager
+def _take_one(runs_dir: Path, name: str | None, task: TaskConfig, force: bool) -> Iterator[Path]:
+    """Hold the lock of the folder of this name; of the first one that is free, without a name."""
     base = check_name(name or default_name(task))
     runs_dir.mkdir(parents=True, exist_ok=True)
-    for number in itertools.count(1):
-        folder = runs_dir / (base if number == 1 else f"{base}-{number}")
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            if force and (folder / CONFIG_FILE).is_file():
+    with ExitStack() as held:
+        for number in itertools.count(1):
+            folder = runs_dir / (base if number == 1 else f"{base}-{number}")
+            try:
+                held.enter_context(_take(folder, force))
                 break
-            if name or force:
-                raise _taken(folder, force) from None
-        else:
-            break
-    return folder
+            except ExistsError:
+                if name or force:
+                    raise
+        yield folder
+
+
+@contextmanager
+def _take(folder: Path, force: bool) -> Iterator[None]:
+    """Make a folder, unless it is there, and hold its lock; it goes where nothing is left in it."""
+    _check_free(folder, force)
+    try:
+        with suppress(FileExistsError):  # another process may be making it, too
+            folder.mkdir()
+        with hold_lock(folder):
+            _check_free(folder, force, is_held=True)  # by now another may have trained in it
+            yield
+    finally:
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def _check_free(folder: Path, force: bool, is_held: bool = False) -> None:
+    """Raise ExistsError unless a training may take this folder; `is_held` where it has its lock."""
+    if not is_held and is_in_training(folder):
+        raise ExistsError(f"{folder} is in use: another process trains this run")
+    is_replaced = force and (folder / CONFIG_FILE).is_file()
+    if not folder.exists() or is_replaced or (folder.is_dir() and is_abandoned(folder)):
+        return
+    if force:
+        raise ExistsError(f"{folder} exists and is no run: give another --run NAME")
+    raise ExistsError(f"{folder} exists: give another --run NAME, or --force to replace it")

@@ -3,6 +3,8 @@
 Whatever can be known to be wrong with any of them is found before the first one begins.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -14,7 +16,7 @@ from seq2seq_cli.runs.advice import resume_command
 from seq2seq_cli.runs.checkpoint_files import load_checkpoint, newest_description
 from seq2seq_cli.runs.folder import has_unfinished
 from seq2seq_cli.runs.listing import open_run
-from seq2seq_cli.runs.location import check_free
+from seq2seq_cli.runs.location import check_free, create_folder, reopen_folder
 from seq2seq_cli.runs.lock import is_in_training
 from seq2seq_cli.runs.manifest import CONFIG_FILE, MANIFEST
 from seq2seq_cli.runs.resumption import check_resumable
@@ -49,17 +51,18 @@ class Batch:
         """Return the folder of a seed's run."""
         return self.runs_dir / seed_run(self.name, seed)
 
-    def begin(self, seed: int) -> Begin:
-        """Return what a seed that is not complete begins with, or goes on from."""
+    @contextmanager
+    def begun(self, seed: int) -> Iterator[Begin]:
+        """Hold the folder of a seed that is not complete, with what it begins or goes on with."""
         plan, folder = self.plan.with_seed(seed), self.folder(seed)
         if self.states[seed] in (State.NEW, State.UNSAVED):
-            return Begin(plan)
-        checkpoint, notes = load_checkpoint(folder)
-        return Begin(plan, folder, checkpoint, tuple(notes))
-
-    def replaces(self, seed: int) -> bool:
-        """Tell whether a seed that begins may take the place of what lies in its folder."""
-        return self.force or self.states[seed] is State.UNSAVED
+            replaces = self.force or self.states[seed] is State.UNSAVED
+            with create_folder(self.runs_dir, folder.name, plan.config.task, replaces) as created:
+                yield Begin(plan, created)
+        else:
+            with reopen_folder(self.runs_dir, folder.name) as reopened:
+                checkpoint, notes = load_checkpoint(folder)
+                yield Begin(plan, reopened, checkpoint, tuple(notes))
 
     def go_on(self) -> str:
         """Return the command that goes on with what is stopped; empty if nothing is begun."""

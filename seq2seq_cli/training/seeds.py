@@ -1,5 +1,6 @@
 """One configuration under several seeds: a complete run each, by one compiled program."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,38 +63,42 @@ def train_seeds(
     if set(batch.states.values()) == {State.COMPLETE}:
         return [_kept(batch, seed, report) for seed in batch.states]
     check_memory(batch.plan.config)
-    report(_planned(batch))
+    first = next(seed for seed, state in batch.states.items() if state is not State.COMPLETE)
+    with ExitStack() as held:  # before TensorFlow is imported, as `train` does
+        begun = held.enter_context(batch.begun(first))
+        report(_planned(batch))
 
-    from seq2seq_cli.training.compiled import SharedLoop
-    from seq2seq_cli.training.exchange import Exchange
-    from seq2seq_cli.training.trainer import Options
+        from seq2seq_cli.training.compiled import SharedLoop
+        from seq2seq_cli.training.exchange import Exchange
+        from seq2seq_cli.training.trainer import Options
 
-    exchange = Exchange(cluster)
-    loop = SharedLoop(exchange.strategy)
-    options = Options(report, checkpoint_seconds, write_tensorboard=write_tensorboard)
+        exchange = Exchange(cluster)
+        loop = SharedLoop(exchange.strategy)
+        options = Options(report, checkpoint_seconds, write_tensorboard=write_tensorboard)
 
-    def trained(seed: int) -> SeedRun:
-        begin, folder = batch.begin(seed), batch.folder(seed)
-        epochs, stream = batch.plan.config.training.epochs, begin.plan.stream
-        report(SeedBegun(1, epochs, seed, folder.name, is_complete=False))
-        place = (batch.runs_dir, folder.name, batch.replaces(seed))
+        def trained(seed: int) -> SeedRun:
+            folder, epochs = batch.folder(seed), batch.plan.config.training.epochs
+            report(SeedBegun(1, epochs, seed, folder.name, is_complete=False))
+            try:
+                with held.pop_all() as stack:
+                    begin = begun if seed == first else stack.enter_context(batch.begun(seed))
+                    stream = begin.plan.stream
+                    train_begun(begin, loop.begun, exchange, options, go_on="")
+            except LossError as error:
+                report(SeedFailed(1, epochs, seed, str(error)))
+                return SeedRun(seed, folder, stream, None, str(error))
+            return SeedRun(seed, folder, stream, open_run(batch.runs_dir, folder.name))
+
         try:
-            done = train_begun(begin, loop.begun, exchange, options, *place, go_on="")
-        except LossError as error:
-            report(SeedFailed(1, epochs, seed, str(error)))
-            return SeedRun(seed, folder, stream, None, str(error))
-        return SeedRun(seed, folder, stream, done)
-
-    try:
-        with full_memory_named():
-            return [
-                _kept(batch, seed, report) if state is State.COMPLETE else trained(seed)
-                for seed, state in batch.states.items()
-            ]
-    except (Stopped, KeyboardInterrupt) as error:
-        go_on = batch.go_on()
-        told = [str(error) or "interrupted", *([f"go on with: {go_on}"] if go_on else [])]
-        raise type(error)("; ".join(told)) from None
+            with full_memory_named():
+                return [
+                    _kept(batch, seed, report) if state is State.COMPLETE else trained(seed)
+                    for seed, state in batch.states.items()
+                ]
+        except (Stopped, KeyboardInterrupt) as error:
+            go_on = batch.go_on()
+            told = [str(error) or "interrupted", *([f"go on with: {go_on}"] if go_on else [])]
+            raise type(error)("; ".join(told)) from None
 
 
 def _kept(batch: Batch, seed: int, report: OnEvent) -> SeedRun:

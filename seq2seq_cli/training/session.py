@@ -1,10 +1,11 @@
 """A training from a configuration to a complete run's folder.
 
-What can be known to be wrong is found before TensorFlow is imported and before a folder is touched.
+What can be known to be wrong is found before TensorFlow is imported and before a folder is touched;
+that another has the folder is found before TensorFlow is imported too.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from seq2seq_cli.runs.checkpoint import Checkpoint
 from seq2seq_cli.runs.checkpoint_files import load_checkpoint
 from seq2seq_cli.runs.folder import RunFolder
 from seq2seq_cli.runs.listing import Run, open_run
-from seq2seq_cli.runs.location import check_free, create_folder, find_resumable, reopen_folder
+from seq2seq_cli.runs.location import check_free, create_folder, reopen_folder
 from seq2seq_cli.runs.resumption import check_resumable
 from seq2seq_cli.training.cluster import Cluster, read_cluster
 from seq2seq_cli.training.events import OnEvent, Planned
@@ -39,20 +40,12 @@ CHECKPOINT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Begin:
-    """What the chief begins with: a plan and, where a training goes on, what it goes on from."""
+    """What the chief begins with: a plan, the folder that it holds, and what it goes on from."""
 
     plan: Plan
-    folder: Path | None = None
+    folder: RunFolder
     checkpoint: Checkpoint | None = None
     notes: tuple[str, ...] = ()
-
-    def open_folder(
-        self, runs_dir: Path, run: str | None, force: bool
-    ) -> AbstractContextManager[RunFolder]:
-        """Return the folder to train in, of this name: a new one, or the one that it goes on in."""
-        if self.folder:
-            return reopen_folder(runs_dir, self.folder.name)
-        return create_folder(runs_dir, run, self.plan.config.task, force)
 
 
 def train(
@@ -88,30 +81,46 @@ def train(
     """
     runs_dir, cluster, report = Path(runs_dir), read_cluster(), progress or (lambda event: None)
     configure_process()
-    begin = None
-    if cluster.is_chief:
-        begin = _resumed(config, runs_dir, run) if resume else Begin(prepare(config))
-        if not resume:
-            check_free(runs_dir, run, force)
-        check_memory(begin.plan.config, cluster.n_workers)
-    report(_planned(begin, config, cluster))
+    with _begun(config, runs_dir, run, force, resume, cluster) as begin:
+        report(_planned(begin, config, cluster))
 
-    from seq2seq_cli.training.compiled import SharedLoop
-    from seq2seq_cli.training.exchange import Exchange
-    from seq2seq_cli.training.trainer import Options, Trainer
+        from seq2seq_cli.training.compiled import SharedLoop
+        from seq2seq_cli.training.exchange import Exchange
+        from seq2seq_cli.training.trainer import Options, Trainer
 
-    with full_memory_named():
-        exchange = Exchange(cluster)
-        exchange.check_all(None)  # one that has failed before this tells the others here
-        plan = _agree(begin, config, exchange)
-        loop = SharedLoop(exchange.strategy)
-        options = Options(report, checkpoint_seconds, callbacks, write_tensorboard)
-        if begin is None:
-            trainer = Trainer(plan, None, loop.begun(plan), exchange, options)
-            trainer.begin()
-            trainer.run()
-            return None
-        return train_begun(begin, loop.begun, exchange, options, runs_dir, run, force)
+        with full_memory_named():
+            exchange = Exchange(cluster)
+            exchange.check_all(None)  # one that has failed before this tells the others here
+            plan = _agree(begin, config, exchange)
+            loop = SharedLoop(exchange.strategy)
+            options = Options(report, checkpoint_seconds, callbacks, write_tensorboard)
+            if begin is None:
+                trainer = Trainer(plan, None, loop.begun(plan), exchange, options)
+                trainer.begin()
+                trainer.run()
+                return None
+            train_begun(begin, loop.begun, exchange, options)
+    return open_run(runs_dir, begin.folder.path.name)
+
+
+@contextmanager
+def _begun(
+    config: RunConfig, runs_dir: Path, run: str | None, force: bool, resume: bool, cluster: Cluster
+) -> Iterator[Begin | None]:
+    """Hold the folder to train in, as the chief; None in the other workers."""
+    if not cluster.is_chief:
+        yield None
+    elif resume:
+        with reopen_folder(runs_dir, run) as folder:
+            begin = _resumed(config, folder)
+            check_memory(begin.plan.config, cluster.n_workers)
+            yield begin
+    else:
+        plan = prepare(config)
+        check_free(runs_dir, run, force)
+        check_memory(plan.config, cluster.n_workers)
+        with create_folder(runs_dir, run, plan.config.task, force) as folder:
+            yield Begin(plan, folder)
 
 
 def check_memory(config: RunConfig, n_workers: int = 1) -> None:
@@ -124,30 +133,24 @@ def train_begun(
     loop_of: Callable[[Plan], "Loop"],
     exchange: "Exchange",
     options: "Options",
-    runs_dir: Path,
-    run: str | None,
-    force: bool,
     go_on: str | None = None,
-) -> Run:
-    """Train in a folder, as the chief, what begins or goes on there; return the complete run.
+) -> None:
+    """Train in a folder, as the chief, what begins or goes on there.
 
     `loop_of` returns a loop at the beginning of a plan. Who stops it is told the command `go_on`:
     None for the folder's own, empty where it is told elsewhere.
     """
     from seq2seq_cli.training.trainer import Trainer
 
-    with begin.open_folder(runs_dir, run, force) as folder:
-        trainer = Trainer(begin.plan, folder, loop_of(begin.plan), exchange, options)
-        trainer.begin(begin.checkpoint, begin.notes)
-        task = begin.plan.config.task
-        trainer.run(resume_command(folder.path, task) if go_on is None else go_on)
-    return open_run(runs_dir, folder.path.name)
+    trainer = Trainer(begin.plan, begin.folder, loop_of(begin.plan), exchange, options)
+    trainer.begin(begin.checkpoint, begin.notes)
+    task = begin.plan.config.task
+    trainer.run(resume_command(begin.folder.path, task) if go_on is None else go_on)
 
 
-def _resumed(config: RunConfig, runs_dir: Path, run: str | None) -> Begin:
+def _resumed(config: RunConfig, folder: RunFolder) -> Begin:
     """Return what a stopped training goes on with; own code is run only if `config` names it."""
-    folder = find_resumable(runs_dir, run)
-    checkpoint, notes = load_checkpoint(folder)
+    checkpoint, notes = load_checkpoint(folder.path)
     merged = resumed_config(checkpoint.config, config)
     check_resumable(checkpoint.config, merged)
     check_own_task(merged, config)
@@ -182,7 +185,7 @@ def _planned(begin: Begin | None, config: RunConfig, cluster: Cluster) -> Planne
         config=config,
         report=begin.plan.report if begin and not begin.checkpoint else None,
         stream=begin.plan.stream if begin else None,
-        resumed=begin.folder.name if begin and begin.folder else "",
+        resumed=begin.folder.path.name if begin and begin.checkpoint else "",
         worker=cluster.index + 1,
         n_workers=cluster.n_workers,
     )

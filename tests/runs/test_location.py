@@ -1,10 +1,13 @@
 """Which folder a training takes, and what it leaves there when it fails."""
 
+from contextlib import ExitStack
+
 import pytest
 from small import CONFIG, TASK, a_checkpoint, contents, stop, train
 
 from seq2seq_cli.config import TaskConfig
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError
+from seq2seq_cli.runs import location
 from seq2seq_cli.runs.listing import open_run
 from seq2seq_cli.runs.location import (
     check_free,
@@ -14,7 +17,7 @@ from seq2seq_cli.runs.location import (
     find_resumable,
     reopen_folder,
 )
-from seq2seq_cli.runs.manifest import HISTORY
+from seq2seq_cli.runs.manifest import CONFIG_FILE, HISTORY
 
 
 @pytest.fixture
@@ -59,12 +62,38 @@ def test_no_folder_is_created_or_opened_outside_the_runs_folder(runs_dir, name):
 
 
 def test_folders_without_a_name_are_numbered(runs_dir):
-    names = []
-    for _ in range(3):
-        with create_folder(runs_dir, None, TASK) as folder:
-            names.append(folder.path.name)
-    base = default_name(TASK)
-    assert names == [base, f"{base}-2", f"{base}-3"]
+    train(runs_dir, default_name(TASK))
+    with ExitStack() as held:
+        folders = [held.enter_context(create_folder(runs_dir, None, TASK)) for _ in range(2)]
+        base = default_name(TASK)
+        assert [folder.path.name for folder in folders] == [f"{base}-2", f"{base}-3"]
+
+
+@pytest.mark.parametrize("left", [[], [".lock"], [".lock", ".config.0123456789abcdef.toml"]])
+@pytest.mark.parametrize(("name", "force"), [("a", False), ("a", True), (None, False)])
+def test_what_a_process_killed_at_its_start_leaves_is_taken(runs_dir, left, name, force):
+    folder = runs_dir / (name or default_name(TASK))
+    folder.mkdir(parents=True)
+    for file in left:
+        (folder / file).touch()
+    check_free(runs_dir, name, force)
+    with create_folder(runs_dir, name, TASK, force) as created:
+        assert created.path == folder
+        assert contents(folder).keys() == {".lock"}
+    assert not folder.exists()
+
+
+def test_a_folder_in_which_another_has_trained_meanwhile_is_refused(runs_dir, monkeypatch):
+    """The lock is given to one who has waited for it; what lies there by then is another's."""
+
+    def hold_late(folder, hold=location.hold_lock):
+        (folder / CONFIG_FILE).write_text("another's")
+        return hold(folder)
+
+    monkeypatch.setattr(location, "hold_lock", hold_late)
+    with pytest.raises(ExistsError, match="a exists"), create_folder(runs_dir, "a", TASK):
+        pass
+    assert contents(runs_dir / "a") == {CONFIG_FILE: b"another's"}
 
 
 def test_named_folder_that_exists_is_refused_and_untouched(runs_dir):

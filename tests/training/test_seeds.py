@@ -269,7 +269,8 @@ def test_seeds_that_begin_later_have_the_pretrained_embedding_too(tmp_path):
     train_seeds(config, 1, tmp_path / "runs", "t")
     batch = resumed_batch(RunConfig(), 2, tmp_path / "runs", "t", force=False)
     assert batch.states == {4: State.COMPLETE, 5: State.NEW}
-    np.testing.assert_array_equal(batch.begin(5).plan.embedding, np.load(table))
+    with batch.begun(5) as begin:
+        np.testing.assert_array_equal(begin.plan.embedding, np.load(table))
     np.save(table, np.zeros((13, 4), np.float32))
     with pytest.raises(ConfigurationError, match="model.pretrained_embedding = .* the file is not"):
         resumed_batch(RunConfig(), 2, tmp_path / "runs", "t", force=False)

@@ -1,0 +1,22 @@
+"""A sample of what the scripts beside this file try; each is a process of its own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def run(script: str, *arguments: str) -> str:
+    """Return the last line of a script, which has to find nothing wrong."""
+    found = subprocess.run(
+        [sys.executable, str(HERE / script), *arguments], capture_output=True, text=True
+    )
+    assert found.returncode == 0, found.stdout + found.stderr
+    return found.stdout.splitlines()[-1]
+
+
+def test_of_processes_that_start_on_one_folder_one_trains():
+    told = run("eight_at_once.py", "2", "--seed", "0", "--processes", "4")
+    assert told.startswith("2 rounds of 4 processes")
+    assert "0 wrong" in told
