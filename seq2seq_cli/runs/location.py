@@ -1,6 +1,7 @@
 """Which folder a training takes: one that it creates, or one that it goes on in."""
 
 import itertools
+import os
 import re
 import shlex
 from collections.abc import Iterator
@@ -9,11 +10,24 @@ from pathlib import Path
 
 from seq2seq_cli.config import TaskConfig
 from seq2seq_cli.data.tasks import is_own, takes_n_out
-from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, S2sError
+from seq2seq_cli.errors import (
+    ConfigurationError,
+    ExistsError,
+    ModelError,
+    S2sError,
+    StorageError,
+)
 from seq2seq_cli.runs.checkpoint_files import CHECKPOINTS
-from seq2seq_cli.runs.folder import RunFolder, has_checkpoint, has_unfinished
+from seq2seq_cli.runs.folder import RunFolder, has_checkpoint, has_unfinished, is_replaceable
 from seq2seq_cli.runs.lock import hold_lock, is_in_training
-from seq2seq_cli.runs.manifest import CONFIG_FILE, MANIFEST
+from seq2seq_cli.runs.manifest import MANIFEST
+from seq2seq_cli.storage import make_folder, unreadable, unwritable
+
+MOST_NAME = 255
+"""Bytes of a name that file systems have room for."""
+
+MOST_OWN = 150
+"""Bytes that a default name has of a data file's, which other parts follow."""
 
 
 def check_name(name: str) -> str:
@@ -22,6 +36,10 @@ def check_name(name: str) -> str:
         raise ConfigurationError(
             f"run name {name!r}: use letters, digits, '.', '-' and '_', beginning with no dot"
         )
+    if (size := len(name.encode())) > MOST_NAME:
+        raise ConfigurationError(
+            f"run name {name[:20]}...: has {size} bytes, and a folder's name at most {MOST_NAME}"
+        )
     return name
 
 
@@ -29,6 +47,7 @@ def default_name(task: TaskConfig) -> str:
     """Return the name of a run on this task, such as reverse-prefix-6-3-51."""
     n_out = [task.n_out] if is_own(task) or takes_n_out(task) else []
     own = Path(task.data.split(",")[0]).stem if task.data else task.name.rpartition(":")[2]
+    own = own.encode(errors="replace")[:MOST_OWN].decode(errors="ignore")
     name = re.sub(r"[^\w.+-]", "_", own).lstrip(".-+") or "own"
     return "-".join(map(str, [name, task.n_in, *n_out, task.cardinality]))
 
@@ -92,8 +111,7 @@ def find_resumable(runs_dir: Path, name: str | None) -> Path:
         if not has_checkpoint(folder):
             raise ModelError(f"the run {folder} has no checkpoint to resume from: train it anew")
         return folder
-    listed = sorted(runs_dir.iterdir()) if runs_dir.is_dir() else []
-    folders = [folder for folder in listed if _is_stopped(folder)]
+    folders = [folder for folder in folders_in(runs_dir) if _is_stopped(folder)]
     if not folders:
         raise ModelError(
             f"there is no stopped training in {runs_dir}: name a completed run with --run NAME "
@@ -102,14 +120,44 @@ def find_resumable(runs_dir: Path, name: str | None) -> Path:
     return max(folders, key=lambda folder: (folder / CHECKPOINTS).stat().st_mtime)
 
 
+def folders_in(runs_dir: Path) -> list[Path]:
+    """Return what lies in the runs' folder, by name; nothing where there is no such folder.
+
+    Raises StorageError where it is something else, or cannot be read.
+    """
+    try:
+        return sorted(runs_dir.iterdir())
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and not runs_dir.is_symlink():
+            return []
+        raise unreadable(runs_dir, error) from error
+
+
 def check_free(runs_dir: Path, name: str | None, force: bool) -> None:
-    """Raise ExistsError where `create_folder` would, before anything expensive has begun."""
+    """Raise ExistsError where `create_folder` would, before anything expensive has begun.
+
+    And StorageError, where nothing can be written in `runs_dir`.
+    """
+    _check_writable(runs_dir)
     if name:
         folder = runs_dir / check_name(name)
-        if folder.exists() and not (force and (folder / CONFIG_FILE).is_file()):
-            raise _taken(folder, force)
+        if os.path.lexists(folder):
+            if not (force and is_replaceable(folder)):
+                raise _taken(folder, force)
+            _check_writable(folder)
         if force and is_in_training(folder):
             raise ExistsError(f"{folder} is in use: another process trains this run")
+
+
+def _check_writable(folder: Path) -> None:
+    """Raise StorageError for a folder in which nothing can be made; it may not be there yet."""
+    found = folder.absolute()
+    while not os.path.lexists(found):
+        found = found.parent
+    if not found.is_dir():
+        raise StorageError(f"cannot write in {folder}: {found} is no folder")
+    if not os.access(found, os.W_OK | os.X_OK):
+        raise StorageError(f"cannot write in {folder}: {found} is not writable by this user")
 
 
 def _is_stopped(folder: Path) -> bool:
@@ -129,16 +177,18 @@ def _taken(folder: Path, force: bool) -> ExistsError:
 
 def _make_folder(runs_dir: Path, name: str | None, task: TaskConfig, force: bool) -> Path:
     base = check_name(name or default_name(task))
-    runs_dir.mkdir(parents=True, exist_ok=True)
+    make_folder(runs_dir)
     for number in itertools.count(1):
         folder = runs_dir / (base if number == 1 else f"{base}-{number}")
         try:
             folder.mkdir()
         except FileExistsError:
-            if force and (folder / CONFIG_FILE).is_file():
+            if force and is_replaceable(folder):
                 break
             if name or force:
                 raise _taken(folder, force) from None
+        except OSError as error:
+            raise unwritable(folder, error) from error
         else:
             break
     return folder
