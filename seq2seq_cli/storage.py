@@ -1,17 +1,31 @@
-"""Files that are either whole or not there: atomic writes, and the hashes that prove it."""
+"""Files that are either whole or not there: atomic writes, and the hashes that prove it.
 
+What is being written has the name `.STEM.s2s-TOKEN.SUFFIX` beside its place, and is locked by its
+writer, by the operating system: what a killed process has left is known by its lock, which nobody
+has, and goes when the next one writes there.
+"""
+
+import errno
 import hashlib
 import os
 import re
 import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from seq2seq_cli.errors import StorageError
 
-TOKEN = r"(?:[0-9a-f]{16}|\d+)"
-"""What is random in a temporary file's name; in older ones it is the process's number."""
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+TEMPORARY = re.compile(r"\.(.+)\.s2s-[0-9a-f]{16}(\.\w+)?")
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a write fails with where there is no room: on the disk, in a quota, up to a limit."""
 
 
 @contextmanager
@@ -35,23 +49,28 @@ def atomic_paths(paths: Sequence[Path]) -> Iterator[list[Path]]:
     """
     # Not the process's number, which another machine's process on the same volume may have too.
     token = secrets.token_hex(8)
-    temporary = [path.with_name(f".{path.stem}.{token}{path.suffix}") for path in paths]
+    temporary = [path.with_name(f".{path.stem}.s2s-{token}{path.suffix}") for path in paths]
+    names = {path.name for path in paths}
     _under_way.append(token)
     try:
-        yield temporary
-        for path in temporary:
-            flush_file(path)
-        for path, place in zip(temporary, paths, strict=True):
-            path.replace(place)
-            flush_folder(place.parent)
+        for folder in {path.parent for path in paths}:
+            remove_leftovers(folder, names.__contains__)
+        with ExitStack() as locks:
+            for path in temporary if fcntl else ():
+                locks.callback(os.close, _create(path))
+            yield temporary
+            for path in temporary:
+                flush_file(path)
+            for path, place in zip(temporary, paths, strict=True):
+                path.replace(place)
+                flush_folder(place.parent)
     except BaseException as error:
         for path in temporary:
             with suppress(OSError):
                 path.unlink()
         if isinstance(error, OSError):
             named = dict(zip(map(str, temporary), paths, strict=True))
-            place = named.get(str(error.filename), paths[0])
-            raise StorageError(f"cannot write {place}: {error.strerror or error}") from error
+            raise unwritable(named.get(str(error.filename), paths[0]), error) from error
         raise
     finally:
         _under_way.remove(token)
@@ -66,10 +85,42 @@ def is_writing() -> bool:
     return bool(_under_way)
 
 
-def leftovers(path: Path) -> list[Path]:
-    """Return the temporary files for `path` that killed processes have left beside it."""
-    name = re.compile(rf"\.{re.escape(path.stem)}\.{TOKEN}{re.escape(path.suffix)}")
-    return [found for found in path.parent.glob(".*") if name.fullmatch(found.name)]
+def _create(path: Path) -> int:
+    """Create a file that is locked until the descriptor, which is returned, is closed."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pass  # one who looks for leftovers was there first, and removes it
+        except OSError:
+            return descriptor  # there are no locks: nobody takes it for a leftover
+        else:
+            if path.exists():
+                return descriptor
+        os.close(descriptor)
+        path.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path, is_ours: Callable[[str], bool]) -> None:
+    """Remove the temporary files in a folder that killed processes have left.
+
+    They are those of the files whose names are ours. What a living process is writing stays, and
+    where that cannot be known all does.
+    """
+    with suppress(OSError):
+        for path in folder.glob(".*.s2s-*"):
+            parts = TEMPORARY.fullmatch(path.name)
+            if parts and is_ours(parts[1] + (parts[2] or "")):
+                _remove_abandoned(path)
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove a temporary file, if nobody has its lock."""
+    if fcntl and path.is_file() and not path.is_symlink():
+        with suppress(OSError), path.open("rb+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -86,7 +137,25 @@ def append_line(path: Path, line: str) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+        raise unwritable(path, error) from error
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those that it lies in, unless it is there; StorageError where it fails."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+
+
+def unwritable(path: Path, error: OSError) -> StorageError:
+    """Return the error for what cannot be written; where the disk is full, with the room on it."""
+    reason = error.strerror or str(error)
+    if error.errno in FULL:
+        with suppress(OSError):
+            free = shutil.disk_usage(path.parent).free
+            reason += f", with {free:,} bytes free on its disk: make room there"
+    return StorageError(f"cannot write {path}: {reason}")
 
 
 def read_text(path: Path) -> str:

@@ -1,6 +1,8 @@
 import errno
 import hashlib
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -9,8 +11,8 @@ from seq2seq_cli.storage import (
     atomic_path,
     atomic_paths,
     flush_folder,
-    leftovers,
     read_text,
+    remove_leftovers,
     sha256,
     write_text,
 )
@@ -123,14 +125,24 @@ def test_sha256_is_that_of_the_whole_content(tmp_path, content):
 
 
 @pytest.mark.parametrize("refused", ["open", "fsync"])
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EINVAL, errno.ENOTSUP, errno.EPERM])
 def test_a_system_that_cannot_flush_a_folder_fails_no_finished_write(
-    tmp_path, monkeypatch, refused
+    tmp_path, monkeypatch, refused, code
 ):
-    def refuse(*arguments):
-        raise PermissionError(errno.EACCES, "Permission denied")
+    call, seen = getattr(os, refused), []
+
+    def refuse(file, *arguments):
+        is_folder = os.path.isdir(file)  # noqa: PTH112 (a descriptor too)
+        if is_folder:
+            seen.append(file)
+            raise OSError(code, os.strerror(code))
+        return call(file, *arguments)
 
     monkeypatch.setattr(os, refused, refuse)
     flush_folder(tmp_path)
+    write_text(tmp_path / "a.txt", "whole")
+    assert (tmp_path / "a.txt").read_text() == "whole"
+    assert len(seen) == 2
 
 
 def test_several_files_appear_together_or_not_at_all(tmp_path):
@@ -152,29 +164,109 @@ def test_several_files_appear_together_or_not_at_all(tmp_path):
     assert names(tmp_path) == ["a.txt", "b.txt"]
 
 
-def test_what_a_killed_process_has_left_beside_a_file_is_found(tmp_path):
-    for name in (
-        ".a.77.txt",
-        ".a.00112233aabbccdd.txt",
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from seq2seq_cli.storage import atomic_path
+with atomic_path(Path(sys.argv[1])) as temporary:
+    temporary.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def kill_while_writing(path):
+    """Let a process write a file, kill it, and return what it has left."""
+    before = set(path.parent.iterdir())
+    subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
+    (left,) = set(path.parent.iterdir()) - before
+    return left
+
+
+def test_what_a_killed_process_has_left_is_removed_by_the_next_one_that_writes_there(tmp_path):
+    users = [
         ".a.mine.txt",
-        ".a.77.json",
-        ".b.77.txt",
-        "a.77.txt",
-    ):
-        (tmp_path / name).touch()
-    assert {path.name for path in leftovers(tmp_path / "a.txt")} == {
         ".a.77.txt",
         ".a.00112233aabbccdd.txt",
-    }
+        ".a.s2s-0011.txt",
+        "a.s2s-00112233aabbccdd.txt",
+        ".b.s2s-00112233aabbccdd.txt",  # of another file
+        ".a.s2s-00112233aabbccdd.json",
+    ]
+    for name in users:
+        (tmp_path / name).write_text("mine")
+    (tmp_path / ".a.s2s-00112233aabbccde.txt").mkdir()
+    (tmp_path / ".a.s2s-00112233aabbccdf.txt").symlink_to(tmp_path / users[0])
+    before = names(tmp_path)
+    left = kill_while_writing(tmp_path / "a.txt")
+    assert left.read_text() == "half"
+    write_text(tmp_path / "b.json", "another file")
+    assert left.exists()
+    write_text(tmp_path / "a.txt", "whole")
+    assert not left.exists()
+    assert names(tmp_path) == sorted([*before, "a.txt", "b.json"])
 
 
-def test_two_processes_of_one_number_write_to_different_files(tmp_path, monkeypatch):
-    """Such as those of two containers with one volume."""
+def test_the_next_one_leaves_nothing_where_it_fails_either(tmp_path):
+    left = kill_while_writing(tmp_path / "a.txt")
+    with pytest.raises(RuntimeError):
+        write_and_fail(tmp_path / "a.txt", RuntimeError("broken"))
+    assert not left.exists()
+    assert names(tmp_path) == []
+
+
+def test_what_a_living_process_writes_is_no_leftover(tmp_path, monkeypatch):
+    """Two of one number too, such as those of two containers with one volume."""
     monkeypatch.setattr(os, "getpid", lambda: 1)
     path = tmp_path / "a.txt"
     with atomic_path(path) as first, atomic_path(path) as second:
         assert first != second
         first.write_text("first")
         second.write_text("second")
-        assert set(leftovers(path)) == {first, second}
-    assert leftovers(path) == []
+        remove_leftovers(tmp_path, lambda name: True)
+        code = "import sys; from pathlib import Path; from seq2seq_cli.storage import *; "
+        code += "remove_leftovers(Path(sys.argv[1]), lambda name: True)"
+        subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+        assert first.exists()
+        assert second.exists()
+    assert path.read_text() == "first"  # whose block ended last
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_where_files_cannot_be_locked_nothing_is_taken_for_a_leftover(tmp_path, monkeypatch):
+    left = kill_while_writing(tmp_path / "a.txt")
+
+    def refuse(*arguments):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("fcntl.flock", refuse)
+        write_text(tmp_path / "a.txt", "whole")
+    assert names(tmp_path) == sorted([left.name, "a.txt"])
+    write_text(tmp_path / "a.txt", "whole")
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_one_who_removes_leftovers_between_creation_and_lock_does_no_harm(tmp_path, monkeypatch):
+    import fcntl
+
+    flock, interfered = fcntl.flock, []
+
+    def late(file, operation):
+        if not interfered:
+            interfered.append(True)
+            monkeypatch.setattr(fcntl, "flock", flock)
+            remove_leftovers(tmp_path, lambda name: True)
+            assert names(tmp_path) == []
+        flock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    write_text(tmp_path / "a.txt", "whole")
+    assert interfered
+    assert names(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_is_told_with_the_room_on_it(tmp_path, code):
+    path = tmp_path / "note.txt"
+    with pytest.raises(StorageError, match=rf"cannot write {path}: .*, with [\d,]+ bytes free"):
+        write_and_fail(path, OSError(code, os.strerror(code)))

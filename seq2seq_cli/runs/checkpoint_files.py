@@ -22,7 +22,7 @@ from seq2seq_cli.runs.checkpoint import (
 )
 from seq2seq_cli.runs.history import read_history
 from seq2seq_cli.runs.manifest import HISTORY
-from seq2seq_cli.storage import atomic_path, write_text
+from seq2seq_cli.storage import atomic_path, make_folder, remove_leftovers, write_text
 
 CHECKPOINTS = "checkpoint"
 """The folder in a run's folder that holds them."""
@@ -34,7 +34,7 @@ def save_checkpoint(place: Path, checkpoint: Checkpoint) -> str:
 
     Raises StorageError where writing fails; the checkpoints before it are then as they were.
     """
-    place.mkdir(exist_ok=True)
+    make_folder(place)
     description, content = serialize(checkpoint)
     name = f"{max(map(int, numbers(place)), default=0) + 1:012d}"
     with atomic_path(place / f"{name}.npz") as path:
@@ -48,6 +48,18 @@ def remove_checkpoints(place: Path, names: Iterable[str]) -> None:
     for name in names:
         (place / f"{name}.json").unlink(missing_ok=True)
         (place / f"{name}.npz").unlink(missing_ok=True)
+
+
+def remove_undescribed(place: Path) -> None:
+    """Remove what a killed process has left of a checkpoint: half files, arrays that none tells of.
+
+    Who calls it holds the run's lock.
+    """
+    remove_leftovers(place, lambda name: bool(re.fullmatch(r"\d{12}\.(npz|json)", name)))
+    described = numbers(place)
+    for path in place.glob("*.npz"):
+        if re.fullmatch(r"\d{12}", path.stem) and path.stem not in described:
+            path.unlink()
 
 
 def numbers(place: Path) -> list[str]:

@@ -5,12 +5,11 @@
     checkpoint/NUMBER.npz, NUMBER.json   the last two
     tensorboard/                         events, on demand
     .lock                                while a training has the folder
-    .NAME.TOKEN.SUFFIX                   what is being written; leftovers of a killed process go
+    .STEM.s2s-TOKEN.SUFFIX               what is being written; leftovers of a killed process go
 
 Whatever else lies there is someone else's, and is never removed.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +23,7 @@ from seq2seq_cli.runs.checkpoint_files import (
     newest_description,
     numbers,
     remove_checkpoints,
+    remove_undescribed,
     save_checkpoint,
 )
 from seq2seq_cli.runs.history import EpochRecord, history_line, history_text
@@ -40,12 +40,12 @@ from seq2seq_cli.runs.manifest import (
     read_manifest,
 )
 from seq2seq_cli.storage import (
-    TOKEN,
+    TEMPORARY,
     append_line,
     atomic_paths,
     flush_file,
     flush_folder,
-    leftovers,
+    remove_leftovers,
     write_text,
 )
 
@@ -156,9 +156,10 @@ class RunFolder:
         return manifest
 
     def clear(self) -> None:
-        """Remove all that a training writes, the manifest first."""
+        """Remove all that a training writes: the manifest first, the configuration last."""
         for name in (MANIFEST, *RECORDED):
-            (self.path / name).unlink(missing_ok=True)
+            if name != CONFIG_FILE:
+                (self.path / name).unlink(missing_ok=True)
         remove_checkpoints(self._checkpoints, numbers(self._checkpoints))
         self._remove_leftovers()
         for path in self.tensorboard.rglob(EVENTS):
@@ -166,6 +167,7 @@ class RunFolder:
         for path in (self._checkpoints, *self.tensorboard.glob("*/"), self.tensorboard):
             with suppress(OSError):
                 path.rmdir()
+        (self.path / CONFIG_FILE).unlink(missing_ok=True)
 
     def _save(self, checkpoint: Checkpoint) -> str:
         """Write a checkpoint, then remove what it takes the place of; return its arrays' hash."""
@@ -186,21 +188,20 @@ class RunFolder:
 
     def _remove_leftovers(self) -> None:
         """Remove what a killed process has left half written."""
-        for name in (*RECORDED, MANIFEST):
-            for path in leftovers(self.path / name):
-                path.unlink()
-        whole = numbers(self._checkpoints)
-        for path in self._checkpoints.glob("*"):
-            is_temporary = re.fullmatch(rf"\.\d{{12}}\.{TOKEN}\.(npz|json)", path.name)
-            is_array_file = re.fullmatch(r"\d{12}\.npz", path.name)
-            if is_temporary or (is_array_file and path.stem not in whole):
-                path.unlink()
+        remove_leftovers(self.path, (*RECORDED, MANIFEST).__contains__)
+        remove_undescribed(self._checkpoints)
+
+
+def is_replaceable(folder: Path) -> bool:
+    """Tell whether a new training may take a folder's place: that of a run, or of nothing."""
+    return (folder / CONFIG_FILE).is_file() or is_abandoned(folder)
 
 
 def is_abandoned(folder: Path) -> bool:
     """Tell whether there is nothing in a folder but what a process killed at its start leaves."""
-    left = {folder / LOCK, *(path for name in RECORDED for path in leftovers(folder / name))}
-    return left.issuperset(folder.iterdir())
+    return folder.is_dir() and all(
+        path.name == LOCK or TEMPORARY.fullmatch(path.name) for path in folder.iterdir()
+    )
 
 
 def has_checkpoint(folder: Path) -> bool:

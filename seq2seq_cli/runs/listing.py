@@ -11,8 +11,8 @@ from seq2seq_cli.data.tasks import problems
 from seq2seq_cli.errors import ConfigurationError, ModelError, S2sError
 from seq2seq_cli.runs.advice import anew_command, list_command, resume_command, train_command
 from seq2seq_cli.runs.checkpoint_files import newest_description
-from seq2seq_cli.runs.folder import has_checkpoint, has_unfinished
-from seq2seq_cli.runs.location import check_name
+from seq2seq_cli.runs.folder import has_checkpoint, has_unfinished, is_replaceable
+from seq2seq_cli.runs.location import check_name, folders_in
 from seq2seq_cli.runs.lock import is_in_training
 from seq2seq_cli.runs.manifest import CONFIG_FILE, MANIFEST, Manifest, read_manifest, read_recorded
 from seq2seq_cli.settings import parse_config
@@ -65,9 +65,7 @@ class ListedRun:
 
 def list_runs(runs_dir: Path) -> list[ListedRun]:
     """Return what is in the runs' folder, oldest completed run first, incomplete ones last."""
-    if not runs_dir.is_dir():
-        return []
-    folders = [path for path in sorted(runs_dir.iterdir()) if _is_run(path)]
+    folders = [path for path in folders_in(runs_dir) if _is_run(path)]
     listed = [_list_folder(folder) for folder in folders]
     return sorted(listed, key=lambda item: item.run.manifest.completed_at if item.run else "~")
 
@@ -107,6 +105,8 @@ def _open_folder(folder: Path) -> Run:
     if not (folder / MANIFEST).is_file():
         if is_in_training(folder):
             raise ModelError(f"the run {folder} is still in training")
+        if not is_replaceable(folder):
+            raise ModelError(f"{folder} is no run: `{list_command(folder.parent)}` lists them")
         begun = newest_description(folder)
         advice = resume_command(folder, begun.config.task) if begun else anew_command(folder)
         raise ModelError(f"the run {folder} is incomplete: go on with `{advice}`")

@@ -1,6 +1,7 @@
 """Which folder a training takes: one that it creates, or one that it goes on in."""
 
 import itertools
+import os
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -8,12 +9,31 @@ from pathlib import Path
 
 from seq2seq_cli.config import TaskConfig
 from seq2seq_cli.data.tasks import is_own, takes_n_out
-from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, S2sError
+from seq2seq_cli.errors import (
+    ConfigurationError,
+    ExistsError,
+    ModelError,
+    S2sError,
+    StorageError,
+)
 from seq2seq_cli.runs.advice import anew_command, list_command
 from seq2seq_cli.runs.checkpoint_files import CHECKPOINTS
-from seq2seq_cli.runs.folder import RunFolder, has_checkpoint, has_unfinished, is_abandoned
+from seq2seq_cli.runs.folder import (
+    RunFolder,
+    has_checkpoint,
+    has_unfinished,
+    is_abandoned,
+    is_replaceable,
+)
 from seq2seq_cli.runs.lock import hold_lock, is_in_training
-from seq2seq_cli.runs.manifest import CONFIG_FILE, MANIFEST
+from seq2seq_cli.runs.manifest import MANIFEST
+from seq2seq_cli.storage import make_folder, unreadable, unwritable
+
+MOST_NAME = 255
+"""Bytes of a name that file systems have room for."""
+
+MOST_OWN = 150
+"""Bytes that a default name has of a data file's, which other parts follow."""
 
 
 def check_name(name: str) -> str:
@@ -22,6 +42,10 @@ def check_name(name: str) -> str:
         raise ConfigurationError(
             f"run name {name!r}: use letters, digits, '.', '-' and '_', beginning with no dot"
         )
+    if (size := len(name.encode())) > MOST_NAME:
+        raise ConfigurationError(
+            f"run name {name[:20]}...: has {size} bytes, and a folder's name at most {MOST_NAME}"
+        )
     return name
 
 
@@ -29,6 +53,7 @@ def default_name(task: TaskConfig) -> str:
     """Return the name of a run on this task, such as reverse-prefix-6-3-51."""
     n_out = [task.n_out] if is_own(task) or takes_n_out(task) else []
     own = Path(task.data.split(",")[0]).stem if task.data else task.name.rpartition(":")[2]
+    own = own.encode(errors="replace")[:MOST_OWN].decode(errors="ignore")
     name = re.sub(r"[^\w.+-]", "_", own).lstrip(".-+") or "own"
     return "-".join(map(str, [name, task.n_in, *n_out, task.cardinality]))
 
@@ -80,8 +105,7 @@ def find_resumable(runs_dir: Path, name: str | None) -> Path:
                 f"`{anew_command(folder)}`"
             )
         return folder
-    listed = sorted(runs_dir.iterdir()) if runs_dir.is_dir() else []
-    folders = [folder for folder in listed if _is_stopped(folder)]
+    folders = [folder for folder in folders_in(runs_dir) if _is_stopped(folder)]
     if not folders:
         raise ModelError(
             f"there is no stopped training in {runs_dir}: name a completed run with --run NAME "
@@ -90,10 +114,38 @@ def find_resumable(runs_dir: Path, name: str | None) -> Path:
     return max(folders, key=lambda folder: (folder / CHECKPOINTS).stat().st_mtime)
 
 
+def folders_in(runs_dir: Path) -> list[Path]:
+    """Return what lies in the runs' folder, by name; nothing where there is no such folder.
+
+    Raises StorageError where it is something else, or cannot be read.
+    """
+    try:
+        return sorted(runs_dir.iterdir())
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and not runs_dir.is_symlink():
+            return []
+        raise unreadable(runs_dir, error) from error
+
+
 def check_free(runs_dir: Path, name: str | None, force: bool) -> None:
-    """Raise ExistsError where `create_folder` would, before anything expensive has begun."""
+    """Raise ExistsError where `create_folder` would, before anything expensive has begun.
+
+    And StorageError, where nothing can be written in `runs_dir`.
+    """
+    _check_writable(runs_dir)
     if name:
         _check_free(runs_dir / check_name(name), force)
+
+
+def _check_writable(folder: Path) -> None:
+    """Raise StorageError for a folder in which nothing can be made; it may not be there yet."""
+    found = folder.absolute()
+    while not os.path.lexists(found):
+        found = found.parent
+    if not found.is_dir():
+        raise StorageError(f"cannot write in {folder}: {found} is no folder")
+    if not os.access(found, os.W_OK | os.X_OK):
+        raise StorageError(f"cannot write in {folder}: {found} is not writable by this user")
 
 
 def _is_stopped(folder: Path) -> bool:
@@ -109,7 +161,7 @@ def _is_stopped(folder: Path) -> bool:
 def _take_one(runs_dir: Path, name: str | None, task: TaskConfig, force: bool) -> Iterator[Path]:
     """Hold the lock of the folder of this name; of the first one that is free, without a name."""
     base = check_name(name or default_name(task))
-    runs_dir.mkdir(parents=True, exist_ok=True)
+    make_folder(runs_dir)
     with ExitStack() as held:
         for number in itertools.count(1):
             folder = runs_dir / (base if number == 1 else f"{base}-{number}")
@@ -128,7 +180,7 @@ def _take(folder: Path, force: bool) -> Iterator[None]:
     _check_free(folder, force)
     try:
         with suppress(FileExistsError):  # another process may be making it, too
-            folder.mkdir()
+            _make(folder)
         with hold_lock(folder):
             _check_free(folder, force, is_held=True)  # by now another may have trained in it
             yield
@@ -137,12 +189,23 @@ def _take(folder: Path, force: bool) -> Iterator[None]:
             folder.rmdir()
 
 
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise unwritable(folder, error) from error
+
+
 def _check_free(folder: Path, force: bool, is_held: bool = False) -> None:
     """Raise ExistsError unless a training may take this folder; `is_held` where it has its lock."""
     if not is_held and is_in_training(folder):
         raise ExistsError(f"{folder} is in use: another process trains this run")
-    is_replaced = force and (folder / CONFIG_FILE).is_file()
-    if not folder.exists() or is_replaced or (folder.is_dir() and is_abandoned(folder)):
+    if not os.path.lexists(folder):
+        return
+    if is_abandoned(folder) or (force and is_replaceable(folder)):
+        _check_writable(folder)
         return
     if force:
         raise ExistsError(f"{folder} exists and is no run: give another --run NAME")

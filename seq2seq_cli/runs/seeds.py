@@ -9,7 +9,7 @@ from seq2seq_cli.config import TaskConfig
 from seq2seq_cli.errors import ExistsError, ModelError
 from seq2seq_cli.runs.checkpoint_files import CHECKPOINTS
 from seq2seq_cli.runs.folder import has_checkpoint
-from seq2seq_cli.runs.location import check_free, check_name, default_name
+from seq2seq_cli.runs.location import check_free, check_name, default_name, folders_in
 
 
 def seed_run(name: str, seed: int) -> str:
@@ -47,7 +47,7 @@ def find_seeds(runs_dir: Path, name: str | None) -> tuple[str, list[int]]:
     none.
     """
     found: dict[str, dict[int, float]] = {}
-    for folder in runs_dir.iterdir() if runs_dir.is_dir() else ():
+    for folder in folders_in(runs_dir):
         parts = re.fullmatch(r"(.+)-seed-(0|[1-9]\d*)", folder.name)
         if parts and has_checkpoint(folder):
             saved = (folder / CHECKPOINTS).stat().st_mtime

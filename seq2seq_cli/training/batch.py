@@ -14,11 +14,11 @@ from seq2seq_cli.data.plan import Plan, open_embedding, prepare
 from seq2seq_cli.errors import ConfigurationError, ExistsError
 from seq2seq_cli.runs.advice import resume_command
 from seq2seq_cli.runs.checkpoint_files import load_checkpoint, newest_description
-from seq2seq_cli.runs.folder import has_unfinished
+from seq2seq_cli.runs.folder import has_unfinished, is_replaceable
 from seq2seq_cli.runs.listing import open_run
 from seq2seq_cli.runs.location import check_free, create_folder, reopen_folder
 from seq2seq_cli.runs.lock import is_in_training
-from seq2seq_cli.runs.manifest import CONFIG_FILE, MANIFEST
+from seq2seq_cli.runs.manifest import MANIFEST
 from seq2seq_cli.runs.resumption import check_resumable
 from seq2seq_cli.runs.seeds import find_seeds, free_name, seed_run
 from seq2seq_cli.training.session import Begin, check_own_task, resumed_config
@@ -139,7 +139,7 @@ def _state(folder: Path, wanted: RunConfig, force: bool) -> State:
     if is_in_training(folder):
         raise ExistsError(f"{folder} is in use: another process trains this run")
     if found is None and not is_complete:
-        if (folder / CONFIG_FILE).is_file():
+        if is_replaceable(folder):
             return State.UNSAVED
         check_free(folder.parent, folder.name, force)
         return State.NEW

@@ -24,7 +24,8 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from seq2seq_cli.storage import sha256_of
+from seq2seq_cli.errors import StorageError
+from seq2seq_cli.storage import atomic_path, remove_leftovers, sha256_of
 
 MEASURED_RELEASES = ("2.21",)
 
@@ -56,29 +57,33 @@ class CompilationCache:
         """Let TensorFlow find what is kept under a key; tell whether there is anything."""
         found = False
         for path in (self._kept / key).glob("*.pb"):
-            with suppress(OSError):  # another process may have removed it
+            # Another process may have removed it, and there may be no room.
+            with suppress(OSError, StorageError):
                 digest, _, name = path.name.partition("-")
                 content = path.read_bytes()
                 if sha256_of(content) != digest:
                     path.unlink()
                     continue
                 os.utime(path)
-                _write(self.own / name, content)
+                with atomic_path(self.own / name) as temporary:
+                    temporary.write_bytes(content)
                 self._known.add(name)
                 found = True
         return found
 
     def keep(self, key: str) -> None:
         """Keep under a key what TensorFlow has compiled since the last time."""
-        with suppress(OSError):
+        with suppress(OSError, StorageError):
             for path in self.own.glob("*.pb"):
                 if path.name not in self._known:
                     self._known.add(path.name)
                     content = path.read_bytes()
                     folder = self._kept / key
                     folder.mkdir(parents=True, exist_ok=True)
-                    _write(folder / f"{sha256_of(content)}-{path.name}", content)
-            _prune(self._programs)
+                    with atomic_path(folder / f"{sha256_of(content)}-{path.name}") as temporary:
+                        temporary.chmod(0o600)
+                        temporary.write_bytes(content)
+        _prune(self._programs)
 
 
 @cache
@@ -138,10 +143,11 @@ def _open() -> CompilationCache | None:
     from platformdirs import user_cache_path
 
     root = Path(given).absolute() if given else user_cache_path("s2s")
+    # A relative home is no home, and the flag could not name a quote.
+    if not root.is_absolute() or "'" in str(root):
+        return None
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = root.stat()
-    if "'" in str(root):  # which the flag could not name
-        return None
     if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022):
         return None
     own = _own_folder(root)
@@ -179,26 +185,19 @@ def _own_folder(root: Path) -> Path | None:
     return own
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Write a file that is whole or not there, also beside others that write it."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        try:
-            file.write(content)
-            file.close()
-            Path(file.name).replace(path)
-        except OSError:
-            Path(file.name).unlink()
-            raise
-
-
 def _prune(programs: Path) -> None:
-    """Remove what was used least recently, until the rest is no more than MOST_BYTES."""
+    """Remove what was used least recently, until the rest is no more than MOST_BYTES.
+
+    What killed processes have left half written goes in any case.
+    """
+    for folder in programs.glob("*/*/"):
+        remove_leftovers(folder, lambda name: name.endswith(".pb"))
     total = 0
     for size, path in _by_use(programs):
         total += size
         if total > MOST_BYTES:
-            path.unlink(missing_ok=True)
-            with suppress(OSError):  # others are in it
+            with suppress(OSError):  # another process has removed it, or others are in its folder
+                path.unlink()
                 path.parent.rmdir()
 
 

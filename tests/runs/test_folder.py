@@ -237,13 +237,24 @@ def test_a_model_that_cannot_be_saved_leaves_the_earlier_run(tmp_path):
     assert load_checkpoint(folder)[0].config == OTHER
 
 
+TOKEN = "s2s-00112233aabbccdd"
+
+
 def test_what_a_kill_leaves_half_written_is_removed_by_the_next_training(tmp_path):
     folder = stop(tmp_path, 7)
     newest = max(path.stem for path in (folder / "checkpoint").glob("*.json"))
-    foreign = {".train.mine.keras", ".env", "notes.txt", "checkpoint/7.npz", "checkpoint/a.json"}
-    half = {".train.77.keras", ".config.77.toml", ".run.1.json", ".history.9.jsonl",
-            f"checkpoint/.{newest}.77.json", f"checkpoint/.{newest}.77.npz",
-            f"checkpoint/{int(newest) + 1:012d}.npz"}  # fmt: skip
+    foreign = {".train.mine.keras", ".env", "notes.txt", "checkpoint/7.npz", "checkpoint/a.json",
+               ".train.77.keras", f".notes.{TOKEN}.txt", f"checkpoint/.7.{TOKEN}.npz",
+               f"checkpoint/.train.{TOKEN}.keras"}  # fmt: skip
+    half = {
+        f".train.{TOKEN}.keras",
+        f".config.{TOKEN}.toml",
+        f".run.{TOKEN}.json",
+        f".history.{TOKEN}.jsonl",
+        f"checkpoint/.{newest}.{TOKEN}.json",
+        f"checkpoint/.{newest}.{TOKEN}.npz",
+        f"checkpoint/{int(newest) + 1:012d}.npz",
+    }
     before = set(contents(folder))
     for name in foreign | half:
         (folder / name).write_text("half")

@@ -1,14 +1,15 @@
 """Which folder a training takes, and what it leaves there when it fails."""
 
+import os
 from contextlib import ExitStack
 
 import pytest
-from small import CONFIG, TASK, a_checkpoint, contents, stop, train
+from small import CONFIG, TASK, a_checkpoint, complete, contents, stop, train
 
 from seq2seq_cli.config import TaskConfig
-from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError
+from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, StorageError
 from seq2seq_cli.runs import location
-from seq2seq_cli.runs.listing import open_run
+from seq2seq_cli.runs.listing import list_runs, open_run
 from seq2seq_cli.runs.location import (
     check_free,
     check_name,
@@ -18,6 +19,7 @@ from seq2seq_cli.runs.location import (
     reopen_folder,
 )
 from seq2seq_cli.runs.manifest import CONFIG_FILE, HISTORY
+from seq2seq_cli.runs.seeds import find_seeds
 
 
 @pytest.fixture
@@ -69,7 +71,7 @@ def test_folders_without_a_name_are_numbered(runs_dir):
         assert [folder.path.name for folder in folders] == [f"{base}-2", f"{base}-3"]
 
 
-@pytest.mark.parametrize("left", [[], [".lock"], [".lock", ".config.0123456789abcdef.toml"]])
+@pytest.mark.parametrize("left", [[], [".lock"], [".lock", ".config.s2s-0123456789abcdef.toml"]])
 @pytest.mark.parametrize(("name", "force"), [("a", False), ("a", True), (None, False)])
 def test_what_a_process_killed_at_its_start_leaves_is_taken(runs_dir, left, name, force):
     folder = runs_dir / (name or default_name(TASK))
@@ -124,6 +126,115 @@ def test_force_refuses_a_folder_that_is_no_run(runs_dir, name):
     ):
         pass
     assert contents(folder) == {HISTORY: b"of something else"}
+
+
+def test_force_takes_a_folder_in_which_a_killed_training_has_written_nothing_yet(runs_dir):
+    folder = runs_dir / "a"
+    folder.mkdir(parents=True)
+    for name in (".lock", ".config.s2s-00112233aabbccdd.toml"):
+        (folder / name).write_text("")
+    check_free(runs_dir, "a", force=True)
+    train(runs_dir, "a", force=True)
+    assert not list(folder.glob(".*"))
+    assert open_run(runs_dir, "a").config == CONFIG
+
+
+def test_what_is_told_of_a_folder_fits_what_can_be_done_with_it(runs_dir):
+    """No `--force` is advised where it is refused."""
+    (runs_dir / "empty").mkdir(parents=True)
+    (runs_dir / "notes").mkdir()
+    (runs_dir / "notes" / "notes.txt").write_text("mine")
+    with pytest.raises(ModelError, match="empty is incomplete: go on with `s2s train --force"):
+        open_run(runs_dir, "empty")
+    with pytest.raises(ModelError, match="notes is no run"):
+        open_run(runs_dir, "notes")
+    check_free(runs_dir, "empty", force=True)
+    with pytest.raises(ExistsError, match="is no run"):
+        check_free(runs_dir, "notes", force=True)
+
+
+def test_a_run_that_is_a_link_is_written_where_it_leads(runs_dir, tmp_path):
+    target = train(tmp_path / "elsewhere", "b")
+    runs_dir.mkdir(parents=True)
+    (runs_dir / "a").symlink_to(target)
+    with pytest.raises(ExistsError, match="or --force to replace it"):
+        check_free(runs_dir, "a", force=False)
+    with create_folder(runs_dir, "a", TASK, force=True) as folder:
+        folder.begin(CONFIG)
+        complete(folder, a_checkpoint(80, 2, 3.0))
+    assert (runs_dir / "a").is_symlink()
+    assert open_run(runs_dir, "a").manifest == open_run(tmp_path / "elsewhere", "b").manifest
+
+
+@pytest.mark.parametrize("name", ["broken", "loop"])
+@pytest.mark.parametrize("force", [False, True])
+def test_a_link_that_leads_nowhere_is_no_free_name(runs_dir, name, force):
+    runs_dir.mkdir(parents=True)
+    (runs_dir / "broken").symlink_to("nowhere")
+    (runs_dir / "loop").symlink_to("loop")
+    with pytest.raises(ExistsError, match=f"{name} exists"):
+        check_free(runs_dir, name, force)
+    with pytest.raises(ExistsError), create_folder(runs_dir, name, TASK, force):
+        pass
+    with pytest.raises(ModelError, match="there is no run"):
+        open_run(runs_dir, name)
+    assert list_runs(runs_dir) == []
+
+
+@pytest.mark.parametrize("place", ["file", "file/runs", "broken", "loop", "loop/runs"])
+def test_what_cannot_be_a_folder_of_runs_is_named_by_all_who_look_there(tmp_path, place):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "broken").symlink_to("nowhere")
+    (tmp_path / "loop").symlink_to("loop")
+    runs_dir = tmp_path / place
+    readers = (list_runs, open_run, lambda place: find_resumable(place, None),
+               lambda place: find_seeds(place, None))  # fmt: skip
+    for read in readers:
+        with pytest.raises(StorageError, match=f"cannot read {runs_dir}: "):
+            read(runs_dir)
+    for name in ("a", None):
+        with pytest.raises(StorageError, match=rf"cannot write in {runs_dir}: .* is no folder"):
+            check_free(runs_dir, name, force=False)
+        with pytest.raises(StorageError), create_folder(runs_dir, name, TASK):
+            pass
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_folder_that_is_not_there_has_no_runs(runs_dir):
+    assert list_runs(runs_dir) == []
+    check_free(runs_dir, "a", force=False)
+    assert not runs_dir.exists()
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_anything_has_begun(runs_dir, monkeypatch):
+    train(runs_dir, "a")
+    access = os.access
+
+    def refuse(path, mode):
+        return not (str(path) == closed and mode & os.W_OK) and access(path, mode)
+
+    monkeypatch.setattr(os, "access", refuse)  # whoever is root may write anywhere
+    for folder, name, force in ((runs_dir, "b", False), (runs_dir / "a", "a", True)):
+        closed = str(folder)
+        with pytest.raises(StorageError, match=f"cannot write in .*: {closed} is not writable"):
+            check_free(runs_dir, name, force)
+    closed = str(tmp := runs_dir.parent)
+    with pytest.raises(StorageError, match="is not writable by this user"):
+        check_free(tmp / "new" / "runs", None, force=False)
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "ß" * 150])
+def test_a_name_that_no_file_system_has_room_for_is_refused(runs_dir, name):
+    with pytest.raises(ConfigurationError, match=r"run name .*\.\.\.: has 300 bytes"):
+        check_free(runs_dir, name, force=False)
+    assert check_name("ß" * 127)
+
+
+@pytest.mark.parametrize("stem", ["pairs" * 50, "ß" * 120])
+def test_the_default_name_fits_whatever_a_data_file_is_called(stem):
+    name = default_name(TaskConfig(data=f"a/{stem}.csv", n_in="1-4", cardinality=10**6))
+    assert check_name(f"{name}-seed-{2**63}")
+    assert stem[:60] in name
 
 
 @pytest.mark.parametrize("force", [False, True])
