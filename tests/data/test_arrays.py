@@ -90,9 +90,8 @@ def test_what_the_memory_has_no_room_for_is_not_unpacked(tmp_path, monkeypatch):
 
 def test_fortran_order_and_big_endian_are_read(tmp_path):
     array = np.array([[1, 2, 3], [4, 5, 6]])
-    path = archive(
-        tmp_path / "pairs.npz", sources=npy(np.asfortranarray(array)), targets=npy(array[:, :1].astype(">i2"))
-    )  # fmt: skip
+    sources, targets = npy(np.asfortranarray(array)), npy(array[:, :1].astype(">i2"))
+    path = archive(tmp_path / "pairs.npz", sources=sources, targets=targets)
     found = read_pairs(path).pairs
     assert found.sources.values.tolist() == [1, 2, 3, 4, 5, 6]
     assert found.targets.values.tolist() == [1, 4]
