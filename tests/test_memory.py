@@ -141,8 +141,8 @@ def test_the_smallest_limit_counts(monkeypatch):
     check([Need("it", 2**80, {"a": 1})])
 
 
-def attending_run():
-    model = ModelConfig(units=6, attention="dot")
+def attending_run(units=6):
+    model = ModelConfig(units=units, attention="dot")
     return load_random(RunConfig(task=TaskConfig(n_in=3, n_out=2, cardinality=9), model=model))
 
 
@@ -181,9 +181,10 @@ def test_an_evaluation_that_fills_the_memory_is_refused(monkeypatch):
         evaluate(run, 10**6, n_in=20, n_examples=10**6)
     with pytest.raises(ConfigurationError, match="task.n_in = 100000: 1,024 drawn sources"):
         evaluate(run, 50, n_in=100_000)
-    monkeypatch.setattr(memory, "available", lambda: 10**6)
+    monkeypatch.setattr(memory, "available", lambda: 3 * 10**6)
+    evaluate(run, 512, n_in=30)
     with pytest.raises(ConfigurationError, match="n_in = 30: decoding 512 sequences would take"):
-        evaluate(run, 10**4, n_in=30)
+        evaluate(attending_run(units=64), 512, n_in=30)
 
 
 def test_kept_blocks_of_long_sources_are_few():
