@@ -14,12 +14,14 @@ import numpy as np
 
 from seq2seq_cli.data.sampling import Split
 from seq2seq_cli.data.streams import Stream
-from seq2seq_cli.data.tasks import Task
+from seq2seq_cli.data.tasks import Task, longest_target
 from seq2seq_cli.data.vocabulary import PADDING, Ids, Vocabulary, lengths, unpad
 from seq2seq_cli.errors import ConfigurationError
+from seq2seq_cli.footprint import evaluation_needs
 from seq2seq_cli.inference.greedy import Decoded, decoding_limits, greedy
 from seq2seq_cli.inference.network import LoadedRun
-from seq2seq_cli.inference.threads import map_batches
+from seq2seq_cli.inference.threads import map_batches, n_threads
+from seq2seq_cli.memory import check
 from seq2seq_cli.metrics import Tally
 from seq2seq_cli.selection import Selection, select_generated, select_given, select_own
 
@@ -87,7 +89,8 @@ def evaluate(
     With `data` the whole file is evaluated. `task` is the run's own one, where that is a user's.
     `stream` is the one that the run was trained on, where it is open already.
 
-    Raises ConfigurationError for sizes below 1 and where there is nothing to evaluate; DataError
+    Raises ConfigurationError for sizes below 1, or beyond the memory, and where there is nothing to
+    evaluate; DataError
     and StorageError for a bad file, and for targets of lengths that the run cannot predict.
     """
     for name, value, least in (("n_samples", n_samples, 1), ("examples", n_examples, 0)):
@@ -117,7 +120,10 @@ def report_on(
     vocabulary = Vocabulary.of(task)
     started = time.perf_counter()
     tally, examples = Tally(), list[Example]()
-    size = loaded.batch_size(stream.longest)
+    size = min(n_samples, loaded.batch_size(stream.longest))
+    n_out = longest_target(task, stream.longest)
+    shown = min(n_examples, n_samples)
+    check(evaluation_needs(loaded.config, stream.longest, n_out, size, shown, n_threads()))
 
     def decode(start: int) -> _Chunk:
         sources, targets = stream.draw(Split.TEST, start, min(size, n_samples - start))

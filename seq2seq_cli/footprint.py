@@ -13,6 +13,12 @@ VALIDATION_BATCH = 1000
 VALIDATION_BATCH_TOKENS = 50_000
 """Of long sequences fewer are validated together, or their arrays would fill the memory."""
 
+LIST = 56
+"""Bytes of a list without its items."""
+
+TABLE_ROW = 2000
+"""Bytes of a row of a table on the screen."""
+
 TENSORFLOW = 500 * 10**6
 """Bytes that TensorFlow takes for itself."""
 
@@ -62,9 +68,57 @@ def validation_batch(config: RunConfig) -> int:
     return min(VALIDATION_BATCH, max(1, VALIDATION_BATCH_TOKENS // length))
 
 
-def inference_need(config: RunConfig, n_in: int) -> Need:
-    """Return what one source of this length takes in inference: what is kept of its steps."""
-    architecture = Architecture.of(config)
-    is_kept = config.model.attention != "none" or config.model.layers > 1
-    width = architecture.width if is_kept else 1
-    return Need("what is kept of its steps", FLOAT * n_in * width, {"a sequence's length": n_in})
+def decoding_needs(
+    config: RunConfig, n_in: int, n_out: int, rows: int = 1, beam: int = 1, attention: bool = False
+) -> list[Need]:
+    """Return what it takes to decode so many sources of this length, up to `n_out` tokens each.
+
+    With `attention` the weights of all steps are kept.
+    """
+    architecture, model = Architecture.of(config), config.model
+    attended = model.attention != "none"
+    width = architecture.width
+    kept = (beam if attended else 1) * width if attended or model.layers > 1 else 1
+    lengths = {"a sequence's length": n_in}
+    return [
+        Need("what is kept of its steps", FLOAT * rows * n_in * kept, lengths),
+        Need(
+            "its hypotheses",
+            FLOAT * rows * beam * (2 * architecture.n_output + 2 * model.layers * width + n_out),
+            {"beam": beam, **lengths} if beam > 1 else lengths,
+        ),
+        Need("its attention", FLOAT * rows * beam * n_out * n_in * int(attention), lengths),
+    ]
+
+
+def evaluation_needs(
+    config: RunConfig, n_in: int, n_out: int, rows: int, n_examples: int, n_threads: int
+) -> list[Need]:
+    """Return what it takes to evaluate batches of so many sources, on each of the threads.
+
+    It does not depend on the number of all that are evaluated, but for the examples that are shown.
+    """
+    lengths = {"n_in": n_in}
+    width = Architecture.of(config).width
+    tokens = FLOAT * rows * (n_in + n_out * (3 + width))
+    decoding = sum(need.bytes for need in decoding_needs(config, n_in, n_out, rows))
+    shown = n_examples * (3 * LIST + 8 * (n_in + 2 * n_out))
+    return [
+        Need(f"decoding {rows:,} sequences", n_threads * (decoding + tokens), lengths),
+        Need("the examples", shown, {"examples": n_examples, **lengths}),
+    ]
+
+
+def encoding_needs(config: RunConfig, n_in: int, n: int) -> list[Need]:
+    """Return what the states of so many sources take, as arrays that are put together."""
+    states = 2 * config.model.layers * Architecture.of(config).width
+    given = {"sequences": n, "a sequence's length": n_in}
+    one = decoding_needs(config, n_in, 1)[:1]
+    return [*one, Need("their states", FLOAT * n * (2 * states + n_in), given)]
+
+
+def generating_needs(n_samples: int, n_in: int, n_out: int, is_table: bool) -> list[Need]:
+    """Return what pairs take that are written together: as a table, or as arrays."""
+    row = TABLE_ROW if is_table else 2 * FLOAT * (n_in + n_out)
+    given = {"n_samples": n_samples}
+    return [Need("all of them, which are written together,", n_samples * row, given)]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from seq2seq_cli.data.vocabulary import Floats, Vocabulary, check_ids, pad
 from seq2seq_cli.errors import DataError, ExistsError
-from seq2seq_cli.footprint import inference_need
+from seq2seq_cli.footprint import decoding_needs, encoding_needs
 from seq2seq_cli.inference.beam import beam_search
 from seq2seq_cli.inference.greedy import decoding_limits, greedy
 from seq2seq_cli.inference.network import LoadedRun
@@ -60,9 +60,12 @@ def predict_each(
             raise DataError("the sequence is empty: give at least one integer")
         check_ids(sequence, task.cardinality)
     longest = max(map(len, sequences), default=1)
-    check([inference_need(loaded.config, longest)], error=DataError)
-    predictions: list[list[Prediction]] = [[] for _ in sequences]
+    check(decoding_needs(loaded.config, 1, 1, beam=beam))
     limits = decoding_limits(task, np.array([len(sequence) for sequence in sequences], np.int64))
+    n_out = int(limits.max(initial=1))
+    needs = decoding_needs(loaded.config, longest, n_out, beam=beam, attention=attention)
+    check(needs, error=DataError)
+    predictions: list[list[Prediction]] = [[] for _ in sequences]
     order = np.argsort(limits, kind="stable").tolist()  # those of about one length together
     size = max(1, loaded.batch_size(longest) // beam)
     for start in range(0, len(order), size):
@@ -134,7 +137,9 @@ def encode_arrays(loaded: LoadedRun, sequences: Sequence[Sequence[int]]) -> tupl
     for sequence in sequences:
         check_ids(sequence, loaded.config.task.cardinality)
     parts = []
-    size = loaded.batch_size(max(map(len, sequences), default=1))
+    longest = max(map(len, sequences), default=1)
+    check(encoding_needs(loaded.config, longest, len(sequences)), error=DataError)
+    size = loaded.batch_size(longest)
     for start in range(0, len(sequences), size):
         states, _ = loaded.encoder.encode(pad(sequences[start : start + size]))
         parts.append(

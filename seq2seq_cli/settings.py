@@ -22,6 +22,9 @@ SECTIONS: dict[str, type[Section]] = {
     "training": TrainingConfig,
 }
 
+MOST_TOML = 2**20
+"""Bytes that a file of settings may have."""
+
 Check = Callable[[TaskConfig], Iterable[str]]
 """Returns a line for each thing that is wrong with a task's settings."""
 
@@ -39,7 +42,7 @@ def resolve(
     ConfigurationError with a line for each thing that is wrong.
     """
     problems: list[str] = []
-    given = _parse_toml(read_text(file), str(file)) if file else {}
+    given = _parse_toml(read_text(file, MOST_TOML), str(file)) if file else {}
     for text in settings:
         key, equals, value = text.partition("=")
         if equals:

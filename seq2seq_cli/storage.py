@@ -158,22 +158,21 @@ def unwritable(path: Path, error: OSError) -> StorageError:
     return StorageError(f"cannot write {path}: {reason}")
 
 
-def read_text(path: Path) -> str:
-    """Return the UTF-8 text of `path`; StorageError names the file that cannot be read."""
+def read_text(path: Path, most: int | None = None) -> str:
+    """Return the UTF-8 text of `path`, at most so many bytes.
+
+    Raises StorageError, with the file's name, where it cannot be read, or is longer.
+    """
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            content = file.read() if most is None else file.read(most + 1)
+        if most is not None and len(content) > most:
+            raise StorageError(f"cannot read {path}: it is longer than {most:,} bytes")
+        return content.decode("utf-8")
     except OSError as error:
         raise unreadable(path, error) from error
     except UnicodeDecodeError as error:
         raise StorageError(f"cannot read {path}: it is not UTF-8 text") from error
-
-
-def read_bytes(path: Path) -> bytes:
-    """Return the content of `path`; StorageError names the file that cannot be read."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise unreadable(path, error) from error
 
 
 def unreadable(path: Path, error: OSError) -> StorageError:

@@ -8,10 +8,13 @@ from random_run import load_random
 
 from seq2seq_cli import footprint, memory
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
+from seq2seq_cli.data.streams import GeneratedStream
+from seq2seq_cli.data.tasks import find_task
 from seq2seq_cli.errors import ConfigurationError, DataError
+from seq2seq_cli.evaluation import evaluate
 from seq2seq_cli.footprint import TENSORFLOW, training_needs
 from seq2seq_cli.memory import Need, check, group_limits
-from seq2seq_cli.prediction import predict
+from seq2seq_cli.prediction import encode, predict
 from seq2seq_cli.training.process import full_memory_named
 
 MEASURED = """
@@ -40,6 +43,8 @@ finally:
         ("train --units 100000 --seeds 2", "model.units = 100000: "),
         ("train --n-in 99999999999999999", "task.n_in = 99999999999999999: "),
         ("generate --n-in 1000000000", "task.n_in = 1000000000: "),
+        ("generate --n-samples 1000000000", "n_samples = 1000000000: "),
+        ("generate --n-samples 99999999999 --output a.npz", "n_samples = 99999999999: "),
         ("train --units 99999999999999999999999", "model.units"),
     ],
 )
@@ -136,13 +141,59 @@ def test_the_smallest_limit_counts(monkeypatch):
     check([Need("it", 2**80, {"a": 1})])
 
 
-def test_a_source_that_fills_the_memory_is_refused(monkeypatch):
-    run = load_random(RunConfig(task=TaskConfig(n_in=3, n_out=2, cardinality=9),
-                      model=ModelConfig(units=6, attention="dot")))  # fmt: skip
-    predict(run, [[1, 2, 3]])
+def attending_run(units=6):
+    model = ModelConfig(units=units, attention="dot")
+    return load_random(RunConfig(task=TaskConfig(n_in=3, n_out=2, cardinality=9), model=model))
+
+
+@pytest.mark.parametrize("use", [predict, encode])
+def test_a_source_that_fills_the_memory_is_refused(monkeypatch, use):
+    run = attending_run()
+    use(run, [[1, 2, 3]])
     monkeypatch.setattr(memory, "available", lambda: 1000)
     with pytest.raises(DataError, match="a sequence's length = 100: .* at least 2.4 kB"):
-        predict(run, [[1] * 100])
+        use(run, [[1] * 100])
+
+
+def test_states_that_fill_the_memory_are_refused(monkeypatch):
+    run = attending_run()
+    monkeypatch.setattr(memory, "available", lambda: 10_000)
+    encode(run, [[1, 2, 3]] * 50)
+    with pytest.raises(DataError, match="sequences = 100: their states .* at least 10.8 kB"):
+        encode(run, [[1, 2, 3]] * 100)
+
+
+def test_a_beam_and_its_attention_that_fill_the_memory_are_refused(monkeypatch):
+    run = attending_run()
+    monkeypatch.setattr(memory, "available", lambda: 30_000)
+    assert predict(run, [[1, 2, 3]], beam=4, attention=True)
+    with pytest.raises(ConfigurationError, match="beam = 1000: its hypotheses would take"):
+        predict(run, [[1, 2, 3]], beam=1000)
+    with pytest.raises(DataError, match="a sequence's length = 200: its hypotheses|what is kept"):
+        predict(run, [[1] * 200], beam=20, attention=True)
+
+
+def test_an_evaluation_that_fills_the_memory_is_refused(monkeypatch):
+    run = attending_run()
+    monkeypatch.setattr(memory, "available", lambda: 10**8)
+    assert evaluate(run, 50, n_in=5).n_samples == 50
+    with pytest.raises(ConfigurationError, match="examples = 1000000: the examples would take"):
+        evaluate(run, 10**6, n_in=20, n_examples=10**6)
+    with pytest.raises(ConfigurationError, match="task.n_in = 100000: 1,024 drawn sources"):
+        evaluate(run, 50, n_in=100_000)
+    monkeypatch.setattr(memory, "available", lambda: 3 * 10**6)
+    evaluate(run, 512, n_in=30)
+    with pytest.raises(ConfigurationError, match="n_in = 30: decoding 512 sequences would take"):
+        evaluate(attending_run(units=64), 512, n_in=30)
+
+
+def test_kept_blocks_of_long_sources_are_few():
+    """Each would have 200 MB, and eight of them were kept."""
+    config = TaskConfig(n_in=50_000, n_out=1, cardinality=9)
+    stream = GeneratedStream(find_task(config), config, 0)
+    assert stream._block.cache_info().maxsize == 1
+    config = TaskConfig(n_in=6, n_out=1, cardinality=9)
+    assert GeneratedStream(find_task(config), config, 0)._block.cache_info().maxsize == 8
 
 
 class ResourceExhaustedError(Exception):

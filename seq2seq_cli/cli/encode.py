@@ -52,7 +52,7 @@ def encode(
     lengths: set[int] = set()
     with read_sequences(sequences, file, loaded.config.task.cardinality) as found:
         if output_file:
-            given = [sequence for sequence in found.sequences if sequence is not None]
+            given = found.all()
             if not given:
                 raise DataError("there is no sequence to write the states of")
             lengths.update(map(len, given))

@@ -70,6 +70,8 @@ def generate(
     from seq2seq_cli.data.streams import iterate_pairs
     from seq2seq_cli.data.vocabulary import PADDING, START, Vocabulary, shift_right, unpad
     from seq2seq_cli.errors import ConfigurationError
+    from seq2seq_cli.footprint import generating_needs
+    from seq2seq_cli.memory import check
 
     named = {"name": task, "n_in": n_in, "n_out": n_out, "cardinality": cardinality}
     options: dict[str, object] = {f"task.{key}": value for key, value in named.items()}
@@ -85,6 +87,10 @@ def generate(
             raise ConfigurationError("none of the sources is held out: give other lengths")
         output.message(f"note: there are {size:,} of them, each given once", quiet)
         n_samples = size
+    is_table = not (file or as_json)
+    if is_table or (file and file.suffix.lower() == ".npz"):
+        lengths = plan.stream.longest, plan.config.task.n_out
+        check(generating_needs(n_samples, *lengths, is_table=is_table))
     output.end_with_reader()
     pairs = iterate_pairs(plan.stream, side, n_samples)
     plain = ((sources, vocabulary.without_end(targets)) for sources, targets in pairs)

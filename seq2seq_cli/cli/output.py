@@ -15,6 +15,8 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
+from seq2seq_cli.cli import streams
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
@@ -42,7 +44,7 @@ def message(text: str, quiet: bool = False) -> None:
     """Write a message for the user to standard error; nothing ends because none can read it."""
     if not quiet:
         with suppress(OSError):
-            sys.stderr.write(text + "\n")
+            sys.stderr.write(streams.printable(text) + "\n")
             sys.stderr.flush()
 
 

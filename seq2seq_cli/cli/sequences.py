@@ -8,6 +8,8 @@ from pathlib import Path
 from seq2seq_cli.cli import output
 from seq2seq_cli.data.text import Lines, iterate_sequences, parse_sequence
 from seq2seq_cli.errors import ConfigurationError, DataError
+from seq2seq_cli.footprint import LIST
+from seq2seq_cli.memory import Need, check
 
 Sequence = list[int] | None
 """A sequence; None for a blank line."""
@@ -51,6 +53,17 @@ class GivenSequences:
             elif failure is None:
                 return
         raise failure
+
+    def all(self) -> list[list[int]]:
+        """Return all of them, without the blank lines; DataError where they fill the memory."""
+        found, n_integers, checked = list[list[int]](), 0, 0
+        for sequence in filter(None, self.sequences):
+            found.append(sequence)
+            n_integers += len(sequence)
+            if n_integers > checked + MOST_INTEGERS:
+                checked, taken = n_integers, LIST * len(found) + 8 * n_integers
+                check([Need("all of them", taken, {"sequences": len(found)})], error=DataError)
+        return found
 
 
 def check_given(sequences: list[str] | None, file: Path | None) -> None:

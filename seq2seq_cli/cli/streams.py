@@ -4,6 +4,9 @@ import os
 import sys
 from contextlib import suppress
 
+LONGEST_LINE = 1000
+"""Characters of a line of a message that are shown; of a longer one, its ends."""
+
 _standard_error = 2
 """Where it is, whatever stands in its place while TensorFlow is loaded."""
 
@@ -29,9 +32,20 @@ def open_closed() -> None:
 def tell(message: str) -> None:
     """Write each line of a message to standard error; who has closed it is told nothing."""
     with suppress(OSError, ValueError):
-        for line in message.splitlines():
-            print(f"s2s: {line}", file=sys.stderr)  # noqa: T201
+        for line in filter(None, message.split("\n")):
+            print(f"s2s: {printable(line)}", file=sys.stderr)  # noqa: T201
         sys.stderr.flush()
+
+
+def printable(line: str) -> str:
+    """Return a line without the characters that a terminal obeys, and the middle of a long one.
+
+    Names and values that a user has given stand in messages as they are.
+    """
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    if len(shown) <= LONGEST_LINE:
+        return shown
+    return f"{shown[: LONGEST_LINE // 2]} ... {shown[-LONGEST_LINE // 2 :]}"
 
 
 def tell_past_all(line: str) -> None:

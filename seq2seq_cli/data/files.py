@@ -6,15 +6,14 @@ first bytes.
 """
 
 import csv
-import hashlib
-import io
 import json
-from collections.abc import Iterable, Iterator
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import BinaryIO, TextIO
 
 import numpy as np
 
@@ -29,14 +28,19 @@ from seq2seq_cli.data.formats import (
     read_arrays,
     sniff_suffix,
 )
+from seq2seq_cli.data.hashing import HashingFile, combined, read_archive
 from seq2seq_cli.data.pairs import Pairs, RaggedBuilder, from_padded
 from seq2seq_cli.data.text import MAX_CARDINALITY, Lines, parse_sequence
 from seq2seq_cli.data.vocabulary import Ids, unpad, widen
 from seq2seq_cli.errors import DataError, ExistsError
+from seq2seq_cli.memory import Need, check
 from seq2seq_cli.storage import atomic_path, unreadable
 
 MOST_PROBLEMS = 10
 """Bad lines of a file that are named before the rest are only counted."""
+
+PART = 2**16
+"""Pairs of a text that are read before it is asked again whether the memory has room."""
 
 Parsed = tuple[int, Pair | DataError]
 """A line's number, and its pair or what is wrong with it."""
@@ -49,7 +53,7 @@ class PairsFile:
     name: str
     pairs: Pairs
     sha256: str
-    lines: tuple[int, ...] | None  # the line that each pair stands in; None: its row, from 1
+    lines: Sequence[int] | None  # the line that each pair stands in; None: its row, from 1
 
     def place(self, row: int) -> str:
         """Return where a pair stands, for an error message."""
@@ -80,69 +84,32 @@ def read_pairs(data: str | Path, cardinality: int = MAX_CARDINALITY) -> PairsFil
         check_suffix(paths[0])
     try:
         with ExitStack() as stack:
-            files = [stack.enter_context(_HashingFile(path)) for path in paths]
+            files = [stack.enter_context(HashingFile(path)) for path in paths]
             pairs, lines = _read(paths, files, name, cardinality)
-            return PairsFile(name, pairs, _combined([file.hexdigest() for file in files]), lines)
+            return PairsFile(name, pairs, combined([file.hexdigest() for file in files]), lines)
     except OSError as error:
         raise unreadable(Path(error.filename or paths[0]), error) from error
 
 
 def _read(
-    paths: list[Path], files: list["_HashingFile"], name: str, cardinality: int
-) -> tuple[Pairs, tuple[int, ...] | None]:
+    paths: list[Path], files: list[HashingFile], name: str, cardinality: int
+) -> tuple[Pairs, Sequence[int] | None]:
     """Return the pairs of one file or two, and the line of each where there are lines."""
     if len(paths) > 1:
         return _collect(name, _iterate_parallel(paths, files, cardinality))
     (path,), (file,) = paths, files
     suffix = sniff_suffix(file.peek(4096)) if path.is_fifo() else check_suffix(path)
     if suffix == ".npz":
-        sources, targets = read_arrays(path, file.read(), cardinality)
+        sources, targets = read_arrays(path, read_archive(path, file), cardinality)
         return Pairs(from_padded(sources), from_padded(targets)), None
     parsed = _iterate_pairs(path, file, suffix, PARSERS[suffix], cardinality)
     return _collect(name, parsed)
 
 
-class _HashingFile(io.BufferedReader):
-    """A file whose content is hashed as it is read."""
-
-    def __init__(self, path: Path) -> None:
-        self._digest = hashlib.sha256()
-        super().__init__(_HashedBytes(path, self._digest), 2**16)
-
-    def hexdigest(self) -> str:
-        """Return the SHA-256 of the whole file, which is read to its end."""
-        while self.read(2**20):
-            pass
-        return self._digest.hexdigest()
-
-
-class _HashedBytes(io.FileIO):
-    def __init__(self, path: Path, digest: Any) -> None:
-        super().__init__(path)
-        self._digest = digest
-
-    def readinto(self, buffer: Any) -> int | None:
-        n = super().readinto(buffer)
-        self._digest.update(memoryview(buffer)[:n])
-        return n
-
-    def readall(self) -> bytes:
-        content = super().readall()
-        self._digest.update(content)
-        return content
-
-
-def _combined(hashes: list[str]) -> str:
-    digest = hashlib.sha256()
-    for found in hashes:
-        digest.update(bytes.fromhex(found))
-    return digest.hexdigest()
-
-
-def _collect(name: str, parsed: Iterable[Parsed]) -> tuple[Pairs, tuple[int, ...]]:
+def _collect(name: str, parsed: Iterable[Parsed]) -> tuple[Pairs, Sequence[int]]:
     sources, targets = RaggedBuilder(), RaggedBuilder()
     problems: list[str] = []
-    lines: list[int] = []
+    lines = array("q")
     n_problems = 0
     for number, found in parsed:
         if isinstance(found, DataError):
@@ -153,13 +120,16 @@ def _collect(name: str, parsed: Iterable[Parsed]) -> tuple[Pairs, tuple[int, ...
             lines.append(number)
             sources.append(found[0])
             targets.append(found[1])
+            if len(lines) % PART == 0:
+                taken = sources.n_bytes + targets.n_bytes
+                check([Need("all of them", taken, {f"{name}: pairs": len(lines)})], error=DataError)
     if n_problems > MOST_PROBLEMS:
         problems.append(f"{name}: and {n_problems - MOST_PROBLEMS} more bad lines")
     if problems:
         raise DataError("\n".join(problems))
     if not lines:
         raise DataError(f"{name} holds no pairs")
-    return Pairs(sources.build(), targets.build()), tuple(lines)
+    return Pairs(sources.build(), targets.build()), lines
 
 
 def _iterate_pairs(
@@ -175,7 +145,7 @@ def _iterate_pairs(
 
 
 def _iterate_parallel(
-    names: list[Path], files: list[_HashingFile], cardinality: int
+    names: list[Path], files: list[HashingFile], cardinality: int
 ) -> Iterator[Parsed]:
     first, second = (Lines(file, str(name)) for name, file in zip(names, files, strict=True))
     for number, lines in enumerate(zip_longest(first, second), 1):

@@ -6,21 +6,29 @@ integers separated by spaces, with or without the header `source,target`; `.npz`
 """
 
 import csv
-import io
 from collections.abc import Callable
+from functools import partial
+from math import prod
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
+from zipfile import ZipFile
 
-import numpy as np
 from pydantic import BaseModel, Field, StrictInt, ValidationError
 
+from seq2seq_cli.archive import reason
+from seq2seq_cli.data.arrays import Header, read_member_array
 from seq2seq_cli.data.text import parse_sequence
 from seq2seq_cli.data.vocabulary import PADDING, Ids, advice_on, check_ids
 from seq2seq_cli.errors import DataError
+from seq2seq_cli.memory import Need, check
 
 SUFFIXES = (".jsonl", ".csv", ".tsv", ".npz")
 HEADER = ["source", "target"]
+ARCHIVE_MARK = b"PK"
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
+
+CHECKED_BYTES = 9
+"""That an integer of an array takes while it is checked: two marks, and itself as an id."""
 
 Pair = tuple[list[int], list[int]]
 Parser = Callable[[str, int], Pair]
@@ -49,7 +57,7 @@ def check_suffix(path: Path) -> str:
 
 def sniff_suffix(start: bytes) -> str:
     """Return the suffix of the format that a file's first bytes look like."""
-    if start.startswith(b"PK"):
+    if start.startswith(ARCHIVE_MARK):
         return ".npz"
     if start.lstrip().startswith(b"{"):
         return ".jsonl"
@@ -107,19 +115,24 @@ PARSERS: dict[str, Parser] = {
 }
 
 
-def read_arrays(path: Path, content: bytes, cardinality: int) -> tuple[Ids, Ids]:
+def read_arrays(path: Path, content: BinaryIO, cardinality: int) -> tuple[Ids, Ids]:
     """Return padded sources (n, n_in) and targets (n, n_out) of an `.npz` file's content.
 
-    Raises DataError, naming `path`, for what is not as documented.
+    Raises DataError, naming `path`, for what is not as documented, and for more than the memory has
+    room for.
     """
+    names = ("sources", "targets")
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            arrays = [np.asarray(file["sources"]), np.asarray(file["targets"])]
+        with ZipFile(content) as archive:
+            arrays = [
+                read_member_array(archive, name, partial(_judge_ids, path, name)) for name in names
+            ]
+    except (DataError, MemoryError):
+        raise
     except Exception as error:  # a damaged archive fails in many ways, all of them the file's fault
-        raise DataError(f"{path}: should hold the arrays sources and targets ({error})") from error
-    for array, name in zip(arrays, ("sources", "targets"), strict=True):
-        if array.ndim != 2 or array.dtype.kind not in "iu" or not array.size:
-            raise DataError(f"{path}: {name} should be integers of shape (n, steps)")
+        why = reason(error)
+        raise DataError(f"{path}: should hold the arrays sources and targets ({why})") from error
+    for array, name in zip(arrays, names, strict=True):
         real = array != PADDING
         if not real[:, 0].all() or (real[:, 1:] > real[:, :-1]).any():
             raise DataError(
@@ -132,3 +145,13 @@ def read_arrays(path: Path, content: bytes, cardinality: int) -> tuple[Ids, Ids]
         return check_ids(arrays[0], cardinality, 0), check_ids(arrays[1], cardinality, 0)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
+
+
+def _judge_ids(path: Path, name: str, header: Header) -> None:
+    """Raise DataError for an array that holds no padded sequences, or too many of them."""
+    shape = header.shape
+    if len(shape) != 2 or header.dtype.kind not in "iu" or not prod(shape):
+        raise DataError(f"{path}: {name} should be integers of shape (n, steps)")
+    taken = (header.dtype.itemsize + CHECKED_BYTES) * prod(shape)
+    sizes = {f"{path}: rows of {name}": shape[0], f"{path}: columns of {name}": shape[1]}
+    check([Need("all of them", taken, sizes)], error=DataError)

@@ -15,7 +15,10 @@ from seq2seq_cli.errors import DataError
 Rows = NDArray[np.int64]
 
 PART = 4096
-"""Sequences that are padded together."""
+"""Sequences that are padded together, at the most."""
+
+PADDED_IDS = 2**22
+"""Ids that they may have with their padding: of long ones fewer are padded together."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,15 @@ class Ragged:
 
     def parts(self) -> Iterator[Ids]:
         """Yield all sequences in their order, some of them padded together at a time."""
-        for start in range(0, len(self), PART):
-            rows = np.arange(start, min(start + PART, len(self)))
-            yield self.padded(rows, int(self.lengths[rows].max()))
+        left = [(start, min(start + PART, len(self))) for start in range(0, len(self), PART)][::-1]
+        while left:
+            start, stop = left.pop()
+            width = int(self.lengths[start:stop].max())
+            if width * (stop - start) > PADDED_IDS and stop - start > 1:
+                middle = (start + stop) // 2
+                left += [(middle, stop), (start, middle)]
+            else:
+                yield self.padded(np.arange(start, stop), width)
 
 
 class RaggedBuilder:
@@ -67,6 +76,11 @@ class RaggedBuilder:
         """Add a sequence."""
         self._values.extend(sequence)
         self._offsets.append(len(self._values))
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes that the sequences added take, and take again when they are built."""
+        return 2 * (4 * len(self._values) + 8 * len(self._offsets))
 
     def build(self) -> Ragged:
         """Return the sequences added."""

@@ -6,14 +6,13 @@ plans the stages.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 
 from seq2seq_cli.config import Lengths, RunConfig
 from seq2seq_cli.data.batches import Width, plan_widths
 from seq2seq_cli.data.curriculum import Stage, plan_stages
+from seq2seq_cli.data.embedding import read_embedding
 from seq2seq_cli.data.files import PairsFile, read_pairs
 from seq2seq_cli.data.own_tasks import load_task
 from seq2seq_cli.data.pairs import Ragged
@@ -28,8 +27,7 @@ from seq2seq_cli.data.tasks import (
     wrong_settings,
 )
 from seq2seq_cli.data.vocabulary import Floats
-from seq2seq_cli.errors import ConfigurationError, DataError
-from seq2seq_cli.storage import read_bytes, sha256_of
+from seq2seq_cli.errors import ConfigurationError
 
 MOST_VALIDATED = 10_000
 LEAST_VALIDATED = 1000
@@ -98,7 +96,8 @@ def prepare(config: RunConfig, resumed: bool = False) -> Plan:
         config = _updated(config, "training", curriculum_steps=training.total_steps)
     embedding = None
     if config.model.pretrained_embedding and not resumed:
-        config, embedding = open_embedding(config)
+        embedding, found = read_embedding(config)
+        config = _updated(config, "model", pretrained_embedding_sha256=found)
     stages, widths = plan_stages(config, stream), plan_widths(stream, config)
     return Plan(config, stream, stages, widths, report, embedding)
 
@@ -212,38 +211,6 @@ def _check_same(name: str, path: str, recorded: str, file: PairsFile) -> None:
             f"task.{name} = {path!r}: the file is not the one that the run was begun with "
             f"(SHA-256 {file.sha256[:12]}..., and it was {recorded[:12]}...)"
         )
-
-
-def open_embedding(config: RunConfig) -> tuple[RunConfig, Floats]:
-    """Return the pretrained embedding, (cardinality, size), and the configuration with its hash.
-
-    Raises DataError unless it is a `.npy` file of finite numbers of that shape, ConfigurationError
-    where it is not the one that a run was begun with, StorageError where it cannot be read.
-    """
-    path = Path(config.model.pretrained_embedding)
-    content = read_bytes(path)
-    try:
-        table = np.load(BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise DataError(f"{path} is no .npy file of numbers: {error}") from error
-    if not isinstance(table, np.ndarray) or table.dtype.kind not in "fiu":
-        raise DataError(f"{path} is no .npy file of numbers")
-    wanted = (config.task.cardinality, config.model.embedding)
-    if table.shape != wanted:
-        raise DataError(
-            f"{path} has shape {table.shape}: should be (task.cardinality, model.embedding), "
-            f"which is {wanted}"
-        )
-    if not np.isfinite(table).all():
-        raise DataError(f"{path} holds values that are not finite")
-    recorded, found = config.model.pretrained_embedding_sha256, sha256_of(content)
-    if recorded not in ("", found):
-        raise ConfigurationError(
-            f"model.pretrained_embedding = '{path}': the file is not the one that the run was "
-            f"begun with (SHA-256 {found[:12]}..., and it was {recorded[:12]}...)"
-        )
-    config = _updated(config, "model", pretrained_embedding_sha256=found)
-    return config, table.astype(np.float32)
 
 
 def _updated(config: RunConfig, section: str, **values: object) -> RunConfig:

@@ -26,6 +26,9 @@ LEAST_VALIDATION = 1000
 KEPT_BLOCKS = 8
 """Blocks of a generated stream that are kept, since the next draw often needs the same."""
 
+KEPT_IDS = 2**26
+"""Ids that they may have: of long sources fewer are kept."""
+
 
 class Stream(Protocol):
     """A source of pairs, under one seed."""
@@ -84,7 +87,8 @@ class GeneratedStream:
         self.space = space or SourceSpace.of(config)
         check_drawable(self.space.lengths)
         self._vocabulary = Vocabulary.of(config)
-        self._block = lru_cache(KEPT_BLOCKS)(self.space.block)
+        kept = max(1, min(KEPT_BLOCKS, KEPT_IDS // (BLOCK * self.space.lengths.longest)))
+        self._block = lru_cache(kept)(self.space.block)
         self._held_out = lru_cache(len(SPLITS))(self._enumerate)
 
     @property

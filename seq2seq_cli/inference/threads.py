@@ -25,6 +25,14 @@ def use_one_blas_thread() -> None:
         os.environ.setdefault(name, "1")
 
 
+def n_threads() -> int:
+    """Return on how many threads batches are computed: 1 unless BLAS is known to take none."""
+    if any(os.environ.get(name) != "1" for name in BLAS_THREADS):
+        return 1
+    has_affinity = hasattr(os, "sched_getaffinity")
+    return len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+
+
 def map_batches(
     work: Callable[[Batch], Result],
     batches: Iterable[Batch],
@@ -38,12 +46,12 @@ def map_batches(
     short one; and none is while the next is not ready and there is something to yield. An error of
     the iterator comes after the results of the batches before it.
     """
-    if any(os.environ.get(name) != "1" for name in BLAS_THREADS):
+    workers = n_threads()
+    if workers == 1:
         yield from map(work, batches)
         return
     from concurrent.futures import ThreadPoolExecutor  # which a single sequence does without
 
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     pending: deque[Future[Result]] = deque()
     upcoming, failure = iter(batches), None
     with ThreadPoolExecutor(workers) as pool:
@@ -57,7 +65,7 @@ def map_batches(
                     failure = error
                     break
                 pending.append(pool.submit(work, batch))
-                if len(pending) > 2 * (workers or 1):
+                if len(pending) > 2 * workers:
                     yield pending.popleft().result()
                 while pending and not is_ready():
                     yield pending.popleft().result()

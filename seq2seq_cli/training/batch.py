@@ -10,7 +10,8 @@ from enum import Enum
 from pathlib import Path
 
 from seq2seq_cli.config import RunConfig
-from seq2seq_cli.data.plan import Plan, open_embedding, prepare
+from seq2seq_cli.data.embedding import read_embedding
+from seq2seq_cli.data.plan import Plan, prepare
 from seq2seq_cli.errors import ConfigurationError, ExistsError
 from seq2seq_cli.runs.advice import resume_command
 from seq2seq_cli.runs.checkpoint_files import load_checkpoint, newest_description
@@ -115,7 +116,7 @@ def resumed_batch(
         seed: _state(batch.folder(seed), plan.with_seed(seed).config, force) for seed in seeds
     }
     if plan.config.model.pretrained_embedding and set(states.values()) & {State.NEW, State.UNSAVED}:
-        plan = replace(plan, embedding=open_embedding(plan.config)[1])
+        plan = replace(plan, embedding=read_embedding(plan.config)[0])
     return replace(batch, plan=plan, states=states)
 
 
