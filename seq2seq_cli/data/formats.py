@@ -14,7 +14,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import BaseModel, Field, StrictInt, ValidationError
 
-from seq2seq_cli.data.text import parse_sequence
+from seq2seq_cli.data.text import parse_sequence, parse_target
 from seq2seq_cli.data.vocabulary import PADDING, Ids, advice_on, check_ids
 from seq2seq_cli.errors import DataError
 
@@ -31,7 +31,7 @@ class PairLine(BaseModel):
     """A line of a `.jsonl` file."""
 
     source: Annotated[list[StrictInt], Field(min_length=1)]
-    target: Annotated[list[StrictInt], Field(min_length=1)]
+    target: list[StrictInt]
 
 
 def check_suffix(path: Path) -> str:
@@ -69,7 +69,12 @@ def _parse_row(line: str, suffix: str, cardinality: int) -> Pair:
         raise DataError(f"not valid {suffix[1:].upper()} ({error})") from error
     if len(cells) != len(HEADER):
         raise DataError(f"{len(cells)} columns: should be two, the source and the target")
-    return parse_sequence(cells[0], cardinality), parse_sequence(cells[1], cardinality)
+    return parse_pair(cells[0], cells[1], cardinality)
+
+
+def parse_pair(source: str, target: str, cardinality: int) -> Pair:
+    """Return the integers of two texts; those of a target may be none."""
+    return parse_sequence(source, cardinality), parse_target(target, cardinality)
 
 
 def _parse_object(line: str, cardinality: int) -> Pair:
@@ -78,8 +83,8 @@ def _parse_object(line: str, cardinality: int) -> Pair:
     except ValidationError as error:
         raise DataError(_json_problem(error)) from error
     for key, ids in (("source", pair.source), ("target", pair.target)):
-        if min(ids) < 1 or max(ids) >= cardinality:
-            value = next(value for value in ids if not 1 <= value < cardinality)
+        value = next((value for value in ids if not 1 <= value < cardinality), None)
+        if value is not None:
             advice = advice_on(value, 1)
             raise DataError(f"{key} holds {value}: values go from 1 to {cardinality - 1}{advice}")
     return pair.source, pair.target
@@ -96,7 +101,8 @@ def _json_problem(error: ValidationError) -> str:
     if len(place) > 1:
         return f"{place[0]} holds {shown}, which is not an integer"
     if place and first["type"] != "missing":
-        return f"{place[0]} = {shown}: should be a list of at least one integer"
+        wanted = "a list of at least one integer" if place[0] == "source" else "a list of integers"
+        return f"{place[0]} = {shown}: should be {wanted}"
     return 'should be {"source": [...], "target": [...]}'
 
 
@@ -118,10 +124,12 @@ def read_arrays(path: Path, content: bytes, cardinality: int) -> tuple[Ids, Ids]
     except Exception as error:  # a damaged archive fails in many ways, all of them the file's fault
         raise DataError(f"{path}: should hold the arrays sources and targets ({error})") from error
     for array, name in zip(arrays, ("sources", "targets"), strict=True):
-        if array.ndim != 2 or array.dtype.kind not in "iu" or not array.size:
+        may_be_empty = name == "targets"
+        if array.ndim != 2 or array.dtype.kind not in "iu" or not (array.size or may_be_empty):
             raise DataError(f"{path}: {name} should be integers of shape (n, steps)")
         real = array != PADDING
-        if not real[:, 0].all() or (real[:, 1:] > real[:, :-1]).any():
+        is_whole = may_be_empty or real[:, 0].all()
+        if not is_whole or (real[:, 1:] > real[:, :-1]).any():
             raise DataError(
                 f"{path}: {name} has {PADDING} elsewhere than at the end of a row: it is reserved; "
                 "add 1 to every value"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seq2seq_cli.data.tasks import OWN_TASK, Task
+from seq2seq_cli.data.tasks import OWN_TASK, Parameters, Task
 from seq2seq_cli.data.vocabulary import Ids
 from seq2seq_cli.errors import ConfigurationError
 
@@ -18,7 +18,8 @@ def load_task(name: str) -> Task:
     """Import the task that `name`, path/to/file.py:function, stands for.
 
     The function takes sources, int32 (n, n_in), and returns their targets (n, any length), values
-    from 1 to cardinality-1. Raises ConfigurationError where it cannot be imported.
+    from 1 to cardinality-1, and zeros at the ends of shorter ones. Raises ConfigurationError where
+    it cannot be imported.
     """
     if OWN_TASK not in name:
         raise ConfigurationError(f"task {name}: should be path/to/file.py:function")
@@ -38,17 +39,17 @@ def load_task(name: str) -> Task:
     if not callable(function):
         raise ConfigurationError(f"task {name}: {function_name} is no function")
 
-    def targets(sources: Ids, n_out: int) -> Ids:
+    def targets(sources: Ids, parameters: Parameters) -> Ids:
         try:
             result = np.asarray(function(sources.copy()))
         except Exception as error:
             raise ConfigurationError(
                 f"task {name}: it raised {type(error).__name__}: {error}"
             ) from error
-        if result.ndim != 2 or len(result) != len(sources) or result.shape[1] < 1:
+        if result.ndim != 2 or len(result) != len(sources):
             raise ConfigurationError(
                 f"task {name}: for sources of shape {sources.shape} it returned {result.shape}, "
-                f"and should return ({len(sources)}, 1 or more)"
+                f"and should return ({len(sources)}, any number)"
             )
         if result.dtype.kind not in "iu":
             raise ConfigurationError(f"task {name}: it returned {result.dtype}: should be integers")

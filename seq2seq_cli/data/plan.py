@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seq2seq_cli.config import Lengths, RunConfig
+from seq2seq_cli.config import Lengths, RunConfig, TaskConfig
 from seq2seq_cli.data.batches import Width, plan_widths
 from seq2seq_cli.data.curriculum import Stage, plan_stages
 from seq2seq_cli.data.files import PairsFile, read_pairs
@@ -123,7 +123,11 @@ def validation_samples(config: RunConfig) -> int:
 def _open_task(config: RunConfig) -> tuple[RunConfig, GeneratedStream]:
     settings = config.task
     task = load_task(settings.name) if OWN_TASK in settings.name else find_task(settings)
-    length = task.target_length(settings.lengths, settings.n_out, settings.cardinality)
+    settings = task.settle(settings)
+    length = max(1, task.target_length(settings.lengths, settings))
+    if task.own and not settings.lengths.vary:
+        settings = _with_end(task, settings)
+    config = config.model_copy(update={"task": settings})
     if task.own and "n_out" in settings.model_fields_set and settings.n_out != length:
         raise ConfigurationError(
             f"task.n_out = {settings.n_out}: the targets of {settings.name} have {length} "
@@ -133,6 +137,18 @@ def _open_task(config: RunConfig) -> tuple[RunConfig, GeneratedStream]:
         config = _updated(config, "task", n_out=length)
     SourceSpace.of(config.task).check_trainable()
     return config, GeneratedStream(task, config.task, config.training.seed)
+
+
+def _with_end(task: Task, settings: TaskConfig) -> TaskConfig:
+    """Return the settings of an own task, whose targets have an end if their lengths differ."""
+    if not task.seems_to_end_early(settings.lengths.longest, settings):
+        return settings
+    if settings.end_of_sequence is False:
+        raise ConfigurationError(
+            f"task.end_of_sequence = false: some targets of {task.name} are shorter than others, "
+            "so they need their end"
+        )
+    return settings.model_copy(update={"end_of_sequence": True})
 
 
 def _open_data(config: RunConfig) -> tuple[RunConfig, OwnStream, list[PairsFile]]:
@@ -146,6 +162,8 @@ def _open_data(config: RunConfig) -> tuple[RunConfig, OwnStream, list[PairsFile]
             "validation_data", task.validation_data, task.validation_data_sha256, validation
         )
     files = [data] if validation is None else [data, validation]
+    if not any(len(file.pairs.targets.values) for file in files):
+        raise DataError(f"{task.data}: all targets are empty: there is nothing to learn")
     sources = _lengths([file.pairs.sources for file in files])
     targets = _lengths([file.pairs.targets for file in files])
     largest = max(file.pairs.largest for file in files)
