@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from seq2seq_cli.config import TaskConfig
 from seq2seq_cli.data.tasks import OWN_TASK, Parameters, Task
 from seq2seq_cli.data.vocabulary import Ids
 from seq2seq_cli.errors import ConfigurationError
@@ -58,3 +59,18 @@ def load_task(name: str) -> Task:
         return ids
 
     return Task(name, "a user's own", targets, own=True)
+
+
+def with_end(task: Task, settings: TaskConfig) -> TaskConfig:
+    """Return the settings of an own task, whose targets have an end if their lengths differ.
+
+    Sources have one length. Raises ConfigurationError where the end is not wanted, but needed.
+    """
+    if not task.seems_to_end_early(settings.lengths.longest, settings):
+        return settings
+    if settings.end_of_sequence is False:
+        raise ConfigurationError(
+            f"task.end_of_sequence = false: some targets of {task.name} are shorter than others, "
+            "so they need their end"
+        )
+    return settings.model_copy(update={"end_of_sequence": True})

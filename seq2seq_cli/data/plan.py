@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from seq2seq_cli.config import Lengths, RunConfig, TaskConfig
+from seq2seq_cli.config import Lengths, RunConfig
 from seq2seq_cli.data.batches import Width, plan_widths
 from seq2seq_cli.data.curriculum import Stage, plan_stages
 from seq2seq_cli.data.files import PairsFile, read_pairs
-from seq2seq_cli.data.own_tasks import load_task
+from seq2seq_cli.data.own_tasks import load_task, with_end
 from seq2seq_cli.data.pairs import Ragged
 from seq2seq_cli.data.sampling import Hashes, SourceSpace, Split, hash_sequences
 from seq2seq_cli.data.streams import GeneratedStream, OwnStream, TrainingStream, split_pairs
@@ -126,7 +126,7 @@ def _open_task(config: RunConfig) -> tuple[RunConfig, GeneratedStream]:
     settings = task.settle(settings)
     length = max(1, task.target_length(settings.lengths, settings))
     if task.own and not settings.lengths.vary:
-        settings = _with_end(task, settings)
+        settings = with_end(task, settings)
     config = config.model_copy(update={"task": settings})
     if task.own and "n_out" in settings.model_fields_set and settings.n_out != length:
         raise ConfigurationError(
@@ -137,18 +137,6 @@ def _open_task(config: RunConfig) -> tuple[RunConfig, GeneratedStream]:
         config = _updated(config, "task", n_out=length)
     SourceSpace.of(config.task).check_trainable()
     return config, GeneratedStream(task, config.task, config.training.seed)
-
-
-def _with_end(task: Task, settings: TaskConfig) -> TaskConfig:
-    """Return the settings of an own task, whose targets have an end if their lengths differ."""
-    if not task.seems_to_end_early(settings.lengths.longest, settings):
-        return settings
-    if settings.end_of_sequence is False:
-        raise ConfigurationError(
-            f"task.end_of_sequence = false: some targets of {task.name} are shorter than others, "
-            "so they need their end"
-        )
-    return settings.model_copy(update={"end_of_sequence": True})
 
 
 def _open_data(config: RunConfig) -> tuple[RunConfig, OwnStream, list[PairsFile]]:

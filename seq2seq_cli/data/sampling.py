@@ -193,21 +193,10 @@ class SourceSpace:
             chosen = generator.integers(0, self.distinct, (rows, longest))
             sources = np.take_along_axis(sources, chosen, axis=1)
         if self.shape:
-            return self._shaped(self.shape, generator, sources)
+            return self.shape.draw(generator, sources, self.possible_lengths, self.cardinality)
         if self.lengths.vary:
             n_in = generator.integers(self.lengths.shortest, longest + 1, rows)
             sources[np.arange(longest) >= n_in[:, None]] = PADDING
-        return sources
-
-    def _shaped(self, shape: Shape, generator: np.random.Generator, drawn: Ids) -> Ids:
-        """Return sources made of drawn integers (rows, longest), as `_random` does."""
-        possible = self.possible_lengths
-        n_in = possible.start + possible.step * generator.integers(0, len(possible), len(drawn))
-        sources = np.full(drawn.shape, PADDING, np.int32)
-        for length in np.unique(n_in).tolist():
-            mine = drawn[n_in == length, : shape.n_drawn(length)]
-            places = generator.integers(0, shape.n_places(length), len(mine))
-            sources[n_in == length, :length] = shape.function(mine, places, self.cardinality)
         return sources
 
 

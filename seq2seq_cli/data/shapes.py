@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seq2seq_cli.config import Lengths
-from seq2seq_cli.data.vocabulary import Ids
+from seq2seq_cli.data.vocabulary import PADDING, Ids
 
 Places = NDArray[np.int64]
 
@@ -48,6 +48,18 @@ class Shape:
             return ""
         several = ", ".join(str(self.shortest + 2 * i) for i in range(3))
         return f"sources of this task have {several}... integers"
+
+    def draw(
+        self, generator: np.random.Generator, drawn: Ids, possible: range, cardinality: int
+    ) -> Ids:
+        """Return padded sources of possible lengths, made of integers drawn; (n, longest) both."""
+        n_in = possible.start + possible.step * generator.integers(0, len(possible), len(drawn))
+        sources = np.full(drawn.shape, PADDING, np.int32)
+        for length in np.unique(n_in).tolist():
+            mine = drawn[n_in == length, : self.n_drawn(length)]
+            places = generator.integers(0, self.n_places(length), len(mine))
+            sources[n_in == length, :length] = self.function(mine, places, cardinality)
+        return sources
 
 
 def query_last(drawn: Ids, places: Places, cardinality: int) -> Ids:
