@@ -75,6 +75,10 @@ LengthSetting = Annotated[int | str, BeforeValidator(_check_lengths)]
 """A length, or a range of them."""
 
 
+DigitOrder = Literal["big-endian", "little-endian"]
+"""Which digit of a number stands first: the most significant one, or the least."""
+
+
 class TaskConfig(Section):
     """What is to be learned: the task and the sizes that scale its difficulty."""
 
@@ -86,10 +90,14 @@ class TaskConfig(Section):
     cardinality: int = Field(
         51, ge=2, le=1_000_000, description="ids 0 to cardinality-1; 0 is reserved"
     )
+    k: int | None = Field(None, ge=1, description="a number that some tasks have; see `s2s tasks`")
+    digit_order: DigitOrder | None = Field(
+        None, description="of the numbers of addition; unset: big-endian"
+    )
     data: str = Field("", description="own pairs instead of a task: a file, or source,target files")
     validation_data: str = Field("", description="own pairs to validate on; else some are held out")
     end_of_sequence: bool | None = Field(
-        None, description="targets end with an id of their own; unset: where lengths vary"
+        None, description="targets end with an id of their own; unset: where their lengths vary"
     )
     data_sha256: str = Field("", description="of the data, which the run is tied to; filled in")
     validation_data_sha256: str = Field("", description="of the validation data; filled in")

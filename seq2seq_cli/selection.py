@@ -14,7 +14,7 @@ from seq2seq_cli.data.files import MOST_PROBLEMS, PairsFile, data_files, read_pa
 from seq2seq_cli.data.plan import open_stream
 from seq2seq_cli.data.sampling import SourceSpace, Split, split_codes
 from seq2seq_cli.data.streams import GeneratedStream, GivenStream, Stream, own_split_codes
-from seq2seq_cli.data.tasks import Task, find_task, longest_target
+from seq2seq_cli.data.tasks import Task, find_task, length_problem, longest_target
 from seq2seq_cli.errors import ConfigurationError, DataError
 from seq2seq_cli.inference.greedy import decoding_limits
 
@@ -119,6 +119,8 @@ def _parse_lengths(n_in: int | str, task: TaskConfig) -> Lengths:
             f"n_in = {n_in!r}: the run's lengths do not vary, so its targets have no end of "
             f"sequence: give one length, such as {found.longest}"
         )
+    if problem := length_problem(task, found):
+        raise ConfigurationError(f"n_in = {n_in!r}: {problem}")
     return found
 
 

@@ -23,6 +23,7 @@ from seq2seq_cli.cli.tasks import tasks
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
 from seq2seq_cli.data.files import read_pairs
 from seq2seq_cli.data.sampling import SourceSpace, Split
+from seq2seq_cli.data.tasks import TASKS
 from seq2seq_cli.data.vocabulary import Vocabulary
 from seq2seq_cli.errors import ConfigurationError, DataError, ModelError
 from seq2seq_cli.inference import threads
@@ -160,12 +161,45 @@ def test_generate_takes_own_tasks_and_refuses_what_is_ignored(use, capsys, tmp_p
         generate(settings=["task.data=pairs.csv"])
 
 
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".tsv", ".npz"])
+def test_generate_writes_empty_targets_that_are_read_back(use, capsys, tmp_path, suffix):
+    path = tmp_path / f"pairs{suffix}"
+    generate("filter", 3, cardinality=6, n_samples=200, file=path)
+    pairs = read_pairs(path).pairs
+    assert set(pairs.targets.lengths.tolist()) == {0, 1, 2}
+    generate("filter", 3, cardinality=6, n_samples=200, as_json=True)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    rows = np.arange(200)
+    found = [row[row > 0].tolist() for row in pairs.targets.padded(rows, 3)]
+    assert found == [json.loads(line)["target"] for line in lines]
+    generate("filter", 3, cardinality=6, n_samples=50)
+    assert "encoded: (50, 3, 6) (50, 4, 7) (50, 4, 7)" in capsys.readouterr().out
+
+
 def test_examples_are_shown_with_their_shapes(use, capsys):
     generate("reverse", "1-3", cardinality=20, n_samples=3)
     shown = capsys.readouterr().out
     assert "encoded: (3, 3, 20) (3, 4, 21) (3, 4, 21)" in shown
+
+
+def test_tasks_are_listed_with_level_example_and_what_is_alike(use, capsys):
     tasks()
-    assert "11 29 5 23 17 22" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert all(len(line.rstrip()) <= 80 for line in shown.splitlines())
+    for words in ("Tasks, context-free", "(k = 2)", "4 9 2 4 10 2 → 9", "in another order"):
+        assert words in shown
+    tasks(as_json=True)
+    listed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [document["name"] for document in listed] == list(TASKS)
+    for document in listed:
+        assert document["level"] in ("regular", "context-free", "context-sensitive")
+        assert set(document) == {
+            "name", "summary", "level", "settings", "cardinality", "source", "target", "alike"
+        }  # fmt: skip
+    by_name = {document["name"]: document for document in listed}
+    assert by_name["sort"]["target"] == [2, 4, 4, 7, 9]
+    assert by_name["addition"]["settings"] == {"digit_order": "big-endian"}
+    assert by_name["selective-copy"]["settings"] == {"k": 5}
 
 
 def test_a_run_of_an_older_version_is_inspected_predicted_and_evaluated(capsys, monkeypatch):

@@ -1,3 +1,4 @@
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -5,7 +6,7 @@ import pytest
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.plan import prepare
 from seq2seq_cli.data.sampling import Split
-from seq2seq_cli.data.tasks import problems
+from seq2seq_cli.data.tasks import TASKS, problems, wrong_settings
 from seq2seq_cli.settings import resolve
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.toml"))
@@ -27,6 +28,23 @@ def test_every_shipped_config_can_be_trained_and_says_what_it_shows(path):
         sources, _ = stage.stream.draw(Split.TRAIN, 0, 2)
         assert len(sources) == 2
     assert path.read_text().startswith("# ")
+
+
+def test_every_task_has_a_configuration_that_can_be_trained(monkeypatch):
+    """Those of the README's table of tasks; `tests/benchmarks/tasks.py` trains them."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent / "benchmarks"))
+    found = import_module("tasks").configurations()
+    assert set(found) == set(TASKS)
+    for name, sections in found.items():
+        options = {
+            f"{section}.{key}": value
+            for section, values in sections.items()
+            for key, value in values.items()
+        }
+        plan = prepare(resolve(options=options, check=wrong_settings))
+        assert plan.config.task.name == name
+        for stage in plan.stages:
+            assert len(stage.stream.draw(Split.TRAIN, 0, 2)[0]) == 2
 
 
 def test_the_default_config_is_what_the_defaults_are():

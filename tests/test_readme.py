@@ -8,6 +8,7 @@ import pytest
 from conftest import run_s2s
 
 from seq2seq_cli.cli.app import COMMANDS, EXIT_CODES
+from seq2seq_cli.data.tasks import TASKS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -49,6 +50,15 @@ def test_every_command_and_its_options_are_documented(name, tmp_path):
     shown = run_s2s(name, "--help", cwd=tmp_path).stdout
     for option in re.findall(r"`(--[a-z-]+)", README.split(f"| `s2s {name}` |")[1].split("\n")[0]):
         assert option in shown
+
+
+def test_every_task_is_documented_as_it_is_listed():
+    table = README.split("### Tasks")[1].split("### Models")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| `")]
+    assert rows == [
+        f"| `{task.name}` | {task.summary} | {task.level} | {task.alike} |"
+        for task in TASKS.values()
+    ]
 
 
 def test_every_exit_code_is_documented():

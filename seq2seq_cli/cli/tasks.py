@@ -1,37 +1,73 @@
 """`s2s tasks`: what can be learned."""
 
+from typing import Any
+
 from seq2seq_cli.cli import output
 from seq2seq_cli.cli.options import Json
 
-EXAMPLE = [22, 17, 23, 5, 29, 11]
 EXAMPLE_N_OUT = 3
-EXAMPLE_CARDINALITY = 51
 
 
 def tasks(as_json: Json = False) -> None:
     """List the tasks, each with an example."""
-    import numpy as np
-
-    from seq2seq_cli.data.tasks import TASKS
+    from seq2seq_cli.data.tasks import TASKS, Level
 
     output.end_with_reader()
-    source = np.array([EXAMPLE], np.int32)
-    rows = [
-        (
-            task.name,
-            task.summary,
-            task.targets(source, EXAMPLE_N_OUT, EXAMPLE_CARDINALITY)[0].tolist(),
-        )
-        for task in TASKS.values()
-    ]
+    documents = [_describe(name) for name in TASKS]
     if as_json:
-        for name, summary, target in rows:
-            output.write_json(
-                {"name": name, "summary": summary, "source": EXAMPLE, "target": target}
-            )
+        for document in documents:
+            output.write_json(document)
         return
+    for level in Level:
+        rows = [
+            (
+                document["name"],
+                document["summary"] + _settings(document["settings"]),
+                f"{output.format_ids(document['source'])} → "
+                f"{output.format_ids(document['target'])}",
+            )
+            for document in documents
+            if document["level"] == level
+        ]
+        output.table(f"Tasks, {level}", ("task", "target", "example"), rows)
+    alike = [(doc["name"], doc["alike"]) for doc in documents if doc["alike"]]
     output.table(
-        f"Tasks, with the target of {output.format_ids(EXAMPLE)} (n_out = {EXAMPLE_N_OUT})",
-        ("task", "target", "example"),
-        [(name, summary, output.format_ids(target)) for name, summary, target in rows],
+        "Held out is a source as it stands; the same target may have been trained on, of",
+        ("task", "sources"),
+        alike,
     )
+
+
+def _describe(name: str) -> dict[str, Any]:
+    """Return what there is to say of a task, as in `--json`."""
+    import numpy as np
+
+    from seq2seq_cli.config import TaskConfig
+    from seq2seq_cli.data.tasks import TASKS
+    from seq2seq_cli.data.tasks.task import EXAMPLE_CARDINALITY
+    from seq2seq_cli.data.vocabulary import unpad
+
+    task = TASKS[name]
+    config = TaskConfig(
+        name=name, n_in=len(task.example), n_out=EXAMPLE_N_OUT, cardinality=EXAMPLE_CARDINALITY
+    )
+    parameters = task.parameters(config)
+    settings: dict[str, object] = {"n_out": EXAMPLE_N_OUT} if task.takes_n_out else {}
+    settings |= {"k": parameters.k} if task.number else {}
+    settings |= {"digit_order": parameters.digit_order} if task.digit_order else {}
+    (target,) = unpad(task.targets(np.array([task.example], np.int32), config))
+    return {
+        "name": name,
+        "summary": task.summary,
+        "level": task.level,
+        "settings": settings,
+        "cardinality": EXAMPLE_CARDINALITY,
+        "source": task.example,
+        "target": target,
+        "alike": task.alike,
+    }
+
+
+def _settings(values: dict[str, object]) -> str:
+    """Return the settings of an example as text."""
+    return f" ({', '.join(f'{key} = {value}' for key, value in values.items())})" if values else ""

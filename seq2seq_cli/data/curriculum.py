@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from seq2seq_cli.config import Lengths, RunConfig, StageConfig, TaskConfig
 from seq2seq_cli.data.streams import Stream, TrainingStream
-from seq2seq_cli.data.tasks import takes_n_out
+from seq2seq_cli.data.tasks import TASKS, is_own, length_problem, takes_n_out
 from seq2seq_cli.errors import ConfigurationError
 
 SHORTEST = 16
@@ -72,6 +72,8 @@ def _stage_stream(task: TaskConfig, stage: StageConfig, stream: TrainingStream) 
         raise ConfigurationError(
             f"n_out = {stage.n_out}: should be at most n_in, which is {stage.n_in}"
         )
+    if problem := length_problem(task, lengths):
+        raise ConfigurationError(f"n_in = {stage.n_in!r}: {problem}")
     n_out = stage.n_out or min(task.n_out, lengths.longest)
     return stream.stage(lengths, n_out, stage.distinct)
 
@@ -82,10 +84,11 @@ def _grown(task: TaskConfig, total_steps: int) -> Iterator[StageConfig]:
     A target whose length is free has at most half its source's.
     """
     whole, found, longest = task.lengths, [], float(SHORTEST)
+    shape = None if is_own(task) else TASKS[task.name].shape
     while whole.longest > longest * 1.2:
         if longest >= whole.shortest or not whole.vary:
-            shortest = whole.shortest if whole.vary else round(longest)
-            found.append(Lengths(shortest, round(longest)))
+            length = shape.fit(round(longest)) if shape else round(longest)
+            found.append(Lengths(whole.shortest if whole.vary else length, length))
         longest *= GROWTH
     steps = total_steps // (len(found) + 1)
     for lengths in found if steps else []:

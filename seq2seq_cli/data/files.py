@@ -25,12 +25,13 @@ from seq2seq_cli.data.formats import (
     Parser,
     check_suffix,
     is_header,
+    parse_pair,
     read_arrays,
     sniff_suffix,
 )
 from seq2seq_cli.data.hashing import HashingFile, combined, read_archive
 from seq2seq_cli.data.pairs import Pairs, RaggedBuilder, from_padded
-from seq2seq_cli.data.text import MAX_CARDINALITY, Lines, parse_sequence
+from seq2seq_cli.data.text import MAX_CARDINALITY, Lines
 from seq2seq_cli.data.vocabulary import Ids, unpad, widen
 from seq2seq_cli.errors import DataError, ExistsError
 from seq2seq_cli.memory import Need, check
@@ -156,10 +157,7 @@ def _iterate_parallel(
             if None in lines:
                 i = lines.index(None)
                 raise DataError(f"{names[1 - i]} has this line and {names[i]} does not")
-            yield (
-                number,
-                (parse_sequence(texts[0], cardinality), parse_sequence(texts[1], cardinality)),
-            )
+            yield number, parse_pair(texts[0], texts[1], cardinality)
         except DataError as error:
             yield number, error
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field, StrictInt, ValidationError
 
 from seq2seq_cli.archive import reason
 from seq2seq_cli.data.arrays import Header, read_member_array
-from seq2seq_cli.data.text import parse_sequence
+from seq2seq_cli.data.text import parse_sequence, parse_target
 from seq2seq_cli.data.vocabulary import PADDING, Ids, advice_on, check_ids
 from seq2seq_cli.errors import DataError
 from seq2seq_cli.memory import Need, check
@@ -39,7 +39,7 @@ class PairLine(BaseModel):
     """A line of a `.jsonl` file."""
 
     source: Annotated[list[StrictInt], Field(min_length=1)]
-    target: Annotated[list[StrictInt], Field(min_length=1)]
+    target: list[StrictInt]
 
 
 def check_suffix(path: Path) -> str:
@@ -77,7 +77,12 @@ def _parse_row(line: str, suffix: str, cardinality: int) -> Pair:
         raise DataError(f"not valid {suffix[1:].upper()} ({error})") from error
     if len(cells) != len(HEADER):
         raise DataError(f"{len(cells)} columns: should be two, the source and the target")
-    return parse_sequence(cells[0], cardinality), parse_sequence(cells[1], cardinality)
+    return parse_pair(cells[0], cells[1], cardinality)
+
+
+def parse_pair(source: str, target: str, cardinality: int) -> Pair:
+    """Return the integers of two texts; those of a target may be none."""
+    return parse_sequence(source, cardinality), parse_target(target, cardinality)
 
 
 def _parse_object(line: str, cardinality: int) -> Pair:
@@ -86,8 +91,8 @@ def _parse_object(line: str, cardinality: int) -> Pair:
     except ValidationError as error:
         raise DataError(_json_problem(error)) from error
     for key, ids in (("source", pair.source), ("target", pair.target)):
-        if min(ids) < 1 or max(ids) >= cardinality:
-            value = next(value for value in ids if not 1 <= value < cardinality)
+        value = next((value for value in ids if not 1 <= value < cardinality), None)
+        if value is not None:
             advice = advice_on(value, 1)
             raise DataError(f"{key} holds {value}: values go from 1 to {cardinality - 1}{advice}")
     return pair.source, pair.target
@@ -104,7 +109,8 @@ def _json_problem(error: ValidationError) -> str:
     if len(place) > 1:
         return f"{place[0]} holds {shown}, which is not an integer"
     if place and first["type"] != "missing":
-        return f"{place[0]} = {shown}: should be a list of at least one integer"
+        wanted = "a list of at least one integer" if place[0] == "source" else "a list of integers"
+        return f"{place[0]} = {shown}: should be {wanted}"
     return 'should be {"source": [...], "target": [...]}'
 
 
@@ -134,7 +140,8 @@ def read_arrays(path: Path, content: BinaryIO, cardinality: int) -> tuple[Ids, I
         raise DataError(f"{path}: should hold the arrays sources and targets ({why})") from error
     for array, name in zip(arrays, names, strict=True):
         real = array != PADDING
-        if not real[:, 0].all() or (real[:, 1:] > real[:, :-1]).any():
+        is_whole = name == "targets" or real[:, 0].all()
+        if not is_whole or (real[:, 1:] > real[:, :-1]).any():
             raise DataError(
                 f"{path}: {name} has {PADDING} elsewhere than at the end of a row: it is reserved; "
                 "add 1 to every value"
@@ -150,7 +157,8 @@ def read_arrays(path: Path, content: BinaryIO, cardinality: int) -> tuple[Ids, I
 def _judge_ids(path: Path, name: str, header: Header) -> None:
     """Raise DataError for an array that holds no padded sequences, or too many of them."""
     shape = header.shape
-    if len(shape) != 2 or header.dtype.kind not in "iu" or not prod(shape):
+    may_be_empty = name == "targets"
+    if len(shape) != 2 or header.dtype.kind not in "iu" or not (prod(shape) or may_be_empty):
         raise DataError(f"{path}: {name} should be integers of shape (n, steps)")
     taken = (header.dtype.itemsize + CHECKED_BYTES) * prod(shape)
     sizes = {f"{path}: rows of {name}": shape[0], f"{path}: columns of {name}": shape[1]}

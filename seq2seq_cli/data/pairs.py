@@ -50,7 +50,9 @@ class Ragged:
         if len(rows) and lengths.max() > width:
             raise DataError(f"a sequence of {lengths.max()} integers is longer than {width}")
         places = np.arange(width)
-        index = np.minimum(self.offsets[rows][:, None] + places, max(0, len(self.values) - 1))
+        if not len(self.values):
+            return np.full((len(rows), width), PADDING, np.int32)
+        index = np.minimum(self.offsets[rows][:, None] + places, len(self.values) - 1)
         return np.where(places < lengths[:, None], self.values[index], PADDING).astype(np.int32)
 
     def parts(self) -> Iterator[Ids]:
@@ -106,4 +108,4 @@ class Pairs:
     @property
     def largest(self) -> int:
         """The largest value."""
-        return int(max(self.sources.values.max(), self.targets.values.max()))
+        return int(max(self.sources.values.max(), self.targets.values.max(initial=0)))

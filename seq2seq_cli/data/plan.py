@@ -14,7 +14,7 @@ from seq2seq_cli.data.batches import Width, plan_widths
 from seq2seq_cli.data.curriculum import Stage, plan_stages
 from seq2seq_cli.data.embedding import read_embedding
 from seq2seq_cli.data.files import PairsFile, read_pairs
-from seq2seq_cli.data.own_tasks import load_task
+from seq2seq_cli.data.own_tasks import load_task, with_end
 from seq2seq_cli.data.pairs import Ragged
 from seq2seq_cli.data.sampling import Hashes, SourceSpace, Split, hash_sequences
 from seq2seq_cli.data.streams import GeneratedStream, OwnStream, TrainingStream, split_pairs
@@ -27,7 +27,7 @@ from seq2seq_cli.data.tasks import (
     wrong_settings,
 )
 from seq2seq_cli.data.vocabulary import Floats
-from seq2seq_cli.errors import ConfigurationError
+from seq2seq_cli.errors import ConfigurationError, DataError
 
 MOST_VALIDATED = 10_000
 LEAST_VALIDATED = 1000
@@ -122,7 +122,11 @@ def validation_samples(config: RunConfig) -> int:
 def _open_task(config: RunConfig) -> tuple[RunConfig, GeneratedStream]:
     settings = config.task
     task = load_task(settings.name) if OWN_TASK in settings.name else find_task(settings)
-    length = task.target_length(settings.lengths, settings.n_out, settings.cardinality)
+    settings = task.settle(settings)
+    length = max(1, task.target_length(settings.lengths, settings))
+    if task.own and not settings.lengths.vary:
+        settings = with_end(task, settings)
+    config = config.model_copy(update={"task": settings})
     if task.own and "n_out" in settings.model_fields_set and settings.n_out != length:
         raise ConfigurationError(
             f"task.n_out = {settings.n_out}: the targets of {settings.name} have {length} "
@@ -145,6 +149,8 @@ def _open_data(config: RunConfig) -> tuple[RunConfig, OwnStream, list[PairsFile]
             "validation_data", task.validation_data, task.validation_data_sha256, validation
         )
     files = [data] if validation is None else [data, validation]
+    if not any(len(file.pairs.targets.values) for file in files):
+        raise DataError(f"{task.data}: all targets are empty: there is nothing to learn")
     sources = _lengths([file.pairs.sources for file in files])
     targets = _lengths([file.pairs.targets for file in files])
     largest = max(file.pairs.largest for file in files)

@@ -7,7 +7,7 @@ stream can be made again. Whatever is drawn on the wrong side is dropped, so eac
 over its side. Where there are few sources, those held out are not drawn but taken each once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seq2seq_cli.config import Lengths, TaskConfig
+from seq2seq_cli.data.shapes import SHAPES, Shape
 from seq2seq_cli.data.vocabulary import PADDING, Ids
 from seq2seq_cli.errors import ConfigurationError
 from seq2seq_cli.memory import Need, check
@@ -61,30 +62,46 @@ class SourceSpace:
 
     `is_split` is the run's: a curriculum's stage, or an evaluation at other lengths, has its own
     lengths and holds out what the run holds out. With `distinct`, at least 2, each source is drawn
-    from so many random integers, or fewer, so that it repeats itself more often.
+    from so many random integers, or fewer, so that it repeats itself more often. Where there is a
+    `shape` sources are not the integers drawn but made of them, and have some lengths only.
     """
 
     cardinality: int
     lengths: Lengths
     is_split: bool
     distinct: int = 0
+    shape: Shape | None = None
 
     @classmethod
     def of(
         cls, task: TaskConfig, lengths: Lengths | None = None, distinct: int = 0
     ) -> "SourceSpace":
         """Return the sources of a run's task, or those of other `lengths` under its split."""
-        whole = cls(task.cardinality, task.lengths, is_split=False)
-        return cls(
-            task.cardinality, lengths or task.lengths, whole.size >= SMALLEST_SPLIT_SPACE, distinct
-        )
+        shape = None if task.data else SHAPES.get(task.name)
+        whole = cls(task.cardinality, task.lengths, is_split=False, shape=shape)
+        is_split = whole.size >= SMALLEST_SPLIT_SPACE
+        return cls(task.cardinality, lengths or task.lengths, is_split, distinct, shape)
+
+    @property
+    def n_values(self) -> int:
+        """How many values the integers have that are drawn."""
+        return self.cardinality - 1 - (self.shape.reserved if self.shape else 0)
+
+    @property
+    def possible_lengths(self) -> range:
+        """The lengths that sources have."""
+        shortest, longest = self.lengths
+        return self.shape.lengths(self.lengths) if self.shape else range(shortest, longest + 1)
 
     @property
     def size(self) -> int:
         """How many sources there are, or at least ENUMERABLE + 1."""
         size = 0
-        for length in range(self.lengths.shortest, self.lengths.longest + 1):
-            size += (self.cardinality - 1) ** min(length, 64)
+        for length in self.possible_lengths:
+            if self.shape:
+                size += self.shape.count(self.shape.fit(min(length, 128)), self.n_values)
+            else:
+                size += self.n_values ** min(length, 64)
             if size > ENUMERABLE:
                 break
         return size
@@ -108,17 +125,31 @@ class SourceSpace:
 
         Without a split each has all of them. There are at most ENUMERABLE to be looked at.
         """
-        values, longest = self.cardinality - 1, self.lengths.longest
+        longest = self.lengths.longest
         parts = [np.empty((0, longest), np.int32)]
-        for length in range(self.lengths.shortest, longest + 1):
-            places = values ** np.arange(length - 1, -1, -1)
-            bounds = [*range(0, values**length, 2**16), values**length]
-            for start, stop in pairwise(bounds):
-                rows = np.full((stop - start, longest), PADDING, np.int32)
-                rows[:, :length] = np.arange(start, stop)[:, None] // places % values + 1
+        for length in self.possible_lengths:
+            for sources in self._every(length):
+                rows = np.full((len(sources), longest), PADDING, np.int32)
+                rows[:, :length] = sources
                 mine = split_codes(rows) == SPLITS.index(split)
                 parts.append(rows[mine] if self.is_split else rows)
         return np.concatenate(parts)
+
+    def _every(self, length: int) -> Iterator[Ids]:
+        """Yield every source of a length once, some at a time."""
+        values, shape = self.n_values, self.shape
+        n_drawn = shape.n_drawn(length) if shape else length
+        n_places = shape.n_places(length) if shape else 1
+        powers = values ** np.arange(n_drawn - 1, -1, -1)
+        some = max(1, 2**16 // n_places)
+        for start, stop in pairwise([*range(0, values**n_drawn, some), values**n_drawn]):
+            drawn = (np.arange(start, stop)[:, None] // powers % values + 1).astype(np.int32)
+            if shape:
+                places = np.tile(np.arange(n_places), len(drawn))
+                rows = shape.function(np.repeat(drawn, n_places, axis=0), places, self.cardinality)
+                yield np.unique(rows, axis=0)
+            else:
+                yield drawn
 
     def draw(self, split: Split, seed: int, start: int, n: int, block: Block | None = None) -> Ids:
         """Return rows `start .. start+n-1` of a split's stream, int32 (n, longest).
@@ -157,20 +188,29 @@ class SourceSpace:
         """Return random sources, int32 (rows, longest), padded where their lengths vary."""
         longest = self.lengths.longest
         width = self.distinct or longest
-        sources = generator.integers(1, self.cardinality, (rows, width), np.int32)
+        sources = generator.integers(1, self.n_values + 1, (rows, width), np.int32)
         if self.distinct:
             chosen = generator.integers(0, self.distinct, (rows, longest))
             sources = np.take_along_axis(sources, chosen, axis=1)
+        if self.shape:
+            return self.shape.draw(generator, sources, self.possible_lengths, self.cardinality)
         if self.lengths.vary:
             n_in = generator.integers(self.lengths.shortest, longest + 1, rows)
             sources[np.arange(longest) >= n_in[:, None]] = PADDING
         return sources
 
 
-def check_drawable(lengths: Lengths) -> None:
-    """Raise ConfigurationError where a block of sources of these lengths fills the memory."""
+def check_drawable(lengths: Lengths, longest_target: int = 0) -> None:
+    """Raise ConfigurationError where a block of such sequences fills the memory."""
+    settings = {"task.n_in": lengths.longest}
     taken = 20 * BLOCK * lengths.longest  # an id, and two products of 8 bytes for its hash
-    check([Need(f"{BLOCK:,} drawn sources", taken, {"task.n_in": lengths.longest})])
+    targets = f"their targets of {longest_target:,} integers"
+    check(
+        [
+            Need(f"{BLOCK:,} drawn sources", taken, settings),
+            Need(targets, 4 * BLOCK * longest_target, settings),
+        ]
+    )
 
 
 def hash_sequences(sequences: Ids) -> Hashes:

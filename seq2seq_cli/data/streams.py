@@ -17,7 +17,7 @@ from seq2seq_cli.config import Lengths, TaskConfig
 from seq2seq_cli.data.pairs import Pairs, Rows
 from seq2seq_cli.data.sampling import BLOCK, SPLITS, SourceSpace, Split, check_drawable, split_codes
 from seq2seq_cli.data.tasks import Task
-from seq2seq_cli.data.vocabulary import Ids, Vocabulary
+from seq2seq_cli.data.vocabulary import PADDING, Ids, Vocabulary, widen
 from seq2seq_cli.errors import ConfigurationError, DataError
 
 LEAST_VALIDATION = 1000
@@ -83,10 +83,10 @@ class GeneratedStream:
     def __init__(
         self, task: Task, config: TaskConfig, seed: int, space: SourceSpace | None = None
     ) -> None:
-        self._task, self._config, self._seed = task, config, seed
+        self._task, self._config, self._seed = task, task.settle(config), seed
         self.space = space or SourceSpace.of(config)
         check_drawable(self.space.lengths)
-        self._vocabulary = Vocabulary.of(config)
+        self._vocabulary = Vocabulary.of(self._config)
         kept = max(1, min(KEPT_BLOCKS, KEPT_IDS // (BLOCK * self.space.lengths.longest)))
         self._block = lru_cache(kept)(self.space.block)
         self._held_out = lru_cache(len(SPLITS))(self._enumerate)
@@ -98,23 +98,19 @@ class GeneratedStream:
 
     @cached_property
     def target_width(self) -> int:
-        """The longest target, without its end."""
-        return self._task.target_length(
-            self.space.lengths, self._config.n_out, self._config.cardinality
-        )
+        """The longest target, without its end; there is room for one integer at least."""
+        return max(1, self._task.target_length(self.space.lengths, self._config))
 
     def length_counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the lengths of the sources, see TrainingStream: each is as frequent."""
-        shortest, longest = self.space.lengths
-        return np.arange(shortest, longest + 1), np.ones(longest + 1 - shortest, np.int64)
+        found = np.array(self.space.possible_lengths)
+        return found, np.ones_like(found)
 
     def target_columns(self, limits: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the widths of targets, see TrainingStream."""
-        config, shortest = self._config, self.space.lengths.shortest
-        found = self._task.target_lengths(
-            shortest, limits.tolist(), config.n_out, config.cardinality
-        )
-        return np.array(found) + int(self._vocabulary.end is not None)
+        shortest = self.space.lengths.shortest
+        found = self._task.target_lengths(shortest, limits.tolist(), self._config)
+        return np.maximum(1, found) + int(self._vocabulary.end is not None)
 
     def size(self, split: Split) -> int | None:
         """Return how many sources of a small space are held out; else there is no limit."""
@@ -128,15 +124,19 @@ class GeneratedStream:
             sources = self.space.draw(split, self._seed, start, n, self._block)
         else:
             sources = self._held_out(split)[start : start + n]
-        config = self._config
-        targets = self._task.targets(sources, config.n_out, config.cardinality)
+        targets = self._task.targets(sources, self._config)
         if targets.shape[1] > self.target_width:
             raise ConfigurationError(
                 f"task {self._task.name}: it returned a target of {targets.shape[1]} integers, and "
-                f"{self.target_width} at the most when it was tried: how many there are should "
-                "follow from the source's length alone"
+                f"{self.target_width} at the most when it was tried: how many columns there are "
+                "should follow from the source's length alone; zeros fill a row's end"
             )
-        padded = np.pad(targets, ((0, 0), (0, self.target_width - targets.shape[1])))
+        padded = widen(targets, self.target_width)
+        if self._task.own and self._vocabulary.end is None and (padded[:, -1] == PADDING).any():
+            raise ConfigurationError(
+                f"task {self._task.name}: some targets are shorter than others, and none was when "
+                "it was tried: add --set task.end_of_sequence=true"
+            )
         return sources, self._vocabulary.end_targets(padded)
 
     def with_seed(self, seed: int) -> "GeneratedStream":

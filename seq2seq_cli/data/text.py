@@ -45,6 +45,11 @@ def parse_sequence(text: str, cardinality: int = MAX_CARDINALITY) -> list[int]:
     return ids
 
 
+def parse_target(text: str, cardinality: int = MAX_CARDINALITY) -> list[int]:
+    """Return the integers of a target's text, as `parse_sequence`, but a blank one has none."""
+    return parse_sequence(text, cardinality) if text.strip() else []
+
+
 class Lines(Iterator[tuple[int, str]]):
     """The number and the text of each line of a file, without its end, as it is read.
 

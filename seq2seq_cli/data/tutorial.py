@@ -29,7 +29,7 @@ def get_dataset(
     task = find_task(config)
     entropy = int(np.random.default_rng().integers(2**63)) if seed is None else seed
     sources = SourceSpace.of(config).draw(Split.TRAIN, entropy, 0, n_samples)
-    targets = task.targets(sources, n_out, cardinality)
+    targets = task.targets(sources, config)
     shifted = shift_right(targets)
     return (
         one_hot_encode(sources, cardinality),

@@ -146,12 +146,12 @@ def test_a_stage_of_a_curriculum_shares_the_widths():
 def test_an_own_task_is_tried_once_a_length():
     tried = []
 
-    def steps(sources, n_out):
+    def steps(sources, parameters):
         tried.append(sources.shape[1])
         return np.ones((len(sources), 3 if sources.shape[1] == 2 else 1), np.int32)
 
     task = Task("steps", "", steps, own=True)
-    assert task.target_lengths(1, [1, 4, 9], 0, 30) == [1, 3, 3]
+    assert task.target_lengths(1, [1, 4, 9], TaskConfig(cardinality=30)) == [1, 3, 3]
     assert tried == list(range(1, 10))
 
 

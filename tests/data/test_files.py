@@ -223,6 +223,31 @@ def test_reading_returns_what_was_written(tmp_path, suffix, batches):
     np.testing.assert_array_equal(targets, np.concatenate([batch[1] for batch in batches]))
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("targets", [[[3, 4], [0, 0], [5, 0]], [[0], [0], [0]], [[], [], []]])
+def test_targets_may_be_empty(tmp_path, suffix, targets):
+    path = tmp_path / f"pairs{suffix}"
+    sources = ids([1, 2], [3, 0], [4, 5])
+    assert write_pairs(path, [(sources, ids(*targets)), (sources, ids(*targets))]) == 6
+    found = files.read_pairs(path, 51).pairs
+    assert found.largest == max(map(max, [*sources.tolist(), *filter(None, targets)]))
+    expected = [[value for value in row if value] for row in targets] * 2
+    assert list(unpad(found.targets.padded(np.arange(6), 3))) == expected
+    assert [list(unpad(part)) for part in found.targets.parts()] == [expected]
+
+
+def test_a_blank_line_of_two_files_is_an_empty_target(tmp_path):
+    (tmp_path / "own.src").write_text("1 2\n\n3\n4\n")
+    (tmp_path / "own.tgt").write_text("2 1\n\n\n4\n")
+    sources, targets = read_pairs(f"{tmp_path}/own.src,{tmp_path}/own.tgt", 51)
+    assert sources.tolist() == [[1, 2], [3, 0], [4, 0]]
+    assert targets.tolist() == [[2, 1], [0, 0], [4, 0]]
+    (tmp_path / "own.src").write_text("1 2\n\n")
+    (tmp_path / "own.tgt").write_text("2 1\n3\n")
+    with pytest.raises(DataError, match="line 2: the sequence is empty"):
+        read_pairs(f"{tmp_path}/own.src,{tmp_path}/own.tgt", 51)
+
+
 @pytest.mark.parametrize(
     ("suffix", "text"),
     [
@@ -394,7 +419,7 @@ def test_pairs_of_different_lengths_are_padded(tmp_path, suffix):
     [
         (".csv", "1 2", "1 columns"),
         (".csv", "1,2,3", "3 columns"),
-        (".csv", "1 2,", "empty"),
+        (".csv", ",1", "empty"),
         (".csv", ",", "empty"),
         (".csv", "1 x,2", "'x' is not an integer"),
         (".csv", "1 51,2", "51 .*1 to 50"),

@@ -37,8 +37,22 @@ def fails(sources):
 
 def seldom(sources):
     found = sources.copy()
-    found[(sources[:, 0] == 7) & (sources[:, 1] == 7), 0] = 9
+    found[(sources[:, :3] == [1, 8, 1]).all(axis=1), 0] = 9
     return found
+
+def early(sources):
+    return np.where(np.cumsum(sources == 8, axis=1) > 0, 0, sources)
+
+def middle(sources):
+    return np.where(sources == 8, 0, sources)
+
+def later(sources):
+    found = sources.copy()
+    found[(sources[:, :3] == 8).all(axis=1), 3:] = 0
+    return found
+
+def rest(sources):
+    return sources[:, 1:]
 
 def longer(sources):
     return np.repeat(sources, 1, axis=1) if len(sources) < 100 else sources[:, [0, 0, 1, 1, 2, 3]]
@@ -84,7 +98,9 @@ def test_a_wrong_own_task_is_named(place, name, named):
 def test_every_draw_of_an_own_task_is_checked(place, n_in):
     """A value outside the vocabulary that comes up now and then is found where it does."""
     stream = planned("mine.py:seldom", n_in=n_in).stream
-    with pytest.raises(ConfigurationError, match=r"mine.py:seldom: for the source 7 7 .* 9: with"):
+    with pytest.raises(
+        ConfigurationError, match=r"mine.py:seldom: for the source 1 8 1 .* 9: with"
+    ):
         stream.draw(Split.TRAIN, 0, 5000)
 
 
@@ -92,6 +108,46 @@ def test_an_own_task_whose_targets_grow_is_named(place):
     stream = planned("mine.py:longer", n_in=4).stream
     with pytest.raises(ConfigurationError, match=r"mine.py:longer: it returned a target of 6"):
         stream.draw(Split.TRAIN, 0, 5000)
+
+
+def test_the_targets_of_an_own_task_may_end_early_and_be_empty(place):
+    plan = planned("mine.py:early", n_in=4)
+    config = plan.config.task
+    assert (config.n_out, config.has_end) == (4, True)
+    sources, targets = plan.stream.draw(Split.TRAIN, 0, 500)
+    assert targets.shape == (500, 5)
+    for source, target in zip(sources.tolist(), targets.tolist(), strict=True):
+        values = source[: source.index(8)] if 8 in source else source
+        assert target == values + [9] + [0] * (4 - len(values))
+    assert (targets[:, 0] == 9).any()
+    assert longest_target(config, 4) >= 5
+    assert not planned("mine.py:doubled", n_in=4).config.task.has_end
+    with pytest.raises(ConfigurationError, match=r"end_of_sequence = false: some targets of mine"):
+        planned("mine.py:early", n_in=4, end_of_sequence=False)
+    again = prepare(RunConfig.model_validate(plan.config.model_dump()), resumed=True)
+    assert again.config == plan.config
+
+
+def test_an_own_task_that_seldom_ends_early_is_told_to_have_an_end(place):
+    with pytest.raises(ConfigurationError, match="--set task.end_of_sequence=true"):
+        planned("mine.py:later", n_in=4).stream.draw(Split.TRAIN, 0, 5000)
+    plan = planned("mine.py:later", n_in=4, end_of_sequence=True)
+    _, targets = plan.stream.draw(Split.TRAIN, 0, 5000)
+    assert (targets[:, 3] == 9).any()
+
+
+def test_zeros_of_an_own_task_stand_at_the_end_of_a_row_alone(place):
+    with pytest.raises(ConfigurationError, match="it returned 0: .* 0 fills the end of a row"):
+        planned("mine.py:middle", n_in=4)
+
+
+def test_an_own_task_may_have_no_targets_for_short_sources(place):
+    plan = planned("mine.py:rest", n_in="1-4")
+    sources, targets = plan.stream.draw(Split.TRAIN, 0, 100)
+    assert targets.shape == (100, 4)
+    assert (targets[(sources != 0).sum(axis=1) == 1] == [9, 0, 0, 0]).all()
+    with pytest.raises(ConfigurationError, match="every target was empty"):
+        planned("mine.py:rest", n_in=1)
 
 
 def test_planning_one_task_leaves_no_trace_for_another(place):

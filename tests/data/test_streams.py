@@ -207,6 +207,21 @@ def test_settings_that_the_data_has_are_refused(files, settings, named):
         prepare(config_for("own.csv", **settings))
 
 
+def test_own_targets_may_be_empty_but_not_all_of_them(files):
+    lines = [f"{a} {b},{a if a < b else ''}" for a in range(1, 18) for b in range(1, 9)]
+    (files / "own.csv").write_text("\n".join(lines))
+    plan = prepare(config_for("own.csv"))
+    assert plan.report.target_lengths == (0, 1)
+    assert plan.config.task.n_out == 1
+    _, targets = plan.stream.draw(Split.TRAIN, 0, 100)
+    assert targets.shape == (100, 2)
+    assert {18} < set(targets[:, 0])
+    assert ((targets == 18).sum(axis=1) == 1).all()
+    (files / "own.csv").write_text("\n".join(line.split(",")[0] + "," for line in lines))
+    with pytest.raises(DataError, match="own.csv: all targets are empty"):
+        prepare(config_for("own.csv"))
+
+
 def test_settings_that_say_what_the_data_has_are_none_of_those(files):
     settled = prepare(config_for("own.csv")).config
     assert prepare(settled).config == settled

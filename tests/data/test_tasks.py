@@ -1,4 +1,8 @@
 import dataclasses
+import inspect
+import re
+from collections import Counter
+from itertools import accumulate, groupby
 
 import numpy as np
 import pytest
@@ -6,67 +10,185 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seq2seq_cli.config import Lengths, TaskConfig
-from seq2seq_cli.data.tasks import TASKS, find_task, ignored_settings, problems
+from seq2seq_cli.data.shapes import SHAPES
+from seq2seq_cli.data.tasks import TASKS, Level, find_task, ignored_settings, problems
+from seq2seq_cli.data.vocabulary import lengths, unpad
 from seq2seq_cli.errors import ConfigurationError
 
+
+def number(digits, base):
+    return sum((digit - 1) * base**place for place, digit in enumerate(reversed(digits)))
+
+
+def add(source, p):
+    half = (len(source) + 1) // 2
+    parts, big = (source[:half], source[half:]), p.digit_order == "big-endian"
+    total = sum(number(part if big else part[::-1], p.n_values) for part in parts)
+    digits = [total // p.n_values**place % p.n_values + 1 for place in range(half + 1)]
+    return digits[::-1] if big else digits
+
+
+def pairs_swapped(source):
+    pairs = [source[i : i + 2] for i in range(0, len(source), 2)]
+    return [value for pair in pairs for value in (pair[::-1] if len(pair) == 2 else pair)]
+
+
+def runs(source, longest):
+    found = []
+    for value, run in groupby(source):
+        left = len(list(run))
+        while left:
+            found += [value, min(left, longest)]
+            left -= found[-1]
+    return found
+
+
+def found_beside(source):
+    place = source.index(max(source))
+    half = len(source) // 2
+    return [(source[:half] + source[half:])[place - half if place >= half else place + half]]
+
+
 PLAIN = {
-    "reverse-prefix": lambda source, n_out: list(reversed(source[:n_out])),
-    "reverse": lambda source, n_out: list(reversed(source)),
-    "copy": lambda source, n_out: list(source),
-    "sort": lambda source, n_out: sorted(source),
+    "reverse-prefix": lambda source, p: list(reversed(source[: p.n_out])),
+    "reverse": lambda source, p: list(reversed(source)),
+    "copy": lambda source, p: list(source),
+    "sort": lambda source, p: sorted(source),
+    "duplicate": lambda source, p: source + source,
+    "repeat-copy": lambda source, p: source * p.k,
+    "odds-first": lambda source, p: source[0::2] + source[1::2],
+    "rotate": lambda source, p: source[p.k % len(source) :] + source[: p.k % len(source)],
+    "swap-pairs": lambda source, p: pairs_swapped(source),
+    "shift-values": lambda source, p: [
+        value + p.k if value + p.k <= p.n_values else value + p.k - p.n_values for value in source
+    ],
+    "prefix-sum": lambda source, p: [
+        total % p.n_values + 1 for total in accumulate(value - 1 for value in source)
+    ],
+    "running-max": lambda source, p: list(accumulate(source, max)),
+    "histogram": lambda source, p: [source.count(value) for value in source],
+    "mode": lambda source, p: [min(Counter(source).items(), key=lambda it: (-it[1], it[0]))[0]],
+    "addition": add,
+    "modular-addition": lambda source, p: [sum(value - 1 for value in source) % p.n_values + 1],
+    "parity": lambda source, p: [1 + len([value for value in source if value % 2 == 0]) % 2],
+    "unique": lambda source, p: list(dict.fromkeys(source)),
+    "filter": lambda source, p: [value for value in source if value > source[0]],
+    "selective-copy": lambda source, p: [value for value in source if value > p.k],
+    "run-length": lambda source, p: runs(source, p.n_values),
+    "associative-recall": lambda source, p: [
+        dict(zip(source[:-1:2], source[1::2], strict=True))[source[-1]]
+    ],
+    "missing-duplicate": lambda source, p: found_beside(source),
 }
 """Each task again, independently, for one source as a list."""
 
-KNOWN = {
-    "reverse-prefix": [2, 9, 4],
-    "reverse": [7, 4, 2, 9, 4],
-    "copy": [4, 9, 2, 4, 7],
-    "sort": [2, 4, 4, 7, 9],
-}
-"""The target of 4 9 2 4 7, with n_out = 3."""
+EXAMPLE = re.compile(r"^ +(\d[\d ]*?) -> ?([\d ]*?)(?:  \((\w+) = ([\w-]+)\))?$", re.MULTILINE)
+
+
+def shaped(name, source, place, cardinality):
+    """Return a source of the form that the task has, from any one."""
+    if name == "associative-recall":
+        pairs = (source * 3)[: max(2, len(source) // 2 * 2)]
+        return [*pairs, pairs[place % (len(pairs) // 2) * 2]]
+    if name == "missing-duplicate":
+        row = [min(value, cardinality - 2) for value in source] * 2
+        row[place % len(row)] = cardinality - 1
+        return row
+    return source
 
 
 @st.composite
-def problems_to_solve(draw):
+def configured(draw, name):
+    """Draw a task's settings, and sources of one length for it."""
+    task = TASKS[name]
     n_in = draw(st.integers(1, 8))
+    cardinality = draw(st.integers(max(task.least_cardinality, n_in + 1 if task.counts else 2), 31))
+    source = st.lists(st.integers(1, cardinality - 1), min_size=n_in, max_size=n_in)
+    sources = draw(st.lists(source, min_size=1, max_size=6))
+    sources = [shaped(name, row, draw(st.integers(0, 99)), cardinality) for row in sources]
+    given = {}
+    if task.number:
+        most = task.number.most(cardinality - 1)
+        given["k"] = draw(st.none() | st.integers(1, min(most, 12)))
+    if task.digit_order:
+        given["digit_order"] = draw(st.sampled_from([None, "big-endian", "little-endian"]))
+    n_in = len(sources[0])
     n_out = draw(st.integers(1, n_in))
-    source = st.lists(st.integers(1, 30), min_size=n_in, max_size=n_in)
-    return draw(st.lists(source, min_size=1, max_size=6)), n_out
+    return TaskConfig(name=name, n_in=n_in, n_out=n_out, cardinality=cardinality, **given), sources
 
 
 def test_every_task_of_the_registry_is_stated_here_and_named_by_its_key():
-    assert set(TASKS) == set(PLAIN) == set(KNOWN)
+    assert set(TASKS) == set(PLAIN)
     assert all(task.name == name and task.summary for name, task in TASKS.items())
+    assert {task.level for task in TASKS.values()} == set(Level)
 
 
 @pytest.mark.parametrize("name", TASKS)
-@settings(derandomize=True, deadline=None, max_examples=40)
-@given(example=problems_to_solve())
-def test_targets_are_those_of_the_plain_statement(name, example):
-    sources, n_out = example
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(data=st.data())
+def test_targets_are_those_of_the_plain_statement(name, data):
+    config, sources = data.draw(configured(name))
+    task = find_task(config)
     array = np.array(sources, np.int32)
-    targets = TASKS[name].targets(array, n_out, 31)
-    assert targets.tolist() == [PLAIN[name](source, n_out) for source in sources]
+    targets = task.targets(array, config)
+    parameters = task.parameters(config)
+    expected = [PLAIN[name](source, parameters) for source in sources]
+    assert list(unpad(targets)) == expected
     assert array.tolist() == sources
     assert targets.dtype == np.int32
     assert targets.flags.c_contiguous
-    assert targets.shape[1] == TASKS[name].target_length(Lengths.parse(len(sources[0])), n_out, 31)
+    assert targets.max(initial=1) < config.cardinality
+    assert targets.shape[1] == task.target_length(Lengths.parse(len(sources[0])), config)
+    if not task.ends_early:
+        assert (targets > 0).all()
 
 
-@pytest.mark.parametrize(("name", "target"), KNOWN.items())
-def test_target_of_a_known_source(name, target):
-    assert TASKS[name].targets(np.array([[4, 9, 2, 4, 7]], np.int32), 3, 31).tolist() == [target]
+@pytest.mark.parametrize("name", TASKS)
+@settings(derandomize=True, deadline=None, max_examples=15)
+@given(data=st.data())
+def test_sources_of_several_lengths_have_the_targets_that_each_has_alone(name, data):
+    """Padding changes no target, and counts in none."""
+    config, first = data.draw(configured(name))
+    alike = {"k": config.k, "digit_order": config.digit_order, "cardinality": config.cardinality}
+    second = [shaped(name, row, 1, config.cardinality) for row in ([1, 1, 1], [1] * 5, [1])]
+    if TASKS[name].counts:
+        second = [row[: config.cardinality - 1] for row in second]
+    sources = first + second
+    longest = max(map(len, sources))
+    config = config.model_copy(update={"n_in": f"1-{longest}" if longest > 1 else 1} | alike)
+    padded = np.array([row + [0] * (longest - len(row)) for row in sources], np.int32)
+    parameters = TASKS[name].parameters(config)
+    found = list(unpad(TASKS[name].targets(padded, config)))
+    assert found == [PLAIN[name](row, parameters) for row in sources]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_examples_of_a_docstring_are_true(name):
+    """There are two at least, and the docstring names who has written of the task."""
+    task = TASKS[name]
+    examples = EXAMPLE.findall(inspect.getdoc(task.function))
+    assert len(examples) >= 2
+    assert re.search(r"(19|20)\d\d", task.function.__doc__)
+    for source, target, key, value in examples:
+        given = {key: int(value) if value.isdigit() else value} if key else {}
+        config = TaskConfig(name=name, **{"cardinality": 11, "n_in": len(source.split())} | given)
+        ids = np.array([source.split()], np.int32)
+        (found,) = unpad(task.targets(ids, config))
+        assert found == [int(value) for value in target.split()], (source, target)
+        assert PLAIN[name](ids[0].tolist(), task.parameters(config)) == found
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_targets_change_with_n_out_exactly_where_the_task_takes_it(name):
-    lengths = {TASKS[name].target_length(Lengths(6, 6), n_out, 51) for n_out in (1, 3, 6)}
-    assert lengths == ({1, 3, 6} if TASKS[name].takes_n_out else {6})
+    tried = (TaskConfig(name=name, n_in=6, n_out=n_out) for n_out in (1, 3, 6))
+    found = {TASKS[name].target_length(Lengths(6, 6), config) for config in tried}
+    assert found == {1, 3, 6} if TASKS[name].takes_n_out else len(found) == 1
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_find_task_returns_the_configured_one(name):
-    assert find_task(TaskConfig(name=name)) is TASKS[name]
+    n_in = 5 if name == "associative-recall" else 6
+    assert find_task(TaskConfig(name=name, n_in=n_in)) is TASKS[name]
 
 
 def test_prefix_of_the_whole_source_is_allowed_and_a_longer_one_is_not():
@@ -82,11 +204,75 @@ def test_prefix_of_the_whole_source_is_allowed_and_a_longer_one_is_not():
 
 @pytest.mark.parametrize("name", [name for name, task in TASKS.items() if not task.takes_n_out])
 def test_an_n_out_of_no_effect_is_refused_and_one_that_is_right_is_not(name):
-    (line,) = ignored_settings(TaskConfig(name=name, n_in=4, n_out=2))
-    assert "task.n_out = 2: the targets of" in line
-    assert problems(TaskConfig(name=name, n_in=4, n_out=2)) == []  # a saved run's still opens
-    assert ignored_settings(TaskConfig(name=name, n_in=4, n_out=4)) == []
-    assert ignored_settings(TaskConfig(name=name, n_in=4)) == []
+    n_in = 5 if name == "associative-recall" else 4
+    right = TASKS[name].target_length(Lengths(n_in, n_in), TaskConfig(name=name))
+    (line,) = ignored_settings(TaskConfig(name=name, n_in=n_in, n_out=right + 2))
+    assert f"task.n_out = {right + 2}: the targets of" in line
+    assert f" {right} integers; leave it out" in line
+    assert problems(TaskConfig(name=name, n_in=n_in, n_out=2)) == []  # a saved run's still opens
+    assert ignored_settings(TaskConfig(name=name, n_in=n_in, n_out=right)) == []
+    assert ignored_settings(TaskConfig(name=name, n_in=n_in)) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"name": "copy", "k": 2}, "task.k = 2: of no effect, .* a setting of repeat-copy, rotate"),
+        (
+            {"name": "sort", "digit_order": "big-endian"},
+            "digit_order = .*setting of addition alone",
+        ),
+        ({"name": "mine.py:f", "k": 2}, "task.k = 2: of no effect"),
+        ({"data": "pairs.csv", "k": 2}, "task.k = 2: of no effect"),
+    ],
+)
+def test_a_setting_of_other_tasks_is_refused_by_name(given, named):
+    (line,) = ignored_settings(TaskConfig(**given))
+    assert re.search(named, line)
+    config = TaskConfig(**given)
+    assert problems(config) == []  # a saved run's still opens
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"name": "shift-values", "k": 50}, "task.k = 50: shift-values takes 1 to 49"),
+        ({"name": "shift-values", "cardinality": 2}, "task.cardinality = 2: .* at least 3"),
+        ({"name": "selective-copy", "k": 51}, "task.k = 51: selective-copy takes 1 to 49"),
+        ({"name": "repeat-copy", "k": 1001}, "task.k = 1001: repeat-copy takes 1 to 1,000"),
+        ({"name": "parity", "cardinality": 2}, "task.cardinality = 2: parity needs at least 3"),
+        ({"name": "addition", "cardinality": 2}, "task.cardinality = 2: addition needs"),
+        ({"name": "histogram", "n_in": 8, "cardinality": 8}, "task.n_in = 8: .* at most 7"),
+        ({"name": "histogram", "n_in": "2-51"}, "task.n_in = '2-51': .* at most 50"),
+        ({"name": "missing-duplicate", "n_in": 7}, "task.n_in = 7: .* 2, 4, 6... integers"),
+        ({"name": "missing-duplicate", "n_in": "2-7"}, "task.n_in = '2-7': .* 2, 4, 6..."),
+        ({"name": "associative-recall", "n_in": 1}, "task.n_in = 1: .* 3, 5, 7... integers"),
+        ({"name": "unique", "end_of_sequence": False}, "task.end_of_sequence = false: some"),
+    ],
+)
+def test_what_a_task_cannot_be_is_refused_with_the_value_and_what_to_do(given, named):
+    (line,) = problems(TaskConfig(**given))
+    assert re.search(named, line)
+    with pytest.raises(ConfigurationError, match=named):
+        find_task(TaskConfig(**given))
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_defaults_of_a_tasks_settings_are_allowed_at_every_cardinality(name):
+    task = TASKS[name]
+    n_in = {"associative-recall": 3, "missing-duplicate": 2}.get(name, 1)
+    for cardinality in range(2, 9):
+        config = TaskConfig(name=name, n_in=n_in, n_out=1, cardinality=cardinality)
+        is_allowed = cardinality >= task.least_cardinality
+        assert bool(problems(config)) != is_allowed
+        if is_allowed:
+            assert problems(task.settle(config)) == []
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_the_shapes_are_those_of_tasks(name):
+    assert TASKS[name].shape is SHAPES[name]
+    assert sum(task.shape is not None for task in TASKS.values()) == len(SHAPES)
 
 
 def test_misspelled_task_is_told_the_close_one():
@@ -103,3 +289,8 @@ def test_unknown_task_is_told_all_there_are():
 def test_tasks_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         TASKS["copy"].name = "other"
+
+
+def test_a_row_of_zeros_is_an_empty_target():
+    targets = TASKS["filter"].targets(np.array([[9, 4], [4, 9]], np.int32), TaskConfig(n_in=2))
+    assert lengths(targets).tolist() == [0, 1]

@@ -1,0 +1,96 @@
+"""Tasks that calculate with the integers; an example has cardinality 11.
+
+Where numbers wrap around, id `i` stands for the digit `i - 1`: with cardinality 11 the ids 1 .. 10
+are the digits 0 .. 9. The results do; a source never does, or two of them would be one problem.
+"""
+
+import numpy as np
+
+from seq2seq_cli.data.tasks.task import Integers, Parameters
+from seq2seq_cli.data.vocabulary import Ids
+
+
+def shift_values(sources: Ids, parameters: Parameters) -> Ids:
+    """Return each integer plus `k`; after the largest follows 1.
+
+        4 9 2 -> 5 10 3
+        4 9 10 -> 7 2 3  (k = 3)
+
+    Caesar's cipher, learned by Gomez et al. 2018, "Unsupervised cipher cracking using discrete
+    GANs".
+    """
+    return (sources - 1 + parameters.k) % parameters.n_values + 1
+
+
+def prefix_sum(sources: Ids, parameters: Parameters) -> Integers:
+    """Return at each place the sum of the digits so far, modulo their number.
+
+        2 3 5 -> 2 4 8
+        9 9 1 -> 9 7 7
+
+    Prefix sums (Blelloch 1990, "Prefix sums and their applications"), learned modulo 2 by
+    Schwarzschild et al. 2021, "Can you learn an algorithm?".
+    """
+    return np.cumsum(sources - 1, axis=1, dtype=np.int64) % parameters.n_values + 1
+
+
+def running_max(sources: Ids, parameters: Parameters) -> Ids:
+    """Return at each place the largest integer so far.
+
+        4 2 9 4 -> 4 4 9 9
+        3 1 -> 3 3
+
+    A scan with the maximum (Blelloch 1990).
+    """
+    return np.maximum.accumulate(sources, axis=1)
+
+
+def parity(sources: Ids, parameters: Parameters) -> Integers:
+    """Return 1 where the number of even integers is even, and 2 where it is odd.
+
+        4 9 2 -> 1
+        4 9 1 -> 2
+
+    Parity Check (Delétang et al. 2023), which has two values; with more each is even or odd.
+    """
+    n_even: Integers = (sources % 2 == 0).sum(axis=1, keepdims=True)
+    return n_even % 2 + 1
+
+
+def modular_addition(sources: Ids, parameters: Parameters) -> Integers:
+    """Return the sum of all digits, modulo their number.
+
+        2 3 5 -> 8
+        9 9 1 -> 7
+
+    Of two integers that of Power et al. 2022, "Grokking"; of many, Modular Arithmetic without
+    other operations (Delétang et al. 2023).
+    """
+    total: Integers = (sources - 1).sum(axis=1, keepdims=True, dtype=np.int64)
+    return total % parameters.n_values + 1
+
+
+def addition(sources: Ids, parameters: Parameters) -> Integers:
+    """Return the sum of the two numbers whose digits are the source's first and second half.
+
+    Their base is the number of values. The first has one digit more where the source's length is
+    odd, and the sum has one more than that. `digit_order` is that of all three: big-endian, the
+    most significant digit first, or little-endian, the least.
+
+        2 3 9 9 -> 2 1 1
+        2 3 9 9 -> 10 1 2  (digit_order = little-endian)
+        2 3 9 -> 1 3 1
+
+    Binary Addition (Delétang et al. 2023); with the sum's digits in either order Lee et al. 2023,
+    "Teaching arithmetic to small transformers".
+    """
+    n, n_in = sources.shape
+    length = n_in - n_in // 2
+    is_big = parameters.digit_order == "big-endian"
+    total = np.zeros((n, length + 1), np.int64)  # of each place, the least significant first
+    for number in (sources[:, :length], sources[:, length:]):
+        total[:, : number.shape[1]] += (number[:, ::-1] if is_big else number) - 1
+    for place in range(length):
+        carried, total[:, place] = np.divmod(total[:, place], parameters.n_values)
+        total[:, place + 1] += carried
+    return (total[:, ::-1] if is_big else total) + 1

@@ -1,0 +1,74 @@
+"""Tasks that count: how often integers occur, and in which runs. An example has cardinality 11."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seq2seq_cli.data.tasks.excerpts import keep
+from seq2seq_cli.data.tasks.task import Integers, Parameters
+from seq2seq_cli.data.vocabulary import Ids
+
+
+def histogram(sources: Ids, parameters: Parameters) -> Integers:
+    """Return at each place how often the integer there occurs in the source.
+
+        4 9 2 4 7 -> 2 1 1 2 1
+        3 3 3 -> 3 3 3
+
+    Histogram (Weiss et al. 2021, "Thinking like transformers").
+    """
+    return _occurrences(sources)
+
+
+def mode(sources: Ids, parameters: Parameters) -> Ids:
+    """Return the integer that occurs most often; of several the smallest.
+
+        4 9 2 4 7 -> 4
+        9 5 5 9 1 -> 5
+
+    Mode (Zhou et al. 2023, "What algorithms can transformers learn?").
+    """
+    counts = _occurrences(sources)
+    is_most = counts == counts.max(axis=1, keepdims=True)
+    found: Ids = np.where(is_most, sources, parameters.cardinality).min(axis=1, keepdims=True)
+    return found
+
+
+def run_length(sources: Ids, parameters: Parameters) -> Ids:
+    """Return each run of equal integers as the integer and how many of it there are.
+
+    A run with more of them than the largest value is given as several.
+
+        4 4 4 9 4 -> 4 3 9 1 4 1
+        1 1 1 2 -> 1 2 1 1 2 1  (cardinality = 3)
+
+    Run-length encoding (Golomb 1966, "Run-length encodings").
+    """
+    n, n_in = sources.shape
+    places = np.arange(n_in)
+    differs = np.ones((n, n_in), np.bool_)
+    differs[:, 1:] = sources[:, 1:] != sources[:, :-1]
+    first = np.maximum.accumulate(np.where(differs, places, 0), axis=1)
+    begins = (places - first) % parameters.n_values == 0
+    targets = np.zeros((n, 2 * n_in), np.int32)
+    targets[:, ::2] = keep(sources, begins)
+    targets[:, 1::2] = _counts(np.cumsum(begins, axis=1) - 1)
+    return targets
+
+
+def _occurrences(sources: Ids) -> NDArray[np.int64]:
+    """Return for each integer how often it occurs in its row, (n, n_in)."""
+    order = np.argsort(sources, axis=1, kind="stable")
+    ordered = np.take_along_axis(sources, order, axis=1)
+    differs = np.zeros(sources.shape, np.int64)
+    differs[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    number = np.cumsum(differs, axis=1)
+    found = np.empty(sources.shape, np.int64)
+    np.put_along_axis(found, order, np.take_along_axis(_counts(number), number, axis=1), axis=1)
+    return found
+
+
+def _counts(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return how often each number from 0 to width-1 stands in its row, (n, width) both."""
+    n, width = numbers.shape
+    flat = (numbers + width * np.arange(n)[:, None]).ravel()
+    return np.bincount(flat, minlength=n * width).reshape(n, width)

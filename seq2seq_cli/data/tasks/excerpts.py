@@ -1,0 +1,57 @@
+"""Tasks whose targets are some of the source's integers: they may end early, and may be empty.
+
+An example has cardinality 11.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seq2seq_cli.data.tasks.task import Parameters
+from seq2seq_cli.data.vocabulary import PADDING, Ids
+
+
+def unique(sources: Ids, parameters: Parameters) -> Ids:
+    """Return each integer once, in the order in which they first occur.
+
+        4 9 2 4 7 -> 4 9 2 7
+        3 3 3 -> 3
+
+    What a count of distinct elements counts (Flajolet & Martin 1985, "Probabilistic counting
+    algorithms"). The ids that have occurred are all that has to be remembered, so it is regular.
+    """
+    order = np.argsort(sources, axis=1, kind="stable")
+    ordered = np.take_along_axis(sources, order, axis=1)
+    is_first = np.ones(sources.shape, np.bool_)
+    np.put_along_axis(is_first, order[:, 1:], ordered[:, 1:] != ordered[:, :-1], axis=1)
+    return keep(sources, is_first)
+
+
+def larger_than_first(sources: Ids, parameters: Parameters) -> Ids:
+    """Return the integers that are larger than the first one.
+
+        4 9 2 4 7 -> 9 7
+        4 2 ->
+
+    A side of Quicksort's partition (Hoare 1962, "Quicksort"). The task is called `filter`.
+    """
+    return keep(sources, sources > sources[:, :1])
+
+
+def selective_copy(sources: Ids, parameters: Parameters) -> Ids:
+    """Return the integers that are larger than `k`; the others, 1 .. k, are noise.
+
+        4 9 2 4 7 -> 9 7
+        4 9 2 4 7 -> 9  (k = 8)
+
+    Selective Copying (Gu & Dao 2023, "Mamba"), the denoise task of Jing et al. 2019, "Gated
+    orthogonal recurrent units".
+    """
+    return keep(sources, sources > parameters.k)
+
+
+def keep(sources: Ids, kept: NDArray[np.bool_]) -> Ids:
+    """Return those of the integers (n, n_in) that are kept, in their order, and then padding."""
+    order = np.argsort(~kept, axis=1, kind="stable")
+    places = np.arange(sources.shape[1])
+    n_kept = kept.sum(axis=1, keepdims=True)
+    return np.where(places < n_kept, np.take_along_axis(sources, order, axis=1), PADDING)

@@ -1,0 +1,112 @@
+"""What each task's best known configuration reaches: the README's table of tasks.
+
+    python tests/benchmarks/tasks.py [NAME ...] [--budget 180] [--seed 0] [--n-samples 10000]
+
+Trains each task of `tasks.toml` through the command, in a temporary folder with no kept programs,
+and evaluates it on held-out sequences. A training that is not done within the budget, in seconds,
+is ended, and its task is listed as not learned, as is one that reaches less than LEARNED. Prints a
+row of the table for each as it is done, and the figure at the end. All of them take up to seventy
+minutes on 2 cores, which should do nothing else.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from compare import S2S
+
+from seq2seq_cli.data.tasks import TASKS
+
+CONFIGS = Path(__file__).with_name("tasks.toml")
+LEARNED = 0.99
+HEADER = ("task", "n_in", "cardinality", "model", "exact match", "95 % interval", "seconds", "")
+
+
+def configurations() -> dict[str, dict[str, Any]]:
+    """Return each task's configuration, with what is said for all of them."""
+    document = tomllib.loads(CONFIGS.read_text())
+    found = {}
+    for name, own in document["tasks"].items():
+        sections = {
+            section: values | own.get(section, {}) for section, values in document["base"].items()
+        }
+        sections["task"] = {"name": name} | sections["task"]
+        found[name] = sections
+    return found
+
+
+def train(config: dict[str, Any], folder: Path, seed: int, budget: float) -> float | None:
+    """Train the run "task" in a folder; return its wall seconds, None where it was not done."""
+    (folder / "task.toml").write_text(tomli_w.dumps(config))
+    command = [*S2S, "train", "--config", "task.toml", "--seed", str(seed), "--run", "task", "-q"]
+    environment = {**os.environ, "S2S_CACHE_DIR": ""}
+    started = time.perf_counter()
+    try:
+        subprocess.run(
+            command, cwd=folder, env=environment, check=True, timeout=budget,
+            stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return None
+    return time.perf_counter() - started
+
+
+def evaluate(folder: Path, n_samples: int) -> dict[str, Any]:
+    command = [*S2S, "evaluate", "--run", "task", "--n-samples", str(n_samples), "--json"]
+    result = subprocess.run(command, cwd=folder, check=True, text=True, stdout=subprocess.PIPE)
+    return dict(json.loads(result.stdout))
+
+
+def describe(config: dict[str, Any]) -> str:
+    """Return a configuration's model in a few words."""
+    model, training = config["model"], config["training"]
+    parts = [f"{model['units']} units"]
+    parts += ["bidirectional"] if model["bidirectional"] else []
+    parts += ["attention"] if model["attention"] != "none" else []
+    parts += [f"embedding {model['embedding']}"] if model["embedding"] else []
+    parts += ["curriculum"] if training.get("curriculum") else []
+    return ", ".join(parts)
+
+
+def measure(name: str, config: dict[str, Any], asked: argparse.Namespace) -> tuple[bool, list[str]]:
+    """Train and evaluate a task; tell whether it was learned, and return its row."""
+    sizes = [name, str(config["task"]["n_in"]), str(config["task"]["cardinality"])]
+    row = [*sizes, describe(config)]
+    with tempfile.TemporaryDirectory() as folder:
+        seconds = train(config, Path(folder), asked.seed, asked.budget)
+        if seconds is None:
+            return False, [*row, "", "", f"> {asked.budget:.0f}", "not learned"]
+        report = evaluate(Path(folder), asked.n_samples)
+    share, low, high = (report[f"exact_match{end}"] for end in ("", "_low", "_high"))
+    row += [f"{share:.2%}", f"{low:.2%} to {high:.2%}", f"{seconds:.0f}"]
+    return share >= LEARNED, [*row, "" if share >= LEARNED else "not learned"]
+
+
+def main() -> None:
+    """Print the table, a row as each training is done."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", choices=[[], *TASKS])
+    parser.add_argument("--budget", type=float, default=180, metavar="SECONDS")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--n-samples", type=int, default=10_000)
+    asked = parser.parse_args()
+    found = configurations()
+    print(f"| {' | '.join(HEADER)} |\n|{' --- |' * len(HEADER)}", flush=True)
+    learned = []
+    for name in asked.names or TASKS:
+        is_learned, row = measure(name, found[name], asked)
+        learned.append(is_learned)
+        print(f"| {' | '.join(row)} |", flush=True)
+    print(f"\n{sum(learned)} of {len(learned)} tasks learned to {LEARNED:.0%}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
