@@ -14,6 +14,7 @@ from seq2seq_cli.cli.options import (
     integer_option,
     number_option,
 )
+from seq2seq_cli.cli.progress import progress
 from seq2seq_cli.inference import threads
 
 
@@ -62,7 +63,7 @@ def evaluate(
         raise ConfigurationError(f"--task {task}: the run's task is {loaded.config.task.name}")
     own_task = load_task(task) if task and OWN_TASK in task else None
     output.end_with_reader()
-    with output.progress(n_samples, "evaluating", quiet or as_json or data is not None) as advance:
+    with progress(n_samples, "evaluating", quiet or as_json or data is not None) as advance:
         result = evaluation.evaluate(
             loaded, n_samples, data, examples, seed, advance, n_in, own_task
         )
