@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from seq2seq_cli.cli import output, supervision
+from seq2seq_cli.cli.progress import Advance
 
 if TYPE_CHECKING:
     from seq2seq_cli.data.streams import TrainingStream
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 class Display:
     """What a user sees of a training while it runs."""
 
-    def __init__(self, advance: output.Advance, quiet: bool) -> None:
+    def __init__(self, advance: Advance, quiet: bool) -> None:
         self._advance, self._quiet = advance, quiet
         self._run = ""  # its name, where it goes on or is one of several
         self._seed = ""  # whose turn it is, of several

@@ -14,6 +14,7 @@ from seq2seq_cli.cli.options import (
     integer_option,
     number_option,
 )
+from seq2seq_cli.cli.progress import progress
 from seq2seq_cli.inference import threads
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def evaluate(
     if lengths is None:
         n_examples = 10 if examples is None else examples
         n_samples = n_samples or 10_000
-        with output.progress(n_samples, "evaluating", quiet or as_json or bool(data)) as advance:
+        with progress(n_samples, "evaluating", quiet or as_json or bool(data)) as advance:
             result = evaluation.evaluate(
                 loaded, n_samples, data, n_examples, seed, advance, n_in, own_task
             )
@@ -135,7 +136,7 @@ def _show_lengths(
 
     found = parse_range(lengths, step)
     n_samples = n_samples or SAMPLES
-    with output.progress(len(found), "lengths", quiet or as_json) as advance:
+    with progress(len(found), "lengths", quiet or as_json) as advance:
         curve = evaluate_lengths(loaded, found, n_samples, seed, advance, own_task)
     if as_json:
         output.write_json(curve_as_json(curve))

@@ -22,6 +22,7 @@ from seq2seq_cli.cli.options import (
     integer_option,
     resolve_config,
 )
+from seq2seq_cli.cli.progress import Advance, progress
 
 if TYPE_CHECKING:
     from seq2seq_cli.data.vocabulary import Ids
@@ -95,7 +96,7 @@ def generate(
     pairs = iterate_pairs(plan.stream, side, n_samples)
     plain = ((sources, vocabulary.without_end(targets)) for sources, targets in pairs)
     if file:
-        with output.progress(n_samples, f"writing {file}", quiet) as advance:
+        with progress(n_samples, f"writing {file}", quiet) as advance:
             n = write_pairs(file, _tell(plain, advance), force)
         output.message(f"wrote {n:,} pairs to {file}", quiet)
         return
@@ -120,9 +121,7 @@ def generate(
     output.write("encoded: " + " ".join(map(str, shapes)))
 
 
-def _tell(
-    pairs: Iterable[tuple["Ids", "Ids"]], advance: output.Advance
-) -> Iterator[tuple["Ids", "Ids"]]:
+def _tell(pairs: Iterable[tuple["Ids", "Ids"]], advance: Advance) -> Iterator[tuple["Ids", "Ids"]]:
     """Pass the pairs on and advance the progress by them."""
     for sources, targets in pairs:
         yield sources, targets

@@ -1,4 +1,4 @@
-"""What people see: tables, progress and examples. The only user of rich.
+"""What people see: tables and examples. With `progress` the only user of rich.
 
 Data goes to standard output, messages and progress to standard error. Rich is imported where it
 is needed, so that a command with plain output starts without it.
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from seq2seq_cli.cli import streams
 
@@ -92,7 +92,8 @@ def open_input(file: Path | None) -> Iterator[BinaryIO]:
         yield opened
 
 
-def _console(stderr: bool = False) -> "Console":
+def make_console(stderr: bool = False) -> "Console":
+    """Return what writes to standard output, or error, and is as wide as the terminal."""
     from rich import console
 
     class Console(console.Console):
@@ -123,25 +124,82 @@ def table(
 ) -> None:
     """Print a table to standard output, or error.
 
-    Columns whose name begins with `>` are right-aligned.
+    Columns whose name begins with `>` are right-aligned. Where the terminal has no room for the
+    longest words of all columns, each row is a list by the columns' names.
     """
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
+    names = [column.removeprefix(">") for column in columns]
+    cells = [[cell if isinstance(cell, Text) else Text(cell) for cell in row] for row in rows]
+    console = make_console(stderr)
+    room = console.width - 3 * len(columns) - 1  # beside the edges and what stands between
+    widths = _fit(
+        [[Text(name), *column] for name, *column in zip(names, *cells, strict=True)], room
+    )
     drawn = Table(box=box.SIMPLE_HEAD)
-    for number, column in enumerate(columns):
+    for name, column, width in zip(names, columns, widths, strict=bool(widths)):
         drawn.add_column(
-            column.removeprefix(">"),
+            name,
             justify="right" if column.startswith(">") else "left",
             overflow="fold",
-            no_wrap=number == 0 and len(columns) > LONG_CELLS,
+            width=width,
         )
-    for row in rows:
-        drawn.add_row(*row)
-    console = _console(stderr)
     with suppress(*([OSError] if stderr else [])):  # as `message`
-        console.print(title, style="bold")
+        console.print(title, style="bold", markup=False)
+        if not widths:
+            _print_records(console, names, cells)
+            return
+        for row in cells:
+            drawn.add_row(*row)
         console.print(drawn)
+
+
+def _fit(columns: Sequence[Sequence["Text"]], room: int) -> list[int]:
+    """Return the columns' widths, of which the widest are made smaller to be `room` together.
+
+    None is so small that a word of it would be cut, nor is the name that begins a long row; where
+    that is not possible there are none.
+    """
+    from rich.cells import cell_len
+
+    widths = [max(cell.cell_len for cell in column) for column in columns]
+    least = [
+        max((cell_len(word) for cell in column for word in cell.plain.split()), default=0)
+        for column in columns
+    ]
+    if len(columns) > LONG_CELLS:
+        least[0] = widths[0]
+    if sum(least) > room:
+        return []
+    while sum(widths) > room:
+        widest = max(range(len(widths)), key=lambda i: (widths[i] > least[i], widths[i]))
+        widths[widest] -= 1
+    return widths
+
+
+def _print_records(
+    console: "Console", names: Sequence[str], rows: Sequence[Sequence["Text"]]
+) -> None:
+    """Print each row as its first cell, and the others by their names below it."""
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    console.print()
+    for first, *others in rows:
+        if len(others) == 1 and first.cell_len + others[0].cell_len + 2 <= console.width:
+            console.print(Text.assemble(first, "  ", others[0]))
+            continue
+        console.print(first, overflow="fold")
+        drawn = Table.grid(padding=(0, 2, 0, 0))
+        for name, cell in zip(names[1:], others, strict=True):
+            if cell:
+                cell.overflow = "fold"
+                drawn.add_row(*([name] if len(others) > 1 else []), cell)
+        console.print(Padding(drawn, (0, 0, 0, 2), expand=False))
+    console.print()
 
 
 SHADES = " ░▒▓█"
@@ -180,46 +238,3 @@ def mark_errors(target: Sequence[int], predicted: Sequence[int]) -> "Text":
         text.append(f"… ({len(predicted)}, {wrong} wrong)" if wrong else f"… ({len(predicted)})")
     text.rstrip()
     return text
-
-
-class Advance(Protocol):
-    """Moves a progress bar forward by `n`, and says what to show beside it."""
-
-    def __call__(self, n: int, note: str = "", label: str = "", total: int = 0) -> None:
-        """Advance by `n`; an empty note or label, or a total of 0, leaves the one before."""
-
-
-@contextmanager
-def progress(total: int, label: str, quiet: bool = False) -> Iterator[Advance]:
-    """Show an animated bar on standard error while the block runs, on a terminal only."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda n, note="", label="", total=0: None
-        return
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        SpinnerColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    with Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=None),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=_console(stderr=True),
-        transient=True,
-        expand=True,
-    ) as bar:
-        task = bar.add_task(label, total=total, note="")
-
-        def advance(n: int, note: str = "", label: str = "", total: int = 0) -> None:
-            bar.update(task, advance=n, description=label or None, total=total or None)
-            if note:
-                bar.update(task, note=note)
-
-        yield advance

@@ -46,6 +46,9 @@ def runs(runs_dir: RunsDir = DEFAULT_RUNS_DIR, as_json: Json = False) -> None:
                 completed += f" ({item.under_way})"
             rows.append((item.name, sizes, str(config.model.units), samples, accuracy, completed))
         else:
-            rows.append((item.name, item.problem, "", "", "", ""))
+            rows.append((item.name, "", "", "", "", item.problem.split(": ")[0]))
     columns = ("run", "n_in → n_out", ">units", ">samples", ">exact", "completed")
     output.table(f"Runs in {runs_dir}", columns, rows)
+    for item in listed:
+        if item.problem.startswith("damaged: "):
+            output.write(f"{item.name} is {item.problem}")

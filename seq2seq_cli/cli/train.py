@@ -24,6 +24,7 @@ from seq2seq_cli.cli.options import (
     number_option,
     resolve_config,
 )
+from seq2seq_cli.cli.progress import progress
 from seq2seq_cli.inference import threads
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def train(
     kept: dict[str, Any] = {"resume": resume, "write_tensorboard": tensorboard}
     kept["checkpoint_seconds"] = checkpoint_seconds
     is_quiet = quiet or as_json
-    with output.progress(1, "starting TensorFlow", is_quiet) as advance:
+    with progress(1, "starting TensorFlow", is_quiet) as advance:
         display = Display(advance, is_quiet)
         given = (runs_dir, run, force, display.show)
         if seeds is None:
