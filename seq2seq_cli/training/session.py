@@ -24,7 +24,7 @@ from seq2seq_cli.runs.location import check_free, create_folder, find_resumable,
 from seq2seq_cli.runs.resumption import check_resumable
 from seq2seq_cli.training.cluster import Cluster, read_cluster
 from seq2seq_cli.training.events import OnEvent, Planned
-from seq2seq_cli.training.process import configure_process, full_memory_named
+from seq2seq_cli.training.process import configure_process, full_memory_named, import_keras
 from seq2seq_cli.training.stopping import resume_command
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ def train(
         check_memory(begin.plan.config, cluster.n_workers)
     report(_planned(begin, config, cluster))
 
+    import_keras()
     from seq2seq_cli.training.compiled import SharedLoop
     from seq2seq_cli.training.exchange import Exchange
     from seq2seq_cli.training.trainer import Options, Trainer
