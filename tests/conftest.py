@@ -63,7 +63,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let trainings of equal shapes run one compiled program, which takes most of their time."""
-    _share_programs(monkeypatch)
+    share_programs(monkeypatch)
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +74,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from seq2seq_cli import train
 
     with pytest.MonkeyPatch.context() as monkeypatch:
-        _share_programs(monkeypatch)
+        share_programs(monkeypatch)
         return train(tiny_config(), tmp_path_factory.mktemp("whole"), "whole").path
 
 
@@ -88,7 +88,7 @@ _loops: dict[str, Any] = {}
 """Loops by all that their programs depend on."""
 
 
-def _share_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+def share_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     from seq2seq_cli.training import compiled
     from seq2seq_cli.training.program.naming import program_key
 

@@ -18,6 +18,7 @@ def main() -> NoReturn:
 
     try:
         streams.open_closed()
+        streams.write_whole_lines()
         signals.install()
         if supervision.is_needed() and (ended := supervision.run_worker()) is not None:
             os._exit(ended)

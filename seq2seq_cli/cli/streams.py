@@ -1,5 +1,6 @@
 """The standard streams where they are closed, full, or nobody reads them any more."""
 
+import io
 import os
 import sys
 from contextlib import suppress
@@ -27,6 +28,18 @@ def open_closed() -> None:
     sys.stdin = sys.stdin or open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+
+
+def write_whole_lines() -> None:
+    """Let standard output write all of each line, or fail, where Python was told not to buffer it.
+
+    Without a buffer Python drops, without a word, what is left where a full disk takes but a part.
+    """
+    if isinstance(sys.stdout.buffer, io.RawIOBase):
+        encoding, errors = sys.stdout.encoding, sys.stdout.errors
+        sys.stdout = open(  # noqa: SIM115
+            sys.stdout.fileno(), "w", 1, encoding=encoding, errors=errors, closefd=False
+        )
 
 
 def tell(message: str) -> None:

@@ -26,7 +26,7 @@ def configure_process() -> None:
     Raises ConfigurationError where Keras is not on TensorFlow. XLA reads its flags when it compiles
     its first program: where that has happened, it keeps what it has.
     """
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND") or "tensorflow"
     loaded = sys.modules.get("keras")
     backend = loaded.backend.backend() if loaded else os.environ["KERAS_BACKEND"]
     if backend != "tensorflow":
@@ -35,6 +35,18 @@ def configure_process() -> None:
         os.environ.setdefault("XLA_FLAGS", XLA_FLAGS)
     open_cache()
     _keep_freed_memory()
+
+
+def import_keras() -> None:
+    """Import Keras; ConfigurationError where what it is configured with keeps it from starting."""
+    try:
+        import keras  # noqa: F401
+    except (ValueError, TypeError, AttributeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigurationError(
+            f"Keras cannot start: {reason}: mend or remove its keras.json, in ~/.keras or "
+            "KERAS_HOME, and unset variables KERAS_..."
+        ) from error
 
 
 def _keep_freed_memory() -> None:

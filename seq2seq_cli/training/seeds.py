@@ -11,7 +11,7 @@ from seq2seq_cli.runs.listing import Run, open_run
 from seq2seq_cli.training.batch import Batch, State, new_batch, resumed_batch
 from seq2seq_cli.training.cluster import read_cluster
 from seq2seq_cli.training.events import OnEvent, Planned, SeedBegun, SeedFailed
-from seq2seq_cli.training.process import configure_process, full_memory_named
+from seq2seq_cli.training.process import configure_process, full_memory_named, import_keras
 from seq2seq_cli.training.session import CHECKPOINT_SECONDS, check_memory, train_begun
 
 
@@ -68,6 +68,7 @@ def train_seeds(
         begun = held.enter_context(batch.begun(first))
         report(_planned(batch))
 
+        import_keras()
         from seq2seq_cli.training.compiled import SharedLoop
         from seq2seq_cli.training.exchange import Exchange
         from seq2seq_cli.training.trainer import Options

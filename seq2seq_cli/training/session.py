@@ -26,7 +26,7 @@ from seq2seq_cli.runs.location import check_free, create_folder, reopen_folder
 from seq2seq_cli.runs.resumption import check_resumable
 from seq2seq_cli.training.cluster import Cluster, read_cluster
 from seq2seq_cli.training.events import OnEvent, Planned
-from seq2seq_cli.training.process import configure_process, full_memory_named
+from seq2seq_cli.training.process import configure_process, full_memory_named, import_keras
 
 if TYPE_CHECKING:
     import keras
@@ -84,6 +84,7 @@ def train(
     with _begun(config, runs_dir, run, force, resume, cluster) as begin:
         report(_planned(begin, config, cluster))
 
+        import_keras()
         from seq2seq_cli.training.compiled import SharedLoop
         from seq2seq_cli.training.exchange import Exchange
         from seq2seq_cli.training.trainer import Options, Trainer

@@ -28,6 +28,27 @@ def test_data_that_cannot_be_written_is_an_error_of_one_line(tmp_path, command, 
     assert (result.returncode, result.stderr) == (6, f"s2s: {reason}\n")
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("line", ["tasks", "generate --json --n-samples 100", "evaluate --help"])
+def test_data_that_is_cut_by_a_full_disk_is_no_success(tmp_path, line, unbuffered):
+    """Whether Python buffers or not, as in many containers: a part of a write is not all of it."""
+    resource = pytest.importorskip("resource")
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+
+    def run(size):
+        with (tmp_path / "output").open("wb") as file:
+            return subprocess.run(
+                [*S2S.split(), *line.split()], stdout=file, stderr=subprocess.PIPE, text=True,
+                env=environment, check=False,
+                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
+            )  # fmt: skip
+
+    result = run(100)
+    assert (result.returncode, result.stderr) == (6, "s2s: File too large\n")
+    assert run(10**6).returncode == 0  # negative control
+    assert (tmp_path / "output").stat().st_size > 100
+
+
 @pytest.mark.parametrize("where", ["2>/dev/full", "2>&-"])
 def test_messages_that_cannot_be_written_change_no_exit_code(tmp_path, where):
     for command, code in (("tasks", 0), ("evaluate", 4), ("evaluate --n-samples x", 2)):

@@ -40,11 +40,11 @@ DROPOUT = ModelConfig(units=8, dropout=0.2, token_dropout=0.2, recurrent_dropout
 @pytest.fixture(scope="module")
 def three(tmp_path_factory):
     """Return the folder with the runs of three seeds of `tiny_config(epochs=2)`, from 4 on."""
-    from conftest import _share_programs
+    from conftest import share_programs
 
     folder = tmp_path_factory.mktemp("three")
     with pytest.MonkeyPatch.context() as monkeypatch:
-        _share_programs(monkeypatch)
+        share_programs(monkeypatch)
         train_seeds(tiny_config(epochs=2), 3, folder, "t")
     return folder
 

@@ -30,9 +30,9 @@ def watched(tmp_path_factory):
     """Return the folder of an uninterrupted training that is validated within its epochs."""
     folder = tmp_path_factory.mktemp("watched")
     with pytest.MonkeyPatch.context() as monkeypatch:
-        from conftest import _share_programs
+        from conftest import share_programs
 
-        _share_programs(monkeypatch)
+        share_programs(monkeypatch)
         return train(tiny_config(validate_every=EVERY), folder, "watched").path
 
 
