@@ -186,7 +186,7 @@ def test_tasks_are_listed_with_level_example_and_what_is_alike(use, capsys):
     tasks()
     shown = capsys.readouterr().out
     assert all(len(line.rstrip()) <= 80 for line in shown.splitlines())
-    for words in ("Tasks, context-free", "(k = 2)", "4 9 2 4 10 2 → 9", "in another order"):
+    for words in ("Tasks, context-free", "(k = 2)", "4 9 2 4 10 2 -> 9", "in another order"):
         assert words in shown
     tasks(as_json=True)
     listed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

@@ -23,7 +23,7 @@ def tasks(as_json: Json = False) -> None:
             (
                 document["name"],
                 document["summary"] + _settings(document["settings"]),
-                f"{output.format_ids(document['source'])} → "
+                f"{output.format_ids(document['source'])} -> "
                 f"{output.format_ids(document['target'])}",
             )
             for document in documents

@@ -117,10 +117,9 @@ def wrong_settings(config: TaskConfig) -> list[str]:
     What a run was saved with may have some of no effect, and has `problems` at the most. Raises
     ConfigurationError for sources or targets that are too long to be drawn.
     """
-    if config.data:
-        return problems(config) or ignored_settings(config)
-    check_drawable(config.lengths)
-    wrong = problems(config) + ignored_settings(config)
+    if not config.data:
+        check_drawable(config.lengths)
+    wrong = problems(config) or ignored_settings(config)
     if not wrong and not is_own(config):
         check_drawable(config.lengths, longest_target(config, config.lengths.longest))
     return wrong
@@ -142,9 +141,10 @@ def ignored_settings(config: TaskConfig) -> list[str]:
     task = find_task(config)
     length = task.target_length(config.lengths, config)
     if config.n_out != length:
-        most = "at most " if task.ends_early or config.lengths.vary else ""
+        shortest = Lengths(config.lengths.shortest, config.lengths.shortest)
+        varies = task.ends_early or task.target_length(shortest, config) < length
+        n = f"{'at most ' if varies else ''}{length} {'integer' if length == 1 else 'integers'}"
         found.append(
-            f"task.n_out = {config.n_out}: the targets of {config.name} have {most}{length} "
-            "integers; leave it out"
+            f"task.n_out = {config.n_out}: the targets of {config.name} have {n}; leave it out"
         )
     return found
