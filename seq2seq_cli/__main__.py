@@ -4,14 +4,14 @@ It imports nothing but what Python itself has imported when it starts, so that C
 traceback before the command line is there to hear it.
 """
 
+import _signal  # type: ignore[import-not-found]  # what Python itself has of `signal`
 import os
-import signal
 
 
 def main() -> None:
     """Run the command line; until it is imported, Ctrl-C and SIGTERM end the process at once."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _leave)
+    for number in (_signal.SIGINT, _signal.SIGTERM):
+        _signal.signal(number, _leave)
     from seq2seq_cli.cli import main
 
     main()
@@ -19,7 +19,7 @@ def main() -> None:
 
 def _leave(number: int, frame: object) -> None:
     try:
-        os.write(2, b"s2s: interrupted\n" if number == signal.SIGINT else b"s2s: terminated\n")
+        os.write(2, b"s2s: interrupted\n" if number == _signal.SIGINT else b"s2s: terminated\n")
     finally:
         os._exit(128 + number)
 

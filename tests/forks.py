@@ -10,7 +10,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,10 +69,18 @@ class Forked:
         return self.files[2].read_text() == "tensorflow"
 
 
-def fork(arguments: Iterable[str], folder: Path, outputs: Path, gate: int | None = None) -> Forked:
+def fork(
+    arguments: Iterable[str],
+    folder: Path,
+    outputs: Path,
+    gate: int | None = None,
+    stdin: int | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Forked:
     """Start the command in a folder, its output going to files in `outputs`.
 
-    With a gate, a descriptor to be read from, it begins when that is closed at its other end.
+    With a gate, a descriptor to be read from, it begins when that is closed at its other end. It
+    reads from the descriptor `stdin`, or finds nothing to read.
     """
     arguments = list(arguments)
     place = Path(tempfile.mkdtemp(dir=outputs))
@@ -80,7 +88,9 @@ def fork(arguments: Iterable[str], folder: Path, outputs: Path, gate: int | None
     sys.stdout.flush()
     started, pid = time.monotonic(), os.fork()
     if not pid:
-        _run(arguments, folder, files, gate)
+        os.environ.update(environment or {})
+        tempfile.tempdir = None
+        _run(arguments, folder, files, gate, stdin)
     return Forked(arguments, pid, files, started)
 
 
@@ -102,15 +112,18 @@ def gate() -> Iterator[int]:
 _writing: int | None = None
 
 
-def _run(arguments: list[str], folder: Path, files: list[Path], gate: int | None) -> None:
+def _run(
+    arguments: list[str], folder: Path, files: list[Path], gate: int | None, stdin: int | None
+) -> None:
     code = 1
     try:
         gc.freeze()  # what this process collects is not what the one before has made
         os.chdir(folder)
-        for number, path in enumerate([Path(os.devnull), *files[:2]]):
-            opened = os.open(path, os.O_RDONLY if not number else os.O_WRONLY | os.O_CREAT, 0o600)
-            os.dup2(opened, number)
-            os.close(opened)
+        opened = os.open(os.devnull, os.O_RDONLY) if stdin is None else stdin
+        writing = os.O_WRONLY | os.O_CREAT
+        for number, descriptor in enumerate([opened, *(os.open(f, writing) for f in files[:2])]):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
         if gate is not None:
             assert _writing is not None
             os.close(_writing)

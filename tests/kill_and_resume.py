@@ -1,70 +1,246 @@
-"""Kill a training again and again, and see that it ends with the bits of one left alone.
+"""Kill trainings again and again, and see that each ends with the bits of one left alone.
 
-    python tests/kill_and_resume.py [--kills 200] [--seed 0]
+    python tests/kill_and_resume.py 200 --seed 0 [--two-workers] [--kinds seeds,dropout]
 
-Each process is sent SIGKILL at a random moment after its first own checkpoint, so that the whole
-comes to an end; it may be writing one just then. Prints one line a kill, and ends with 1 if the
-final checkpoints differ in a single bit, or the histories in more than their times. It is validated
-within its epochs too.
+Each training is sent SIGKILL, is resumed, and is killed again, until it is complete; then the next
+one begins, of the next kind. It is killed at a random moment of its start, of its steps, when a
+checkpoint is being written, or when the models are. Of each kind one training is left alone, and
+one under another seed has to end elsewhere. Ends with 1 if a single bit of the weights, moments,
+models or histories differs. With `--two-workers` one of two is killed each time.
 """
 
 import argparse
+import json
+import os
 import random
-import subprocess
+import shutil
+import signal
+import socket
 import sys
 import tempfile
 import time
+import zipfile
+from collections import Counter
 from dataclasses import replace
+from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
 
+import forks
+
 from seq2seq_cli.runs.checkpoint_files import load_checkpoint
+from seq2seq_cli.runs.folder import has_checkpoint
 from seq2seq_cli.runs.history import history_text
+from seq2seq_cli.training.compilation_cache import FOLDER_VARIABLE, open_cache
+from seq2seq_cli.training.process import configure_process
 
-OPTIONS = "--n-in 4 --n-out 2 --cardinality 13 --units 8 --batch-size 16 --n-samples 1600".split()
-OPTIONS += ["--set", "training.validate_every=960"]
+OPTIONS = "--units 8 --batch-size 16 -q --checkpoint-seconds 0.02".split()
+TASK = "--n-in 4 --n-out 2 --cardinality 13 --n-samples 1600 --epochs 6".split()
+KINDS = {
+    "generated": TASK,
+    "validate_every": [*TASK, "--set", "training.validate_every=640"],
+    "own data": ["--data", "own.csv", "--epochs", "8"],
+    "curriculum": ["--task", "reverse", *TASK[:2], *TASK[4:],
+                   "--set", "training.curriculum=auto"],
+    "attention": [*TASK, "--attention", "dot"],
+    "dropout": [*TASK, "--set", "model.dropout=0.2", "--set", "model.recurrent_dropout=0.1"],
+    "varying lengths": ["--task", "reverse", "--n-in", "1-5", *TASK[4:]],
+    "seeds": [*TASK[:-1], "3", "--seeds", "2"],
+}  # fmt: skip
+IMPORTED = ["cli.app", "cli.train", "cli.report", "evaluation", "inference.loading"]
+LIMIT_SECONDS = 600
 
 
-def arrays(folder: Path) -> list[bytes]:
-    """Return the bits of the newest checkpoint, its step and its history but for the times."""
-    checkpoint, _ = load_checkpoint(folder)
-    state, groups = checkpoint.state, (*checkpoint.state[:3], checkpoint.best_weights)
+def digest(folder: Path) -> str:
+    """Return the hash of a run: last and best weights, moments, models, history but for times."""
+    checkpoint, notes = load_checkpoint(folder)
+    assert not notes, notes
     history = [replace(record, seconds=0.0, samples_per_s=0.0) for record in checkpoint.history]
-    texts = [str(state.steps_done), history_text(history)]
-    return [*(text.encode() for text in texts), *(a.tobytes() for group in groups for a in group)]
+    found = sha256(f"{checkpoint.state.steps_done} {history_text(history)}".encode())
+    for group in (*checkpoint.state[:3], checkpoint.best_weights):
+        for array in group:
+            found.update(array.tobytes())
+    for path in sorted(folder.glob("*.keras")):
+        with zipfile.ZipFile(path) as archive:
+            found.update(archive.read("model.weights.h5"))
+    return found.hexdigest()
+
+
+class Training:
+    """Trainings of a kind in a folder: what they are begun with, and how they end."""
+
+    def __init__(self, kind: str, folder: Path, outputs: Path) -> None:
+        self._folder, self._outputs = folder, outputs
+        self._options = [*OPTIONS, *KINDS.get(kind, TASK), "--run", "a"]
+        self._n_workers = 1 if kind in KINDS else 2
+        self._n_seeds = 2 if kind == "seeds" else 1
+
+    @property
+    def runs(self) -> list[Path]:
+        """The folders of what has begun."""
+        return sorted((self._folder / "runs").glob("a*"))
+
+    def start(self, *options: str) -> list[forks.Forked]:
+        """Begin, or go on with what is there, as one process or two."""
+        if any(has_checkpoint(run) for run in self.runs):
+            options = ("--resume", *options)
+        elif any((run / "config.toml").exists() for run in self.runs):
+            options = ("--force", *options)
+        if cache := open_cache():
+            for path in cache.own.glob("*"):  # which each process has to itself
+                path.unlink()
+        ports = free_ports(self._n_workers)
+        processes = []
+        for index in range(self._n_workers):
+            task = {"type": "worker", "index": index}
+            cluster = {"worker": [f"localhost:{port}" for port in ports]}
+            if self._n_workers > 1:
+                os.environ["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": task})
+            command = ["train", *self._options, *options]
+            processes.append(forks.fork(command, self._folder, self._outputs))
+        return processes
+
+    def finish(self, *options: str) -> str:
+        """Train without a kill to the end; return the hash of what is there."""
+        processes = self.start(*options)
+        for process in processes:
+            if process.end(LIMIT_SECONDS):
+                sys.exit(f"{process.arguments} ended with {process.code}: {process.err}")
+        return self.digest()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether there is nothing left to be trained."""
+        complete = [run for run in self.runs if (run / "run.json").exists()]
+        return len(complete) == self._n_seeds
+
+    def digest(self) -> str:
+        """Return the hash of each run."""
+        return " ".join(digest(run) for run in self.runs)
+
+    def remove(self) -> None:
+        shutil.rmtree(self._folder / "runs")
+
+
+def free_ports(n: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(n)]
+    for opened in sockets:
+        opened.bind(("localhost", 0))
+    ports = [opened.getsockname()[1] for opened in sockets]
+    for opened in sockets:
+        opened.close()
+    return ports
+
+
+MOMENTS = {
+    "start": "",
+    "steps": "checkpoint/*.json",
+    "checkpoint": "checkpoint/.*",
+    "models": ".*.keras",
+}
+"""By name, the files that are waited for before the kill; those there are already do not count."""
+
+
+def kill(training: Training, moment: str, generator: random.Random, seconds: float) -> bool:
+    """Start, and kill at a moment; tell whether it was not complete before.
+
+    `seconds` is how long one takes that is left alone.
+    """
+    pattern = MOMENTS[moment]
+    before = {path for run in training.runs for path in run.glob(pattern or "-")}
+    processes = training.start()
+    victim = generator.choice(processes)
+    delay = generator.uniform(0, seconds if moment == "start" else 0.3 * seconds)
+    delay *= generator.random() ** 4 * 0.05 if moment in ("checkpoint", "models") else 1
+    until = time.monotonic() + LIMIT_SECONDS
+    while pattern and not victim.has_ended() and time.monotonic() < until:
+        found = {path for run in training.runs for path in run.glob(pattern)}
+        if found - before:
+            break
+        if moment == "steps":
+            time.sleep(0.01)
+    time.sleep(delay)
+    for pid in [victim.pid, *(children(victim.pid) if generator.random() < 0.5 else [])][-1:]:
+        if not victim.has_ended():
+            os.kill(pid, signal.SIGKILL)
+    codes = [process.end(LIMIT_SECONDS) for process in processes]
+    for process in processes:
+        allowed = (0, -signal.SIGKILL, 128 + signal.SIGKILL, 6)
+        if process.code not in allowed or "Traceback" in process.err:
+            sys.exit(f"{process.arguments} ended with {process.code}: {process.err}")
+    return any(codes)
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that a process has started: a worker, where another watches it."""
+    try:
+        return [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def kill_all(n: int, kinds: list[str], generator: random.Random, top: Path) -> bool:
+    """Kill `n` times, of these kinds in turn; tell whether all ended with the right bits."""
+    trainings, whole, seconds = {}, {}, {}
+    controls = 0
+    for kind in kinds:
+        folder = top / kind
+        folder.mkdir()
+        lines = [f"{a} {b} {c},{c} {a}" for a in range(1, 9) for b in range(9) for c in range(1, 9)]
+        (folder / "own.csv").write_text("\n".join(lines).replace(" 0 ", " 9 "))
+        training = trainings[kind] = Training(kind, folder, top / "outputs")
+        other = training.finish("--seed", "7")
+        training.remove()
+        started = time.monotonic()
+        whole[kind] = training.finish()
+        seconds[kind] = time.monotonic() - started
+        training.remove()
+        controls += other != whole[kind]
+        print(f"{kind}: {seconds[kind]:.1f} s where it is left alone", flush=True)
+    done, complete, wrong = 0, 0, 0
+    moments: Counter[str] = Counter()
+    while done < n:
+        kind = kinds[complete % len(kinds)]
+        training, killed = trainings[kind], 0
+        while done < n:
+            moment = generator.choice(list(MOMENTS))
+            if not kill(training, moment, generator, seconds[kind]):
+                break
+            moments[moment] += 1
+            killed, done = killed + 1, done + 1
+        found = training.digest() if training.is_complete else training.finish()
+        complete, wrong = complete + 1, wrong + (found != whole[kind])
+        verdict = "the same bits" if found == whole[kind] else "OTHER BITS"
+        print(f"{kind}: killed {killed} times: {verdict}; {done} kills so far", flush=True)
+        training.remove()
+    told = ", ".join(f"{count} at {moment}" for moment, count in sorted(moments.items()))
+    print(
+        f"{done} kills ({told}) of {complete} trainings of {len(kinds)} kinds: {wrong} ended with "
+        f"other bits than one left alone; under another seed {controls} of {len(kinds)} did"
+    )
+    return not wrong and controls == len(kinds)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("kills", type=int, nargs="?", default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--two-workers", action="store_true")
+    parser.add_argument("--kinds", default=",".join(KINDS), help="Some of the kinds, in order.")
     args = parser.parse_args()
-    generator = random.Random(args.seed)
+    kinds = ["two workers"] if args.two_workers else args.kinds.split(",")
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        place = folder / "runs" / "killed" / "checkpoint"
-        command = [sys.executable, "-m", "seq2seq_cli", "train", *OPTIONS, "-q",
-                   "--checkpoint-seconds", "0.02", "--epochs", str(20 * args.kills)]  # fmt: skip
-        resume: list[str] = []
-        for kill in range(1, args.kills + 1):
-            before = set(place.glob("*.json"))
-            process = subprocess.Popen([*command, "--run", "killed", *resume], cwd=folder)
-            while process.poll() is None and not set(place.glob("*.json")) - before:
-                time.sleep(0.01)
-            time.sleep(generator.uniform(0, 0.5))
-            process.kill()
-            if process.wait() == 0:
-                print(f"the training ended before the last {args.kills - kill + 1} kills")
-                break
-            resume = ["--resume"]
-            steps = load_checkpoint(place.parent)[0].state.steps_done
-            print(f"kill {kill}: the newest checkpoint is of step {steps:,}", flush=True)
-        else:
-            subprocess.run([*command, "--run", "killed", "--resume"], cwd=folder, check=True)
-        subprocess.run([*command, "--run", "whole"], cwd=folder, check=True)
-        killed, whole = arrays(folder / "runs" / "killed"), arrays(folder / "runs" / "whole")
-        if killed != whole:
-            sys.exit("the checkpoints differ")
-        print(f"{len(whole) - 2} arrays and the histories are identical, bit for bit")
+        top = Path(name)
+        (top / "outputs").mkdir()
+        os.environ.setdefault(FOLDER_VARIABLE, str(top / "programs"))
+        configure_process()  # before TensorFlow is imported, for all that is forked
+        from seq2seq_cli.cli.display import import_quietly
+
+        import_quietly("seq2seq_cli.training.trainer")
+        for module in IMPORTED:
+            import_module(f"seq2seq_cli.{module}")
+        if not kill_all(args.kills, kinds, random.Random(args.seed), top):
+            sys.exit(1)
 
 
 if __name__ == "__main__":

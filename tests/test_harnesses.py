@@ -20,3 +20,10 @@ def test_of_processes_that_start_on_one_folder_one_trains():
     told = run("eight_at_once.py", "2", "--seed", "0", "--processes", "4")
     assert told.startswith("2 rounds of 4 processes")
     assert "0 wrong" in told
+
+
+def test_killed_trainings_end_with_the_same_bits():
+    told = run("kill_and_resume.py", "3", "--seed", "1", "--kinds", "generated")
+    assert told.startswith("3 kills")
+    assert "0 ended with other bits" in told
+    assert "under another seed 1 of 1 did" in told

@@ -1,12 +1,13 @@
 """Batches over threads, each of which NumPy's BLAS leaves its core.
 
-NumPy lets go of the interpreter's lock while it computes. It is not imported here, since BLAS reads
-how many threads it may take when it is.
+NumPy lets go of the interpreter's lock while it computes. It is not imported here: a command tells
+BLAS by the environment, before NumPy is imported, to make no threads of its own at all.
 """
 
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -26,9 +27,7 @@ def use_one_blas_thread() -> None:
 
 
 def n_threads() -> int:
-    """Return on how many threads batches are computed: 1 unless BLAS is known to take none."""
-    if any(os.environ.get(name) != "1" for name in BLAS_THREADS):
-        return 1
+    """Return on how many threads batches are computed: as many as there are cores."""
     has_affinity = hasattr(os, "sched_getaffinity")
     return len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
 
@@ -40,21 +39,18 @@ def map_batches(
 ) -> Iterator[Result]:
     """Yield `work` of each batch in order, computed on as many threads as there are cores.
 
-    Unless BLAS is known to take no threads of its own it is computed on the calling thread: the two
-    would be in each other's way, and take many times as long. Batches are taken from their iterator
-    only a few ahead of what is yielded, so that a stream of any length needs no more memory than a
-    short one; and none is while the next is not ready and there is something to yield. An error of
-    the iterator comes after the results of the batches before it.
+    Until the last one BLAS takes no threads of its own in this process: the two would be in each
+    other's way, and take many times as long. Batches are taken from their iterator only a few ahead
+    of what is yielded, so that a stream of any length needs no more memory than a short one; and
+    none is while the next is not ready and there is something to yield. An error of the iterator
+    comes after the results of the batches before it.
     """
-    workers = n_threads()
-    if workers == 1:
-        yield from map(work, batches)
-        return
     from concurrent.futures import ThreadPoolExecutor  # which a single sequence does without
 
+    workers = n_threads()
     pending: deque[Future[Result]] = deque()
     upcoming, failure = iter(batches), None
-    with ThreadPoolExecutor(workers) as pool:
+    with _one_blas_thread(), ThreadPoolExecutor(workers) as pool:
         try:
             while True:
                 try:
@@ -76,3 +72,15 @@ def map_batches(
                 future.cancel()
     if failure:
         raise failure
+
+
+@contextmanager
+def _one_blas_thread() -> Iterator[None]:
+    """Keep BLAS on the threads that ask for products, where the environment does not so already."""
+    if all(os.environ.get(name) == "1" for name in BLAS_THREADS):
+        yield
+        return
+    from threadpoolctl import threadpool_limits  # which a command does without
+
+    with threadpool_limits(1, "blas"):
+        yield

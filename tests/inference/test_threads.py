@@ -1,4 +1,4 @@
-"""Batches over threads: only where BLAS takes none of its own."""
+"""Batches over threads, while BLAS takes none of its own."""
 
 import os
 import time
@@ -7,6 +7,7 @@ from threading import get_ident
 import numpy as np
 import pytest
 from random_run import load_random
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
 from seq2seq_cli.inference.greedy import greedy
@@ -36,19 +37,26 @@ def threads(n=12):
     return set(found)
 
 
-def test_there_are_as_many_threads_as_cores_with_one_of_blas(environment):
-    use_one_blas_thread()
-    found = threads()
+def blas_threads():
+    return {
+        library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"
+    }
+
+
+@pytest.mark.parametrize("others", [None, {}, {BLAS_THREADS[0]: "2"}, {BLAS_THREADS[1]: ""}])
+def test_there_are_as_many_threads_as_cores_with_one_of_blas(environment, others):
+    """Whether the environment says so, as in a command, or says nothing or otherwise."""
+    if others is None:
+        use_one_blas_thread()
+    else:
+        environment.update(others)
+    with threadpool_limits(1 if others is None else 2, "blas"):
+        before = blas_threads()
+        assert list(map_batches(lambda _: blas_threads(), range(3))) == [{1}] * 3
+        assert blas_threads() == before
+        found = threads()
     assert len(found) == 3
     assert get_ident() not in found
-
-
-@pytest.mark.parametrize("others", [{}, {BLAS_THREADS[0]: "2"}, {BLAS_THREADS[1]: ""}])
-def test_the_calling_thread_works_where_blas_may_take_more(environment, others):
-    if others:  # they stay as the user has set them
-        environment.update(others)
-        use_one_blas_thread()
-    assert threads() == {get_ident()}
 
 
 @pytest.mark.parametrize("one_blas_thread", [True, False])
