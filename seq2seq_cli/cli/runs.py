@@ -1,5 +1,7 @@
 """`s2s runs`: what has been trained."""
 
+import shlex
+
 from seq2seq_cli.cli import output
 from seq2seq_cli.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir
 from seq2seq_cli.cli.report import percent
@@ -9,10 +11,11 @@ def runs(runs_dir: RunsDir = DEFAULT_RUNS_DIR, as_json: Json = False) -> None:
     """List the runs with their accuracy.
 
     The newest completed run, which is what other commands take, stands last before any incomplete
-    ones.
+    ones. A sweep's runs are listed in its own folder, which is named.
     """
     from seq2seq_cli.runs.advice import train_command
     from seq2seq_cli.runs.listing import list_runs
+    from seq2seq_cli.sweep.listing import list_sweeps
 
     output.end_with_reader()
     listed = list_runs(runs_dir)
@@ -28,6 +31,11 @@ def runs(runs_dir: RunsDir = DEFAULT_RUNS_DIR, as_json: Json = False) -> None:
                 document["problem"] = item.problem
             output.write_json(document)
         return
+    for name, complete, begun in list_sweeps(runs_dir):
+        place = shlex.quote(str(runs_dir / name))
+        output.message(
+            f"sweep {name}: {complete} of {begun} runs complete; s2s runs --runs-dir {place}"
+        )
     if not listed:
         output.message(
             f"there are no runs in {runs_dir}: train one with `{train_command(runs_dir)}`"
