@@ -199,7 +199,7 @@ def _run(
     """Run a sweep before the user's eyes; who stops it is told how to go on."""
     from seq2seq_cli.cli.board import board
     from seq2seq_cli.cli.cells import Display, show_plan
-    from seq2seq_cli.errors import Stopped
+    from seq2seq_cli.errors import Stopped, StorageError
     from seq2seq_cli.sweep.session import run_sweep
 
     is_quiet = quiet or as_json
@@ -208,7 +208,7 @@ def _run(
         display = Display(shown, prepared, as_json, is_quiet)
         try:
             return run_sweep(prepared, folder, workers, display.show, **options)
-        except (Stopped, KeyboardInterrupt) as error:
+        except (Stopped, KeyboardInterrupt, StorageError) as error:
             told = f"{error or 'interrupted'}; go on with: {_go_on(folder, options['shard'])}"
             raise type(error)(told) from None
 

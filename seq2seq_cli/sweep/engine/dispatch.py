@@ -148,7 +148,10 @@ class Dispatcher:
             if self._deadline is not None and now + expected > self._deadline:
                 self.left.append(attempt.planned)
                 continue
-            future = self._workers.executor.submit(self._workers.work, self._job(attempt))
+            try:
+                future = self._workers.executor.submit(self._workers.work, self._job(attempt))
+            except OSError as error:  # of an executor that is on another machine
+                raise StorageError("the scheduler is gone") from error
             self._running[future] = replace(attempt, started=now)
             self._report(CellStarted(self._left_seconds(), attempt.planned, expected))
 

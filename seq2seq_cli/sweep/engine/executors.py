@@ -84,16 +84,21 @@ def dask_workers(address: str) -> Iterator[Workers]:
     stopped = RemoteEvent(name, client=client)
 
     def slots() -> int:
-        if client.status != "running":
-            raise StorageError(f"--scheduler {address}: the scheduler is gone")
-        return sum(client.nthreads().values())
+        try:
+            return sum(client.nthreads().values())
+        except OSError:  # once the client has tried for a while to find it again
+            raise StorageError(f"--scheduler {address}: the scheduler is gone") from None
+
+    def stop() -> None:
+        with suppress(Exception):  # of a scheduler that may be gone
+            stopped.set()
 
     try:
         executor: Executor = client.get_executor(pure=False)
-        yield Workers(executor, partial(run_on_worker, name), slots, stopped.set, share=False)
+        yield Workers(executor, partial(run_on_worker, name), slots, stop, share=False)
     finally:
-        with suppress(Exception):  # of a scheduler that may be gone
-            stopped.set()
+        stop()
+        with suppress(Exception):
             client.close(timeout=1)
 
 
@@ -105,4 +110,11 @@ def run_on_worker(stop_name: str, job: Job) -> Outcome:
     n_threads = worker.state.nthreads
     stopped = distributed.Event(stop_name)
     threads = 0 if n_threads == 1 else max(1, cores() // n_threads)
-    return run_job(replace(job, threads=threads), stopped.is_set, REMOTE_POLL_SECONDS)
+
+    def is_stopped() -> bool:
+        try:
+            return bool(stopped.is_set())
+        except Exception:  # of a scheduler that is gone, so that nobody waits for it
+            return True
+
+    return run_job(replace(job, threads=threads), is_stopped, REMOTE_POLL_SECONDS)
