@@ -1,7 +1,5 @@
 """`s2s runs`: what has been trained."""
 
-import shlex
-
 from seq2seq_cli.cli import output
 from seq2seq_cli.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir
 from seq2seq_cli.cli.report import percent
@@ -13,7 +11,7 @@ def runs(runs_dir: RunsDir = DEFAULT_RUNS_DIR, as_json: Json = False) -> None:
     The newest completed run, which is what other commands take, stands last before any incomplete
     ones. A sweep's runs are listed in its own folder, which is named.
     """
-    from seq2seq_cli.runs.advice import train_command
+    from seq2seq_cli.runs.advice import list_command, train_command
     from seq2seq_cli.runs.listing import list_runs
     from seq2seq_cli.sweep.listing import list_sweeps
 
@@ -32,9 +30,8 @@ def runs(runs_dir: RunsDir = DEFAULT_RUNS_DIR, as_json: Json = False) -> None:
             output.write_json(document)
         return
     for name, complete, begun in list_sweeps(runs_dir):
-        place = shlex.quote(str(runs_dir / name))
         output.message(
-            f"sweep {name}: {complete} of {begun} runs complete; s2s runs --runs-dir {place}"
+            f"sweep {name}: {complete} of {begun} runs complete; {list_command(runs_dir / name)}"
         )
     if not listed:
         output.message(

@@ -1,7 +1,6 @@
 """`s2s sweep`: trains a grid of settings under several seeds."""
 
 import re
-import shlex
 import time
 from math import inf
 from pathlib import Path
@@ -216,6 +215,7 @@ def _run(
 def _show(result: "Result", as_json: bool, quiet: bool) -> None:
     """Show what a sweep has come to; raises the error of the cells that have failed."""
     from seq2seq_cli.cli.cells import result_as_json, show_result
+    from seq2seq_cli.runs.advice import list_command
 
     if as_json:
         for line in result_as_json(result):
@@ -227,19 +227,16 @@ def _show(result: "Result", as_json: bool, quiet: bool) -> None:
         names = ", ".join(planned.name for planned in result.left)
         output.message(f"not started, for want of time: {names}; go on with: {go_on}", quiet)
     elif not as_json:
-        runs_dir = shlex.quote(str(result.folder.path))
-        output.message(
-            f"saved in {result.folder.path}; next: s2s runs --runs-dir {runs_dir}", quiet
-        )
+        path = result.folder.path
+        output.message(f"saved in {path}; next: {list_command(path)}", quiet)
     if result.error:
         raise result.error
 
 
 def _go_on(folder: "SweepFolder", shard: tuple[int, int] | None) -> str:
-    from seq2seq_cli.runs.location import runs_dir_option
+    from seq2seq_cli.runs.advice import sweep_command
 
-    share = f" --shard {shard[0]}/{shard[1]}" if shard else ""
-    return f"s2s sweep --resume {folder.name}{share}{runs_dir_option(folder.path.parent)}"
+    return sweep_command(folder.path, ["--shard", f"{shard[0]}/{shard[1]}"] if shard else [])
 
 
 def _show_dry(prepared: "Prepared", as_json: bool) -> None:

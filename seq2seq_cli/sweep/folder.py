@@ -28,7 +28,8 @@ from seq2seq_cli.runs.location import check_name
 from seq2seq_cli.runs.manifest import MANIFEST
 from seq2seq_cli.runs.resumption import CHANGEABLE, check_resumable
 from seq2seq_cli.runs.seeds import seed_run
-from seq2seq_cli.storage import append_line, read_text, write_text
+from seq2seq_cli.settings import MOST_TOML
+from seq2seq_cli.storage import append_line, make_folder, read_text, unwritable, write_text
 from seq2seq_cli.sweep.cells.description import Sweep, parse_sweep
 from seq2seq_cli.sweep.cells.grid import Cell
 from seq2seq_cli.sweep.cells.plan import PlannedCell
@@ -60,7 +61,7 @@ class SweepFolder:
         """Return the saved description; ModelError where there is none."""
         if not (self.path / SWEEP_FILE).is_file():
             raise ModelError(f"there is no sweep {self.path}: begin it without --resume")
-        return parse_sweep(read_text(self.path / SWEEP_FILE), self.path / SWEEP_FILE)
+        return parse_sweep(read_text(self.path / SWEEP_FILE, MOST_TOML), self.path / SWEEP_FILE)
 
     def write(self, sweep: Sweep) -> None:
         """Save the description."""
@@ -158,7 +159,7 @@ def new_folder(runs_dir: Path, name: str | None, default: str) -> SweepFolder:
     Raises ExistsError where the named one exists.
     """
     base = check_name(name or default)
-    runs_dir.mkdir(parents=True, exist_ok=True)
+    make_folder(runs_dir)
     for number in itertools.count(1):
         path = runs_dir / (base if number == 1 else f"{base}-{number}")
         try:
@@ -168,6 +169,8 @@ def new_folder(runs_dir: Path, name: str | None, default: str) -> SweepFolder:
                 raise ExistsError(
                     f"{path} exists: give another --name, or go on with --resume {name}"
                 ) from None
+        except OSError as error:
+            raise unwritable(path, error) from error
         else:
             break
     return SweepFolder(path)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from seq2seq_cli.runs.folder import has_checkpoint
+from seq2seq_cli.runs.location import folders_in
 from seq2seq_cli.runs.manifest import MANIFEST
 
 SWEEP_FILE = "sweep.toml"
@@ -12,7 +13,7 @@ SWEEP_FILE = "sweep.toml"
 def list_sweeps(runs_dir: Path) -> list[tuple[str, int, int]]:
     """Return the sweeps in the runs' folder: name, complete runs, and all runs that are begun."""
     found = []
-    for path in sorted(runs_dir.iterdir()) if runs_dir.is_dir() else ():
+    for path in folders_in(runs_dir):
         try:
             if (path / SWEEP_FILE).is_file():
                 begun = [run for run in path.iterdir() if has_checkpoint(run)]

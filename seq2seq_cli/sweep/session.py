@@ -8,7 +8,8 @@ from pathlib import Path
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, S2sError
 from seq2seq_cli.runs.location import check_name
 from seq2seq_cli.runs.lock import hold_lock
-from seq2seq_cli.storage import read_text
+from seq2seq_cli.settings import MOST_TOML
+from seq2seq_cli.storage import make_folder, read_text
 from seq2seq_cli.sweep.cells.description import Sweep, parse_sweep
 from seq2seq_cli.sweep.cells.grid import Axis
 from seq2seq_cli.sweep.cells.plan import PlannedCell, plan_cells
@@ -81,7 +82,7 @@ class Result:
 
 def read_sweep(file: Path) -> Sweep:
     """Return the sweep that a file describes; raises ConfigurationError and StorageError."""
-    return parse_sweep(read_text(file), file)
+    return parse_sweep(read_text(file, MOST_TOML), file)
 
 
 def find_sweep(runs_dir: Path, name: str, shard: Shard | None = None) -> SweepFolder:
@@ -144,9 +145,9 @@ def open_folder(
         folder = new_folder(runs_dir, name, default)
     else:
         folder = SweepFolder(runs_dir / check_name(name or default), shard)
-        folder.path.mkdir(parents=True, exist_ok=True)
+        make_folder(folder.path)
         path = folder.path / SWEEP_FILE
-        if path.is_file() and read_text(path) != sweep.to_toml():
+        if path.is_file() and read_text(path, MOST_TOML) != sweep.to_toml():
             raise ExistsError(f"{folder.path} is another sweep's: give another --name")
     return folder
 

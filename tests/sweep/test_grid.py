@@ -51,6 +51,13 @@ def test_different_values_have_different_plain_names(one, other):
     assert re.fullmatch(r"[\w.+-]*", value_name(one), re.ASCII)
 
 
+def test_the_longest_names_fit_a_folder_and_differ():
+    many = {f"model.{'x' * 30}{number}": "v" * 50 for number in range(9)}
+    one, other = cell_name(many), cell_name(many | {"model.last": 1})
+    assert len(one) < 200
+    assert one != other
+
+
 def test_names_need_no_quotes_and_ranges_stay_texts():
     assert Axis.parse("model.attention=none, dot").values == ("none", "dot")
     assert Axis.parse("task.n_in=6,1-25").values == (6, "1-25")

@@ -23,7 +23,7 @@ from pydantic import Field, ValidationError
 
 from seq2seq_cli.config import Section
 from seq2seq_cli.errors import ConfigurationError
-from seq2seq_cli.settings import find_setting, flat_settings, parse_toml, parse_value
+from seq2seq_cli.settings import MOST_TOML, find_setting, flat_settings, parse_toml, parse_value
 from seq2seq_cli.storage import read_text
 from seq2seq_cli.sweep.cells.derivation import Derivation, is_whole
 from seq2seq_cli.sweep.cells.grid import Axis, Cell, all_changes, make_cell
@@ -236,7 +236,7 @@ def with_options(
 
 def read_base(path: Path) -> dict[str, object]:
     """Return the settings in a configuration file, `section.key` and value."""
-    return flat_settings(parse_toml(read_text(path), str(path)))
+    return flat_settings(parse_toml(read_text(path, MOST_TOML), str(path)))
 
 
 def toml_value(value: object) -> str:

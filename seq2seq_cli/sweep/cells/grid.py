@@ -18,6 +18,8 @@ BASE = "base"
 """The name of the cell in which nothing is changed."""
 MOST_NAME = 40
 """Characters of a value in a cell's name."""
+MOST_CELL = 180
+"""Characters of a cell's name, which a seed's number follows in that of a folder."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,8 @@ def all_changes(axes: Sequence[Axis], one_factor: bool) -> Iterator[dict[str, ob
 def cell_name(changes: Mapping[str, object]) -> str:
     """Return the name of a cell, which its changes alone decide: `n_in-6-units-64`."""
     parts = [f"{key.partition('.')[2]}-{value_name(value)}" for key, value in changes.items()]
-    return "-".join(parts) or BASE
+    name = "-".join(parts) or BASE
+    return name if len(name) <= MOST_CELL else f"{name[:MOST_CELL]}-{_digest(name)}"
 
 
 def value_name(value: object) -> str:
@@ -135,5 +138,8 @@ def value_name(value: object) -> str:
     plain = re.sub(r"[^\w.+-]", "_", text, flags=re.ASCII)[:MOST_NAME]
     if plain == text and isinstance(value, str) == isinstance(parse_value(text), str):
         return plain
-    digest = hashlib.sha256(json.dumps(value, default=str).encode()).hexdigest()[:6]
-    return f"{plain}-{digest}"
+    return f"{plain}-{_digest(json.dumps(value, default=str))}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:6]

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from seq2seq_cli.errors import ExistsError
-from seq2seq_cli.runs.folder import RunFolder, has_checkpoint
+from seq2seq_cli.runs.folder import RunFolder, has_checkpoint, is_abandoned
 from seq2seq_cli.runs.lock import hold_lock, is_in_training
-from seq2seq_cli.runs.manifest import CONFIG_FILE, MANIFEST
+from seq2seq_cli.runs.manifest import MANIFEST
 from seq2seq_cli.runs.seeds import seed_run
 from seq2seq_cli.sweep.cells.description import toml_value
 
@@ -161,7 +161,7 @@ def _continuation(folders: list[Path]) -> list[str]:
     has it.
     """
     for path in folders:
-        if path.is_dir() and not any((path / name).exists() for name in (CONFIG_FILE, MANIFEST)):
+        if is_abandoned(path):
             with hold_lock(path):
                 RunFolder(path).clear()
             with suppress(OSError):
