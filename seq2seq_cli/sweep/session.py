@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, S2sError
@@ -126,7 +126,8 @@ def extend(saved: Sweep, described: Sweep | None, grid: Sequence[str], seeds: in
     axes = [Axis.parse(text) for text in grid]
     if described is None:
         return saved.extended(axes, seeds)
-    return described.extended(axes, None).extended([], seeds)
+    wanted = max(described.seeds, saved.seeds) if seeds is None else seeds
+    return replace(described, seeds=saved.seeds).extended(axes, wanted)
 
 
 def default_name(sweep: Sweep) -> str:

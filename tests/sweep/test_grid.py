@@ -1,6 +1,7 @@
 """A sweep's description: what is parsed is what was meant, and what makes no sense is refused."""
 
 import re
+from dataclasses import replace
 from fractions import Fraction
 from math import floor
 from pathlib import Path
@@ -15,6 +16,7 @@ from seq2seq_cli.sweep.cells.derivation import Derivation
 from seq2seq_cli.sweep.cells.description import Sweep, Until, parse_sweep, toml_value, with_options
 from seq2seq_cli.sweep.cells.grid import Axis, cell_name, split_values, value_name
 from seq2seq_cli.sweep.cells.plan import plan_cells
+from seq2seq_cli.sweep.session import extend
 
 HERE = Path("sweep.toml")
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=12)
@@ -241,3 +243,13 @@ def test_a_cells_settings_are_checked_as_those_of_set(n_in, units):
     assert planned.config.task.n_in == n_in
     assert planned.steps == 2 * expected.training.total_steps
     assert planned.seconds(2) > planned.seconds(1) > planned.seconds(0) == 0
+
+
+def test_a_file_takes_the_place_of_what_is_saved_and_seeds_are_added(tmp_path):
+    saved = options("task.n_in=6,12", seeds=1)
+    described = options("task.n_in=6,24", seeds=3)
+    assert extend(saved, described, [], 2) == replace(described, seeds=2)
+    assert extend(saved, described, [], None) == described
+    assert extend(replace(saved, seeds=5), described, [], None).seeds == 5
+    with pytest.raises(ConfigurationError, match="--seeds 1: the sweep has 2"):
+        extend(replace(saved, seeds=2), described, [], 1)
