@@ -16,6 +16,9 @@ from seq2seq_cli.data.vocabulary import PADDING, Ids, lengths, widen
 
 Counts = NDArray[np.int64]
 
+LEARNED = 0.999
+"""The exact match from which on a training counts as one that has learned its task."""
+
 Z_95 = 1.959963984540054
 """The standard normal quantile of a two-sided 95 % interval."""
 

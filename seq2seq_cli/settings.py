@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from seq2seq_cli.config import TAGS, ModelConfig, RunConfig, Section, TaskConfig, TrainingConfig
 from seq2seq_cli.errors import ConfigurationError
@@ -42,11 +43,11 @@ def resolve(
     ConfigurationError with a line for each thing that is wrong.
     """
     problems: list[str] = []
-    given = _parse_toml(read_text(file, MOST_TOML), str(file)) if file else {}
+    given = parse_toml(read_text(file, MOST_TOML), str(file)) if file else {}
     for text in settings:
         key, equals, value = text.partition("=")
         if equals:
-            _assign(given, key.strip(), _parse_value(value.strip()), problems)
+            _assign(given, key.strip(), parse_value(value.strip()), problems)
         else:
             problems.append(f"--set {text}: should be section.key=value")
     for key, option in (options or {}).items():
@@ -57,7 +58,26 @@ def resolve(
 
 def parse_config(text: str, origin: str) -> RunConfig:
     """Return the configuration in TOML text; ConfigurationError names `origin`, its file."""
-    return _merge(_parse_toml(text, origin), [], None)
+    return _merge(parse_toml(text, origin), [], None)
+
+
+def flat_settings(sections: Mapping[str, Any]) -> dict[str, object]:
+    """Return sections as `section.key` and their values; what is no section keeps its name."""
+    flat: dict[str, object] = {}
+    for name, values in sections.items():
+        if isinstance(values, dict):
+            flat |= {f"{name}.{key}": value for key, value in values.items()}
+        else:
+            flat[name] = values
+    return flat
+
+
+def find_setting(key: str, value: object = "") -> FieldInfo:
+    """Return what a setting is; ConfigurationError where there is none of this name."""
+    section, _, name = key.partition(".")
+    if section not in SECTIONS or name not in SECTIONS[section].model_fields:
+        raise ConfigurationError(_unknown(key, value, _all_keys()))
+    return SECTIONS[section].model_fields[name]
 
 
 def _merge(given: dict[str, Any], problems: list[str], check: Check | None) -> RunConfig:
@@ -73,14 +93,15 @@ def _merge(given: dict[str, Any], problems: list[str], check: Check | None) -> R
     return RunConfig.model_validate(valid)
 
 
-def _parse_toml(text: str, origin: str) -> dict[str, Any]:
+def parse_toml(text: str, origin: str) -> dict[str, Any]:
+    """Return what TOML text holds; ConfigurationError names `origin`, its file."""
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"{origin} is not valid TOML: {error}") from error
 
 
-def _parse_value(text: str) -> object:
+def parse_value(text: str) -> object:
     """Read a TOML value; what is none is a string, so that names need no quotes."""
     try:
         values = tomllib.loads(f"value = {text}")

@@ -8,8 +8,11 @@ from seq2seq_cli.data.plan import prepare
 from seq2seq_cli.data.sampling import Split
 from seq2seq_cli.data.tasks import TASKS, problems, wrong_settings
 from seq2seq_cli.settings import resolve
+from seq2seq_cli.sweep.cells.plan import plan_cells
+from seq2seq_cli.sweep.session import read_sweep
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.toml"))
+SWEEPS = sorted((Path(__file__).parents[1] / "configs" / "sweeps").glob("*.toml"))
 
 
 def test_there_are_configs():
@@ -45,6 +48,18 @@ def test_every_task_has_a_configuration_that_can_be_trained(monkeypatch):
         assert plan.config.task.name == name
         for stage in plan.stages:
             assert len(stage.stream.draw(Split.TRAIN, 0, 2)[0]) == 2
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.name)
+def test_every_shipped_sweep_can_be_trained_and_says_what_it_maps(path):
+    sweep = read_sweep(path)
+    cells = sweep.cells()
+    assert len(plan_cells(cells, sweep.seeds)) == len(cells) >= 12
+    assert path.read_text().startswith("# ")
+
+
+def test_there_are_sweeps():
+    assert {"lengths", "attention", "cardinality"} <= {path.stem for path in SWEEPS}
 
 
 def test_the_default_config_is_what_the_defaults_are():

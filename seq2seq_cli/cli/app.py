@@ -11,6 +11,7 @@ from seq2seq_cli import __version__
 COMMANDS = {
     "generate": "Show examples, or write them to a file.",
     "train": "Train a model, save it, and print its accuracy.",
+    "sweep": "Train a grid of settings under several seeds, and map how far a model carries.",
     "evaluate": "Print a run's accuracy and spot-check examples.",
     "predict": "Predict the targets of sequences; a blank line stays one.",
     "encode": "Print the encoder's hidden and cell states after sequences.",

@@ -9,10 +9,11 @@ def runs(runs_dir: RunsDir = DEFAULT_RUNS_DIR, as_json: Json = False) -> None:
     """List the runs with their accuracy.
 
     The newest completed run, which is what other commands take, stands last before any incomplete
-    ones.
+    ones. A sweep's runs are listed in its own folder, which is named.
     """
-    from seq2seq_cli.runs.advice import train_command
+    from seq2seq_cli.runs.advice import list_command, train_command
     from seq2seq_cli.runs.listing import list_runs
+    from seq2seq_cli.sweep.listing import list_sweeps
 
     output.end_with_reader()
     listed = list_runs(runs_dir)
@@ -28,6 +29,10 @@ def runs(runs_dir: RunsDir = DEFAULT_RUNS_DIR, as_json: Json = False) -> None:
                 document["problem"] = item.problem
             output.write_json(document)
         return
+    for name, complete, begun in list_sweeps(runs_dir):
+        output.message(
+            f"sweep {name}: {complete} of {begun} runs complete; {list_command(runs_dir / name)}"
+        )
     if not listed:
         output.message(
             f"there are no runs in {runs_dir}: train one with `{train_command(runs_dir)}`"

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from seq2seq_cli.cli import output
 from seq2seq_cli.cli.report import as_json, interval, percent
+from seq2seq_cli.metrics import LEARNED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from seq2seq_cli.evaluation import Report
-
-LEARNED = 0.999
-"""The exact match from which on a seed counts as one that has learned the task."""
 
 
 @dataclass(frozen=True)

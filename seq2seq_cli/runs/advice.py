@@ -22,6 +22,11 @@ def list_command(runs_dir: Path) -> str:
     return _command("runs", _runs_dir(runs_dir))
 
 
+def sweep_command(sweep: Path, options: Iterable[str] = ()) -> str:
+    """Return the command that goes on with a sweep."""
+    return _command("sweep", ["--resume", sweep.name], options, _runs_dir(sweep.parent))
+
+
 def evaluate_command(run: Path, task: TaskConfig) -> str:
     """Return the command that evaluates a run of this task."""
     return _command("evaluate", _run(run), _own_task(task))

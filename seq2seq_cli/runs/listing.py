@@ -12,7 +12,7 @@ from seq2seq_cli.errors import ConfigurationError, ModelError, S2sError
 from seq2seq_cli.runs.advice import anew_command, list_command, resume_command, train_command
 from seq2seq_cli.runs.checkpoint_files import newest_description
 from seq2seq_cli.runs.folder import has_checkpoint, has_unfinished, is_replaceable
-from seq2seq_cli.runs.location import check_name, folders_in
+from seq2seq_cli.runs.location import folders_in, run_path
 from seq2seq_cli.runs.lock import is_in_training
 from seq2seq_cli.runs.manifest import CONFIG_FILE, MANIFEST, Manifest, read_manifest, read_recorded
 from seq2seq_cli.settings import parse_config
@@ -37,12 +37,12 @@ class Run:
 
 
 def open_run(runs_dir: Path, name: str | None = None) -> Run:
-    """Return the named run, or the newest completed one.
+    """Return the named run, SWEEP/RUN for a sweep's, or the newest completed one.
 
     Raises ModelError where there is none, or where it is incomplete or damaged.
     """
     if name:
-        return _open_folder(runs_dir / check_name(name))
+        return _open_folder(run_path(runs_dir, name))
     runs = [listed.run for listed in list_runs(runs_dir) if listed.run]
     if not runs:
         advice = f"train one with `{train_command(runs_dir)}`"

@@ -49,6 +49,15 @@ def check_name(name: str) -> str:
     return name
 
 
+def run_path(runs_dir: Path, name: str) -> Path:
+    """Return the folder of the run of this name; SWEEP/RUN is a sweep's.
+
+    Raises ConfigurationError for what is no such name.
+    """
+    sweep, slash, run = name.partition("/")
+    return runs_dir / check_name(sweep) / check_name(run) if slash else runs_dir / check_name(name)
+
+
 def default_name(task: TaskConfig) -> str:
     """Return the name of a run on this task, such as reverse-prefix-6-3-51."""
     n_out = [task.n_out] if is_own(task) or takes_n_out(task) else []
@@ -96,7 +105,7 @@ def find_resumable(runs_dir: Path, name: str | None) -> Path:
     Raises ModelError where there is none.
     """
     if name:
-        folder = runs_dir / check_name(name)
+        folder = run_path(runs_dir, name)
         if not folder.is_dir():
             raise ModelError(f"there is no run {folder}: `{list_command(runs_dir)}` lists them")
         if not has_checkpoint(folder):

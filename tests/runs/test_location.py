@@ -52,7 +52,7 @@ def test_other_names_are_refused(name):
         check_name(name)
 
 
-@pytest.mark.parametrize("name", ["../a", ".", "a/b"])
+@pytest.mark.parametrize("name", ["../a", ".", "a/..", "a/b/c", "/a", "a/"])
 def test_no_folder_is_created_or_opened_outside_the_runs_folder(runs_dir, name):
     with pytest.raises(ConfigurationError), create_folder(runs_dir, name, TASK):
         pass
@@ -61,6 +61,14 @@ def test_no_folder_is_created_or_opened_outside_the_runs_folder(runs_dir, name):
     with pytest.raises(ConfigurationError):
         find_resumable(runs_dir, name)
     assert not runs_dir.exists()
+
+
+def test_a_sweep_s_run_is_opened_by_both_names_and_created_by_none(runs_dir):
+    path = train(runs_dir / "sweep", "cell-seed-0")
+    assert open_run(runs_dir, "sweep/cell-seed-0").path == path
+    assert find_resumable(runs_dir, "sweep/cell-seed-0") == path
+    with pytest.raises(ConfigurationError), create_folder(runs_dir, "sweep/b", TASK):
+        pass
 
 
 def test_folders_without_a_name_are_numbered(runs_dir):

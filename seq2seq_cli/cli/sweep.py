@@ -1,0 +1,249 @@
+"""`s2s sweep`: trains a grid of settings under several seeds."""
+
+import re
+import time
+from math import inf
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from seq2seq_cli.cli import output
+from seq2seq_cli.cli.options import (
+    DEFAULT_RUNS_DIR,
+    ConfigFile,
+    Json,
+    Quiet,
+    RunsDir,
+    SetOptions,
+    integer_option,
+    number_option,
+)
+from seq2seq_cli.inference import threads
+
+if TYPE_CHECKING:
+    from seq2seq_cli.sweep.engine.executors import Workers
+    from seq2seq_cli.sweep.folder import SweepFolder
+    from seq2seq_cli.sweep.session import Prepared, Result
+
+UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+def _seconds(text: str | float) -> float:
+    """Return the seconds that 90s, 10m or 2h stands for."""
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smh])", str(text))
+    if not found:
+        raise typer.BadParameter(f"{text!r} should be a time such as 90s, 10m or 2h")
+    return float(found[1]) * UNITS[found[2]]
+
+
+def _share(text: str | tuple[int, int]) -> tuple[int, int]:
+    """Return the share that 0/4 stands for."""
+    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", str(text))
+    if not found or int(found[1]) >= int(found[2]):
+        raise typer.BadParameter(f"{text!r} should be I/N, with I from 0 to N-1, such as 0/4")
+    return int(found[1]), int(found[2])
+
+
+def sweep(
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILE", help="A TOML file that describes it; see the README."),
+    ] = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--grid", metavar="SECTION.KEY=VALUE,...", help="A setting's values; may be repeated."
+        ),
+    ] = None,
+    derive: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--derive",
+            metavar="RULE",
+            help='A setting that follows: "task.n_out = task.n_in / 2", rounded down.',
+        ),
+    ] = None,
+    one_factor: Annotated[
+        bool, typer.Option("--one-factor", help="One change at a time, not all combinations.")
+    ] = False,
+    seeds: Annotated[
+        int | None, integer_option("--seeds", "Seeds that each cell is trained under. [3]", 1)
+    ] = None,
+    config_file: ConfigFile = None,
+    settings: SetOptions = None,
+    until: Annotated[
+        tuple[float, str] | None,
+        typer.Option(
+            "--until",
+            metavar="SHARE SETTING",
+            help="Search the largest value that still has this exact match, each seed's by "
+            "bisection: from --config's on, or within the least and the largest of its --grid.",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="The sweep's name. [from FILE]")
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            "--resume",
+            metavar="NAME",
+            help="Go on with a sweep; --grid and --seeds add to it, or FILE takes its place.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the cells, and train none.")
+    ] = False,
+    time_budget: Annotated[
+        Any,
+        typer.Option(
+            "--time-budget",
+            parser=_seconds,
+            metavar="TIME",
+            help="90s, 10m, 2h: start no cell that will not end in time.",
+        ),
+    ] = None,
+    jobs: Annotated[
+        int, integer_option("--jobs", "Cells at a time; they share this machine's cores.", 1)
+    ] = 1,
+    scheduler: Annotated[
+        str | None,
+        typer.Option("--scheduler", metavar="ADDRESS", help="Train on a Dask cluster's workers."),
+    ] = None,
+    shard: Annotated[
+        Any,
+        typer.Option(
+            "--shard",
+            parser=_share,
+            metavar="I/N",
+            help="Train every N-th cell, from the I-th on, counted from 0; others do the rest.",
+        ),
+    ] = None,
+    checkpoint_seconds: Annotated[
+        float, number_option("--checkpoint-seconds", "Seconds from checkpoint to checkpoint.", inf)
+    ] = 60.0,
+    csv_file: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="Write a CSV line for each cell and seed."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file of --output.")] = False,
+    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a grid of settings under several seeds, and map how far a model carries.
+
+    A cell is a combination of settings; each of its seeds becomes a run, SWEEP/CELL-seed-0 and so
+    on, which the other commands take. What is complete is never trained again.
+
+    \b
+      s2s sweep --grid task.n_in=6,12,24 --derive "task.n_out = task.n_in / 2"
+      s2s sweep configs/sweeps/lengths.toml --dry-run
+      s2s sweep --resume NAME
+      s2s sweep --until 0.99 task.n_in
+    """  # noqa: D301
+    threads.use_one_blas_thread()
+    from seq2seq_cli.errors import ConfigurationError, ExistsError
+    from seq2seq_cli.sweep import session
+    from seq2seq_cli.sweep.cells.description import Sweep, with_options
+    from seq2seq_cli.sweep.engine.executors import check_jobs, dask_workers, local_workers
+    from seq2seq_cli.sweep.folder import SweepFolder
+
+    if csv_file and csv_file.exists() and not force:
+        raise ExistsError(f"{csv_file} exists: give another --output, or --force to replace it")
+    check_jobs(jobs)
+    given = {"--config": config_file, "--set": settings, "--derive": derive, "--until": until,
+             "--one-factor": one_factor, "--name": name}  # fmt: skip
+    described = session.read_sweep(file) if file else None
+    folder: SweepFolder | None = None
+    if resume:
+        refused = [option for option, value in given.items() if value]
+        if refused:
+            raise ConfigurationError(
+                f"{refused[0]} beside --resume: what a sweep has begun with stays; leave it out"
+            )
+        folder = session.find_sweep(runs_dir, resume, shard)
+        wanted = session.extend(folder.read(), described, grid or [], seeds)
+    else:
+        wanted = with_options(
+            described or Sweep(), config_file, settings or [], grid or [], derive or [],
+            one_factor, seeds, until,
+        )  # fmt: skip
+    prepared = session.prepare_sweep(wanted, folder, shard, 1 if scheduler else jobs)
+    if dry_run:
+        _show_dry(prepared, as_json)
+        return
+    with dask_workers(scheduler) if scheduler else local_workers(jobs) as workers:
+        if folder is None:
+            default = file.stem if file else session.default_name(wanted)
+            folder = session.open_folder(runs_dir, name, default, wanted, shard)
+            prepared = session.prepare_sweep(wanted, folder, shard, 1) if shard else prepared
+        options = {"deadline": time.monotonic() + time_budget if time_budget else None,
+                   "shard": shard, "checkpoint_seconds": checkpoint_seconds}  # fmt: skip
+        result = _run(prepared, folder, workers, as_json, quiet, options)
+    if csv_file:
+        session.write_table(csv_file, result)
+    _show(result, as_json, quiet)
+
+
+def _run(
+    prepared: "Prepared",
+    folder: "SweepFolder",
+    workers: "Workers",
+    as_json: bool,
+    quiet: bool,
+    options: dict[str, Any],
+) -> "Result":
+    """Run a sweep before the user's eyes; who stops it is told how to go on."""
+    from seq2seq_cli.cli.board import board
+    from seq2seq_cli.cli.cells import Display, show_plan
+    from seq2seq_cli.errors import Stopped, StorageError
+    from seq2seq_cli.sweep.session import run_sweep
+
+    is_quiet = quiet or as_json
+    show_plan(prepared, max(1, workers.slots()), is_quiet)
+    with board(len(prepared.planned), is_quiet) as shown:
+        display = Display(shown, prepared, as_json, is_quiet)
+        try:
+            return run_sweep(prepared, folder, workers, display.show, **options)
+        except (Stopped, KeyboardInterrupt, StorageError) as error:
+            told = f"{error or 'interrupted'}; go on with: {_go_on(folder, options['shard'])}"
+            raise type(error)(told) from None
+
+
+def _show(result: "Result", as_json: bool, quiet: bool) -> None:
+    """Show what a sweep has come to; raises the error of the cells that have failed."""
+    from seq2seq_cli.cli.cells import result_as_json, show_result
+    from seq2seq_cli.runs.advice import list_command
+
+    if as_json:
+        for line in result_as_json(result):
+            output.write_json(line)
+    elif result.ended:
+        show_result(result, quiet)
+    go_on = _go_on(result.folder, result.shard)
+    if result.left:
+        names = ", ".join(planned.name for planned in result.left)
+        output.message(f"not started, for want of time: {names}; go on with: {go_on}", quiet)
+    elif not as_json:
+        path = result.folder.path
+        output.message(f"saved in {path}; next: {list_command(path)}", quiet)
+    if result.error:
+        raise result.error
+
+
+def _go_on(folder: "SweepFolder", shard: tuple[int, int] | None) -> str:
+    from seq2seq_cli.runs.advice import sweep_command
+
+    return sweep_command(folder.path, ["--shard", f"{shard[0]}/{shard[1]}"] if shard else [])
+
+
+def _show_dry(prepared: "Prepared", as_json: bool) -> None:
+    from seq2seq_cli.cli.cells import cells_as_json, show_cells
+
+    if not as_json:
+        show_cells(prepared)
+        return
+    for line in cells_as_json(prepared):
+        output.write_json(line)

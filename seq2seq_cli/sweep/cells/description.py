@@ -1,0 +1,249 @@
+"""What a sweep is: a base configuration, what is changed in it, and the seeds.
+
+It is given as options, or as a TOML file, and saved as one in the sweep's folder:
+
+    seeds = 3
+    design = "grid"                              # or "one-factor": one change at a time
+    derive = ["task.n_out = task.n_in / 2"]
+    until = { share = 0.99, setting = "task.n_in" }
+    base = "../tutorial.toml"                    # or the settings themselves, in [base.task], ...
+
+    [changes]
+    task.n_in = [6, 12, 24]
+    model.units = [64, 128]
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from seq2seq_cli.config import Section
+from seq2seq_cli.errors import ConfigurationError
+from seq2seq_cli.settings import MOST_TOML, find_setting, flat_settings, parse_toml, parse_value
+from seq2seq_cli.storage import read_text
+from seq2seq_cli.sweep.cells.derivation import Derivation, is_whole
+from seq2seq_cli.sweep.cells.grid import Axis, Cell, all_changes, make_cell
+
+SEEDS = 3
+ONE_FACTOR = "one-factor"
+
+
+class Until(Section):
+    """A search for the largest value of a setting at which the task is learned."""
+
+    share: float = Field(gt=0, le=1)  # the exact match that counts as learned
+    setting: str
+
+
+class _File(Section):
+    base: str | dict[str, Any] = Field(default_factory=dict)
+    changes: dict[str, Any] = Field(default_factory=dict)
+    derive: list[str] = Field(default_factory=list)
+    design: Literal["grid", "one-factor"] = "grid"
+    seeds: int = Field(SEEDS, ge=1)
+    until: Until | None = None
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep's description; nothing of it has been tried yet."""
+
+    base: Mapping[str, object] = field(default_factory=dict)  # section.key -> value, as given
+    axes: tuple[Axis, ...] = ()
+    derivations: tuple[Derivation, ...] = ()
+    one_factor: bool = False
+    seeds: int = SEEDS
+    until: Until | None = None
+
+    def cells(self) -> list[Cell]:
+        """Return its cells; of a search those without what is searched for.
+
+        Raises ConfigurationError for what does not fit together.
+        """
+        self._check()
+        axes = [axis for axis in self.axes if not self.until or axis.key != self.until.setting]
+        derivations = [] if self.until else self.derivations
+        cells, names = [], set[str]()
+        for changes in all_changes(axes, self.one_factor):
+            if self.one_factor and any(self._in_base(key) == v for key, v in changes.items()):
+                continue  # it is the base's cell
+            cell = make_cell(self.base, changes, derivations)
+            if cell.name in names:
+                raise ConfigurationError(f"two cells have the same name, {cell.name}")
+            names.add(cell.name)
+            cells.append(cell)
+        return cells
+
+    def searched(self, cell: Cell, value: int) -> Cell:
+        """Return a cell of a search, with a value of what is searched for."""
+        assert self.until
+        changes = {**cell.changes, self.until.setting: value}
+        return make_cell(self.base, changes, self.derivations)
+
+    def bounds(self) -> tuple[int, int | None]:
+        """Return where a search begins, and the value that it ends at, if there is one."""
+        assert self.until
+        key = self.until.setting
+        axis = next((axis for axis in self.axes if axis.key == key), None)
+        given = self._in_base(key)
+        values = [int(str(value)) for value in (axis.values if axis else [given])]
+        return min(values), max(values) if axis and len(values) > 1 else None
+
+    def extended(self, axes: Sequence[Axis], seeds: int | None) -> "Sweep":
+        """Return the sweep with further values of its axes, and more seeds.
+
+        Raises ConfigurationError for an axis that it has not got, and for fewer seeds.
+        """
+        known = {axis.key: axis for axis in self.axes}
+        for axis in axes:
+            if axis.key not in known:
+                raise ConfigurationError(
+                    f"--grid {axis.key}: is no axis of this sweep, which has "
+                    f"{', '.join(known) or 'none'}: begin another sweep"
+                )
+            known[axis.key] = known[axis.key].with_values(axis.values)
+        if seeds is not None and seeds < self.seeds:
+            raise ConfigurationError(f"--seeds {seeds}: the sweep has {self.seeds} already")
+        return replace(self, axes=tuple(known.values()), seeds=seeds or self.seeds)
+
+    def to_toml(self) -> str:
+        """Return the text of a file that describes it."""
+        lines = [f"seeds = {self.seeds}"]
+        if self.one_factor:
+            lines.append(f'design = "{ONE_FACTOR}"')
+        if self.derivations:
+            lines.append(f"derive = {toml_value([item.text for item in self.derivations])}")
+        if self.until:
+            lines.append(f"until = {toml_value(self.until.model_dump())}")
+        lines += ["", "[base]"]
+        lines += [f"{key} = {toml_value(value)}" for key, value in self.base.items()]
+        lines += ["", "[changes]"]
+        lines += [f"{axis.key} = {toml_value(list(axis.values))}" for axis in self.axes]
+        return "\n".join(lines) + "\n"
+
+    def _in_base(self, key: str) -> object:
+        return self.base.get(key, find_setting(key).default)
+
+    def _check(self) -> None:
+        axes = [axis.key for axis in self.axes]
+        targets = [item.target for item in self.derivations]
+        problems = [
+            f"{key} is an axis {axes.count(key)} times" for key in set(axes) if axes.count(key) > 1
+        ]
+        for number, item in enumerate(self.derivations):
+            if item.target in axes or targets.count(item.target) > 1:
+                problems.append(f"{item.text}: {item.target} is changed elsewhere too")
+            if item.source in targets[number:]:
+                problems.append(f"{item.text}: {item.source} should be settled before it")
+            if self.until and item.target == self.until.setting:
+                problems.append(f"{item.text}: {item.target} is what is searched for")
+        if self.until:
+            problems += self._search_problems()
+        if problems:
+            raise ConfigurationError("\n".join(problems))
+
+    def _search_problems(self) -> list[str]:
+        assert self.until
+        key = self.until.setting
+        if not is_whole(key):
+            return [f"--until {key}: takes no whole number, so that it cannot be searched for"]
+        if self.one_factor:
+            return ["--until goes with a grid, not with one factor at a time"]
+        axis = next((axis for axis in self.axes if axis.key == key), None)
+        given = self._in_base(key)
+        return [
+            f"{key} = {value!r}: a search needs a whole number of at least 1"
+            for value in (axis.values if axis else [given])
+            if type(value) is not int or value < 1
+        ]
+
+
+def parse_sweep(text: str, origin: Path) -> Sweep:
+    """Return the sweep that TOML text describes; a base's path is relative to its file, `origin`.
+
+    Raises ConfigurationError with a line for each thing that is wrong.
+    """
+    try:
+        file = _File.model_validate(parse_toml(text, str(origin)))
+    except ValidationError as error:
+        lines = [
+            f"{origin}: {'.'.join(map(str, item['loc']))} = {item['input']!r}: "
+            f"{item['msg'].removeprefix('Input ')}"
+            for item in error.errors()
+        ]
+        raise ConfigurationError("\n".join(lines)) from error
+    if isinstance(file.base, str):
+        base = read_base(origin.parent / file.base)
+    else:
+        base = flat_settings(file.base)
+    axes = []
+    for key, values in flat_settings(file.changes).items():
+        if not isinstance(values, list):
+            raise ConfigurationError(f"{origin}: changes.{key} = {values!r}: should be a list")
+        axes.append(Axis.of(key, values))
+    derivations = tuple(map(Derivation.parse, file.derive))
+    return Sweep(base, tuple(axes), derivations, file.design == ONE_FACTOR, file.seeds, file.until)
+
+
+def with_options(
+    sweep: Sweep,
+    config_file: Path | None,
+    settings: Sequence[str],
+    grid: Sequence[str],
+    derive: Sequence[str],
+    one_factor: bool,
+    seeds: int | None,
+    until: tuple[float, str] | None,
+) -> Sweep:
+    """Return a sweep with what is given beside it: of the same setting, what is given counts.
+
+    Raises ConfigurationError for what is wrong, and where nothing is to be changed.
+    """
+    base = {**sweep.base, **(read_base(config_file) if config_file else {})}
+    for text in settings:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigurationError(f"--set {text}: should be section.key=value")
+        base[key.strip()] = parse_value(value.strip())
+    axes = {axis.key: axis for axis in sweep.axes}
+    for axis in map(Axis.parse, grid):
+        axes[axis.key] = axis
+    rules = {rule.target: rule for rule in sweep.derivations}
+    rules |= {rule.target: rule for rule in map(Derivation.parse, derive)}
+    search = sweep.until
+    if until:
+        if not 0 < until[0] <= 1:
+            raise ConfigurationError(f"--until {until[0]:g}: should be a share above 0, up to 1")
+        find_setting(until[1])
+        search = Until(share=until[0], setting=until[1])
+    if not axes and not search:
+        raise ConfigurationError(
+            "nothing is to be changed: give FILE, --grid KEY=VALUES or --until"
+        )
+    return Sweep(
+        base,
+        tuple(axes.values()),
+        tuple(rules.values()),
+        one_factor or sweep.one_factor,
+        seeds or sweep.seeds,
+        search,
+    )
+
+
+def read_base(path: Path) -> dict[str, object]:
+    """Return the settings in a configuration file, `section.key` and value."""
+    return flat_settings(parse_toml(read_text(path, MOST_TOML), str(path)))
+
+
+def toml_value(value: object) -> str:
+    """Return a value of a TOML document as text on one line."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(toml_value, value))}]"
+    if isinstance(value, dict):
+        pairs = (f"{json.dumps(key)} = {toml_value(item)}" for key, item in value.items())
+        return f"{{ {', '.join(pairs)} }}"
+    return json.dumps(value, ensure_ascii=False, default=str).replace("\x7f", "\\u007f")

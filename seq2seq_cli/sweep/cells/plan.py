@@ -1,0 +1,99 @@
+"""What is wrong with any cell of a sweep, and what each will take, before the first one starts."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from seq2seq_cli.config import RunConfig
+from seq2seq_cli.data.plan import prepare
+from seq2seq_cli.data.tasks import wrong_settings
+from seq2seq_cli.errors import ConfigurationError, S2sError
+from seq2seq_cli.footprint import TENSORFLOW, training_needs
+from seq2seq_cli.memory import check
+from seq2seq_cli.settings import resolve
+from seq2seq_cli.sweep.cells.forecast import seed_seconds, start_seconds
+from seq2seq_cli.sweep.cells.grid import Cell
+
+MOST_SEED = 2**63
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """A cell that can be trained; `config` is its first seed's, with all that is settled."""
+
+    cell: Cell
+    config: RunConfig
+    n_seeds: int
+    start_seconds: float  # guessed: of a process, before its first step
+    seed_seconds: float  # guessed: of each seed
+
+    @property
+    def name(self) -> str:
+        """The cell's name."""
+        return self.cell.name
+
+    @cached_property
+    def seeds(self) -> range:
+        """The seeds that it is trained under."""
+        first = self.config.training.seed
+        return range(first, first + self.n_seeds)
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps of all of its seeds."""
+        return self.n_seeds * self.config.training.total_steps
+
+    def seconds(self, n_seeds: int) -> float:
+        """Return what a process that trains so many of its seeds is guessed to take."""
+        return self.start_seconds + n_seeds * self.seed_seconds if n_seeds else 0.0
+
+    def with_seed(self, seed: int) -> RunConfig:
+        """Return the configuration of one of its seeds."""
+        training = self.config.training.model_copy(update={"seed": seed})
+        return self.config.model_copy(update={"training": training})
+
+
+def plan_cell(cell: Cell, n_seeds: int, jobs: int = 1) -> PlannedCell:
+    """Return the plan of a cell, of which `jobs` run side by side.
+
+    Raises ConfigurationError for settings that are wrong, of no effect, or need more memory than
+    there is; DataError and StorageError for bad files.
+    """
+    config = resolve(options=cell.given, check=wrong_settings)
+    plan = prepare(config)
+    check(training_needs(plan.config), TENSORFLOW * jobs)
+    if plan.config.training.seed + n_seeds > MOST_SEED:
+        raise ConfigurationError(f"training.seed = {plan.config.training.seed}: is too large")
+    return PlannedCell(cell, plan.config, n_seeds, start_seconds(plan), seed_seconds(plan))
+
+
+def plan_cells(cells: Iterable[Cell], n_seeds: int, jobs: int = 1) -> list[PlannedCell]:
+    """Return the plans of all cells; where any cannot be trained, an error with all problems."""
+    planned, failures = list[PlannedCell](), list[tuple[str, S2sError]]()
+    for cell in cells:
+        try:
+            planned.append(plan_cell(cell, n_seeds, jobs))
+        except S2sError as error:
+            failures.append((cell.name, error))
+    if failures:
+        kinds = {type(error) for _, error in failures}
+        kind = kinds.pop() if len(kinds) == 1 else ConfigurationError
+        raise kind("\n".join(_grouped(failures, len(planned) + len(failures))))
+    return planned
+
+
+def _grouped(failures: Sequence[tuple[str, S2sError]], n_cells: int) -> list[str]:
+    """Return a line for each problem, with the cells that have it."""
+    cells: dict[str, list[str]] = {}
+    for name, error in failures:
+        for line in str(error).splitlines():
+            cells.setdefault(line, []).append(name)
+    return [
+        line if len(names) == n_cells else f"{line} (in {_listed(names)})"
+        for line, names in cells.items()
+    ]
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:3])
+    return f"{shown} and {len(names) - 3} more cells" if len(names) > 3 else shown

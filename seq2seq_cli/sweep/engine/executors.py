@@ -1,0 +1,120 @@
+"""Where a sweep's cells are trained: on this machine, or by a Dask cluster's workers.
+
+Either is a `concurrent.futures.Executor`; nothing else of them is known elsewhere.
+"""
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from threading import Event
+from typing import Any
+
+from seq2seq_cli.errors import ConfigurationError, StorageError
+from seq2seq_cli.sweep.engine.job import Job, Outcome, run_job
+
+CONNECT_SECONDS = 10
+REMOTE_POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Who trains cells, how many at a time, and how all of them are stopped."""
+
+    executor: Executor
+    work: Callable[[Job], Outcome]  # what the executor is given to do
+    slots: Callable[[], int]  # may change as workers come and go
+    stop: Callable[[], None]
+    threads: int = 0  # that each cell may take; 0: all of its machine
+    share: bool = True  # whether all of them surely share the sweep's folder
+
+
+def cores() -> int:
+    """Return how many this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def check_jobs(jobs: int) -> None:
+    """Raise ConfigurationError for more cells at a time than there are cores."""
+    if not 1 <= jobs <= cores():
+        raise ConfigurationError(f"--jobs {jobs}: should be from 1 to {cores()}, the cores")
+
+
+@contextmanager
+def local_workers(jobs: int) -> Iterator[Workers]:
+    """Yield so many processes of this machine at a time; they share its cores."""
+    check_jobs(jobs)
+    stopped = Event()
+    executor = ThreadPoolExecutor(jobs, thread_name_prefix="cell")
+    threads = 0 if jobs == 1 else cores() // jobs
+    work = partial(run_job, is_stopped=stopped.is_set)
+    try:
+        yield Workers(executor, work, lambda: jobs, stopped.set, threads)
+    finally:
+        stopped.set()
+        executor.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def dask_workers(address: str) -> Iterator[Workers]:
+    """Yield the workers of a Dask scheduler; a cell takes one of a worker's threads.
+
+    Raises ConfigurationError where distributed is not installed, StorageError where there is no
+    scheduler.
+    """
+    try:
+        from distributed import Client
+        from distributed import Event as RemoteEvent
+    except ImportError:
+        raise ConfigurationError(
+            "--scheduler needs Dask distributed: pip install 'seq2seq-cli[cluster]'"
+        ) from None
+    try:
+        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise StorageError(
+            f"--scheduler {address}: there is no scheduler: {str(error) or type(error).__name__}"
+        ) from None
+    name = f"s2s-stop-{secrets.token_hex(8)}"
+    stopped = RemoteEvent(name, client=client)
+
+    def slots() -> int:
+        try:
+            return sum(client.nthreads().values())
+        except OSError:  # once the client has tried for a while to find it again
+            raise StorageError(f"--scheduler {address}: the scheduler is gone") from None
+
+    def stop() -> None:
+        with suppress(Exception):  # of a scheduler that may be gone
+            stopped.set()
+
+    try:
+        executor: Executor = client.get_executor(pure=False)
+        yield Workers(executor, partial(run_on_worker, name), slots, stop, share=False)
+    finally:
+        stop()
+        with suppress(Exception):
+            client.close(timeout=1)
+
+
+def run_on_worker(stop_name: str, job: Job) -> Outcome:
+    """Do a job on a Dask worker, with its share of the machine's cores."""
+    import distributed
+
+    worker: Any = distributed.get_worker()
+    n_threads = worker.state.nthreads
+    stopped = distributed.Event(stop_name)
+    threads = 0 if n_threads == 1 else max(1, cores() // n_threads)
+
+    def is_stopped() -> bool:
+        try:
+            return bool(stopped.is_set())
+        except Exception:  # of a scheduler that is gone, so that nobody waits for it
+            return True
+
+    return run_job(replace(job, threads=threads), is_stopped, REMOTE_POLL_SECONDS)

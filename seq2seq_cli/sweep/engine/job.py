@@ -1,0 +1,193 @@
+"""A cell's training: a process of its own, wherever the executor starts it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from seq2seq_cli.errors import ExistsError
+from seq2seq_cli.runs.folder import RunFolder, has_checkpoint, is_abandoned
+from seq2seq_cli.runs.lock import hold_lock, is_in_training
+from seq2seq_cli.runs.manifest import MANIFEST
+from seq2seq_cli.runs.seeds import seed_run
+from seq2seq_cli.sweep.cells.description import toml_value
+
+COMMAND = (sys.executable, "-m", "seq2seq_cli", "train")
+THREADS_VARIABLE = "TF_NUM_INTRAOP_THREADS"
+
+STOP_SECONDS = 30.0
+"""After which a process that was asked to end is killed; it takes two, and what it is writing."""
+
+IsStopped = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a cell's process is told; plain values, for it may be started on another machine.
+
+    `seal` is the name of a file in the sweep's folder, by which a worker sees whether it shares
+    the folder; empty, it does. `missing` are the seeds that are not complete.
+    """
+
+    cell: str
+    given: Mapping[str, object]
+    first_seed: int
+    n_seeds: int
+    missing: tuple[int, ...]
+    folder: str
+    cwd: str
+    seal: str = ""
+    threads: int = 0  # that it may take; 0: all
+    checkpoint_seconds: float = 60.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a cell's process has ended: its exit code, or the negative number of its signal."""
+
+    code: int
+    reason: str = ""  # the last line that it wrote to standard error
+    reports: Mapping[int, Mapping[str, Any]] | None = None  # by seed; None: it did not come to that
+    seconds: float = 0.0
+    files: Mapping[str, bytes] = field(default_factory=dict)  # of runs that are sent
+
+
+def run_job(job: Job, is_stopped: IsStopped, poll_seconds: float = 0.1) -> Outcome:
+    """Train a cell in a process and return how that ended; once stopped, it ends in two seconds.
+
+    Where this machine does not share the sweep's folder the seeds that are missing are trained in
+    a temporary one, and the complete runs are sent with the outcome.
+    """
+    if not job.seal or (Path(job.folder) / job.seal).is_file():
+        folder = Path(job.folder)
+        while any(map(is_in_training, _folders(job, folder))):  # by one whose sweep was killed
+            if is_stopped():
+                return Outcome(-signal.SIGTERM)
+            time.sleep(poll_seconds)
+        seeds = range(job.first_seed, job.first_seed + job.n_seeds)
+        cwd = job.cwd if Path(job.cwd).is_dir() else None
+        return _train(job, folder, seeds, cwd, is_stopped, poll_seconds)
+    with tempfile.TemporaryDirectory() as name:
+        seeds = range(min(job.missing), max(job.missing) + 1)
+        outcome = _train(job, Path(name), seeds, None, is_stopped, poll_seconds)
+        runs = (Path(name) / seed_run(job.cell, seed) for seed in job.missing)
+        files = {
+            str(path.relative_to(name)): path.read_bytes()
+            for run in runs
+            if (run / MANIFEST).is_file()
+            for path in run.rglob("*")
+            if path.is_file()
+        }
+        return Outcome(outcome.code, outcome.reason, outcome.reports, outcome.seconds, files)
+
+
+def receive(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Put the runs that were sent into the sweep's folder, each one's manifest last.
+
+    A complete run that is there stays. Raises ValueError for what is no run's file.
+    """
+    present = {path.parent.name for path in folder.glob(f"*/{MANIFEST}")}
+    for name in sorted(files, key=lambda name: (Path(name).name == MANIFEST, name)):
+        parts = Path(name).parts
+        if Path(name).is_absolute() or ".." in parts or not 2 <= len(parts) <= 4:
+            raise ValueError(f"{name!r} is no run's file")
+        if parts[0] not in present:
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(files[name])
+
+
+def _train(
+    job: Job,
+    folder: Path,
+    seeds: range,
+    cwd: str | None,
+    is_stopped: IsStopped,
+    poll_seconds: float,
+) -> Outcome:
+    try:
+        options = _continuation(_folders(job, folder))
+    except ExistsError as error:
+        return Outcome(error.exit_code, str(error))
+    command = [*COMMAND, *options, "--json", "-q"]
+    for key, value in job.given.items():
+        command += ["--set", f"{key}={toml_value(value)}"]
+    command += ["--seed", str(seeds.start), "--seeds", str(len(seeds)), "--run", job.cell]
+    command += ["--runs-dir", str(folder), "--checkpoint-seconds", str(job.checkpoint_seconds)]
+    environment = dict(os.environ)
+    if job.threads:
+        environment[THREADS_VARIABLE] = str(job.threads)
+    started = time.monotonic()
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        # A session of its own: of a terminal's Ctrl-C it hears once, through the sweep.
+        process = subprocess.Popen(
+            command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=output,
+            stderr=errors, start_new_session=True,
+        )  # fmt: skip
+        code = _wait(process, is_stopped, poll_seconds)
+        return Outcome(code, _reason(errors, code), _reports(output), time.monotonic() - started)
+
+
+def _wait(process: "subprocess.Popen[bytes]", is_stopped: IsStopped, poll_seconds: float) -> int:
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(poll_seconds)
+        if is_stopped():
+            process.terminate()
+            try:
+                return process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                return process.wait()
+
+
+def _folders(job: Job, folder: Path) -> list[Path]:
+    seeds = range(job.first_seed, job.first_seed + job.n_seeds)
+    return [folder / seed_run(job.cell, seed) for seed in seeds]
+
+
+def _continuation(folders: list[Path]) -> list[str]:
+    """Return the options by which a training goes on with what there is.
+
+    What was killed before it had a checkpoint gives way. Raises ExistsError where another process
+    has it.
+    """
+    for path in folders:
+        if is_abandoned(path):
+            with hold_lock(path):
+                RunFolder(path).clear()
+            with suppress(OSError):
+                path.rmdir()
+    if any(map(has_checkpoint, folders)):
+        return ["--resume"]
+    is_begun = any(path.is_dir() for path in folders)
+    is_complete = any((path / MANIFEST).exists() for path in folders)
+    return ["--force"] if is_begun and not is_complete else []
+
+
+def _reason(errors: IO[bytes], code: int) -> str:
+    """Return the last line of what a process has written, or the name of what has killed it."""
+    errors.seek(0)
+    lines = [line.strip() for line in errors.read().decode(errors="replace").splitlines()]
+    told = [line.removeprefix("s2s: ") for line in lines if line.startswith("s2s: ")]
+    last = (told or [line for line in lines if line] or [""])[-1]
+    if code < 0:
+        with suppress(ValueError):
+            return f"killed by {signal.Signals(-code).name}" + (f": {last}" if last else "")
+    return last or f"it ended with code {code}"
+
+
+def _reports(output: IO[bytes]) -> dict[int, Mapping[str, Any]] | None:
+    output.seek(0)
+    try:
+        return {int(report["seed"]): report for report in json.loads(output.read())["seeds"]}
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,188 @@
+"""A sweep's folder: its description, its results, and the runs of its cells.
+
+    sweep.toml                what it is
+    sweep.jsonl               a line for each cell and seed, as they were evaluated
+    sweep-I-of-N.jsonl        those of a process that has a share of the cells
+    CELL-seed-0/  ...         complete runs, or trainings that are stopped
+
+What is complete is told by the runs alone. The results save evaluating them again.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from seq2seq_cli.config import RunConfig
+from seq2seq_cli.data.own_tasks import load_task
+from seq2seq_cli.data.plan import validation_samples
+from seq2seq_cli.data.tasks import OWN_TASK
+from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError
+from seq2seq_cli.evaluation import evaluate
+from seq2seq_cli.inference.loading import load_network
+from seq2seq_cli.runs.checkpoint_files import newest_description
+from seq2seq_cli.runs.folder import has_unfinished
+from seq2seq_cli.runs.listing import Run, open_run
+from seq2seq_cli.runs.location import check_name
+from seq2seq_cli.runs.manifest import MANIFEST
+from seq2seq_cli.runs.resumption import CHANGEABLE, check_resumable
+from seq2seq_cli.runs.seeds import seed_run
+from seq2seq_cli.settings import MOST_TOML
+from seq2seq_cli.storage import append_line, make_folder, read_text, unwritable, write_text
+from seq2seq_cli.sweep.cells.description import Sweep, parse_sweep
+from seq2seq_cli.sweep.cells.grid import Cell
+from seq2seq_cli.sweep.cells.plan import PlannedCell
+from seq2seq_cli.sweep.listing import SWEEP_FILE
+from seq2seq_cli.sweep.record import RunRecord, evaluated, read_records
+
+RESULTS = "sweep.jsonl"
+
+
+class State(Enum):
+    """What there is of a cell under a seed."""
+
+    NEW = "new"
+    STOPPED = "stopped"
+    COMPLETE = "complete"
+
+
+class SweepFolder:
+    """The folder of a sweep; `results` is the file that this process adds its results to."""
+
+    def __init__(self, path: Path, shard: tuple[int, int] | None = None) -> None:
+        self.path = path
+        self.name = path.name
+        own = RESULTS if shard is None else f"sweep-{shard[0]}-of-{shard[1]}.jsonl"
+        self.results = path / own
+        self._known: dict[tuple[str, int], RunRecord] | None = None
+
+    def read(self) -> Sweep:
+        """Return the saved description; ModelError where there is none."""
+        if not (self.path / SWEEP_FILE).is_file():
+            raise ModelError(f"there is no sweep {self.path}: begin it without --resume")
+        return parse_sweep(read_text(self.path / SWEEP_FILE, MOST_TOML), self.path / SWEEP_FILE)
+
+    def write(self, sweep: Sweep) -> None:
+        """Save the description."""
+        write_text(self.path / SWEEP_FILE, sweep.to_toml())
+
+    def run_path(self, cell: str, seed: int) -> Path:
+        """Return the folder of a cell's run."""
+        return self.path / seed_run(cell, seed)
+
+    def state(self, planned: PlannedCell, seed: int) -> State:
+        """Return what there is; ConfigurationError where it was begun with other settings."""
+        path, wanted = self.run_path(planned.name, seed), planned.with_seed(seed)
+        found = newest_description(path)
+        run = self._complete_run(path)
+        saved = run.config if run else found.config if found else None
+        if saved is None:
+            return State.NEW
+        try:
+            check_resumable(saved, wanted)
+        except ConfigurationError as error:
+            lines = [f"{path.name}: {line}" for line in str(error).splitlines()]
+            raise ConfigurationError("\n".join(lines)) from error
+        if run and _changeable(run.config) == _changeable(wanted):
+            return State.COMPLETE
+        return State.STOPPED
+
+    def states(self, planned: PlannedCell) -> dict[int, State]:
+        """Return what there is of each seed; raises as `state`."""
+        return {seed: self.state(planned, seed) for seed in planned.seeds}
+
+    def missing(self, planned: PlannedCell) -> list[int]:
+        """Return the seeds that are not complete."""
+        states = self.states(planned)
+        return [seed for seed, state in states.items() if state is not State.COMPLETE]
+
+    def collect(
+        self, planned: PlannedCell, reports: Mapping[int, Mapping[str, Any]], problem: str = ""
+    ) -> list[RunRecord]:
+        """Return a cell's records and save those that are new.
+
+        `reports` are evaluations of its seeds, as the training has made them; what is complete and
+        has none is evaluated here. What is not complete has its own problem, or `problem`.
+        """
+        if self._known is None:
+            self._known = {(record.cell, record.seed): record for record in self._saved()}
+        known, records = self._known, []
+        for seed in planned.seeds:
+            path, report = self.run_path(planned.name, seed), reports.get(seed, {})
+            run = self._complete_run(path)
+            record = known.get((planned.name, seed))
+            if run is None:
+                told = str(report.get("problem", "")) or problem or "it is not trained yet"
+                record = self._record(planned.cell, seed, problem=told)
+            elif not (record and record.completed_at == run.manifest.completed_at):
+                record = self._record(
+                    planned.cell,
+                    seed,
+                    **evaluated(report if "exact_match" in report else _evaluate(run)),
+                    seconds=run.manifest.seconds,
+                    completed_at=run.manifest.completed_at,
+                )
+            if record != known.get((planned.name, seed)):
+                append_line(self.results, record.model_dump_json())
+                known[planned.name, seed] = record
+            records.append(record)
+        return records
+
+    def _saved(self) -> list[RunRecord]:
+        """Return the records in all files of results; of a run the last one counts."""
+        paths = sorted(self.path.glob("sweep*.jsonl"))
+        return [record for path in paths for record in read_records(path)]
+
+    def write_results(self, records: Sequence[RunRecord]) -> None:
+        """Write the results anew, a line for each cell and seed."""
+        write_text(self.results, "".join(f"{record.model_dump_json()}\n" for record in records))
+
+    def _record(self, cell: Cell, seed: int, **values: Any) -> RunRecord:
+        run = f"{self.name}/{seed_run(cell.name, seed)}"
+        settings = {**cell.changes, **cell.derived}
+        return RunRecord(cell=cell.name, seed=seed, run=run, settings=settings, **values)
+
+    def _complete_run(self, path: Path) -> Run | None:
+        """Return the complete run in a folder, unless a training of it is under way."""
+        try:
+            if (path / MANIFEST).is_file() and not has_unfinished(path):
+                return open_run(path.parent, path.name)
+        except ModelError:
+            return None  # which is damaged, and trained again
+        return None
+
+
+def new_folder(runs_dir: Path, name: str | None, default: str) -> SweepFolder:
+    """Create the folder of a sweep; without a name its default one, numbered if it is taken.
+
+    Raises ExistsError where the named one exists.
+    """
+    base = check_name(name or default)
+    make_folder(runs_dir)
+    for number in itertools.count(1):
+        path = runs_dir / (base if number == 1 else f"{base}-{number}")
+        try:
+            path.mkdir()
+        except FileExistsError:
+            if name:
+                raise ExistsError(
+                    f"{path} exists: give another --name, or go on with --resume {name}"
+                ) from None
+        except OSError as error:
+            raise unwritable(path, error) from error
+        else:
+            break
+    return SweepFolder(path)
+
+
+def _changeable(config: RunConfig) -> list[object]:
+    values = config.model_dump()
+    return [values[section][key] for section, key in (name.split(".") for name in CHANGEABLE)]
+
+
+def _evaluate(run: Run) -> dict[str, Any]:
+    name = run.config.task.name
+    task = load_task(name) if OWN_TASK in name else None
+    report = evaluate(load_network(run), validation_samples(run.config), n_examples=0, task=task)
+    return dict(vars(report))

@@ -1,0 +1,221 @@
+"""A sweep from its description to its results."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, S2sError
+from seq2seq_cli.runs.location import check_name
+from seq2seq_cli.runs.lock import hold_lock
+from seq2seq_cli.settings import MOST_TOML
+from seq2seq_cli.storage import make_folder, read_text
+from seq2seq_cli.sweep.cells.description import Sweep, parse_sweep
+from seq2seq_cli.sweep.cells.grid import Axis
+from seq2seq_cli.sweep.cells.plan import PlannedCell, plan_cells
+from seq2seq_cli.sweep.cells.search import Grid, Reach, Searches
+from seq2seq_cli.sweep.engine.dispatch import Dispatcher, Failure, failure_error
+from seq2seq_cli.sweep.engine.events import CellEnded, Event, OnEvent
+from seq2seq_cli.sweep.engine.executors import Workers
+from seq2seq_cli.sweep.folder import State, SweepFolder, new_folder
+from seq2seq_cli.sweep.listing import SWEEP_FILE
+from seq2seq_cli.sweep.record import RunRecord, write_csv
+
+Shard = tuple[int, int]
+"""Which share of the cells is this process's, from 0, and of how many."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A sweep of which nothing is wrong as far as can be known; its folder may not exist yet."""
+
+    sweep: Sweep
+    planned: tuple[PlannedCell, ...]  # of a search those that are known beforehand
+    searches: Searches | None
+    states: dict[str, dict[int, State]]  # by cell and seed
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps that are left, of stopped trainings all."""
+        return sum(
+            len(self.missing(planned)) * planned.config.training.total_steps
+            for planned in self.planned
+        )
+
+    def missing(self, planned: PlannedCell) -> list[int]:
+        """Return the seeds of a cell that are not complete."""
+        states = self.states.get(planned.name, {})
+        return [seed for seed in planned.seeds if states.get(seed) is not State.COMPLETE]
+
+    def guessed(self, planned: PlannedCell) -> float:
+        """Return the seconds that are guessed for what is left of a cell."""
+        return planned.seconds(len(self.missing(planned)))
+
+
+@dataclass
+class Result:
+    """What a sweep has come to; what was complete before is among it."""
+
+    folder: SweepFolder
+    sweep: Sweep
+    ended: list[tuple[PlannedCell, tuple[RunRecord, ...]]] = field(default_factory=list)
+    left: list[PlannedCell] = field(default_factory=list)  # that there was no time for
+    failures: list[Failure] = field(default_factory=list)
+    searches: Searches | None = None
+    shard: Shard | None = None
+
+    @property
+    def records(self) -> list[RunRecord]:
+        """All records, a cell's together."""
+        return [record for _, records in self.ended for record in records]
+
+    @property
+    def error(self) -> S2sError | None:
+        """The error that cells which have failed amount to."""
+        return failure_error(self.failures, len(self.ended) + len(self.left))
+
+    def reaches(self) -> dict[str, list[Reach]]:
+        """Return how far each search's seeds have come."""
+        found = self.searches.searches if self.searches else {}
+        return {name: search.reaches() for name, search in found.items()}
+
+
+def read_sweep(file: Path) -> Sweep:
+    """Return the sweep that a file describes; raises ConfigurationError and StorageError."""
+    return parse_sweep(read_text(file, MOST_TOML), file)
+
+
+def find_sweep(runs_dir: Path, name: str, shard: Shard | None = None) -> SweepFolder:
+    """Return the folder of a sweep; ModelError where there is none."""
+    folder = SweepFolder(runs_dir / check_name(name), shard)
+    if not (folder.path / SWEEP_FILE).is_file():
+        raise ModelError(f"there is no sweep {folder.path}: begin it without --resume")
+    return folder
+
+
+def prepare_sweep(
+    sweep: Sweep, folder: SweepFolder | None = None, shard: Shard | None = None, jobs: int = 1
+) -> Prepared:
+    """Return what can be trained: the cells of this process's share, `jobs` at a time.
+
+    Raises ConfigurationError, DataError or StorageError with all that is wrong with any cell, and
+    for runs in the folder that were begun with other settings.
+    """
+    cells = sweep.cells()
+    if shard:
+        cells = cells[shard[0] :: shard[1]]
+    searches = Searches(sweep, cells, jobs) if sweep.until else None
+    planned = searches.first if searches else plan_cells(cells, sweep.seeds, jobs)
+    states, problems = dict[str, dict[int, State]](), list[str]()
+    for item in planned if folder else ():
+        try:
+            assert folder
+            states[item.name] = folder.states(item)
+        except ConfigurationError as error:
+            problems += str(error).splitlines()
+    if problems:
+        raise ConfigurationError("\n".join(problems))
+    return Prepared(sweep, tuple(planned), searches, states)
+
+
+def extend(saved: Sweep, described: Sweep | None, grid: Sequence[str], seeds: int | None) -> Sweep:
+    """Return a saved sweep with what is added to it; a described one takes its place.
+
+    Raises ConfigurationError for an axis that it has not got, and for fewer seeds.
+    """
+    axes = [Axis.parse(text) for text in grid]
+    if described is None:
+        return saved.extended(axes, seeds)
+    wanted = max(described.seeds, saved.seeds) if seeds is None else seeds
+    return replace(described, seeds=saved.seeds).extended(axes, wanted)
+
+
+def default_name(sweep: Sweep) -> str:
+    """Return the name of a sweep that is given none: sweep-n_in-units."""
+    keys = [axis.key for axis in sweep.axes]
+    if sweep.until and sweep.until.setting not in keys:
+        keys.append(sweep.until.setting)
+    return "-".join(["sweep", *(key.partition(".")[2] for key in keys)])
+
+
+def open_folder(
+    runs_dir: Path, name: str | None, default: str, sweep: Sweep, shard: Shard | None
+) -> SweepFolder:
+    """Create a sweep's folder; with a shard it may be there, if it is that of the same sweep."""
+    if shard is None:
+        folder = new_folder(runs_dir, name, default)
+    else:
+        folder = SweepFolder(runs_dir / check_name(name or default), shard)
+        make_folder(folder.path)
+        path = folder.path / SWEEP_FILE
+        if path.is_file() and read_text(path, MOST_TOML) != sweep.to_toml():
+            raise ExistsError(f"{folder.path} is another sweep's: give another --name")
+    return folder
+
+
+def run_sweep(
+    prepared: Prepared,
+    folder: SweepFolder,
+    workers: Workers,
+    report: OnEvent,
+    *,
+    shard: Shard | None = None,
+    deadline: float | None = None,
+    checkpoint_seconds: float = 60.0,
+) -> Result:
+    """Train a sweep's cells in its folder and return what they have come to.
+
+    `deadline` is a time of `time.monotonic`. Raises ExistsError where the folder is in use; what is
+    wrong with a cell, or has become of it, is in the result.
+    """
+    result = Result(folder, prepared.sweep, searches=prepared.searches, shard=shard)
+
+    def told(event: Event) -> None:
+        if isinstance(event, CellEnded):
+            result.ended.append((event.planned, event.records))
+        report(event)
+
+    dispatcher = Dispatcher(folder, workers, told, deadline, checkpoint_seconds)
+    with _locked(folder, shard):
+        folder.write(prepared.sweep)
+        dispatcher.run(prepared.searches or Grid(prepared.planned))
+        order = {planned.name: number for number, planned in enumerate(prepared.planned)}
+        if prepared.searches is None:
+            result.ended.sort(key=lambda item: order[item[0].name])
+        else:
+            result.ended.sort(key=lambda item: _search_order(item[0], prepared))
+        if result.records or shard is None:
+            folder.write_results(result.records)
+    result.left, result.failures = dispatcher.left, dispatcher.failures
+    return result
+
+
+def write_table(path: Path, result: Result) -> None:
+    """Write a CSV line for each cell and seed, with all settings."""
+    write_csv(
+        path,
+        (
+            (record, planned.with_seed(record.seed))
+            for planned, records in result.ended
+            for record in records
+        ),
+    )
+
+
+def _search_order(planned: PlannedCell, prepared: Prepared) -> tuple[str, float]:
+    assert prepared.sweep.until
+    key = prepared.sweep.until.setting
+    others = {name: value for name, value in planned.cell.changes.items() if name != key}
+    return str(others), float(str(planned.cell.changes[key]))
+
+
+@contextmanager
+def _locked(folder: SweepFolder, shard: Shard | None) -> Iterator[None]:
+    """Hold the sweep's folder; processes with a share each have it together."""
+    with ExitStack() as stack:
+        if shard is None:
+            try:
+                stack.enter_context(hold_lock(folder.path))
+            except ExistsError:
+                raise ExistsError(f"{folder.path} is in use: another process goes on") from None
+        yield

@@ -1,0 +1,62 @@
+"""What a cell's trainings come to: all of them, and how they spread; never the best alone."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from seq2seq_cli.metrics import LEARNED
+from seq2seq_cli.sweep.record import RunRecord
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A cell's records, in the order of their seeds."""
+
+    cell: str
+    records: tuple[RunRecord, ...]
+
+    @property
+    def shares(self) -> list[float]:
+        """The exact matches of its complete runs."""
+        return [record.exact_match for record in self.records if record.exact_match is not None]
+
+    @property
+    def solved(self) -> int:
+        """How many seeds have an exact match of LEARNED; one without a run has not."""
+        return sum(share >= LEARNED for share in self.shares)
+
+    @property
+    def problems(self) -> list[str]:
+        """What kept its seeds from a run, each problem once."""
+        return list(dict.fromkeys(record.problem for record in self.records if record.problem))
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain values; without a run the figures are null."""
+        shares = self.shares
+        return {
+            "cell": self.cell,
+            "settings": self.records[0].settings if self.records else {},
+            "n_seeds": len(self.records),
+            "exact_match": [record.exact_match for record in self.records],
+            "exact_match_median": median(shares) if shares else None,
+            "exact_match_least": min(shares) if shares else None,
+            "exact_match_most": max(shares) if shares else None,
+            "solved": self.solved / len(self.records) if self.records else 0.0,
+            "solved_from": LEARNED,
+            "seconds": round(sum(record.seconds for record in self.records), 3),
+            "problem": "; ".join(self.problems),
+        }
+
+
+def summarize(records: Iterable[RunRecord]) -> list[Summary]:
+    """Return each cell's summary, in the order in which the cells come."""
+    cells: dict[str, list[RunRecord]] = {}
+    for record in records:
+        cells.setdefault(record.cell, []).append(record)
+    return [Summary(cell, tuple(found)) for cell, found in cells.items()]
+
+
+def solved_cells(summaries: Sequence[Summary]) -> int:
+    """Return how many cells every seed has solved."""
+    return sum(summary.solved == len(summary.records) > 0 for summary in summaries)
