@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -70,7 +71,8 @@ def atomic_paths(paths: Sequence[Path]) -> Iterator[list[Path]]:
                 path.unlink()
         if isinstance(error, OSError):
             named = dict(zip(map(str, temporary), paths, strict=True))
-            raise unwritable(named.get(str(error.filename), paths[0]), error) from error
+            found = error.filename if isinstance(error.filename, str) else paths[0]
+            raise unwritable(named.get(str(found), Path(found)), error) from error
         raise
     finally:
         _under_way.remove(token)
@@ -121,6 +123,29 @@ def _remove_abandoned(path: Path) -> None:
         with suppress(OSError), path.open("rb+") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink()
+
+
+@contextmanager
+def temporary_folder(place: Path) -> Iterator[None]:
+    """Let the files of `tempfile` lie in a folder in `place` that goes when the block ends.
+
+    What writes a file there needs no other folder then, and leaves nothing elsewhere.
+    """
+    folder = place / f".files.s2s-{secrets.token_hex(8)}"
+    folder.mkdir()
+    before, tempfile.tempdir = tempfile.tempdir, str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_temporary_folders(place: Path) -> None:
+    """Remove those that killed processes have left; whoever calls it knows that none is alive."""
+    for path in place.glob(".files.s2s-*"):
+        if TEMPORARY.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -194,7 +219,10 @@ def sha256_of(content: bytes) -> str:
 def flush_file(path: Path) -> None:
     """Flush a file's content to the disk."""
     with path.open("rb+") as file:
-        os.fsync(file.fileno())
+        try:
+            os.fsync(file.fileno())
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def flush_folder(folder: Path) -> None:

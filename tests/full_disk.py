@@ -410,7 +410,7 @@ def full_output(folder: Path, line: str, size: int | None) -> str:
 
 
 @contextmanager
-def ready(folder: Path) -> Iterator[None]:
+def ready() -> Iterator[None]:
     """Share compiled programs, and keep none, while the block runs."""
     from conftest import share_programs
 
@@ -464,7 +464,7 @@ def main() -> None:
         if not is_mounted:
             print("no file system can be mounted here (try `unshare -rm`): that part is left out")
         try:
-            with ready(Path(name)):
+            with ready():
                 harness = run_all(Path(name, "all").absolute(), Faults(), options.n, options.seed,
                                   scenarios, mount if is_mounted else None)  # fmt: skip
         finally:

@@ -3,6 +3,8 @@ import hashlib
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +15,9 @@ from seq2seq_cli.storage import (
     flush_folder,
     read_text,
     remove_leftovers,
+    remove_temporary_folders,
     sha256,
+    temporary_folder,
     write_text,
 )
 
@@ -270,3 +274,48 @@ def test_a_full_disk_is_told_with_the_room_on_it(tmp_path, code):
     path = tmp_path / "note.txt"
     with pytest.raises(StorageError, match=rf"cannot write {path}: .*, with [\d,]+ bytes free"):
         write_and_fail(path, OSError(code, os.strerror(code)))
+
+
+def test_what_is_written_on_the_way_lies_beside_and_goes_with_it(tmp_path):
+    before = tempfile.gettempdir()
+    (tmp_path / ".files.s2s-00112233aabbccdd").mkdir()
+    (tmp_path / ".files.s2s-00112233aabbccdd" / "half").write_text("of a killed process")
+    (tmp_path / ".files.s2s-mine").mkdir()
+
+    def write(error):
+        with temporary_folder(tmp_path):
+            tempfile.mkdtemp()
+            assert Path(tempfile.gettempdir()).parent == tmp_path
+            assert len(list(tmp_path.glob(".files*"))) == 3
+            if error:
+                raise error
+
+    write(None)
+    with pytest.raises(RuntimeError):
+        write(RuntimeError())
+    assert tempfile.gettempdir() == before
+    remove_temporary_folders(tmp_path)
+    assert names(tmp_path) == [".files.s2s-mine"]
+
+
+def test_the_file_that_failed_is_named(tmp_path, monkeypatch):
+    """Of several the one that could not be flushed, and one elsewhere if it was that."""
+    paths, fsync = [tmp_path / "a.txt", tmp_path / "b.txt"], os.fsync
+
+    def full(file):
+        if os.fstat(file).st_size == 3:
+            raise OSError(errno.EIO, "Input/output error")
+        fsync(file)
+
+    def write(error=None):
+        with atomic_paths(paths) as temporary:
+            temporary[1].write_text("new")
+            if error:
+                raise error
+
+    with pytest.raises(StorageError, match=f"cannot write {tmp_path}/elsewhere: Permission"):
+        write(PermissionError(errno.EACCES, "Permission denied", f"{tmp_path}/elsewhere"))
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match=f"cannot write {paths[1]}: Input/output error"):
+        write()
+    assert names(tmp_path) == []

@@ -4,10 +4,11 @@ import gc
 import os
 import tempfile
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from seq2seq_cli.cli import output, supervision
 from seq2seq_cli.cli.progress import Advance
+from seq2seq_cli.errors import S2sError
 
 if TYPE_CHECKING:
     from seq2seq_cli.data.streams import TrainingStream
@@ -88,7 +89,7 @@ class Display:
         training = event.config.training
         self._samples = training.epochs * training.n_samples
         self._advance(0, total=event.n_seeds * self._samples)
-        import_quietly("seq2seq_cli.training.trainer")
+        import_quietly()
 
     def _say(self, text: str) -> None:
         output.message(text, self._quiet)
@@ -99,19 +100,22 @@ def _part(epoch: int, n_samples: int | None) -> str:
     return f"epoch {epoch}" if n_samples is None else f"{n_samples:,} sequences of epoch {epoch}"
 
 
-def import_quietly(name: str) -> None:
-    """Import a module that loads TensorFlow, which writes to standard error as it loads.
+def import_quietly() -> None:
+    """Import what trains, and with it TensorFlow, which writes to standard error as it loads.
 
     What it makes is there to stay: looking for garbage among it would take a fifth of the time.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with tempfile.TemporaryFile() as noise:
+    with _file_of_no_folder() as noise:
         standard_error = os.dup(2)
         os.dup2(noise.fileno(), 2)
         gc.disable()
         try:
-            import_module(name)
+            import_module("seq2seq_cli.training.process").import_keras()
+            import_module("seq2seq_cli.training.trainer")
             gc.freeze()
+        except S2sError:
+            raise
         except Exception:
             noise.seek(0)
             os.write(standard_error, noise.read())
@@ -120,3 +124,10 @@ def import_quietly(name: str) -> None:
             gc.enable()
             os.dup2(standard_error, 2)
             os.close(standard_error)
+
+
+def _file_of_no_folder() -> IO[bytes]:
+    """Return a file in memory where the system has such, since there may be no room for others."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("noise"), "w+b")
+    return tempfile.TemporaryFile()

@@ -5,7 +5,8 @@
     checkpoint/NUMBER.npz, NUMBER.json   the last two
     tensorboard/                         events, on demand
     .lock                                while a training has the folder
-    .STEM.s2s-TOKEN.SUFFIX               what is being written; leftovers of a killed process go
+    .STEM.s2s-TOKEN.SUFFIX               what is being written, and
+    .files.s2s-TOKEN/                    what is needed on the way; leftovers of a killed process go
 
 Whatever else lies there is someone else's, and is never removed.
 """
@@ -46,6 +47,7 @@ from seq2seq_cli.storage import (
     flush_file,
     flush_folder,
     remove_leftovers,
+    remove_temporary_folders,
     write_text,
 )
 
@@ -189,6 +191,7 @@ class RunFolder:
     def _remove_leftovers(self) -> None:
         """Remove what a killed process has left half written."""
         remove_leftovers(self.path, (*RECORDED, MANIFEST).__contains__)
+        remove_temporary_folders(self.path)
         remove_undescribed(self._checkpoints)
 
 

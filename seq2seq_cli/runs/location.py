@@ -139,7 +139,10 @@ def check_free(runs_dir: Path, name: str | None, force: bool) -> None:
 
 def _check_writable(folder: Path) -> None:
     """Raise StorageError for a folder in which nothing can be made; it may not be there yet."""
-    found = folder.absolute()
+    try:
+        found = folder.absolute()
+    except OSError as error:
+        raise StorageError(f"cannot write in {folder}: the current folder is gone") from error
     while not os.path.lexists(found):
         found = found.parent
     if not found.is_dir():

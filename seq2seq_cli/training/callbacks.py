@@ -1,14 +1,19 @@
 """Standard Keras callbacks, driven by the loop of our own."""
 
-from collections.abc import Sequence
+import errno
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from seq2seq_cli.errors import ConfigurationError
 from seq2seq_cli.runs.history import EpochRecord
+from seq2seq_cli.storage import unwritable
 
 STATE_NOTE = (
     "what callbacks keep for themselves, such as EarlyStopping's counters, is not in the "
@@ -122,4 +127,32 @@ def tensorboard(folder: Path) -> keras.callbacks.Callback:
         raise ConfigurationError(
             "--tensorboard needs TensorBoard: pip install 'seq2seq-cli[tensorboard]'"
         )
-    return keras.callbacks.TensorBoard(log_dir=str(folder), write_graph=False)
+    return _TensorBoard(log_dir=str(folder), write_graph=False)
+
+
+class _TensorBoard(keras.callbacks.TensorBoard):  # type: ignore[misc]
+    """TensorBoard's callback; StorageError where it cannot write."""
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        with self._naming():
+            super().on_train_begin(logs)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        with self._naming():
+            super().on_epoch_end(epoch, logs)
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        with self._naming():
+            super().on_train_end(logs)
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        try:
+            yield
+        except tf.errors.OpError as error:
+            is_full = isinstance(
+                error, tf.errors.ResourceExhaustedError | tf.errors.OutOfRangeError
+            )
+            code = errno.ENOSPC if is_full else errno.EIO
+            reason = OSError(code, os.strerror(code))
+            raise unwritable(Path(self.log_dir) / "events.out.tfevents", reason) from error

@@ -142,7 +142,10 @@ def _open() -> CompilationCache | None:
     # Imported where it is needed: most commands compile nothing.
     from platformdirs import user_cache_path
 
-    root = Path(given).absolute() if given else user_cache_path("s2s")
+    try:
+        root = Path(given).absolute() if given else user_cache_path("s2s")
+    except RuntimeError:  # a user without a home
+        return None
     # A relative home is no home, and the flag could not name a quote.
     if not root.is_absolute() or "'" in str(root):
         return None

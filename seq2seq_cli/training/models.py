@@ -5,6 +5,7 @@ They hold stock layers only, so plain Keras opens their files.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +23,7 @@ from seq2seq_cli.architecture import (
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.vocabulary import Floats
 from seq2seq_cli.runs.manifest import DECODER_MODEL, ENCODER_MODEL, TRAIN_MODEL
+from seq2seq_cli.storage import temporary_folder
 
 Models = tuple[keras.Model, keras.Model, keras.Model]
 Tensor = Any
@@ -211,7 +213,13 @@ def models_to_save(
     for variable, array in zip(models[0].trainable_variables, weights, strict=True):
         variable.assign(array)
     names = (TRAIN_MODEL, ENCODER_MODEL, DECODER_MODEL)
-    return {name: model.save for name, model in zip(names, models, strict=True)}
+    return {name: partial(_save, model) for name, model in zip(names, models, strict=True)}
+
+
+def _save(model: keras.Model, path: Path) -> None:
+    """Write a model's file; what Keras writes on the way lies beside it."""
+    with temporary_folder(path.parent):
+        model.save(path)
 
 
 def _seeds(seed: int | None) -> Iterator[int]:

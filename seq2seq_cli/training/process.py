@@ -38,7 +38,13 @@ def configure_process() -> None:
 
 
 def import_keras() -> None:
-    """Import Keras; ConfigurationError where what it is configured with keeps it from starting."""
+    """Import Keras; ConfigurationError where what it is configured with keeps it from starting.
+
+    It writes a configuration of its own into the user's home; to whom has none it would make a
+    folder `~` here.
+    """
+    if not os.path.isabs(os.path.expanduser("~")):  # noqa: PTH111, PTH117 (pathlib would raise)
+        os.environ.setdefault("KERAS_HOME", os.path.join(os.devnull, "keras"))  # noqa: PTH118
     try:
         import keras  # noqa: F401
     except (ValueError, TypeError, AttributeError) as error:

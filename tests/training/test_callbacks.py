@@ -5,11 +5,12 @@ import re
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from tiny import EPOCH_STEPS, assert_identical, checkpoint_arrays, stop_after, tiny_config
 
 from seq2seq_cli import train
 from seq2seq_cli.config import RunConfig
-from seq2seq_cli.errors import ConfigurationError, Interrupted
+from seq2seq_cli.errors import ConfigurationError, Interrupted, StorageError
 from seq2seq_cli.runs.checkpoint_files import load_checkpoint
 from seq2seq_cli.runs.history import read_history
 from seq2seq_cli.training import callbacks
@@ -203,3 +204,40 @@ def test_tensorboard_is_written_or_its_absence_named(tmp_path, monkeypatch):
     assert not (tmp_path / "run").exists()
     run = train(config, tmp_path, "run", write_tensorboard=True)
     assert list((run.path / "tensorboard").rglob("events.out.tfevents.*"))
+
+
+def test_events_that_cannot_be_written_are_told_as_any_other_file(tmp_path, monkeypatch):
+    """Though TensorFlow says of a full disk what it says of a full memory."""
+
+    def full(self, epoch, logs=None):
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    monkeypatch.setattr(keras.callbacks.TensorBoard, "on_epoch_end", full)
+    with pytest.raises(StorageError, match=r"/w/tensorboard/events.*: No space .* bytes free"):
+        train(tiny_config(epochs=1), tmp_path, "w", write_tensorboard=True)
+    assert not (tmp_path / "w" / "run.json").exists()
+    train(tiny_config(epochs=1), tmp_path, "w", resume=True)
+
+
+def test_a_folder_of_events_that_is_a_file_is_named(tmp_path):
+    (tmp_path / "tensorboard").write_text("a file")
+    callback, model = callbacks.tensorboard(tmp_path / "tensorboard"), keras.Sequential()
+    model.optimizer = keras.optimizers.Adam()
+    callback.set_model(model)
+    with pytest.raises(StorageError, match=r"cannot write .*tensorboard.*: Input/output error"):
+        callback.on_epoch_end(0, {"loss": 1.0})
+
+
+def test_force_removes_the_events_of_before_and_keeps_its_own(tmp_path):
+
+    def events():
+        return {path.name for path in (tmp_path / "w" / "tensorboard").rglob("events*")}
+
+    train(tiny_config(epochs=1), tmp_path, "w", write_tensorboard=True)
+    before = events()
+    train(tiny_config(epochs=1), tmp_path, "w", force=True, write_tensorboard=True)
+    assert before
+    assert events()
+    assert not events() & before
+    train(tiny_config(epochs=1), tmp_path, "w", force=True)
+    assert not events()

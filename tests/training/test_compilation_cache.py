@@ -12,6 +12,7 @@ import pytest
 from tiny import assert_identical
 
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
+from seq2seq_cli.storage import atomic_path
 from seq2seq_cli.training import compilation_cache
 from seq2seq_cli.training.compilation_cache import (
     FLAG,
@@ -154,6 +155,68 @@ def test_a_folder_that_cannot_be_made_or_has_no_room_is_not_used(root, monkeypat
         assert OPEN() is None
         assert FLAG not in os.environ.get(FLAGS_VARIABLE, "")
     assert OPEN() is not None  # negative control
+
+
+@pytest.mark.parametrize("home", ["relative", None])
+def test_without_a_home_nothing_is_kept(root, tmp_path, monkeypatch, home):
+    for name in (FOLDER_VARIABLE, "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    if home:
+        monkeypatch.setenv("HOME", home)
+
+    def unknown(*arguments):
+        raise KeyError("a user without a name")
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    monkeypatch.chdir(tmp_path)
+    assert OPEN() is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_killed_processes_have_left_half_kept_is_removed(tmp_path):
+    cache, own = a_cache(tmp_path)
+    compiled(own, "train", b"machine code")
+    cache.keep("a")
+    (kept,) = tmp_path.glob("programs/*/*/*.pb")
+    others = tmp_path / "programs" / "another-machine" / "key"
+    others.mkdir(parents=True)
+    half = [folder / ".0-train.s2s-00112233aabbccdd.pb" for folder in (kept.parent, others)]
+    users = [others / "tmpabc", others / ".notes.pb", others / ".a.s2s-00112233aabbccdd.txt"]
+    for path in (*half, *users):
+        path.write_text("half")
+    with atomic_path(others / "0-other.pb") as living:
+        living.write_text("half")
+        compiled(own, "more", b"other code")
+        cache.keep("b")
+        assert not any(path.exists() for path in half)
+        assert living.exists()
+    assert all(path.exists() for path in users)
+    again, other = a_cache(tmp_path, 2)
+    assert again.take("a")
+    assert files(other) == {"train.pb": b"machine code"}
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
+def test_a_full_disk_on_the_way_is_no_reason_to_fail(tmp_path, monkeypatch, code):
+    cache, own = a_cache(tmp_path)
+    compiled(own, "train", b"machine code")
+    again, other = a_cache(tmp_path, 2)
+
+    def full(path, content):
+        raise OSError(code, os.strerror(code), str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pathlib.Path.write_bytes", full)
+        cache.keep("a")
+    assert not list(tmp_path.glob("programs/*/*/*"))
+    a_cache(tmp_path, 3)[0].keep("a")
+    compiled(own, "more", b"machine code")
+    cache.keep("a")  # negative control
+    with monkeypatch.context() as patched:
+        patched.setattr("pathlib.Path.write_bytes", full)
+        assert not again.take("a")
+    assert list(other.iterdir()) == []
+    assert again.take("a")
 
 
 def test_what_cannot_be_written_is_not_kept(tmp_path, monkeypatch):

@@ -1,39 +1,154 @@
-"""What the user's environment says to Keras changes no training."""
+"""Whatever the user's environment is like, a training is the same one, or one line tells of it."""
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
-from conftest import run_s2s
 from tiny import assert_identical
 
 OPTIONS = ["--n-in", "4", "--n-out", "2", "--cardinality", "13", "--units", "8",
            "--n-samples", "640", "-q"]  # fmt: skip
+NOBODY = 12345
+AS_NOBODY = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+VARIABLES = ("HOME", "XDG_CACHE_HOME", "S2S_CACHE_DIR", "TMPDIR", "KERAS_BACKEND", "KERAS_HOME")
 
 
-@pytest.mark.parametrize("floatx", ["float64", "float16"])
-def test_a_keras_configuration_changes_no_training(tmp_path, floatx):
-    run_s2s("train", *OPTIONS, "--run", "plain", cwd=tmp_path)
+def run(*arguments, cwd, as_nobody=False, keep=(), **variables):
+    """Run `s2s` in an environment that has of these variables what is given, or is to be kept."""
+    environment = {key: value for key, value in os.environ.items()
+                   if key not in VARIABLES or key in keep}  # fmt: skip
+    return subprocess.run(
+        [*(AS_NOBODY if as_nobody else []), sys.executable, "-m", "seq2seq_cli", *arguments],
+        cwd=cwd, env=environment | {key: str(value) for key, value in variables.items()},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def is_possible(*command):
+    return not subprocess.run(command, capture_output=True, check=False).returncode
+
+
+@contextmanager
+def read_only_folder(folder):
+    """Make a folder in which even root cannot write; without a mount, put a file in its place."""
+    if os.getuid() == 0:
+        folder.mkdir()
+        if is_possible("mount", "-t", "tmpfs", "-o", "ro", "tmpfs", folder):
+            try:
+                yield
+            finally:
+                subprocess.run(["umount", folder], check=True)
+            return
+        folder.rmdir()
+    folder.write_text("a file")
+    yield
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("plain")
+    trained = run("train", *OPTIONS, "--run", "plain", cwd=folder, keep=VARIABLES)
+    assert trained.returncode == 0, trained.stderr
+    return folder / "runs" / "plain"
+
+
+def check_all(plain, folder, **environment):
+    """Train, and use the run, in an environment: it is as any other."""
+    result = run("train", *OPTIONS, "--run", "other", cwd=folder, **environment)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert_identical(plain, folder / "runs" / "other")
+    for command in (["evaluate", "-q"], ["predict", "1 2 3 4"], ["runs", "--json"]):
+        result = run(*command, cwd=folder, **environment)
+        assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("floatx", ["float16"])
+def test_a_keras_configuration_changes_no_training(plain, tmp_path, floatx):
     (tmp_path / ".keras").mkdir()
     settings = {"floatx": floatx, "backend": "jax", "image_data_format": "channels_first",
-                "epsilon": 0.1}  # fmt: skip
+                "epsilon": 0.1, "max_epochs": 0}  # fmt: skip
     (tmp_path / ".keras" / "keras.json").write_text(json.dumps(settings))
-    environment = {**os.environ, "HOME": str(tmp_path)}
-    environment.pop("KERAS_BACKEND", None)
-    subprocess.run(
-        [sys.executable, "-m", "seq2seq_cli", "train", *OPTIONS, "--run", "other"],
-        cwd=tmp_path, env=environment, check=True,
-    )  # fmt: skip
-    assert_identical(tmp_path / "runs" / "plain", tmp_path / "runs" / "other")
+    check_all(plain, tmp_path, HOME=tmp_path, KERAS_BACKEND="", keep=["S2S_CACHE_DIR"])
 
 
-def test_another_backend_is_refused_in_one_line(tmp_path):
-    environment = {**os.environ, "KERAS_BACKEND": "jax"}
-    result = subprocess.run(
-        [sys.executable, "-m", "seq2seq_cli", "train", *OPTIONS],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+def test_a_home_in_which_nothing_can_be_written_changes_no_training(plain, tmp_path):
+    with read_only_folder(tmp_path / "home"):
+        check_all(plain, tmp_path, HOME=tmp_path / "home", TMPDIR=tmp_path / "none")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "runs"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no user numbers")
+def test_a_user_without_a_name_or_a_home_trains_as_any_other(plain):
+    if os.getuid() or not is_possible(*AS_NOBODY, sys.executable, "-c", "import numpy"):
+        pytest.skip("no other user can be taken here")
+    folder = Path(tempfile.mkdtemp())
+    try:
+        folder.chmod(0o777)
+        check_all(plain, folder, as_nobody=True, XDG_CACHE_HOME="relative", TMPDIR="/root")
+        assert [path.name for path in folder.iterdir()] == ["runs"]
+        (folder / "runs").chmod(0o555)
+        for options, where in (["--run", "new"], "runs"), (["--force", "--run", "other"], "other"):
+            (folder / "runs" / "other").chmod(0o555)
+            result = run("train", *OPTIONS, *options, cwd=folder, as_nobody=True)
+            assert result.returncode == 6
+            assert result.stderr.startswith("s2s: cannot write in runs")
+            assert result.stderr.endswith(f"{where} is not writable by this user\n")
+        result = run("train", "--resume", "--run", "other", "--epochs", "2", cwd=folder,
+                     as_nobody=True)  # fmt: skip
+        assert result.returncode == 6
+        assert result.stderr == "s2s: cannot lock runs/other: Permission denied\n"
+        assert run("evaluate", cwd=folder, as_nobody=True).returncode == 0
+        for command in ("runs", "evaluate", "train"):
+            (folder / "runs").chmod(0o000)
+            result = run(command, cwd=folder, as_nobody=True)
+            assert result.returncode in (2, 6)
+            assert len(result.stderr.splitlines()) == 1
+            assert "runs" in result.stderr
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch", "garbage"])
+def test_another_backend_is_refused_in_one_line(tmp_path, backend):
+    result = run("train", *OPTIONS, cwd=tmp_path, KERAS_BACKEND=backend)
     assert result.returncode == 2
-    assert result.stderr == "s2s: KERAS_BACKEND = jax: training needs tensorflow: unset it\n"
+    assert result.stderr == f"s2s: KERAS_BACKEND = {backend}: training needs tensorflow: unset it\n"
+
+
+@pytest.mark.parametrize(
+    "text", ['{"floatx": "garbage"}', "[]", '{"epsilon": 1}', "KERAS_MAX_EPOCHS"]
+)
+def test_a_configuration_that_keras_refuses_is_told_in_one_line(tmp_path, text):
+    variables = {"KERAS_HOME": tmp_path}
+    if text.startswith("KERAS"):
+        variables = {text: "garbage"}
+    else:
+        (tmp_path / "keras.json").write_text(text)
+    result = run("train", *OPTIONS, cwd=tmp_path, **variables)
+    assert result.returncode == 2
+    assert len(result.stderr.splitlines()) == 1, result.stderr
+    assert result.stderr.startswith("s2s: Keras cannot start: ")
+    assert "mend or remove its keras.json" in result.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_folder_that_is_gone_is_told_in_one_line(plain, tmp_path):
+    """The current folder: what needs it is refused, and what does not works."""
+    gone = f"mkdir gone; cd gone; rmdir ../gone; {sys.executable} -m seq2seq_cli"
+    elsewhere = f"--runs-dir {plain.parent}"
+    codes = {"train -q": 6, "runs": 0, "generate --output pairs.csv": 6}
+    codes |= {f"evaluate -q {elsewhere}": 0, f"runs {elsewhere}": 0}
+    for command, code in codes.items():
+        result = subprocess.run(["bash", "-c", f"{gone} {command}"], cwd=tmp_path, text=True,
+                                capture_output=True, check=False)  # fmt: skip
+        assert result.returncode == code, result.stderr
+        assert len(result.stderr.splitlines()) == (code == 6 or command == "runs")
+        assert "Traceback" not in result.stderr
+        if command == "train -q":
+            assert result.stderr.startswith("s2s: cannot write in runs: ")
