@@ -18,6 +18,9 @@ from pydantic import (
     model_validator,
 )
 
+LIMIT = 2**63
+"""No integer of a setting is as large, so that all of them can be counted and multiplied with."""
+
 
 class Section(BaseModel):
     """A frozen, strictly typed group of settings that rejects unknown keys.
@@ -28,6 +31,13 @@ class Section(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True
     )
+
+    @field_validator("*")
+    @classmethod
+    def _check_size(cls, value: object) -> object:
+        if type(value) is int and value >= LIMIT:
+            raise ValueError("should be less than 2**63")
+        return value
 
 
 class Lengths(NamedTuple):
@@ -217,7 +227,7 @@ class TrainingConfig(Section):
     curriculum_steps: int = Field(
         0, ge=0, description='optimizer steps that "auto" was planned for; filled in'
     )
-    seed: int = Field(0, ge=0, lt=2**63, description="seed of the weights and the sequences")
+    seed: int = Field(0, ge=0, description="seed of the weights and the sequences")
 
     @property
     def epoch_steps(self) -> int:

@@ -120,7 +120,7 @@ def _assign(given: dict[str, Any], key: str, value: object, problems: list[str])
 
 def _validate(name: str, values: object, problems: list[str]) -> Section | None:
     if not isinstance(values, dict):
-        problems.append(f"{name} = {values!r}: should be a section, [{name}]")
+        problems.append(f"{name} = {_shown(values)}: should be a section, [{name}]")
         return None
     section = SECTIONS[name]
     known = {key: value for key, value in values.items() if key in section.model_fields}
@@ -136,7 +136,7 @@ def _validate(name: str, values: object, problems: list[str]) -> Section | None:
             accepted = detail["msg"].removeprefix("Input ").removeprefix("Value error, ")
             place = [str(part) for part in detail["loc"] if part not in TAGS]
             key = ".".join([name, *place])
-            problems.append(f"{key} = {detail['input']!r}: {accepted}")
+            problems.append(f"{key} = {_shown(detail['input'])}: {accepted}")
         return None
 
 
@@ -144,7 +144,14 @@ def _unknown(key: str, value: object, known: Iterable[str]) -> str:
     known = list(known)
     close = difflib.get_close_matches(key, known, n=1)
     meant = f"did you mean {close[0]}?" if close else f"use one of {', '.join(known)}"
-    return f"{key} = {value!r}: no such setting; {meant}"
+    return f"{key} = {_shown(value)}: no such setting; {meant}"
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # Python writes no integer out that has thousands of digits
+        return "a number of thousands of digits"
 
 
 def _all_keys() -> list[str]:

@@ -26,9 +26,10 @@ import tempfile
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from input_grammar import Case, draw_case
@@ -45,7 +46,7 @@ PEAK = 1.5 * 10**9
 """Bytes of it that are ever in use at once."""
 
 SECONDS = 3.0
-"""After which a command that goes on is ended by the harness."""
+"""Of processor time after which a command that goes on is ended by the harness."""
 
 REAL_SHARE = 0.01
 CODES = (0, 2, 3, 4, 5, 6, 7)
@@ -154,7 +155,7 @@ def run_here(case: Case) -> Outcome:
     """Run a command in this process, and in the folder that it is in."""
     with _captured(case) as (stdout, stderr), warnings.catch_warnings():
         warnings.simplefilter("always")
-        signal.setitimer(signal.ITIMER_REAL, SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)
         try:
             message, code = cli._run()
             streams.tell(message)
@@ -166,7 +167,7 @@ def run_here(case: Case) -> Outcome:
             code = "traceback"
             sys.stderr.write(traceback.format_exc())
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
     return Outcome(code, stdout.getvalue(), stderr.getvalue())
 
 
@@ -235,7 +236,7 @@ def _prepared(limit: int) -> Iterator[None]:
         raise Ended("goes on")
 
     import_quietly, display.import_quietly = display.import_quietly, planned
-    handler = signal.signal(signal.SIGALRM, late)
+    handler = signal.signal(signal.SIGPROF, late)
     broken_pipe = signal.getsignal(signal.SIGPIPE)
     limits, place = resource.getrlimit(resource.RLIMIT_AS), Path.cwd()
     resource.setrlimit(resource.RLIMIT_AS, (limit, limits[1]))
@@ -245,14 +246,19 @@ def _prepared(limit: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_AS, limits)
         os.chdir(place)
         display.import_quietly = import_quietly
-        signal.signal(signal.SIGALRM, handler)
+        signal.signal(signal.SIGPROF, handler)
         signal.signal(signal.SIGPIPE, broken_pipe)
 
 
 def run(
-    n: int, seed: int, folder: Path, limit: int = MEMORY, real_share: float = REAL_SHARE
+    n: int,
+    seed: int,
+    folder: Path,
+    limit: int = MEMORY,
+    real_share: float = REAL_SHARE,
+    on_wrong: Callable[[str], None] = lambda line: None,
 ) -> tuple[Counter[str], list[str]]:
-    """Try n cases; return how often they came to what, and all that is wrong."""
+    """Try n cases; return how often they came to what, and all that is wrong, with its case."""
     counts: Counter[str] = Counter()
     wrong: list[str] = []
     names = make_folder(folder)
@@ -282,6 +288,7 @@ def run(
                 shown = outcome.stderr[-400:].decode(errors="replace")
                 line = [word if len(word) < 100 else f"{word[:100]}..." for word in case.arguments]
                 wrong.append(f"case {number}, {line}: {'; '.join(problems)}\n{shown}")
+                on_wrong(wrong[-1])
             _restore(folder, always)
     return counts, wrong
 
@@ -301,11 +308,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        counts, wrong = run(options.n, options.seed, Path(folder).resolve())
+        place = Path(folder).resolve()
+        counts, wrong = run(options.n, options.seed, place, on_wrong=partial(print, flush=True))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     if peak > PEAK:
         wrong.append(f"{peak / 1e6:,.0f} MB of memory were in use")
-    print("\n".join(wrong[:60]))
     print(", ".join(f"{n:,} {what}" for what, n in sorted(counts.items())))
     real = counts["real processes"]
     print(

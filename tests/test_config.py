@@ -132,13 +132,20 @@ def test_setting_of_a_number_is_a_toml_value(text, value):
         ("training.learning_rate", "nan", "finite"),
         ("training.clip_norm", "-0.5", "greater than or equal to 0"),
         ("training.seed", "-1", "greater than or equal to 0"),
-        ("training.seed", "9223372036854775808", "less than 9223372036854775808"),
+        ("training.seed", "9223372036854775808", "less than 2**63"),
+        ("training.epochs", "9" * 400, "less than 2**63"),
     ],
 )
 def test_value_out_of_range_is_named_with_what_is_accepted(key, value, accepted):
     (line,) = problems_of(None, [f"{key}={value}"])
     assert line.startswith(f"{key} = {value}: ")
     assert accepted in line
+
+
+@pytest.mark.parametrize("key", ["training.epochs", "unknown"])
+def test_a_number_that_python_does_not_write_out_is_refused(key):
+    (line,) = problems_of(None, [f"{key}=0x{'f' * 6000}"])
+    assert line.startswith(f"{key} = a number of thousands of digits: ")
 
 
 def test_wrong_choice_is_told_the_choices():

@@ -45,7 +45,7 @@ finally:
         ("generate --n-in 1000000000", "task.n_in = 1000000000: "),
         ("generate --n-samples 1000000000", "n_samples = 1000000000: "),
         ("generate --n-samples 99999999999 --output a.npz", "n_samples = 99999999999: "),
-        ("train --units 99999999999999999999999", "model.units"),
+        ("train --units 9223372036854775807", "model.units"),
     ],
 )
 def test_sizes_are_refused_before_anything_is_taken(tmp_path, arguments, named):

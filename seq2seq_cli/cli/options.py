@@ -17,6 +17,8 @@ def integer_option(name: str, help_text: str, least: int | None = None) -> Any:
             value = int(text)
         except ValueError:
             raise typer.BadParameter(f"{text!r} is not an integer") from None
+        if value >= 2**63:
+            raise typer.BadParameter(f"{value} should be less than 2**63")
         if least is not None and value < least:
             raise typer.BadParameter(f"{value} should be at least {least}")
         return value

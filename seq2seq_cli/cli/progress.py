@@ -22,7 +22,7 @@ class Advance(Protocol):
 def progress(total: int, label: str, quiet: bool = False) -> Iterator[Advance]:
     """Show an animated bar on standard error while the block runs, on a terminal only.
 
-    On a narrow one there is no room for a bar, and the share that is done stands in its place.
+    On a narrow one there is no room for a bar. What is noted beside it takes more lines there.
     """
     if quiet or not sys.stderr.isatty():
         yield lambda n, note="", label="", total=0: None
@@ -32,18 +32,12 @@ def progress(total: int, label: str, quiet: bool = False) -> Iterator[Advance]:
 
     console = make_console(stderr=True)
     text = progress.TextColumn("{task.description}")
-    columns: tuple[progress.ProgressColumn, ...] = (
-        progress.SpinnerColumn(),
-        text,
-        progress.BarColumn(bar_width=None),
-        progress.MofNCompleteColumn(),
-        progress.TimeRemainingColumn(),
-        progress.TextColumn("{task.fields[note]}"),
-    )
-    if console.width < LEAST_WIDTH:
-        share = progress.TextColumn("{task.percentage:.0f}%")
-        note = progress.TextColumn("{task.fields[note]}", table_column=Column(overflow="fold"))
-        columns = (text, share, note)
+    share = progress.TextColumn("{task.percentage:.0f}%")
+    note = progress.TextColumn("{task.fields[note]}", table_column=Column(overflow="fold"))
+    columns: tuple[progress.ProgressColumn, ...] = (text, share, note)
+    if console.width >= LEAST_WIDTH:
+        bar_column, left = progress.BarColumn(bar_width=None), progress.TimeRemainingColumn()
+        columns = (progress.SpinnerColumn(), text, bar_column, share, left, note)
     with progress.Progress(*columns, console=console, transient=True, expand=True) as bar:
         task = bar.add_task(label, total=total, note="")
 

@@ -1,3 +1,4 @@
+import gzip
 import io
 import json
 import os
@@ -474,6 +475,53 @@ def test_the_header_may_be_quoted_and_in_capitals(tmp_path, header):
     path = tmp_path / "PAIRS.CSV"
     path.write_text(f"{header}\n1 2,3\n")
     assert read_pairs(path, 51)[0].tolist() == [[1, 2]]
+
+
+@pytest.mark.parametrize("header", ['"source"\t"target"', "SOURCE\tTARGET", '"Source"\t "TARGET"'])
+def test_the_header_of_a_tsv_too(tmp_path, header):
+    path = tmp_path / "pairs.Tsv"
+    path.write_text(f"\ufeff{header}\r\n1 2\t3\r\n", newline="")
+    assert read_pairs(path, 51)[0].tolist() == [[1, 2]]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_suffix_in_capitals_is_the_same(tmp_path, suffix):
+    small, large = tmp_path / f"small{suffix}", tmp_path / f"LARGE{suffix.upper()}"
+    write_pairs(small, [(ids([1, 2], [3, 4]), ids([5], [6]))])
+    write_pairs(large, [(ids([1, 2], [3, 4]), ids([5], [6]))])
+    found = [read_pairs(path, 51) for path in (small, large)]
+    assert [array.tolist() for array in found[0]] == [array.tolist() for array in found[1]]
+    assert found[0][0].tolist() == [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize("name", ["pairs.csv.gz", "pairs.GZ", "pairs.csv"])
+def test_what_is_compressed_is_refused_by_name_or_by_content(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(b"1 2,3\n" * 100))
+    (line,) = problems_of(path)
+    assert line.startswith(str(path))
+    assert "compressed" in line
+    assert "what zcat makes of it" in line
+
+
+@pytest.mark.parametrize("ends", [("\n", "\n\n\n"), ("\r\n\r\n", ""), (" \n", "\n \n\t")])
+def test_two_files_may_end_in_any_blank_lines(tmp_path, ends):
+    for name, end in zip("ab", ends, strict=True):
+        (tmp_path / name).write_text(f"1 2\n3 4{end}", newline="")
+    assert len(files.read_pairs(f"{tmp_path / 'a'},{tmp_path / 'b'}").pairs) == 2
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_digits_from_0_are_told_what_to_do(tmp_path, suffix):
+    path = tmp_path / f"pairs{suffix}"
+    if suffix == ".npz":
+        arrays(path, sources=ids([0, 1], [2, 3]), targets=ids([1], [2]))
+    else:
+        line = {".csv": "0 1,1", ".tsv": "0 1\t1", ".jsonl": '{"source": [0, 1], "target": [1]}'}
+        path.write_text(line[suffix])
+    (line, *_) = problems_of(path)
+    assert "0 is reserved" in line or "it is reserved" in line
+    assert "add 1 to" in line
 
 
 def test_two_files_may_end_in_blank_lines(tmp_path):

@@ -1,0 +1,72 @@
+"""A sample of `terminals.py`, and that tables keep their numbers where there is little room."""
+
+import io
+import re
+
+import pytest
+import terminals
+
+from seq2seq_cli.cli import output, progress
+
+SAMPLE = (
+    "generate",
+    "runs",
+    "inspect --run deep",
+    "evaluate --run deep --n-samples 50",
+    "predict --run deep --attention 1,2,3,4,5,6,7,8,1,2,3,4,5,6,7,8,1,2,3,4,5,6,7,8",
+)
+
+
+def test_a_sample_of_commands_is_shown_as_it_should(tmp_path):
+    n, wrong = terminals.run(8, 3, tmp_path, SAMPLE)
+    assert (n, wrong) == (8, [])
+
+
+def test_a_training_is_shown_on_a_narrow_terminal(tmp_path):
+    terminals.make_folder(tmp_path)
+    narrow = terminals.TERMINALS[0]
+    code, seen = terminals.run_line(terminals.TRAIN, narrow, tmp_path)
+    assert terminals.judge(terminals.TRAIN, narrow, code, seen, None) == []
+    assert b"640 sequences in" in seen
+
+
+ROWS = [("a-name-of-some-length", "3 → 2 of 9", "100,000", "99.99%"), ("b", "4", "1", "0.12%")]
+
+
+@pytest.mark.parametrize("width", [24, 40, 60, 80, 200])
+@pytest.mark.parametrize("columns", [("run", "sizes", ">samples", ">exact"), ("run", "sizes")])
+def test_no_word_of_a_table_is_cut(capsys, monkeypatch, width, columns):
+    monkeypatch.setenv("COLUMNS", str(width))
+    rows = [row[: len(columns)] for row in ROWS]
+    output.table("A title", columns, rows)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= width
+    words = re.findall(r"\S+", "\n".join(lines))
+    assert {word for row in rows for cell in row for word in cell.split()} <= set(words)
+
+
+def test_a_cell_wider_than_the_terminal_loses_nothing(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "30")
+    output.table("", ("a", "b", "c"), [("x" * 100, "9" * 100, "")])
+    shown = capsys.readouterr().out
+    assert (shown.count("x"), shown.count("9")) == (100, 100)
+    assert max(map(len, shown.splitlines())) <= 30
+
+
+@pytest.mark.parametrize(("width", "has_bar"), [(40, False), (71, False), (72, True), (80, True)])
+def test_progress_has_a_bar_where_there_is_room(monkeypatch, width, has_bar):
+    from rich.console import Console
+
+    seen = io.StringIO()
+    seen.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr("sys.stderr", seen)
+    console = Console(file=seen, width=width, force_terminal=True, color_system=None)
+    monkeypatch.setattr(progress, "make_console", lambda stderr: console)
+    with progress.progress(100_032, "epoch 1/10") as advance:
+        advance(50_016, "12,345/s loss 0.123 exact 99.9912%")
+    lines = re.split(r"[\r\n]+", terminals.plain(seen.getvalue().encode()))
+    assert max(map(len, lines)) <= width
+    text = " ".join(" ".join(lines).split())
+    assert ("━" in text) == has_bar
+    for part in ("epoch 1/10", "12,345/s", "0.123", "99.9912%", "50%"):
+        assert part in text
