@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import AliasChoices, Field, ValidationError
 
-from seq2seq_cli.errors import ModelError
+from seq2seq_cli.errors import ModelError, S2sError
 from seq2seq_cli.runs.document import Document, Record, UnknownVersionError
 from seq2seq_cli.storage import sha256, sha256_of, unreadable
 
@@ -92,6 +92,25 @@ def read_manifest(folder: Path) -> Manifest:
 
 def read_recorded(folder: Path, file: str, manifest: Manifest) -> bytes:
     """Return a file's content; ModelError unless its size and hash are the recorded ones."""
+    try:
+        return _read_recorded(folder, file, manifest)
+    except ModelError as error:
+        if _is_current(folder, manifest):
+            raise
+        raise ModelError(
+            f"{folder} has got another training's run in the meantime: do this once more"
+        ) from error
+
+
+def _is_current(folder: Path, manifest: Manifest) -> bool:
+    """Tell whether a manifest is still the folder's; a training takes it away before it writes."""
+    try:
+        return read_manifest(folder) == manifest
+    except S2sError:
+        return False
+
+
+def _read_recorded(folder: Path, file: str, manifest: Manifest) -> bytes:
     path = folder / file
     if file not in manifest.files:
         raise ModelError(f"{path} is not recorded in the run's manifest")

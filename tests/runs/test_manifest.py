@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small import CONFIG, ENVIRONMENT, NOON, RESULTS, damage, edit_manifest, flip, train
 
-from seq2seq_cli.config import RunConfig
+from seq2seq_cli.config import RunConfig, TrainingConfig
 from seq2seq_cli.errors import ModelError, S2sError
 from seq2seq_cli.runs.listing import open_run
 from seq2seq_cli.runs.manifest import (
@@ -167,3 +167,15 @@ def test_any_change_of_the_manifest_is_found(tmp_path):
             read_manifest(folder)
     path.write_bytes(content)
     assert read_manifest(folder).results == RESULTS
+
+
+def test_a_run_that_is_replaced_while_it_is_read_is_not_called_corrupt(tmp_path):
+    train(tmp_path)
+    run = open_run(tmp_path, "a")
+    other = CONFIG.model_copy(update={"training": TrainingConfig(seed=9, epochs=2)})
+    train(tmp_path, force=True, config=other)
+    with pytest.raises(ModelError, match="a has got another training's run in the meantime"):
+        run.read(CONFIG_FILE)
+    (run.path / MANIFEST).unlink()  # as it is while the files are put in their places
+    with pytest.raises(ModelError, match="in the meantime"):
+        run.read(CONFIG_FILE)
