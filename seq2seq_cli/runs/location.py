@@ -132,9 +132,10 @@ def check_free(runs_dir: Path, name: str | None, force: bool) -> None:
 
     And StorageError, where nothing can be written in `runs_dir`.
     """
-    _check_writable(runs_dir)
+    folder = runs_dir / check_name(name) if name else runs_dir
     if name:
-        _check_free(runs_dir / check_name(name), force)
+        _check_free(folder, force)
+    _check_writable(folder)
 
 
 def _check_writable(folder: Path) -> None:
@@ -208,7 +209,6 @@ def _check_free(folder: Path, force: bool, is_held: bool = False) -> None:
     if not os.path.lexists(folder):
         return
     if is_abandoned(folder) or (force and is_replaceable(folder)):
-        _check_writable(folder)
         return
     if force:
         raise ExistsError(f"{folder} exists and is no run: give another --run NAME")

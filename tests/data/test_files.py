@@ -2,7 +2,10 @@ import io
 import json
 import os
 import pickle
+import subprocess
+import sys
 import threading
+import time
 import zipfile
 from pathlib import Path
 
@@ -638,3 +641,29 @@ def test_truncated_npz_is_refused(tmp_path):
     for length in range(0, len(whole), 20):
         path.write_bytes(whole[:length])
         problems_of(path)
+
+
+def test_what_a_killed_command_leaves_beside_its_file_goes_with_the_next(tmp_path):
+    """And what another one is writing there meanwhile stays, until that has ended."""
+    command = [sys.executable, "-m", "seq2seq_cli", "generate", "--output", "pairs.csv", "--force"]
+
+    def start():
+        before = set(tmp_path.glob(".pairs.*"))
+        process = subprocess.Popen([*command, "--n-samples", "100000000"], cwd=tmp_path)
+        while process.poll() is None and not set(tmp_path.glob(".pairs.*")) - before:
+            time.sleep(0.02)
+        return process, (set(tmp_path.glob(".pairs.*")) - before).pop()
+
+    killed, half = start()
+    killed.kill()
+    killed.wait()
+    living, written = start()
+    try:
+        assert not half.exists()
+        subprocess.run([*command, "--n-samples", "10"], cwd=tmp_path, check=True)
+        assert len((tmp_path / "pairs.csv").read_text().splitlines()) == 11
+        assert written.exists()
+    finally:
+        living.terminate()
+        living.wait()
+    assert [path.name for path in tmp_path.iterdir()] == ["pairs.csv"]
