@@ -193,7 +193,9 @@ def test_what_cannot_be_a_folder_of_runs_is_named_by_all_who_look_there(tmp_path
         with pytest.raises(StorageError, match=f"cannot read {runs_dir}: "):
             read(runs_dir)
     for name in ("a", None):
-        with pytest.raises(StorageError, match=rf"cannot write in {runs_dir}(/a)?: .* is no folder"):
+        with pytest.raises(
+            StorageError, match=rf"cannot write in {runs_dir}(/a)?: .* is no folder"
+        ):
             check_free(runs_dir, name, force=False)
         with pytest.raises(StorageError), create_folder(runs_dir, name, TASK):
             pass
