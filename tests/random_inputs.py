@@ -40,7 +40,7 @@ from seq2seq_cli.cli import display, streams
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
 
 MEMORY = 4 * 10**9
-"""Bytes of address space that the process may have."""
+"""Bytes of address space that the process may have beside what it has when it begins."""
 
 PEAK = 1.5 * 10**9
 """Bytes of it that are ever in use at once."""
@@ -239,7 +239,9 @@ def _prepared(limit: int) -> Iterator[None]:
     handler = signal.signal(signal.SIGPROF, late)
     broken_pipe = signal.getsignal(signal.SIGPIPE)
     limits, place = resource.getrlimit(resource.RLIMIT_AS), Path.cwd()
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limits[1]))
+    pages = Path("/proc/self/statm").read_text().split()[0]
+    taken = int(pages) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (taken + limit, limits[1]))
     try:
         yield
     finally:

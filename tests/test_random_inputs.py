@@ -1,5 +1,7 @@
 """A sample of `random_inputs.py`, and that it would see what it is there to see."""
 
+import sys
+
 import pytest
 import random_inputs
 from input_grammar import Case, options_of
@@ -9,8 +11,9 @@ from seq2seq_cli.cli import streams
 from seq2seq_cli.cli.app import COMMANDS
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is limited by /proc")
 def test_a_sample_of_command_lines_ends_as_documented(tmp_path):
-    counts, wrong = random_inputs.run(200, 7, tmp_path, real_share=0.005)
+    counts, wrong = random_inputs.run(120, 7, tmp_path, real_share=0.01)
     assert wrong == []
     assert {"0", "2", "3", "planned"} <= set(counts)
 
