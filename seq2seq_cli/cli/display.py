@@ -103,6 +103,8 @@ def import_quietly(name: str) -> None:
 
     What it makes is there to stay: looking for garbage among it would take a fifth of the time.
     """
+    import logging
+
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with tempfile.TemporaryFile() as noise:
         standard_error = os.dup(2)
@@ -110,6 +112,8 @@ def import_quietly(name: str) -> None:
         gc.disable()
         try:
             import_module(name)
+            # Of a worker that is gone it warns in its own words; all else that matters is raised.
+            logging.getLogger("tensorflow").setLevel(logging.CRITICAL)
             gc.freeze()
         except Exception:
             noise.seek(0)
