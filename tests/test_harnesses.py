@@ -27,3 +27,11 @@ def test_killed_trainings_end_with_the_same_bits():
     assert told.startswith("3 kills")
     assert "0 ended with other bits" in told
     assert "under another seed 1 of 1 did" in told
+
+
+def test_signals_end_commands_at_once():
+    names = "train,predict -,evaluate,generate,encode,runs"
+    told = run("interrupts.py", "6", "--early", "8", "--seed", "4", "--commands", names)
+    assert told.startswith("8 early signals: 0 tracebacks of this package")
+    assert "6 later ones" in told
+    assert ": 0 wrong" in told

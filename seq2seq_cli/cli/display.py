@@ -105,6 +105,8 @@ def import_quietly() -> None:
 
     What it makes is there to stay: looking for garbage among it would take a fifth of the time.
     """
+    import logging
+
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _file_of_no_folder() as noise:
         standard_error = os.dup(2)
@@ -113,6 +115,8 @@ def import_quietly() -> None:
         try:
             import_module("seq2seq_cli.training.process").import_keras()
             import_module("seq2seq_cli.training.trainer")
+            # Of a worker that is gone it warns in its own words; all else that matters is raised.
+            logging.getLogger("tensorflow").setLevel(logging.CRITICAL)
             gc.freeze()
         except S2sError:
             raise

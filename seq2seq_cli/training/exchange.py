@@ -14,6 +14,10 @@ from seq2seq_cli.runs.checkpoint import Checkpoint, deserialize, serialize
 from seq2seq_cli.training.cluster import Cluster
 
 
+class LostWorkerError(StorageError):
+    """Another process of this training is gone; `train` says what to do."""
+
+
 class Exchange:
     """The strategy over a training's processes; None where one process on one device trains.
 
@@ -102,10 +106,7 @@ def find_strategy(cluster: Cluster) -> tf.distribute.Strategy | None:
     return None
 
 
-def lost_worker(error: Exception) -> StorageError:
+def lost_worker(error: Exception) -> LostWorkerError:
     """Return the error for a process that is no longer there."""
     reason = str(error).splitlines()[0]
-    return StorageError(
-        f"another worker of this training is gone ({reason}): start all of them again with "
-        "--resume, to go on from the last checkpoint"
-    )
+    return LostWorkerError(f"another worker of this training is gone ({reason})")

@@ -15,12 +15,13 @@ import numpy as np
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.plan import Plan, prepare
 from seq2seq_cli.data.tasks import OWN_TASK, find_task
+from seq2seq_cli.errors import StorageError
 from seq2seq_cli.footprint import TENSORFLOW, training_needs
 from seq2seq_cli.memory import check
 from seq2seq_cli.runs.advice import resume_command
 from seq2seq_cli.runs.checkpoint import Checkpoint
 from seq2seq_cli.runs.checkpoint_files import load_checkpoint
-from seq2seq_cli.runs.folder import RunFolder
+from seq2seq_cli.runs.folder import RunFolder, has_checkpoint
 from seq2seq_cli.runs.listing import Run, open_run
 from seq2seq_cli.runs.location import check_free, create_folder, reopen_folder
 from seq2seq_cli.runs.resumption import check_resumable
@@ -86,21 +87,28 @@ def train(
 
         import_keras()
         from seq2seq_cli.training.compiled import SharedLoop
-        from seq2seq_cli.training.exchange import Exchange
+        from seq2seq_cli.training.exchange import Exchange, LostWorkerError
         from seq2seq_cli.training.trainer import Options, Trainer
 
-        with full_memory_named():
-            exchange = Exchange(cluster)
-            exchange.check_all(None)  # one that has failed before this tells the others here
-            plan = _agree(begin, config, exchange)
-            loop = SharedLoop(exchange.strategy)
-            options = Options(report, checkpoint_seconds, callbacks, write_tensorboard)
-            if begin is None:
-                trainer = Trainer(plan, None, loop.begun(plan), exchange, options)
-                trainer.begin()
-                trainer.run()
-                return None
-            train_begun(begin, loop.begun, exchange, options)
+        go_on = ""
+        try:
+            with full_memory_named():
+                exchange = Exchange(cluster)
+                exchange.check_all(None)  # one that has failed before this tells the others here
+                plan = _agree(begin, config, exchange)
+                go_on = exchange.share(_go_on(begin).encode()).decode()
+                loop = SharedLoop(exchange.strategy)
+                options = Options(report, checkpoint_seconds, callbacks, write_tensorboard)
+                if begin is None:
+                    trainer = Trainer(plan, None, loop.begun(plan), exchange, options)
+                    trainer.begin()
+                    trainer.run()
+                    return None
+                train_begun(begin, loop.begun, exchange, options)
+        except LostWorkerError as error:
+            command = f", each with: {go_on}" if go_on else ""
+            advice = f"start all workers again under their own TF_CONFIG{command}"
+            raise StorageError(f"{error}: {advice}") from error
     return open_run(runs_dir, begin.folder.path.name)
 
 
@@ -176,6 +184,18 @@ def resumed_config(saved: RunConfig, wanted: RunConfig) -> RunConfig:
         steps = {"curriculum_steps": saved.training.total_steps}
         sections["training"] = training.model_copy(update=steps)
     return RunConfig(**sections)
+
+
+def _go_on(begin: Begin | None) -> str:
+    """Return the command by which all workers go on if one is lost.
+
+    It is empty where an earlier run's checkpoint may be all that there is then.
+    """
+    if begin is None:
+        return ""
+    path = begin.folder.path
+    is_forced = not begin.checkpoint and (begin.folder.is_complete or has_checkpoint(path))
+    return "" if is_forced else resume_command(path)
 
 
 def _planned(begin: Begin | None, config: RunConfig, cluster: Cluster) -> Planned:

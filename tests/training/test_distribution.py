@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -108,18 +110,19 @@ def test_a_worker_that_dies_stops_the_other_and_all_resume(tmp_path):
     options = [*OPTIONS, "--run", "part", "--checkpoint-seconds", "0.2"]
     workers = start_workers(tmp_path, *options, "--epochs", "100000")
     checkpoints = tmp_path / "runs" / "part" / "checkpoint"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while len(list(checkpoints.glob("*.json"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
     workers[1].kill()
-    _, errors = workers[0].communicate(timeout=120)
+    _, errors = workers[0].communicate(timeout=600)
     workers[1].communicate()
     assert workers[0].returncode == 6, errors
     assert "another worker of this training is gone" in errors
     assert "Traceback" not in errors
     steps = checkpoint_arrays(tmp_path / "runs" / "part")["steps"]
     epochs = str(int(steps) // 100 + 1)
-    workers = start_workers(tmp_path, "--run", "part", "--resume", "--epochs", epochs)
+    told = re.search(r"start all workers again .*, each with: s2s train (.*)", errors)[1]
+    workers = start_workers(tmp_path, *shlex.split(told), "--epochs", epochs)
     ended = [worker.communicate(timeout=300) for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0], ended
     assert "part goes on in epoch" in ended[0][1]
@@ -259,7 +262,7 @@ def test_a_worker_that_waits_for_others_hears_signals(tmp_path, number):
 def test_both_workers_of_a_training_hear_sigterm(tmp_path):
     workers = start_workers(tmp_path, *OPTIONS, "--run", "part", "--epochs", "100000")
     history = tmp_path / "runs" / "part" / "history.jsonl"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not (history.is_file() and history.read_text()) and time.monotonic() < deadline:
         time.sleep(0.05)
     for worker in workers:
@@ -270,12 +273,18 @@ def test_both_workers_of_a_training_hear_sigterm(tmp_path):
     assert "the chief has the checkpoint" in other
 
 
-@pytest.mark.parametrize("wrong", ["--no-such-option", "--units=0", "--run=../up"])
-def test_a_chief_that_fails_before_it_joins_stops_the_others(tmp_path, wrong):
+@pytest.mark.parametrize(
+    ("wrong", "expected"), [("--no-such-option", 2), ("--units=0", 2), ("--run=there", 5)]
+)
+def test_a_chief_that_fails_before_it_joins_stops_the_others(tmp_path, wrong, expected):
+    (tmp_path / "runs" / "there").mkdir(parents=True)
+    (tmp_path / "runs" / "there" / "config.toml").touch()
     addresses = [f"localhost:{port}" for port in free_ports(2)]
     other = one_worker(tmp_path, 1, addresses, *OPTIONS)
     chief = one_worker(tmp_path, 0, addresses, wrong)
-    (code, said), (other_code, told) = ended([chief, other])
-    assert (code, other_code) == (2, 6), (said, told)
-    assert len(said.splitlines()) == 1
-    assert "another worker of this training cannot take part" in told
+    said, told = (process.communicate(timeout=300)[1].splitlines() for process in (chief, other))
+    assert (chief.returncode, other.returncode) == (expected, 6), (said, told)
+    assert len(said) == 1
+    assert told[0] == "worker 1 of 2, waiting for all"
+    assert len(told) == 2, told
+    assert "another worker of this training cannot take part" in told[1]

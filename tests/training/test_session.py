@@ -1,6 +1,7 @@
 """A training from beginning to end: what it keeps, when it stops, and what it tells."""
 
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -8,9 +9,11 @@ import pytest
 from tiny import tiny_config
 
 from seq2seq_cli import train
-from seq2seq_cli.errors import ConfigurationError
+from seq2seq_cli.errors import ConfigurationError, StorageError
 from seq2seq_cli.runs.checkpoint_files import load_checkpoint
+from seq2seq_cli.runs.folder import has_checkpoint
 from seq2seq_cli.training.events import Compiling, EpochEnded, Finished
+from seq2seq_cli.training.exchange import lost_worker
 from seq2seq_cli.training.program.loop import Loop
 
 
@@ -101,3 +104,20 @@ def test_the_training_program_is_traced_once(tmp_path, monkeypatch, nothing_kept
     _, events = events_of(tmp_path, tiny_config(n_samples=1000, validate_every=300))
     assert [loop.traces for loop in loops] == [1]
     assert sum(isinstance(event, Compiling) for event in events) == 1
+
+
+def test_who_loses_another_worker_is_told_what_all_have_to_run(tmp_path, whole, monkeypatch):
+    """A real loss is tested with the real workers; here it is what every call comes to."""
+
+    def fail(*arguments):
+        raise lost_worker(RuntimeError("no answer"))
+
+    monkeypatch.setattr(Loop, "train", fail)
+    told = r"is gone \(no answer\): start all workers again under their own TF_CONFIG"
+    with pytest.raises(StorageError, match=f"{told}, each with: s2s train --resume --run a --runs"):
+        train(tiny_config(), tmp_path, "a")
+    assert has_checkpoint(tmp_path / "a")
+    # What would be resumed is the run that was to be replaced.
+    shutil.copytree(whole, tmp_path / "b")
+    with pytest.raises(StorageError, match=f"{told}$"):
+        train(tiny_config(seed=5), tmp_path, "b", force=True)
