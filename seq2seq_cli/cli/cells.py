@@ -73,9 +73,10 @@ def show_plan(prepared: "Prepared", jobs: int, quiet: bool) -> None:
     if searches:
         until = prepared.sweep.until
         assert until
+        share, n_cells = f"{until.share:g}", _count(len(searches.cells), "cell")
         output.message(
-            f"{len(searches.cells)} searches for the largest {until.setting} with an exact match "
-            f"of {until.share:g}, {prepared.sweep.seeds} seeds; how many cells is found on the way",
+            f"the largest {until.setting} with an exact match of {share}, for {n_cells} x "
+            f"{_count(prepared.sweep.seeds, 'seed')}; how many it takes is found on the way",
             quiet,
         )
         return
@@ -84,8 +85,8 @@ def show_plan(prepared: "Prepared", jobs: int, quiet: bool) -> None:
     seconds = max(sum(guessed) / jobs, max(guessed, default=0.0))
     complete = f", {n - len(left)} of them complete" if len(left) < n else ""
     output.message(
-        f"{n} cells x {prepared.sweep.seeds} seeds{complete}: {prepared.steps:,} steps left, about "
-        f"{spell(seconds)} (a guess that is corrected as it goes)",
+        f"{_count(n, 'cell')} x {_count(prepared.sweep.seeds, 'seed')}{complete}: "
+        f"{prepared.steps:,} steps left, about {spell(seconds)} (corrected as it goes)",
         quiet,
     )
 
@@ -108,7 +109,8 @@ def show_cells(prepared: "Prepared") -> None:
             )
         )
     columns = ("cell", *map(_short, keys), ">steps a seed", ">complete", ">about")
-    output.table(f"{len(rows)} cells x {prepared.sweep.seeds} seeds", columns, rows)
+    title = f"{_count(len(rows), 'cell')} x {_count(prepared.sweep.seeds, 'seed')}"
+    output.table(title, columns, rows)
 
 
 def cells_as_json(prepared: "Prepared") -> list[dict[str, Any]]:
@@ -205,6 +207,10 @@ def result_as_json(result: "Result") -> list[dict[str, Any]]:
                 }
             )
     return lines
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def _match(record: "RunRecord") -> str:

@@ -77,8 +77,8 @@ def sweep(
         typer.Option(
             "--until",
             metavar="SHARE SETTING",
-            help="Search the largest value that still has this exact match, each seed's by "
-            "bisection: from --config's on, or within the least and the largest of its --grid.",
+            help="Search the largest value that is still learned with this exact match: doubled "
+            "from its own on, then halved; or from the least to the largest of its --grid.",
         ),
     ] = None,
     name: Annotated[
@@ -144,14 +144,17 @@ def sweep(
       s2s sweep --until 0.99 task.n_in
     """  # noqa: D301
     threads.use_one_blas_thread()
-    from seq2seq_cli.errors import ConfigurationError, ExistsError
+    from seq2seq_cli.errors import ConfigurationError, ExistsError, StorageError
     from seq2seq_cli.sweep import session
     from seq2seq_cli.sweep.cells.description import Sweep, with_options
     from seq2seq_cli.sweep.engine.executors import check_jobs, dask_workers, local_workers
     from seq2seq_cli.sweep.folder import SweepFolder
 
-    if csv_file and csv_file.exists() and not force:
-        raise ExistsError(f"{csv_file} exists: give another --output, or --force to replace it")
+    if csv_file:
+        if csv_file.exists() and not force:
+            raise ExistsError(f"{csv_file} exists: give another --output, or --force to replace it")
+        if not csv_file.absolute().parent.is_dir():
+            raise StorageError(f"cannot write {csv_file}: there is no folder {csv_file.parent}")
     check_jobs(jobs)
     given = {"--config": config_file, "--set": settings, "--derive": derive, "--until": until,
              "--one-factor": one_factor, "--name": name}  # fmt: skip
@@ -179,7 +182,7 @@ def sweep(
             default = file.stem if file else session.default_name(wanted)
             folder = session.open_folder(runs_dir, name, default, wanted, shard)
             prepared = session.prepare_sweep(wanted, folder, shard, 1) if shard else prepared
-        options = {"deadline": time.monotonic() + time_budget if time_budget else None,
+        options = {"deadline": None if time_budget is None else time.monotonic() + time_budget,
                    "shard": shard, "checkpoint_seconds": checkpoint_seconds}  # fmt: skip
         result = _run(prepared, folder, workers, as_json, quiet, options)
     if csv_file:

@@ -22,7 +22,7 @@ from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError
 from seq2seq_cli.evaluation import evaluate
 from seq2seq_cli.inference.loading import load_network
 from seq2seq_cli.runs.checkpoint_files import newest_description
-from seq2seq_cli.runs.folder import has_unfinished
+from seq2seq_cli.runs.folder import has_unfinished, is_abandoned
 from seq2seq_cli.runs.listing import Run, open_run
 from seq2seq_cli.runs.location import check_name
 from seq2seq_cli.runs.manifest import MANIFEST
@@ -165,6 +165,8 @@ def new_folder(runs_dir: Path, name: str | None, default: str) -> SweepFolder:
         try:
             path.mkdir()
         except FileExistsError:
+            if is_abandoned(path):  # by one that was killed before it had begun
+                break
             if name:
                 raise ExistsError(
                     f"{path} exists: give another --name, or go on with --resume {name}"

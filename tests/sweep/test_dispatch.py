@@ -12,7 +12,7 @@ from seq2seq_cli.sweep.cells.forecast import Forecast
 from seq2seq_cli.sweep.engine import dispatch
 from seq2seq_cli.sweep.engine.events import CellAgain, CellEnded, CellStarted
 from seq2seq_cli.sweep.engine.job import Outcome, receive
-from seq2seq_cli.sweep.folder import State
+from seq2seq_cli.sweep.folder import State, new_folder
 from seq2seq_cli.sweep.session import prepare_sweep, write_table
 from seq2seq_cli.sweep.summary import summarize
 
@@ -185,6 +185,15 @@ def test_a_sweep_that_is_stopped_stops_its_workers_and_can_go_on(tmp_path):
     assert fake.is_stopped
     result, _ = run(describe(GRID), folder_at(folder.path))
     assert [r.exact_match for r in result.records] == [1.0] * 6
+
+
+def test_a_new_sweep_takes_the_place_of_nothing(tmp_path):
+    (tmp_path / "a").mkdir()
+    assert new_folder(tmp_path, "a", "s").path == tmp_path / "a"
+    (tmp_path / "a" / "someone's").touch()
+    with pytest.raises(ExistsError, match="go on with --resume a"):
+        new_folder(tmp_path, "a", "s")
+    assert new_folder(tmp_path, None, "a").path == tmp_path / "a-2"
 
 
 def test_a_sweep_has_its_folder_alone(tmp_path):

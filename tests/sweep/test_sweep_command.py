@@ -109,6 +109,8 @@ def test_it_goes_on_and_its_runs_are_taken_by_other_commands(real):
         (["--grid", "task.n_in=6", "--jobs", "100000"], 2, "the cores"),
         (["--grid", "task.n_in=6", "--name", "../x"], 2, "use letters, digits"),
         (["--grid", "task.n_in=6", "--output", "there.csv"], 5, "there.csv exists"),
+        (["--grid", "task.n_in=6", "--output", "no/a.csv"], 6, "there is no folder no"),
+        (["--grid", "task.n_in=6", "--seeds", "1001"], 2, "seeds = 1001: should be at most 1000"),
         (["--resume", "none"], 4, "there is no sweep runs/none"),
         (["--resume", "none", "--derive", "a.b = a.c * 2"], 2, "--derive beside --resume"),
         (["none.toml"], 6, "cannot read none.toml"),

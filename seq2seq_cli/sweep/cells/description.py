@@ -29,6 +29,7 @@ from seq2seq_cli.sweep.cells.derivation import Derivation, is_whole
 from seq2seq_cli.sweep.cells.grid import Axis, Cell, all_changes, make_cell
 
 SEEDS = 3
+MOST_SEEDS = 1000
 ONE_FACTOR = "one-factor"
 
 
@@ -141,6 +142,8 @@ class Sweep:
                 problems.append(f"{item.text}: {item.source} should be settled before it")
             if self.until and item.target == self.until.setting:
                 problems.append(f"{item.text}: {item.target} is what is searched for")
+        if self.seeds > MOST_SEEDS:
+            problems.append(f"seeds = {self.seeds}: should be at most {MOST_SEEDS}")
         if self.until:
             problems += self._search_problems()
         if problems:

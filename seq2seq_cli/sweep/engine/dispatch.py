@@ -92,6 +92,7 @@ class Dispatcher:
         self._deadline, self._checkpoint_seconds = deadline, checkpoint_seconds
         self._seal = "" if workers.share else f".shared-{secrets.token_hex(8)}"
         self._forecast = Forecast()
+        self._slots = 1  # how many cells there are workers for
         self._ready: list[_Attempt] = []
         self._running: dict[Future[Outcome], _Attempt] = {}
         self.left: list[PlannedCell] = []
@@ -111,7 +112,7 @@ class Dispatcher:
                 self._start()
                 if not self._running and not self._ready:
                     break
-                self._report(Waited(self._left_seconds(), self._workers.slots()))
+                self._report(Waited(self._left_seconds(), self._slots))
                 done, _ = wait(self._running, TICK_SECONDS, FIRST_COMPLETED)
                 if not self._running:
                     time.sleep(min(TICK_SECONDS, PAUSE_SECONDS))
@@ -138,8 +139,9 @@ class Dispatcher:
 
     def _start(self) -> None:
         now = time.monotonic()
+        self._slots = self._workers.slots()
         for attempt in list(self._ready):
-            if len(self._running) >= self._workers.slots():
+            if len(self._running) >= self._slots:
                 break
             if attempt.not_before > now:
                 continue
@@ -202,8 +204,8 @@ class Dispatcher:
         self._report(CellEnded(left, planned, tuple(records), seconds, reason))
 
     def _left_seconds(self) -> float:
-        now, slots = time.monotonic(), max(1, len(self._running))
-        ready = self._forecast.left([attempt.guessed for attempt in self._ready], slots)
+        now = time.monotonic()
+        ready = self._forecast.left([attempt.guessed for attempt in self._ready], self._slots)
         running = [
             max(0.0, self._forecast.expected(attempt.guessed) - (now - attempt.started))
             for attempt in self._running.values()

@@ -122,7 +122,8 @@ def _train(
         command += ["--set", f"{key}={toml_value(value)}"]
     command += ["--seed", str(seeds.start), "--seeds", str(len(seeds)), "--run", job.cell]
     command += ["--runs-dir", str(folder), "--checkpoint-seconds", str(job.checkpoint_seconds)]
-    environment = dict(os.environ)
+    # Where there are several workers, a cell is still trained by one.
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CONFIG"}
     if job.threads:
         environment[THREADS_VARIABLE] = str(job.threads)
     started = time.monotonic()

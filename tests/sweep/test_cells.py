@@ -1,0 +1,110 @@
+"""How a sweep is shown: every seed, how they spread, and never the best alone."""
+
+import json
+import re
+
+import pytest
+from fake import Fake, describe, folder_at, run
+
+from seq2seq_cli.cli.board import Board, spell
+from seq2seq_cli.cli.cells import (
+    Display,
+    cells_as_json,
+    result_as_json,
+    show_plan,
+    show_result,
+)
+from seq2seq_cli.sweep.engine import dispatch
+from seq2seq_cli.sweep.engine.events import CellAgain, Waited
+from seq2seq_cli.sweep.engine.job import Outcome
+from seq2seq_cli.sweep.session import prepare_sweep
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch):
+    monkeypatch.setattr(dispatch, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setenv("COLUMNS", "120")
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """Return a sweep with a cell that one of three seeds solves, and one that has failed."""
+    folder = folder_at(tmp_path / "s")
+    learned = {0: 0.5, 1: 1.0, 2: 0.75}
+    fake = Fake(folder, {"units-2": [Outcome(3, "bad data")]}, lambda _, seed: learned[seed])
+    sweep = describe("model.units=1,2", seeds=3)
+    return (*run(sweep, folder, fake), prepare_sweep(sweep))
+
+
+def test_the_table_has_every_seed_and_how_they_spread(mixed, capsys):
+    show_result(mixed[0], quiet=False)
+    shown = capsys.readouterr().out
+    assert re.search(r"1 +50.00%, 100.00%, 75.00% +75.00% +50.00% to 100.00% +1 of 3", shown)
+    assert re.search(r"2 +none, none, none +none +0 of 3", shown)
+    assert "Wilson" in shown
+    assert "trainings" in shown
+
+
+def test_cells_are_told_in_lines_as_they_end(mixed, capsys):
+    _, events, prepared = mixed
+    show_plan(prepared, 1, quiet=False)
+    display = Display(Board(None, 2), prepared, as_json=False, quiet=False)
+    for event in [Waited(9.0, 0), Waited(9.0, 0), *events]:
+        display.show(event)
+    display.show(CellAgain(9.0, prepared.planned[0], "killed by SIGKILL"))
+    plan, *lines = capsys.readouterr().err.splitlines()
+    assert plan.startswith("2 cells x 3 seeds: 9,378 steps left, about ")
+    assert lines[0] == "waiting for workers"
+    assert lines[1].startswith("cell 1/2 units-1: exact match 50.00%, 100.00%, 75.00%, in 2 s")
+    assert lines[2] == "cell 2/2 units-2: failed: bad data"
+    assert lines[3] == "units-1: killed by SIGKILL; it is tried again"
+
+
+def test_json_has_a_line_a_run_and_a_line_a_cell(mixed, capsys):
+    result, events, prepared = mixed
+    display = Display(Board(None, 2), prepared, as_json=True, quiet=True)
+    for event in events:
+        display.show(event)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["cell"], line["seed"], line["exact_match"]) for line in lines] == [
+        ("units-1", 0, 0.5), ("units-1", 1, 1.0), ("units-1", 2, 0.75),
+        ("units-2", 0, None), ("units-2", 1, None), ("units-2", 2, None),
+    ]  # fmt: skip
+    first, second = json.loads(json.dumps(result_as_json(result), allow_nan=False))
+    assert first["exact_match_median"] == 0.75
+    assert (first["exact_match_least"], first["exact_match_most"]) == (0.5, 1.0)
+    assert first["solved"] == pytest.approx(1 / 3)
+    assert (second["exact_match_median"], second["problem"]) == (None, "bad data")
+
+
+def test_a_search_is_shown_by_what_each_seed_has_come_to(tmp_path, capsys):
+    folder = folder_at(tmp_path / "s")
+    limits = {0: 5, 1: 100}
+    sweep = describe("task.n_in=4,9", until=(0.99, "task.n_in"), settings=["task.n_out=1"])
+    fake = Fake(folder, learned=lambda given, seed: float(given["task.n_in"] <= limits[seed]))
+    show_plan(prepare_sweep(sweep), 1, quiet=False)
+    assert "for 1 cell x 2 seeds" in capsys.readouterr().err
+    result, _ = run(sweep, folder, fake)
+    show_result(result, quiet=False)
+    assert re.search(r"base +5, >= 9 +>= 7 +5 to 9", capsys.readouterr().out)
+    (line,) = [line for line in result_as_json(result) if line["kind"] == "until"]
+    assert (line["largest"], line["at_least"], line["median"]) == ([5, 9], [False, True], 7)
+    assert line["finished"] is True
+
+
+def test_what_is_planned_is_told_with_what_follows(capsys):
+    sweep = describe("task.n_in=6,13", derive=["task.n_out = task.n_in / 2"])
+    first, second = cells_as_json(prepare_sweep(sweep))
+    assert first["settings"] == {"task.n_in": 6, "task.n_out": 3}
+    assert second["settings"] == {"task.n_in": 13, "task.n_out": 6}
+    assert first["missing"] == [0, 1]
+    assert 0 < first["expected_seconds"] < second["expected_seconds"]
+
+
+def test_times_are_spelled_for_people():
+    assert [spell(seconds) for seconds in (0.4, 45, 720, 12600)] == [
+        "0 s",
+        "45 s",
+        "12 min",
+        "3.5 h",
+    ]
