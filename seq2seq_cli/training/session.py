@@ -195,7 +195,7 @@ def _go_on(begin: Begin | None) -> str:
         return ""
     path = begin.folder.path
     is_forced = not begin.checkpoint and (begin.folder.is_complete or has_checkpoint(path))
-    return "" if is_forced else resume_command(path)
+    return "" if is_forced else resume_command(path, begin.plan.config.task)
 
 
 def _planned(begin: Begin | None, config: RunConfig, cluster: Cluster) -> Planned:
