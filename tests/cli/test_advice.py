@@ -26,6 +26,10 @@ from seq2seq_cli.training.events import EpochEnded
 
 FOLDER = "my runs; $HOME"
 TASK = "--n-in 4 --n-out 2 --cardinality 13 --units 8 --batch-size 16 --n-samples 640".split()
+TASK_SETTINGS = [
+    "task.n_in=4", "task.n_out=2", "task.cardinality=13", "training.batch_size=16",
+    "training.n_samples=640",
+]  # fmt: skip
 QUICK = [*TASK, "--runs-dir", FOLDER, "--quiet"]
 PLACE = Path(FOLDER)
 COMMAND = r"`(s2s [^`]*)`"
@@ -36,6 +40,7 @@ TESTED_BY = {
     "evaluate_command": "test_what_is_next_after_a_training",
     "predict_command": "test_what_is_next_after_a_training",
     "resume_command": "test_an_incomplete_run_goes_on",
+    "sweep_command": "test_what_goes_on_with_a_sweep",
     "anew_command": "test_what_cannot_go_on_begins_anew_with_its_settings",
 }
 
@@ -102,7 +107,11 @@ def test_no_other_module_writes_a_command():
                 found = re.search(r"\bs2s [a-z]+\b", str(node.value))
                 if found and "exit codes" not in str(node.value).lower():
                     written.setdefault(path.relative_to(package).as_posix(), set()).add(found[0])
-    allowed = {"cli/options.py": {"s2s tasks"}, "config.py": {"s2s tasks"}}
+    allowed = {
+        "cli/options.py": {"s2s tasks"},
+        "config.py": {"s2s tasks"},
+        "cli/cells.py": {"s2s evaluate"},  # which has an interval, it says
+    }
     examples = written.pop("cli/app.py")
     assert examples <= {"s2s train", "s2s evaluate", "s2s predict"}
     reads = written.pop("inference/loading.py", set()) | written.pop(
@@ -244,6 +253,17 @@ def test_what_goes_on_with_a_stopped_training(tmp_path, paste, seeds):
     command = re.search(r"go on with: (s2s .*)", told)[1]
     paste(command, "--set", "training.stop_at=0.0001", "-q")
     assert len(list((tmp_path / FOLDER).glob("a*/run.json"))) == (2 if seeds else 1)
+
+
+def test_what_goes_on_with_a_sweep(s2s, paste):
+    cell = [word for option in TASK_SETTINGS for word in ("--set", option)]
+    told = s2s(
+        "sweep", "--grid", "model.units=8", "--seeds", "1", *cell, "--name", "some",
+        "--runs-dir", FOLDER, "--time-budget", "1s",
+    )[1]  # fmt: skip
+    assert "for want of time" in told
+    told = paste(re.search(r"go on with: (s2s .*)", told)[1])[1]
+    assert "units-8-seed-0" in paste(re.search(r"next: (s2s .*)", told)[1])[0]
 
 
 @pytest.mark.parametrize("value", ["nan", "-1", "-inf"])
