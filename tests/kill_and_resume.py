@@ -236,7 +236,7 @@ def main() -> None:
         configure_process()  # before TensorFlow is imported, for all that is forked
         from seq2seq_cli.cli.display import import_quietly
 
-        import_quietly("seq2seq_cli.training.trainer")
+        import_quietly()
         for module in IMPORTED:
             import_module(f"seq2seq_cli.{module}")
         if not kill_all(args.kills, kinds, random.Random(args.seed), top):

@@ -136,7 +136,6 @@ def _tell() -> NoReturn:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(TELLING_SECONDS)
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
@@ -144,6 +143,7 @@ def _tell() -> NoReturn:
         from seq2seq_cli.training.cluster import read_cluster
         from seq2seq_cli.training.exchange import Exchange
 
+        signal.alarm(TELLING_SECONDS)  # from here on: the import may take a slow machine longer
         Exchange(read_cluster()).check_all(StorageError("this worker has failed"))
     finally:
         os._exit(0)
