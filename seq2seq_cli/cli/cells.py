@@ -144,7 +144,7 @@ def show_result(result: "Result", quiet: bool) -> None:
                 *(_value(changes[summary.cell].get(key)) for key in keys or [""]),
                 ", ".join(map(_match, summary.records)),
                 percent(median(shares)) if shares else "none",
-                f"{percent(min(shares))} to {percent(max(shares))}" if shares else "",
+                _range(shares),
                 f"{summary.solved} of {n}",
             )
         )
@@ -207,6 +207,11 @@ def result_as_json(result: "Result") -> list[dict[str, Any]]:
                 }
             )
     return lines
+
+
+def _range(shares: "Sequence[float]") -> str:
+    ends = [percent(share) for share in sorted({min(shares), max(shares)})] if shares else []
+    return " to ".join(ends)
 
 
 def _count(n: int, what: str) -> str:

@@ -4,6 +4,7 @@ import sys
 from concurrent.futures import Executor, Future
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "runs"))
 import small
 

@@ -12,6 +12,11 @@ from pathlib import Path
 
 import pytest
 from conftest import run_s2s
+from typer import TyperException
+
+from seq2seq_cli.cli.app import make_app
+from seq2seq_cli.errors import S2sError
+from seq2seq_cli.inference import threads
 
 TINY = [word for setting in ("task.n_in=4", "task.n_out=2", "task.cardinality=13",
                              "training.batch_size=16", "training.n_samples=16000")
@@ -117,12 +122,14 @@ def test_it_goes_on_and_its_runs_are_taken_by_other_commands(real):
         (["--grid", "task.data=none.csv"], 6, "none.csv"),
     ],
 )
-def test_refusals_come_before_anything_is_written(tmp_path, arguments, code, told):
+def test_refusals_come_before_anything_is_written(tmp_path, monkeypatch, arguments, code, told):
     (tmp_path / "there.csv").touch()
-    result = run_s2s("sweep", *arguments, cwd=tmp_path, check=False)
-    assert result.returncode == code
-    assert told in result.stderr
-    assert "Traceback" not in result.stderr
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(threads, "use_one_blas_thread", lambda: None)
+    with pytest.raises((S2sError, TyperException)) as caught:
+        make_app(["sweep"])(["sweep", *arguments], prog_name="s2s", standalone_mode=False)
+    assert told in str(caught.value)
+    assert caught.value.exit_code == code
     assert [path.name for path in tmp_path.iterdir()] == ["there.csv"]
 
 
