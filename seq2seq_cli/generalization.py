@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from seq2seq_cli.config import Lengths
 from seq2seq_cli.data.sampling import Split
-from seq2seq_cli.data.tasks import Task
+from seq2seq_cli.data.tasks import Task, length_problem
 from seq2seq_cli.errors import ConfigurationError
 from seq2seq_cli.evaluation import OnProgress, report_on
 from seq2seq_cli.inference.network import LoadedRun
@@ -92,8 +92,9 @@ def evaluate_lengths(
     """Evaluate a loaded run on `n_samples` held-out sources of each length.
 
     Where there are few sources of a length, all that are held out are taken; where none is, the
-    length has no result. `seed` and `task` are those of `evaluate`; `progress` hears of the lengths
-    that are done. Raises ConfigurationError for a run of own data, and for sizes below 1.
+    length has no result. Lengths that the task has no sources of are left out. `seed` and `task`
+    are those of `evaluate`; `progress` hears of the lengths that are done. Raises
+    ConfigurationError for a run of own data, for sizes below 1, and where no length is left.
     """
     config = loaded.config
     if config.task.data:
@@ -102,7 +103,17 @@ def evaluate_lengths(
         raise ConfigurationError(f"n_samples = {n_samples}: should be at least 1")
     started = time.perf_counter()
     results, notes = list[LengthResult](), list[str]()
+    problems = {length: length_problem(config.task, Lengths(length, length)) for length in lengths}
+    if left_out := [length for length in lengths if problems[length]]:
+        problem = problems[left_out[0]]
+        if len(left_out) == len(lengths):
+            raise ConfigurationError(f"lengths = {left_out[0]} to {left_out[-1]}: {problem}")
+        notes.append(f"{len(left_out):,} of the lengths are left out: {problem}")
+        if progress:
+            progress(len(left_out))
     for length in lengths:
+        if problems[length]:
+            continue
         result, said = _evaluate_length(loaded, length, n_samples, seed, task)
         results.append(result)
         notes += [note for note in said if note not in notes]

@@ -66,6 +66,15 @@ def test_a_length_of_which_none_is_held_out_has_no_result():
     assert curve.lengths[1].exact_match is not None
 
 
+def test_lengths_that_a_task_has_not_are_left_out():
+    run = loaded(n_in=5, name="associative-recall", cardinality=21)
+    curve = evaluate_lengths(run, [3, 4, 5, 6, 7], 20)
+    assert [item.length for item in curve.lengths] == [3, 5, 7]
+    assert "2 of the lengths are left out: " in curve.notes[0]
+    with pytest.raises(ConfigurationError, match="lengths = 4 to 6"):
+        evaluate_lengths(run, [4, 6], 20)
+
+
 def given(monkeypatch, shares):
     """Let each length have this exact match."""
 
