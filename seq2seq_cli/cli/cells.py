@@ -131,7 +131,7 @@ def cells_as_json(prepared: "Prepared") -> list[dict[str, Any]]:
 
 def show_result(result: "Result", quiet: bool) -> None:
     """Print the table of all cells to standard output: every seed, and how they spread."""
-    from seq2seq_cli.sweep.summary import summarize
+    from seq2seq_cli.sweep.summary import noted, summarize
 
     summaries = summarize(result.records)
     keys = _keys([planned.cell.changes for planned, _ in result.ended])
@@ -154,6 +154,9 @@ def show_result(result: "Result", quiet: bool) -> None:
     if result.searches:
         _show_reaches(result)
     output.write(SAID)
+    for note, cells in noted(result.records).items():
+        of = "" if len(cells) == len(summaries) else f"{', '.join(cells)}: "
+        output.message(f"note: {of}{note}", quiet)
     for note in result.searches.notes if result.searches else ():
         output.message(f"note: {note}", quiet)
 

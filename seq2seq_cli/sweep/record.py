@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.errors import StorageError
@@ -28,13 +28,14 @@ class RunRecord(Record):
     token_accuracy: float | None = None
     loss: float | None = None
     n_samples: int = 0  # that were evaluated
+    notes: list[str] = Field(default_factory=list)  # of the evaluation, for the user
     seconds: float = 0.0  # of its training
     completed_at: str = ""
     problem: str = ""
 
 
 EVALUATED = ("exact_match", "exact_match_low", "exact_match_high", "exact", "token_accuracy",
-             "loss", "n_samples")  # fmt: skip
+             "loss", "n_samples", "notes")  # fmt: skip
 """What a record has of an evaluation's report."""
 
 
@@ -72,7 +73,7 @@ def write_csv(path: Path, rows: Iterable[tuple[RunRecord, RunConfig]]) -> None:
 
 def csv_row(record: RunRecord, config: RunConfig) -> dict[str, Any]:
     """Return a run's line: the record's values, and the configuration's by `section.key`."""
-    row = record.model_dump(exclude={"settings"})
+    row = record.model_dump(exclude={"settings"}) | {"notes": "; ".join(record.notes)}
     for section, settings in config.model_dump().items():
         row |= {f"{section}.{key}": value for key, value in settings.items()}
     return row

@@ -1,6 +1,6 @@
 """What a cell's trainings come to: all of them, and how they spread; never the best alone."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -57,6 +57,12 @@ def summarize(records: Iterable[RunRecord]) -> list[Summary]:
     return [Summary(cell, tuple(found)) for cell, found in cells.items()]
 
 
-def solved_cells(summaries: Sequence[Summary]) -> int:
-    """Return how many cells every seed has solved."""
-    return sum(summary.solved == len(summary.records) > 0 for summary in summaries)
+def noted(records: Iterable[RunRecord]) -> dict[str, list[str]]:
+    """Return each note of the evaluations with the cells that have it."""
+    found: dict[str, list[str]] = {}
+    for record in records:
+        for note in record.notes:
+            cells = found.setdefault(note, [])
+            if record.cell not in cells:
+                cells.append(record.cell)
+    return found

@@ -38,7 +38,8 @@ def describe(*grid, seeds=2, **options) -> Sweep:
 
 def report(exact_match: float) -> dict[str, object]:
     return {"exact_match": exact_match, "exact_match_low": 0.0, "exact_match_high": 1.0,
-            "exact": False, "token_accuracy": 0.5, "loss": 0.5, "n_samples": 100}  # fmt: skip
+            "exact": False, "token_accuracy": 0.5, "loss": 0.5, "n_samples": 100,
+            "notes": []}  # fmt: skip
 
 
 class Fake:
@@ -51,6 +52,7 @@ class Fake:
     def __init__(self, folder: SweepFolder, ends=None, learned=lambda given, seed: 1.0, slots=1):
         self.folder, self.ends, self.learned = folder, dict(ends or {}), learned
         self.jobs: list[Job] = []
+        self.notes: dict[str, list[str]] = {}  # of the evaluations, by cell
         self.is_stopped = False
         self.workers = Workers(Inline(), self.work, lambda: slots, self.stop)
 
@@ -73,7 +75,10 @@ class Fake:
         for seed in job.missing:
             config = planned.with_seed(seed)
             small.train(self.folder.path, f"{job.cell}-seed-{seed}", config=config, force=True)
-        reports = {seed: report(self.learned(job.given, seed)) for seed in planned.seeds}
+        reports = {
+            seed: report(self.learned(job.given, seed)) | {"notes": self.notes.get(job.cell, [])}
+            for seed in planned.seeds
+        }
         return Outcome(0, "", reports, 2.0)
 
 

@@ -17,7 +17,7 @@ from seq2seq_cli.cli.cells import (
 from seq2seq_cli.sweep.engine import dispatch
 from seq2seq_cli.sweep.engine.events import CellAgain, Waited
 from seq2seq_cli.sweep.engine.job import Outcome
-from seq2seq_cli.sweep.session import prepare_sweep
+from seq2seq_cli.sweep.session import prepare_sweep, write_table
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +43,19 @@ def test_the_table_has_every_seed_and_how_they_spread(mixed, capsys):
     assert re.search(r"2 +none, none, none +none +0 of 3", shown)
     assert "Wilson" in shown
     assert "trainings" in shown
+
+
+def test_what_is_noted_of_an_evaluation_is_told_with_its_cells(tmp_path, capsys):
+    folder = folder_at(tmp_path / "s")
+    sweep = describe("model.units=1,2", seeds=1)
+    for _ in range(2):  # as it was trained, and from what is saved
+        fake = Fake(folder)
+        fake.notes = {"units-1": ["nothing could be held out"]}
+        result, _ = run(sweep, folder_at(folder.path), fake)
+        show_result(result, quiet=False)
+        assert "note: units-1: nothing could be held out\n" in capsys.readouterr().err
+    write_table(tmp_path / "a.csv", result)
+    assert "nothing could be held out" in (tmp_path / "a.csv").read_text()
 
 
 def test_cells_are_told_in_lines_as_they_end(mixed, capsys):

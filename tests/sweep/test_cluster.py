@@ -48,6 +48,10 @@ class Cluster:
             self.address = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
         port = self.address.rpartition(":")[2]
         self._begin("dask_scheduler", "--host", "127.0.0.1", "--port", port)
+        while self.processes[0].poll() is None:  # a machine may be slow to start it
+            with suppress(OSError), socket.create_connection(("127.0.0.1", int(port))):
+                break
+            time.sleep(0.05)
 
     def add_worker(self, shared: bool, seconds: float) -> None:
         preload = self.folder / "preload.py"
