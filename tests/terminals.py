@@ -34,8 +34,11 @@ WIDE = 200
 ESCAPE = re.compile(rb"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07]*\x07|[()=>].?)")
 COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
 NUMBER = re.compile(r"\d[\d.,:%x-]*")
-VOLATILE = re.compile(r"(?m)^.*(?:sequences/s|epoch|saved in|seconds|completed|\d/s).*$")
-"""Lines whose numbers differ from run to run."""
+VOLATILE = re.compile(
+    r"(?m)^.*(?:sequences/s|epoch|saved in|seconds|completed|\d/s"
+    r"|evaluating|writing|starting|compiling).*$"
+)
+"""Lines whose numbers differ from run to run, and those of progress."""
 
 
 @dataclass(frozen=True)
