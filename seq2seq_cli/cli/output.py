@@ -6,7 +6,6 @@ is needed, so that a command with plain output starts without it.
 
 import codecs
 import json
-import shutil
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -55,7 +54,8 @@ def end_with_reader() -> None:
 
 
 _IN_ASCII = {
-    "…": "...",
+    "…": "~",
+    "→": ">",
     "─": "-",
     "━": "-",
     "╺": "-",
@@ -65,7 +65,9 @@ _IN_ASCII = {
     "▓": "+",
     "█": "#",
 }
-"""What is written for characters that the reader's encoding does not have; others become `?`."""
+"""What is written for characters that the reader's encoding does not have; others become `?`.
+
+It is as wide as they are, or tables would be out of shape."""
 
 
 def fall_back_to_ascii() -> None:
@@ -100,7 +102,24 @@ def make_console(stderr: bool = False) -> "Console":
         def on_broken_pipe(self) -> None:
             raise
 
+    if stderr and _of_progress:
+        return _of_progress
     return Console(stderr=stderr, highlight=False, soft_wrap=False)
+
+
+_of_progress: "Console | None" = None
+"""What shows progress on standard error: while it does, all that is printed there stands above."""
+
+
+@contextmanager
+def console_of_progress() -> Iterator["Console"]:
+    """Give the console that all tables on standard error share while the block runs."""
+    global _of_progress
+    _of_progress = make_console(stderr=True)
+    try:
+        yield _of_progress
+    finally:
+        _of_progress = None
 
 
 def format_ids(ids: Iterable[int]) -> str:
@@ -116,7 +135,7 @@ def shorten(ids: Sequence[int]) -> str:
     """Return integers as text; of many, the first ones and how many there are."""
     if len(ids) <= MOST_SHOWN:
         return format_ids(ids)
-    return f"{format_ids(ids[:MOST_SHOWN])} … ({len(ids)})"
+    return f"{format_ids(ids[:MOST_SHOWN])} ... ({len(ids)})"
 
 
 def table(
@@ -202,28 +221,6 @@ def _print_records(
     console.print()
 
 
-SHADES = " ░▒▓█"
-
-
-def heat_map(
-    rows: Sequence[int], columns: Sequence[int], weights: Sequence[Sequence[float]]
-) -> None:
-    """Print weights (rows, columns) from 0 to 1 as a table of shades, each with its integer.
-
-    Columns that do not fit side by side follow below.
-    """
-    width = max(len(str(value)) for value in (*rows, *columns))
-    room = max(1, (shutil.get_terminal_size().columns - width) // (width + 1))
-    for start in range(0, len(columns), room):
-        if start:
-            write("")
-        part = slice(start, start + room)
-        write(" " * (width + 1) + " ".join(str(value).rjust(width) for value in columns[part]))
-        for value, row in zip(rows, weights, strict=True):
-            shades = (SHADES[min(len(SHADES) - 1, int(w * len(SHADES)))] * width for w in row[part])
-            write(f"{str(value).rjust(width)} {' '.join(shades)}")
-
-
 def mark_errors(target: Sequence[int], predicted: Sequence[int]) -> "Text":
     """Return the predicted tokens with the wrong ones marked, by colour and by a `!`."""
     from rich.text import Text
@@ -235,6 +232,8 @@ def mark_errors(target: Sequence[int], predicted: Sequence[int]) -> "Text":
         text.append(" ")
     if len(predicted) > MOST_SHOWN:
         wrong = sum(a != b for a, b in zip(target, predicted, strict=False))
-        text.append(f"… ({len(predicted)}, {wrong} wrong)" if wrong else f"… ({len(predicted)})")
+        text.append(
+            f"... ({len(predicted)}, {wrong} wrong)" if wrong else f"... ({len(predicted)})"
+        )
     text.rstrip()
     return text
