@@ -16,6 +16,7 @@ COMMANDS = {
     "predict": "Predict the targets of sequences; a blank line stays one.",
     "encode": "Print the encoder's hidden and cell states after sequences.",
     "inspect": "Show a run's layers, configuration, results and versions.",
+    "init": "List the shipped configurations, or print one to start from.",
     "tasks": "List the tasks, each with an example.",
     "runs": "List the runs with their accuracy.",
 }

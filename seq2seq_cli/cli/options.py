@@ -42,7 +42,10 @@ def number_option(name: str, help_text: str, most: float | None = None) -> Any:
 
 
 ConfigFile = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="Settings in a TOML file.")
+    Path | None,
+    typer.Option(
+        "--config", metavar="FILE|NAME", help="Settings in a TOML file, or shipped; see `s2s init`."
+    ),
 ]
 SetOptions = Annotated[
     list[str] | None,
@@ -115,5 +118,7 @@ def resolve_config(
     """
     from seq2seq_cli.data.tasks import wrong_settings
     from seq2seq_cli.settings import resolve
+    from seq2seq_cli.shipped import find_file
 
+    file = find_file(file) if file else None
     return resolve(file, settings or [], options, wrong_settings if check else None)
