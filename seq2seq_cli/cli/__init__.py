@@ -46,7 +46,7 @@ def _run() -> tuple[str, int]:
         code = make_app(sys.argv[1:])(prog_name="s2s", standalone_mode=False)
         sys.stdout.flush()
     except TyperException as error:
-        return str(error), ConfigurationError.exit_code
+        return _corrected(error), ConfigurationError.exit_code
     except S2sError as error:
         return str(error), error.exit_code
     except SystemExit as error:
@@ -58,6 +58,12 @@ def _run() -> tuple[str, int]:
     except MemoryError:
         return "the memory is full: make the sizes smaller", StorageError.exit_code
     return "", code if isinstance(code, int) else 0
+
+
+def _corrected(error: Exception) -> str:
+    """Return a usage error's message, with the options that a mistyped one may stand for."""
+    meant = getattr(error, "possibilities", None)
+    return f"{error}. Did you mean {' or '.join(map(repr, meant))}?" if meant else str(error)
 
 
 def _described(error: OSError) -> str:

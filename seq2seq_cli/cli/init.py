@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from seq2seq_cli.cli import output
+from seq2seq_cli.cli.completion import configuration_names, one_of
 from seq2seq_cli.cli.options import Json
 
 ALL = "all"
@@ -13,7 +14,14 @@ ALL = "all"
 def init(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="A shipped configuration, or all: every setting."),
+        typer.Argument(
+            metavar="NAME",
+            help="A shipped configuration, or all: every setting.",
+            autocompletion=lambda incomplete: [
+                *configuration_names(incomplete),
+                *one_of(ALL)(incomplete),
+            ],
+        ),
     ] = None,
     as_schema: Annotated[
         bool, typer.Option("--schema", help="Print the settings' JSON schema, for editors.")

@@ -65,12 +65,16 @@ class ListedRun:
 
 def list_runs(runs_dir: Path) -> list[ListedRun]:
     """Return what is in the runs' folder, oldest completed run first, incomplete ones last."""
-    folders = [path for path in folders_in(runs_dir) if _is_run(path)]
-    listed = [_list_folder(folder) for folder in folders]
+    listed = [_list_folder(folder) for folder in run_folders(runs_dir)]
     return sorted(listed, key=lambda item: item.run.manifest.completed_at if item.run else "~")
 
 
-def _is_run(path: Path) -> bool:
+def run_folders(runs_dir: Path) -> list[Path]:
+    """Return the folders of runs, complete or not, by their names."""
+    return [path for path in folders_in(runs_dir) if is_run(path)]
+
+
+def is_run(path: Path) -> bool:
     """Tell whether a folder is a run's, be it damaged."""
     try:
         return path.is_dir() and any((path / name).exists() for name in (CONFIG_FILE, MANIFEST))
