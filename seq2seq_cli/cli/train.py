@@ -127,6 +127,12 @@ def train(
     force: Annotated[
         bool, typer.Option("--force", help="Replace what has this name.", rich_help_panel=RUN)
     ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Show what would be trained and what it takes.", rich_help_panel=RUN
+        ),
+    ] = False,
     tensorboard: Annotated[
         bool,
         typer.Option(
@@ -156,6 +162,11 @@ def train(
     options["training.seed"] = seed
     # What a resumed training was begun with is not known yet: the whole is checked there.
     config = resolve_config(config_file, settings, options, check=not resume)
+    if dry_run:
+        from seq2seq_cli.cli.dry_run import plan_training
+
+        plan_training(config, runs_dir, run, force, seeds, resume, as_json, quiet)
+        return
     from seq2seq_cli.training.seeds import train_seeds
     from seq2seq_cli.training.session import train as train_one
 
