@@ -133,6 +133,16 @@ def train(
             "--dry-run", help="Show what would be trained and what it takes.", rich_help_panel=RUN
         ),
     ] = False,
+    callback: Annotated[
+        str,
+        typer.Option(
+            "--callback",
+            metavar="FILE.py:FUNCTION",
+            help="A function that returns Keras callbacks.",
+            rich_help_panel=RUN,
+            show_default=False,
+        ),
+    ] = "",
     tensorboard: Annotated[
         bool,
         typer.Option(
@@ -171,7 +181,7 @@ def train(
     from seq2seq_cli.training.session import train as train_one
 
     kept: dict[str, Any] = {"resume": resume, "write_tensorboard": tensorboard}
-    kept["checkpoint_seconds"] = checkpoint_seconds
+    kept |= {"checkpoint_seconds": checkpoint_seconds, "callback": callback}
     is_quiet = quiet or as_json
     with progress(1, "starting TensorFlow", is_quiet) as advance:
         display = Display(advance, is_quiet)
