@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from seq2seq_cli import __version__
+from seq2seq_cli.cli import phases
 from seq2seq_cli.cli.completion import typed_words
 from seq2seq_cli.cli.sections import SectionedCommand
 
@@ -20,6 +21,7 @@ COMMANDS = {
     "inspect": "Show a run's layers, configuration, results and versions.",
     "init": "List the shipped configurations, or print one to start from.",
     "tasks": "List the tasks, each with an example.",
+    "doctor": "Show versions, cores, flags and cache, and train for two seconds.",
     "runs": "List the runs with their accuracy.",
 }
 """The commands, each a function in a module of its name, with the first line of its docstring."""
@@ -94,8 +96,13 @@ def options(
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show errors' tracebacks, and the phases' times.")
+    ] = False,
 ) -> None:
     """Take the options that stand before a command; without a command, show the help."""
+    if debug:
+        phases.ask()
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 

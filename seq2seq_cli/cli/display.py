@@ -6,13 +6,23 @@ import tempfile
 from importlib import import_module
 from typing import IO, TYPE_CHECKING
 
-from seq2seq_cli.cli import output, supervision
+from seq2seq_cli.cli import output, phases, supervision
 from seq2seq_cli.cli.progress import Advance
 from seq2seq_cli.errors import S2sError
 
 if TYPE_CHECKING:
     from seq2seq_cli.data.streams import TrainingStream
     from seq2seq_cli.training.events import Event, Planned, SeedBegun
+
+
+_PHASES = {
+    "Planned": "the training planned and checked",
+    "Built": "TensorFlow imported and the models built",
+    "Validated": "steps taken and validated",
+    "EpochEnded": "steps taken, to an epoch's end, and validated",
+    "Finished": "the training ended",
+}
+"""What has ended when an event is told."""
 
 
 class Display:
@@ -31,6 +41,8 @@ class Display:
         from seq2seq_cli.cli import report
         from seq2seq_cli.training import events
 
+        if phase := _PHASES.get(type(event).__name__):
+            phases.end(self._seed + phase)
         epoch = f"epoch {event.epoch}/{event.epochs}"
         label = self._seed + epoch
         if isinstance(event, events.Planned):

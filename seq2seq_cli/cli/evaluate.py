@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seq2seq_cli.cli import output
+from seq2seq_cli.cli import output, phases
 from seq2seq_cli.cli.options import (
     DEFAULT_RUNS_DIR,
     Json,
@@ -112,6 +112,7 @@ def evaluate(
         others = {"--n-in": n_in, "--data": data, "--examples": examples}
         _refuse("--lengths has no use for it: leave one of them out", others)
     loaded = load_run(run, runs_dir)
+    phases.end("the run loaded")
     if task and task != loaded.config.task.name:
         raise ConfigurationError(f"--task {task}: the run's task is {loaded.config.task.name}")
     own_task = load_task(task) if task and OWN_TASK in task else None

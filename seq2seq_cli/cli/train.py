@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seq2seq_cli.cli import output
+from seq2seq_cli.cli import output, phases
 from seq2seq_cli.cli.completion import one_of, run_names
 from seq2seq_cli.cli.display import Display
 from seq2seq_cli.cli.options import (
@@ -190,6 +190,7 @@ def train(
             single = train_one(config, *given, **kept)
         else:
             several = train_seeds(config, seeds, *given, **kept)
+    phases.end("the models saved")
     if seeds is not None:
         _show_seeds(several, as_json, quiet)
     elif single is None:
@@ -208,6 +209,7 @@ def _show_run(trained: "Run", stream: "TrainingStream | None", as_json: bool, qu
 
     n_evaluated = validation_samples(trained.config)
     result = evaluate(load_network(trained), n_evaluated, stream=stream)
+    phases.end("held-out sequences predicted")
     if as_json:
         output.write_json({"path": str(trained.path), **report.as_json(result)})
         return
