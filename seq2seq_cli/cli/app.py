@@ -19,6 +19,7 @@ COMMANDS = {
     "predict": "Predict the targets of sequences; a blank line stays one.",
     "encode": "Print the encoder's hidden and cell states after sequences.",
     "inspect": "Show a run's layers, configuration, results and versions.",
+    "export": "Write a run's encoder and decoder for TensorFlow, ONNX Runtime or LiteRT.",
     "init": "List the shipped configurations, or print one to start from.",
     "tasks": "List the tasks, each with an example.",
     "doctor": "Show versions, cores, flags and cache, and train for two seconds.",
