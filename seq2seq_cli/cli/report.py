@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from seq2seq_cli.cli import output
+from seq2seq_cli.metrics import percent as percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,11 +17,6 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 12
 """Positions and lengths that have a row each; of more, some stand together in one."""
-
-
-def percent(share: float) -> str:
-    """Return a share as a percentage, with more digits where it is close to 100 and not there."""
-    return f"{share:.4%}" if 0.999 < share < 1 else f"{share:.2%}"
 
 
 def show(report: "Report", quiet: bool = False) -> None:
