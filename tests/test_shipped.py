@@ -13,11 +13,12 @@ import pytest
 from seq2seq_cli.cli import output
 from seq2seq_cli.cli.init import init
 from seq2seq_cli.cli.options import resolve_config
+from seq2seq_cli.cli.sweep import sweep
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.declarations import commented, schema, schema_text
 from seq2seq_cli.errors import ConfigurationError, StorageError
 from seq2seq_cli.settings import SECTIONS, parse_config, resolve
-from seq2seq_cli.shipped import shipped_file, shipped_folder, shipped_names, summary
+from seq2seq_cli.shipped import shipped_file, shipped_folder, shipped_names
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "configs"
@@ -56,6 +57,16 @@ def test_a_shipped_configuration_is_taken_by_its_name():
     assert resolve_config(Path("long"), None, {}) == resolve(ROOT / "configs" / "long.toml")
 
 
+def test_a_sweep_takes_both_kinds_by_their_names(capsys):
+    sweep(Path("lengths"), config_file=Path("default"), dry_run=True, as_json=True)
+    document = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert document
+    with pytest.raises(ConfigurationError, match="no sweep 'lenght' is shipped"):
+        sweep(Path("lenght"), dry_run=True)
+    with pytest.raises(ConfigurationError, match="no configuration 'lng' is shipped"):
+        sweep(Path("lengths"), config_file=Path("lng"), dry_run=True)
+
+
 def test_a_file_of_that_name_wins():
     Path("long").write_text("[task]\nn_in = 9\n")
     assert resolve_config(Path("long"), None, {}).task.n_in == 9
@@ -66,7 +77,7 @@ def test_a_file_of_that_name_wins():
     [
         ("lnog", "no configuration 'lnog' is shipped with s2s; did you mean long?"),
         ("xyz", "use one of attention, copy, default"),
-        ("configs/long.toml", "no file configs/long.toml; --config long is shipped"),
+        ("configs/long.toml", "no file configs/long.toml; by its name, long, it is shipped"),
     ],
 )
 def test_what_is_neither_a_file_nor_shipped_is_told(given, message):
@@ -79,14 +90,15 @@ def test_what_is_neither_a_file_nor_shipped_is_told(given, message):
 def test_init_lists_each_with_the_sentence_it_opens_with(capsys):
     init(as_json=True)
     listed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [item["name"] for item in listed] == shipped_names()
+    sweeps = [f"sweeps/{name}" for name in shipped_names("sweeps")]
+    assert [item["name"] for item in listed] == [*shipped_names(), *sweeps]
     by_name = {item["name"]: item["summary"] for item in listed}
     assert by_name["sort"] == "Ten integers sorted: 99.97 % exact, learned in under two minutes."
     assert by_name["long"].endswith("in 195 s on two slow cores.")
     assert all(text.endswith(".") for text in by_name.values())
     init()
     shown = " ".join(capsys.readouterr().out.split())
-    for name in (*shipped_names(), "all"):
+    for name in (*shipped_names(), "all", *sweeps):
         assert f" {name} " in shown
 
 
@@ -95,8 +107,12 @@ def test_init_prints_a_file_to_start_from(capsys):
         init(name)
         shown = capsys.readouterr().out
         assert shown == shipped_file(name).read_text()
+    init("sweeps/lengths")
+    assert capsys.readouterr().out == (CONFIGS / "sweeps" / "lengths.toml").read_text()
     with pytest.raises(ConfigurationError, match="did you mean long"):
         init("lonng")
+    with pytest.raises(ConfigurationError, match="no sweep 'lenghts' is .* did you mean lengths"):
+        init("sweeps/lenghts")
     with pytest.raises(ConfigurationError, match="leave out --schema"):
         init("long", as_schema=True)
 
@@ -135,4 +151,4 @@ def test_no_name_leads_out_of_the_shipped_folder():
     Path("s2s.toml").write_text("# Mine.\n")
     for name in (os.path.relpath("s2s", shipped_folder()), "../configs/long", ""):
         with pytest.raises(ConfigurationError, match="is shipped"):
-            summary(name)
+            shipped_file(name)

@@ -46,6 +46,13 @@ def configuration_names(incomplete: str) -> list[str]:
     return [name for name in shipped_names() if name.startswith(incomplete)]
 
 
+def sweep_names(incomplete: str) -> list[str]:
+    """Return the names of the shipped sweeps."""
+    from seq2seq_cli.shipped import SWEEPS, shipped_names
+
+    return [name for name in shipped_names(SWEEPS) if name.startswith(incomplete)]
+
+
 def one_of(*choices: str) -> Callable[[str], list[str]]:
     """Return what completes one of these words."""
 

@@ -31,11 +31,12 @@ def init(
     """List the shipped configurations, or print one to start from.
 
     Keep what is printed, as in `s2s init long > my.toml`, and train with `--config my.toml`;
-    `--config long` trains with the shipped one. An editor completes the settings where the schema
-    lies beside it: `s2s init --schema > s2s.schema.json`.
+    `--config long` trains with the shipped one, and `s2s sweep lengths` is the shipped sweep. An
+    editor completes the settings where the schema lies beside the file: `s2s init --schema >
+    s2s.schema.json`.
     """
     from seq2seq_cli.errors import ConfigurationError
-    from seq2seq_cli.shipped import shipped_file, shipped_names, summary
+    from seq2seq_cli.shipped import SWEEPS, shipped_file, shipped_names, summary
     from seq2seq_cli.storage import read_text
 
     if name and (as_schema or as_json):
@@ -46,11 +47,21 @@ def init(
 
         output.write((schema_text() if as_schema else commented()).rstrip("\n"))
     elif name:
-        output.write(read_text(shipped_file(name)).rstrip("\n"))
-    elif as_json:
-        for each in shipped_names():
-            output.write_json({"name": each, "summary": summary(each)})
+        folder, _, of_sweep = name.rpartition("/")
+        file = shipped_file(of_sweep, SWEEPS) if folder == SWEEPS else shipped_file(name)
+        output.write(read_text(file).rstrip("\n"))
+        return
     else:
-        rows = [(each, summary(each)) for each in shipped_names()]
-        rows.append((ALL, "Every setting, its meaning and its default."))
-        output.table("Configurations for --config NAME", ("name", "what it shows"), rows)
+        configurations, sweeps = (
+            [(each, summary(shipped_file(each, folder))) for each in shipped_names(folder)]
+            for folder in ("", SWEEPS)
+        )
+        sweeps = [(f"{SWEEPS}/{each}", text) for each, text in sweeps]
+        if as_json:
+            for each, text in [*configurations, *sweeps]:
+                output.write_json({"name": each, "summary": text})
+            return
+        configurations.append((ALL, "Every setting, its meaning and its default."))
+        columns = ("name", "what it shows")
+        output.table("Configurations, for --config NAME", columns, configurations)
+        output.table("Sweeps, for s2s sweep NAME", columns, sweeps)
