@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seq2seq_cli.cli import output
+from seq2seq_cli.cli import output, phases
 from seq2seq_cli.cli.heat_map import heat_map
 from seq2seq_cli.cli.options import (
     DEFAULT_RUNS_DIR,
@@ -52,6 +52,7 @@ def predict(
     if top > beam:
         raise ConfigurationError(f"--top {top}: should be at most --beam, which is {beam}")
     loaded = load_run(run, runs_dir)
+    phases.end("the run loaded")
     if attention and loaded.decoder.attention is None:
         raise ConfigurationError(
             f"--attention: the run {loaded.run.name} has none; train with --attention dot"

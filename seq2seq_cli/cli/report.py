@@ -4,23 +4,19 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from seq2seq_cli.cli import output
+from seq2seq_cli.metrics import percent as percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from seq2seq_cli.architecture import Layer
-    from seq2seq_cli.config import TaskConfig
+    from seq2seq_cli.config import RunConfig, TaskConfig
     from seq2seq_cli.data.plan import DataReport
     from seq2seq_cli.evaluation import Report
 
 
 MOST_ROWS = 12
 """Positions and lengths that have a row each; of more, some stand together in one."""
-
-
-def percent(share: float) -> str:
-    """Return a share as a percentage, with more digits where it is close to 100 and not there."""
-    return f"{share:.4%}" if 0.999 < share < 1 else f"{share:.2%}"
 
 
 def show(report: "Report", quiet: bool = False) -> None:
@@ -103,8 +99,32 @@ def show_architecture(layers: "Sequence[Layer]", stderr: bool = False) -> None:
     output.table("Model", ("layer", "kind", "weights", ">parameters"), rows, stderr)
 
 
-def show_data(task: "TaskConfig", found: "DataReport") -> None:
-    """Print what own data is like to standard error."""
+def layers_as_json(layers: "Sequence[Layer]") -> list[dict[str, Any]]:
+    """Return a model's layers as plain values for `--json`."""
+    return [
+        {
+            "name": layer.name,
+            "kind": layer.kind,
+            "shapes": [list(shape) for shape in layer.shapes],
+            "parameters": layer.parameters,
+        }
+        for layer in layers
+    ]
+
+
+def show_settings(config: "RunConfig") -> None:
+    """Print the settings that have a value."""
+    settings = [
+        (f"{section}.{key}", str(value))
+        for section, values in config.model_dump().items()
+        for key, value in values.items()
+        if value != ""
+    ]
+    output.table("Configuration", ("setting", "value"), settings)
+
+
+def show_data(task: "TaskConfig", found: "DataReport", stderr: bool = True) -> None:
+    """Print what own data is like."""
     rows = [
         ("pairs", f"{found.pairs:,}: {found.training:,} to train, {found.validation:,} held out"),
         ("source lengths", "{} to {}".format(*found.source_lengths)),
@@ -113,4 +133,4 @@ def show_data(task: "TaskConfig", found: "DataReport") -> None:
         ("duplicate pairs", f"{found.duplicates:,}"),
         ("validation sources in training", f"{found.in_both:,}"),
     ]
-    output.table(task.data, ("own data", ""), rows, stderr=True)
+    output.table(task.data, ("own data", ""), rows, stderr)
