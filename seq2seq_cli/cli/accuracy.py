@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from seq2seq_cli.cli import output
+from seq2seq_cli.cli.bars import bar, terminal_width
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 12
 """Positions and lengths that have a row each; of more, some stand together in one."""
+
+
+WITHOUT_BARS = 52
+"""Columns that the table of accuracies takes at the most without its bars."""
+
+SHORTEST_BAR, LONGEST_BAR = 8, 24
 
 
 def percent(share: float) -> str:
@@ -31,18 +38,22 @@ def show(report: "Report", quiet: bool = False) -> None:
         for number, share in enumerate(report.position_accuracy, 1)
         if share is not None
     ]
+    room = terminal_width() - WITHOUT_BARS
+    width = min(LONGEST_BAR, room) if room >= SHORTEST_BAR else 0
     rows = [
         ("exact match", percent(report.exact_match)),
         ("  exact" if report.exact else "  95 % interval", interval(report)),
         *([] if tokens is None else [("token accuracy", percent(tokens))]),
-        *_grouped("position", positions),
-        *(_grouped("length", sorted(lengths.items())) if len(lengths) > 1 else []),
+        *_grouped("position", positions, width),
+        *(_grouped("length", sorted(lengths.items()), width) if len(lengths) > 1 else []),
         *([] if loss is None else [("loss", f"{loss:.6f}")]),
         ("sequences/s", f"{report.sequences_per_s:,.0f}"),
     ]
     n = "" if report.exact else f"{report.n_samples:,} "
     title = f"{report.run}: {n}{report.origin}, predicted freely"
-    output.table(title, ("accuracy", ">value"), rows)
+    if width:
+        rows = [row if len(row) > 2 else (*row, "") for row in rows]
+    output.table(title, ("accuracy", ">value", *[""] * (width > 0)), rows)
     if report.examples:
         output.table(
             "Spot checks (a wrong token is marked !)",
@@ -68,15 +79,19 @@ def interval(report: "Report") -> str:
     return f"{percent(report.exact_match_low)} to {percent(report.exact_match_high)}"
 
 
-def _grouped(label: str, shares: list[tuple[int, float]]) -> list[tuple[str, str]]:
-    """Return table rows of shares by position or length; of many, the mean of some together."""
+def _grouped(label: str, shares: list[tuple[int, float]], width: int) -> list[tuple[str, ...]]:
+    """Return table rows of shares by position or length; of many, the mean of some together.
+
+    Each has a bar, unless its width is 0.
+    """
     size = max(1, -(-len(shares) // MOST_ROWS))
     rows = []
     for start in range(0, len(shares), size):
         group = shares[start : start + size]
         first, last = group[0][0], group[-1][0]
         name = f"  {label} {first}" if first == last else f"  {label}s {first} to {last}"
-        rows.append((name, percent(sum(share for _, share in group) / len(group))))
+        mean = sum(share for _, share in group) / len(group)
+        rows.append((name, percent(mean), *[bar(mean, width)] * (width > 0)))
     return rows
 
 

@@ -4,8 +4,8 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from seq2seq_cli.cli import output
+from seq2seq_cli.cli.accuracy import percent
 from seq2seq_cli.cli.board import Board, spell
-from seq2seq_cli.cli.report import percent
 from seq2seq_cli.metrics import LEARNED
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ is needed, so that a command with plain output starts without it.
 
 import codecs
 import json
-import shutil
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -61,11 +60,29 @@ _IN_ASCII = {
     "╺": "-",
     "╸": "-",
     "░": ".",
+    "·": ".",
     "▒": ":",
     "▓": "+",
     "█": "#",
+    "▁": "_",
+    "▂": ".",
+    "▃": "-",
+    "▄": "=",
+    "▅": "+",
+    "▆": "*",
+    "▇": "%",
 }
 """What is written for characters that the reader's encoding does not have; others become `?`."""
+
+
+_NO_DOTS, _ALL_DOTS = "\u2800", "\u28ff"
+"""The first and last of the characters of eight dots, which curves are drawn with."""
+
+
+def _in_ascii(character: str) -> str:
+    if _NO_DOTS <= character <= _ALL_DOTS:
+        return " " if character == _NO_DOTS else "*"
+    return _IN_ASCII.get(character, "?")
 
 
 def fall_back_to_ascii() -> None:
@@ -74,7 +91,7 @@ def fall_back_to_ascii() -> None:
     def replace(error: UnicodeError) -> tuple[str, int]:
         assert isinstance(error, UnicodeEncodeError)
         part = error.object[error.start : error.end]
-        return "".join(_IN_ASCII.get(character, "?") for character in part), error.end
+        return "".join(_in_ascii(character) for character in part), error.end
 
     codecs.register_error("s2s-ascii", replace)
     for stream in (sys.stdout, sys.stderr):
@@ -200,28 +217,6 @@ def _print_records(
                 drawn.add_row(*([name] if len(others) > 1 else []), cell)
         console.print(Padding(drawn, (0, 0, 0, 2), expand=False))
     console.print()
-
-
-SHADES = " ░▒▓█"
-
-
-def heat_map(
-    rows: Sequence[int], columns: Sequence[int], weights: Sequence[Sequence[float]]
-) -> None:
-    """Print weights (rows, columns) from 0 to 1 as a table of shades, each with its integer.
-
-    Columns that do not fit side by side follow below.
-    """
-    width = max(len(str(value)) for value in (*rows, *columns))
-    room = max(1, (shutil.get_terminal_size().columns - width) // (width + 1))
-    for start in range(0, len(columns), room):
-        if start:
-            write("")
-        part = slice(start, start + room)
-        write(" " * (width + 1) + " ".join(str(value).rjust(width) for value in columns[part]))
-        for value, row in zip(rows, weights, strict=True):
-            shades = (SHADES[min(len(SHADES) - 1, int(w * len(SHADES)))] * width for w in row[part])
-            write(f"{str(value).rjust(width)} {' '.join(shades)}")
 
 
 def mark_errors(target: Sequence[int], predicted: Sequence[int]) -> "Text":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seq2seq_cli.cli import output
+from seq2seq_cli.cli.bars import heat_map
 from seq2seq_cli.cli.options import (
     DEFAULT_RUNS_DIR,
     InputFile,
@@ -74,7 +75,8 @@ def predict(
         score = f"{prediction.log_probability:.4f}\t" if top > 1 else ""
         output.write(score + output.format_ids(prediction.target))
         if prediction.attention:
-            output.heat_map(prediction.target, prediction.source, prediction.attention)
+            for line in heat_map(prediction.target, prediction.source, prediction.attention):
+                output.write(line)
 
     output.end_with_reader()
     with read_sequences(sequences, file, loaded.config.task.cardinality) as given:

@@ -1,21 +1,45 @@
 """`s2s runs`: what has been trained."""
 
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
 from seq2seq_cli.cli import output
+from seq2seq_cli.cli.accuracy import percent
+from seq2seq_cli.cli.bars import bar, terminal_width
+from seq2seq_cli.cli.curve import BAR, WITH_BARS
 from seq2seq_cli.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir
-from seq2seq_cli.cli.report import percent
 
 
-def runs(runs_dir: RunsDir = DEFAULT_RUNS_DIR, as_json: Json = False) -> None:
+def runs(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[RUN...]", help="The runs of --compare.")
+    ] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Compare several runs: --compare RUN RUN...")
+    ] = False,
+    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
+    as_json: Json = False,
+) -> None:
     """List the runs with their accuracy.
 
     The newest completed run, which is what other commands take, stands last before any incomplete
     ones. A sweep's runs are listed in its own folder, which is named.
     """
+    from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.runs.advice import list_command, train_command
     from seq2seq_cli.runs.listing import list_runs
     from seq2seq_cli.sweep.listing import list_sweeps
 
+    if compare and len(names or ()) < 2:
+        raise ConfigurationError("--compare: give two runs or more: --compare RUN RUN")
+    if names and not compare:
+        raise ConfigurationError(f"{names[0]}: give --compare and two runs or more")
     output.end_with_reader()
+    if compare:
+        _compare(list(dict.fromkeys(names or [])), runs_dir, as_json)
+        return
     listed = list_runs(runs_dir)
     if as_json:
         for item in listed:
@@ -57,3 +81,36 @@ def runs(runs_dir: RunsDir = DEFAULT_RUNS_DIR, as_json: Json = False) -> None:
     for item in listed:
         if item.problem.startswith("damaged: "):
             output.write(f"{item.name} is {item.problem}")
+
+
+def _compare(names: list[str], runs_dir: Path, as_json: bool) -> None:
+    """Print the results of some runs, by their trainings' validations, and what differs."""
+    from seq2seq_cli.runs.differences import differing_settings
+    from seq2seq_cli.runs.listing import open_run
+
+    found = [open_run(runs_dir, name) for name in names]
+    results = [run.manifest.results for run in found]
+    settings = differing_settings([run.config for run in found])
+    if as_json:
+        each = [{"name": run.name, **run.manifest.results.model_dump()} for run in found]
+        by_run = {key: dict(zip(names, values, strict=True)) for key, values in settings.items()}
+        output.write_json({"runs": each, "settings": by_run})
+        return
+    has_bars = terminal_width() >= WITH_BARS
+    rows = [
+        (
+            run.name,
+            percent(result.exact_match),
+            f"{percent(result.exact_match_low)} to {percent(result.exact_match_high)}",
+            f"{result.loss:.6f}",
+            *[bar(result.exact_match, BAR)] * has_bars,
+        )
+        for run, result in zip(found, results, strict=True)
+    ]
+    columns = ("run", ">exact match", ">95 % interval", ">loss", *[""] * has_bars)
+    output.table("Held out, as validated in training", columns, rows)
+    if settings:
+        differing = [(key, *values) for key, values in settings.items()]
+        output.table("Settings that differ", ("setting", *names), differing)
+    else:
+        output.write("All settings are the same.")

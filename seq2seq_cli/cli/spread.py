@@ -6,7 +6,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from seq2seq_cli.cli import output
-from seq2seq_cli.cli.report import as_json, interval, percent
+from seq2seq_cli.cli.accuracy import as_json, interval, percent
 from seq2seq_cli.metrics import LEARNED
 
 if TYPE_CHECKING:

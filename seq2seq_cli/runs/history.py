@@ -9,7 +9,7 @@ from typing import Annotated, NamedTuple
 from pydantic import AliasChoices, Field, TypeAdapter, ValidationError
 
 from seq2seq_cli.errors import ModelError
-from seq2seq_cli.storage import read_bytes
+from seq2seq_cli.storage import read_text
 
 MOST_CALLS = 256
 """About how many calls' figures a whole training keeps."""
@@ -83,7 +83,7 @@ def history_text(records: Iterable[EpochRecord]) -> str:
 
 def read_history(path: Path) -> tuple[EpochRecord, ...]:
     """Return the records in a file; ModelError where it is damaged."""
-    return parse_history(read_bytes(path), path)
+    return parse_history(read_text(path).encode(), path)
 
 
 def parse_history(content: bytes, path: Path) -> tuple[EpochRecord, ...]:
