@@ -50,7 +50,9 @@ def _draw(
     (left, right), (low, high) = ((min(axis), max(axis)) for axis in zip(*both, strict=True))
     right, high = right + (right == left), high + (high == low)
     width = max(10, min(100, terminal_width()) - LABELS - 2)
-    canvas = plotille.Canvas(width, HEIGHT, left, low, right, high)
+    # So that the last of the dots, two by four in a character, are at the upper ends.
+    beyond = right + (right - left) / (2 * width - 1), high + (high - low) / (4 * HEIGHT - 1)
+    canvas = plotille.Canvas(width, HEIGHT, left, low, *beyond)
     for (x, y), (to_x, to_y) in pairwise(line):
         canvas.line(x, y, to_x, to_y)
     for x, y in points:
