@@ -51,7 +51,7 @@ def plot(
             raise ConfigurationError(f"{file}: the name should end in .svg, .png or .pdf")
         if file.exists() and not force:
             raise ExistsError(f"{file} exists: give another name, or --force to replace it")
-        need_libraries("s2s plot --output")
+        need_libraries()
     loaded = load_run(run, runs_dir)
     output.end_with_reader()
     with progress(n_samples, "evaluating", quiet) as advance:

@@ -39,6 +39,9 @@ def report(
     compare: Annotated[
         bool, typer.Option("--compare", help="Compare several runs: --compare RUN RUN...")
     ] = False,
+    sweep: Annotated[
+        str | None, typer.Option("--sweep", metavar="NAME", help="What a sweep has come to.")
+    ] = None,
     file: Annotated[Path, typer.Option("--output", metavar="FILE.html", help="The page.")] = Path(
         "report.html"
     ),
@@ -59,19 +62,23 @@ def report(
     from seq2seq_cli.report.drawing import need_libraries
     from seq2seq_cli.report.page import check_free
 
-    if compare and (run or lengths or task):
-        raise ConfigurationError("--compare takes runs' names: leave out --run, --lengths, --task")
+    if (compare or sweep) and (run or lengths or task or (compare and sweep)):
+        raise ConfigurationError(
+            "--compare and --sweep are reports of their own: leave out --run, --lengths, --task "
+            "and the other of them"
+        )
     if compare and len(names or ()) < 2:
         raise ConfigurationError("--compare: give two runs or more: --compare RUN RUN")
     if names and not compare:
         raise ConfigurationError(f"{names[0]}: give --run {names[0]}, or --compare and several")
-    need_libraries("s2s report")
+    need_libraries()
     check_free(file, force)
-    page = (
-        _comparison(names or [], runs_dir, n_samples, quiet)
-        if compare
-        else _page(run, runs_dir, n_samples, lengths, task, quiet)
-    )
+    if compare:
+        page = _comparison(names or [], runs_dir, n_samples, quiet)
+    elif sweep:
+        page = _sweep(sweep, runs_dir)
+    else:
+        page = _page(run, runs_dir, n_samples, lengths, task, quiet)
     from seq2seq_cli.storage import write_text
 
     write_text(file, page)
@@ -109,3 +116,11 @@ def _comparison(names: list[str], runs_dir: Path, n_samples: int, quiet: bool) -
     with progress(n_samples * len(loaded), "evaluating", quiet) as advance:
         comparison = compare(loaded, n_samples, advance)
     return comparison_page(comparison)
+
+
+def _sweep(name: str, runs_dir: Path) -> str:
+    from seq2seq_cli.report.page import sweep_page
+    from seq2seq_cli.runs.location import check_name
+    from seq2seq_cli.sweep.folder import SweepFolder
+
+    return sweep_page(SweepFolder(runs_dir / check_name(name)))

@@ -35,14 +35,14 @@ def draw_for_page(chart: Chart, name: str) -> str:
     return _named(text, chart)
 
 
-def need_libraries(option: str) -> None:
+def need_libraries() -> None:
     """Raise ConfigurationError where what draws charts and lays out pages is not installed."""
     try:
         import jinja2  # noqa: F401
         import vl_convert  # noqa: F401
     except ImportError as error:
         raise ConfigurationError(
-            f"{option} needs {error.name}: pip install 'seq2seq-cli[report]'"
+            f"charts need {error.name}: pip install 'seq2seq-cli[report]'"
         ) from None
 
 

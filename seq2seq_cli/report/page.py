@@ -8,15 +8,20 @@ from typing import Any
 
 from seq2seq_cli.architecture import Architecture
 from seq2seq_cli.config import RunConfig
-from seq2seq_cli.errors import ExistsError
+from seq2seq_cli.errors import ExistsError, ModelError
 from seq2seq_cli.evaluation import Example
+from seq2seq_cli.metrics import LEARNED
 from seq2seq_cli.report.chart import Chart
 from seq2seq_cli.report.comparison import Comparison
 from seq2seq_cli.report.content import Content
 from seq2seq_cli.report.drawing import draw_for_page
+from seq2seq_cli.report.grids import grid_charts, line_charts
+from seq2seq_cli.report.sweeps import grids, latest, lines
 from seq2seq_cli.report.theme import IN_DARK, variable
 from seq2seq_cli.runs.advice import again_command, evaluate_command, report_command
 from seq2seq_cli.runs.listing import Run
+from seq2seq_cli.sweep.folder import SweepFolder
+from seq2seq_cli.sweep.summary import solved_cells, summarize
 
 MOST_TOKENS = 60
 """Tokens of a sequence that a page shows."""
@@ -38,7 +43,7 @@ class Drawing:
     chart: Chart
 
 
-GENERATOR = '<meta name="generator" content="s2s report">'
+GENERATOR = '<meta name="generator" content="s2s">'
 """What tells a report from other pages."""
 
 
@@ -76,6 +81,35 @@ def comparison_page(comparison: Comparison) -> str:
     drawings = [_drawing(name, chart) for name, chart in comparison.charts.items()]
     title = "Comparison of " + ", ".join(comparison.names)
     return _render("comparison.html", title=title, drawings=drawings, comparison=comparison)
+
+
+def sweep_page(folder: SweepFolder) -> str:
+    """Return the page of a sweep; ModelError where there is none, or no result of it yet."""
+    sweep = folder.read()
+    records = latest(folder.saved())
+    if not records:
+        raise ModelError(f"the sweep {folder.path} has no results yet")
+    found = {
+        "grid": grid_charts(grids(sweep, records)),
+        "lines": line_charts(lines(sweep, records)),
+    }
+    drawings = [
+        _drawing(f"{name}-{number}" if number else name, chart)
+        for name, charts in found.items()
+        for number, chart in enumerate(charts)
+    ]
+    summaries = summarize(records)
+    return _render(
+        "sweep.html",
+        title=f"Sweep {folder.name}",
+        n_runs=sum(record.exact_match is not None for record in records),
+        n_records=len(records),
+        solved=solved_cells(summaries),
+        solved_from=LEARNED,
+        cells=[summary.as_json() for summary in summaries],
+        base=[(key, str(value)) for key, value in sweep.base.items()],
+        drawings=drawings,
+    )
 
 
 def summary(config: RunConfig) -> str:

@@ -6,6 +6,9 @@ from random_run import replace_file, save_random_run
 
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.runs.history import Call, EpochRecord, history_text
+from seq2seq_cli.sweep.cells.description import Sweep, with_options
+from seq2seq_cli.sweep.folder import SweepFolder
+from seq2seq_cli.sweep.record import RunRecord
 
 PLAIN = RunConfig(
     task=TaskConfig(n_in=4, n_out=3, cardinality=13),
@@ -35,3 +38,33 @@ def save_runs(runs_dir: Path) -> Path:
         ended = record(1, steps_done=40, calls=CALLS)
         replace_file(path, "history.jsonl", history_text([ended]).encode())
     return runs_dir
+
+
+def described(*grid: str, one_factor: bool = False, until: str | None = None) -> Sweep:
+    """Return the description of a sweep of two seeds."""
+    return with_options(Sweep(), None, (), grid, (), one_factor, 2, until)
+
+
+def swept(seed: int, share: float | None, **settings: object) -> RunRecord:
+    """Return what came of a cell; in its settings' names `__` stands for the dot."""
+    named = {key.replace("__", "."): value for key, value in settings.items()}
+    cell = "-".join(map(str, named.values())) or "base"
+    problem = "" if share is not None else "its loss is not finite"
+    return RunRecord(
+        cell=cell, seed=seed, run=f"s/{cell}-seed-{seed}", settings=named, exact_match=share,
+        problem=problem,
+    )  # fmt: skip
+
+
+SWEPT = [
+    swept(seed, round(units / n_in / (seed + 3), 6), task__n_in=n_in, model__units=units)
+    for n_in in (12, 6) for units in (8, 16) for seed in (0, 1)
+]  # fmt: skip
+
+
+def save_sweep(runs_dir: Path) -> None:
+    """Write sweep "grid", without its runs."""
+    folder = SweepFolder(runs_dir / "grid")
+    folder.path.mkdir()
+    folder.write(described("task.n_in=6,12", "model.units=8,16"))
+    folder.write_results(SWEPT)

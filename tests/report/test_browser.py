@@ -4,10 +4,11 @@ import json
 import re
 import shutil
 from importlib.resources import files
+from statistics import median
 
 import pytest
 from conftest import run_s2s
-from runs_to_see import CALLS, save_runs
+from runs_to_see import CALLS, SWEPT, save_runs, save_sweep
 
 from seq2seq_cli.metrics import wilson_interval
 
@@ -19,7 +20,7 @@ OPTIONS = [
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 WIDTHS = (1280, 390)
-PAGES = ("plain", "looking", "compared")
+PAGES = ("plain", "looking", "compared", "grid")
 N_SAMPLES = "400"
 
 
@@ -36,6 +37,8 @@ def folder(tmp_path_factory):
     run_s2s("report", *lengths, "--output", "looking.html", *sizes, cwd=folder)
     pair = ["--compare", "plain", "looking"]
     run_s2s("report", *pair, "--output", "compared.html", *sizes, cwd=folder)
+    save_sweep(folder / "runs")
+    run_s2s("report", "--sweep", "grid", "--output", "grid.html", "-q", cwd=folder)
     return folder
 
 
@@ -101,7 +104,7 @@ def test_a_page_fits_and_every_drawing_is_seen(see, name, width):
     boxes = page.eval_on_selector_all(
         "figure svg", "all => all.map(one => [one.getBBox().width, one.clientWidth])"
     )
-    assert len(boxes) == page.locator("figure").count() >= 4
+    assert len(boxes) == page.locator("figure").count() >= 2
     for inner, outer in boxes:
         assert inner > 100
         assert 200 < outer <= width
@@ -109,7 +112,12 @@ def test_a_page_fits_and_every_drawing_is_seen(see, name, width):
 
 @pytest.mark.parametrize(
     ("name", "scheme", "are_open"),
-    [("plain", "light", True), ("looking", "dark", False), ("compared", "dark", True)],
+    [
+        ("plain", "light", True),
+        ("looking", "dark", False),
+        ("compared", "dark", True),
+        ("grid", "light", True),
+    ],
 )
 def test_axe_finds_nothing_amiss(see, name, scheme, are_open):
     page = see(name, 390, scheme)
@@ -239,3 +247,16 @@ def test_the_comparison_has_each_run_s_numbers(see, folder):
             "#differing tbody tr", "rows => rows.map(row => [...row.cells].map(c => c.textContent))"
         )
     ]
+
+
+def test_the_sweep_s_page_has_every_seed(see):
+    page = see("grid")
+    rows = rows_of(page, "lines")
+    assert len(rows) == len(SWEPT)
+    assert sorted(row[3] for row in rows) == close(sorted(r.exact_match for r in SWEPT))
+    grid = rows_of(page, "grid")
+    assert [row[0] for row in grid] == [8, 16]
+    for row, units in zip(grid, (8, 16), strict=True):
+        for value, n_in in zip(row[1:], (6, 12), strict=True):
+            cell = {"task.n_in": n_in, "model.units": units}
+            assert value == close(median(r.exact_match for r in SWEPT if r.settings == cell))

@@ -132,7 +132,7 @@ def test_what_lacks_is_said_in_a_line(runs, monkeypatch, tmp_path):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ConfigurationError) as refused:
         report(run="plain", runs_dir=runs, file=tmp_path / "page.html")
-    told = "s2s report needs vl_convert: pip install 'seq2seq-cli[report]'"
+    told = "charts need vl_convert: pip install 'seq2seq-cli[report]'"
     assert str(refused.value) == told
     assert refused.value.exit_code == 2
     assert not (tmp_path / "page.html").exists()
