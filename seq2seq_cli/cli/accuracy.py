@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from seq2seq_cli.cli import output
 from seq2seq_cli.cli.bars import bar, terminal_width
+from seq2seq_cli.report.wording import percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,11 +24,6 @@ WITHOUT_BARS = 52
 """Columns that the table of accuracies takes at the most without its bars."""
 
 SHORTEST_BAR, LONGEST_BAR = 8, 24
-
-
-def percent(share: float) -> str:
-    """Return a share as a percentage, with more digits where it is close to 100 and not there."""
-    return f"{share:.4%}" if 0.999 < share < 1 else f"{share:.2%}"
 
 
 def show(report: "Report", quiet: bool = False) -> None:

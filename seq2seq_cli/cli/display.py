@@ -29,6 +29,7 @@ class Display:
     def show(self, event: "Event") -> None:
         """Show an event of the training."""
         from seq2seq_cli.cli import accuracy
+        from seq2seq_cli.report.wording import percent
         from seq2seq_cli.training import events
 
         epoch = f"epoch {event.epoch}/{event.epochs}"
@@ -51,7 +52,7 @@ class Display:
         elif isinstance(event, events.Compiling):
             self._advance(0, label=f"{self._seed}compiling")
         elif isinstance(event, events.Advanced):
-            share = accuracy.percent(event.exact_match)
+            share = percent(event.exact_match)
             note = f"{event.samples_per_s:,.0f}/s loss {event.loss:.3f} exact {share}"
             self._advance(event.n_samples, note, label, loss=event.loss)
         elif isinstance(event, events.Validated):
@@ -59,7 +60,7 @@ class Display:
             self._say(
                 f"{label}: {whole}{event.n_samples:,} sequences in {event.seconds:.1f} s, "
                 f"loss {event.training_loss:.4f}; held out: loss {event.loss:.6f}, "
-                f"exact match {accuracy.percent(event.exact_match)}"
+                f"exact match {percent(event.exact_match)}"
             )
         elif isinstance(event, events.Finished):
             last = event.epoch, event.n_samples

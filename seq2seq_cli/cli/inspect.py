@@ -3,8 +3,9 @@
 from typing import Any
 
 from seq2seq_cli.cli import output
-from seq2seq_cli.cli.accuracy import percent, show_architecture
+from seq2seq_cli.cli.accuracy import show_architecture
 from seq2seq_cli.cli.options import DEFAULT_RUNS_DIR, Json, RunName, RunsDir
+from seq2seq_cli.report.wording import percent
 
 
 def inspect(

@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from seq2seq_cli.cli import output
-from seq2seq_cli.cli.accuracy import percent
 from seq2seq_cli.cli.bars import bar, terminal_width
 from seq2seq_cli.cli.curve import BAR, WITH_BARS
 from seq2seq_cli.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir
+from seq2seq_cli.report.wording import percent
 
 
 def runs(

@@ -4,8 +4,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from seq2seq_cli.cli import output
-from seq2seq_cli.cli.accuracy import percent
 from seq2seq_cli.cli.bars import bar, heat_map, terminal_width
+from seq2seq_cli.report.wording import percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

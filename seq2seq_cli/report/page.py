@@ -18,6 +18,7 @@ from seq2seq_cli.report.drawing import draw_for_page
 from seq2seq_cli.report.grids import grid_charts, line_charts
 from seq2seq_cli.report.sweeps import grids, latest, lines
 from seq2seq_cli.report.theme import IN_DARK, variable
+from seq2seq_cli.report.wording import percent
 from seq2seq_cli.runs.advice import again_command, evaluate_command, report_command
 from seq2seq_cli.runs.listing import Run
 from seq2seq_cli.sweep.folder import SweepFolder
@@ -184,11 +185,6 @@ def _commands(run: Run) -> list[str]:
         evaluate_command(run.path, task),
         report_command(run.path, task),
     ]
-
-
-def percent(share: float) -> str:
-    """Return a share as a percentage, with more digits where it is close to 100 and not there."""
-    return f"{share:.4%}" if 0.999 < share < 1 else f"{share:.2%}"
 
 
 def number(value: object) -> str:
