@@ -26,8 +26,14 @@ class Call(NamedTuple):
 
 
 def with_call(calls: tuple[Call, ...], call: Call, most: int) -> tuple[Call, ...]:
-    """Return the calls and one more; of more than `most`, two and two become one."""
-    grown = (*calls, Call(*call[:2], *(float(f"{value:.6g}") for value in call[2:])))
+    """Return the calls and one more; of more than `most`, two and two become one.
+
+    From then on those that follow are put together too, up to as many steps.
+    """
+    call = Call(*call[:2], *(float(f"{value:.6g}") for value in call[2:]))
+    if calls and calls[-1].steps + call.steps <= max(before.steps for before in calls):
+        return (*calls[:-1], _merged(calls[-1], call))
+    grown = (*calls, call)
     if len(grown) <= most:
         return grown
     pairs = [grown[start : start + 2] for start in range(0, len(grown), 2)]

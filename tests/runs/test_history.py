@@ -31,6 +31,14 @@ def test_calls_are_bounded_and_lose_no_step(drawn, most):
         assert calls[-1].learning_rate == pytest.approx(drawn[-1][3], rel=1e-5)
 
 
+def test_a_long_training_s_calls_are_of_about_as_many_steps():
+    calls = ()
+    for step in range(1, 1001):
+        calls = with_call(calls, Call(step, 1, 1.0, 0.5, 0.01), 64)
+    assert 32 < len(calls) <= 64
+    assert {call.steps for call in calls[:-1]} == {calls[0].steps}
+
+
 def test_calls_are_read_as_they_were_written(tmp_path):
     calls = Call(3, 3, 1.25, 0.5, 0.01), Call(10, 7, 1e-7, 1.0, 0.0)
     records = record(1), replace(record(2), calls=calls)
