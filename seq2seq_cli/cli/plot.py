@@ -8,7 +8,7 @@ import typer
 from seq2seq_cli.cli import output
 from seq2seq_cli.cli.options import DEFAULT_RUNS_DIR, Force, Quiet, RunName, RunsDir
 from seq2seq_cli.cli.progress import progress
-from seq2seq_cli.cli.report import Evaluated, LengthsRange, OwnTask
+from seq2seq_cli.cli.report import SAMPLES, Evaluated, LengthsRange, OwnTask
 from seq2seq_cli.inference import threads
 
 NAMES = (
@@ -25,7 +25,7 @@ def plot(
         Path | None,
         typer.Option("--output", metavar="FILE", help="A file: .svg, .png or .pdf."),
     ] = None,
-    n_samples: Evaluated = 10_000,
+    n_samples: Evaluated = None,
     lengths: LengthsRange = None,
     task: OwnTask = None,
     force: Force = False,
@@ -38,7 +38,7 @@ def plot(
     from seq2seq_cli.cli.terminal import show_chart
     from seq2seq_cli.errors import ConfigurationError, ExistsError
     from seq2seq_cli.inference.loading import load_run
-    from seq2seq_cli.report.content import content_of, only_chart
+    from seq2seq_cli.report.content import OF_TRAINING, content_of, only_chart
     from seq2seq_cli.report.drawing import FORMATS, draw, need_libraries
     from seq2seq_cli.storage import atomic_path
 
@@ -46,6 +46,10 @@ def plot(
         raise ConfigurationError(f"{what}: there is no such chart: give one of {', '.join(NAMES)}")
     if lengths and what != "carries":
         raise ConfigurationError(f"--lengths {lengths}: it is for the chart carries: leave it out")
+    if n_samples and what in OF_TRAINING:
+        raise ConfigurationError(
+            f"--n-samples {n_samples}: {what} is of the training: leave it out"
+        )
     if file:
         if file.suffix.lower().removeprefix(".") not in FORMATS:
             raise ConfigurationError(f"{file}: the name should end in .svg, .png or .pdf")
@@ -54,9 +58,11 @@ def plot(
         need_libraries()
     loaded = load_run(run, runs_dir)
     output.end_with_reader()
-    with progress(n_samples, "evaluating", quiet) as advance:
+    with progress(n_samples or SAMPLES, "evaluating", quiet) as advance:
         own_task = own_task_of(loaded, task)
-        content = content_of(loaded, {what}, n_samples, lengths, own_task, advance)
+        content = content_of(
+            loaded, {what}, n_samples or SAMPLES, lengths, own_task, advance, n_samples
+        )
     chart = only_chart(content, what)
     if file is None:
         show_chart(chart)

@@ -17,8 +17,11 @@ from seq2seq_cli.cli.options import (
 from seq2seq_cli.cli.progress import progress
 from seq2seq_cli.inference import threads
 
+SAMPLES = 10_000
+"""Held-out sequences that are predicted."""
+
 Evaluated = Annotated[
-    int, integer_option("--n-samples", "Held-out sequences to predict. [10000]", 1)
+    int | None, integer_option("--n-samples", "Held-out sequences to predict. [10000]", 1)
 ]
 LengthsRange = Annotated[
     str | None,
@@ -33,7 +36,7 @@ OwnTask = Annotated[
 
 def report(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[RUN...]", help="The runs of --compare.")
+        list[str] | None, typer.Argument(metavar="RUN", help="The runs of --compare.")
     ] = None,
     run: RunName = None,
     compare: Annotated[
@@ -45,7 +48,7 @@ def report(
     file: Annotated[Path, typer.Option("--output", metavar="FILE.html", help="The page.")] = Path(
         "report.html"
     ),
-    n_samples: Evaluated = 10_000,
+    n_samples: Evaluated = None,
     lengths: LengthsRange = None,
     task: OwnTask = None,
     force: Force = False,
@@ -71,14 +74,16 @@ def report(
         raise ConfigurationError("--compare: give two runs or more: --compare RUN RUN")
     if names and not compare:
         raise ConfigurationError(f"{names[0]}: give --run {names[0]}, or --compare and several")
+    if sweep and n_samples:
+        raise ConfigurationError(f"--n-samples {n_samples}: a sweep is evaluated: leave it out")
     need_libraries()
     check_free(file, force)
     if compare:
-        page = _comparison(names or [], runs_dir, n_samples, quiet)
+        page = _comparison(names or [], runs_dir, n_samples or SAMPLES, quiet)
     elif sweep:
         page = _sweep(sweep, runs_dir)
     else:
-        page = _page(run, runs_dir, n_samples, lengths, task, quiet)
+        page = _page(run, runs_dir, n_samples or SAMPLES, lengths, task, quiet)
     from seq2seq_cli.storage import write_text
 
     write_text(file, page)

@@ -14,7 +14,7 @@ from seq2seq_cli.report.wording import percent
 
 def runs(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[RUN...]", help="The runs of --compare.")
+        list[str] | None, typer.Argument(metavar="RUN", help="The runs of --compare.")
     ] = None,
     compare: Annotated[
         bool, typer.Option("--compare", help="Compare several runs: --compare RUN RUN...")

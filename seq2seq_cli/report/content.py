@@ -63,11 +63,13 @@ def content_of(
     lengths: str | None = None,
     task: Task | None = None,
     progress: OnProgress | None = None,
+    n_each: int | None = None,
 ) -> Content:
     """Return the charts of these names, from `n_samples` held-out sequences.
 
     `lengths` are those of "carries"; without them they are the training's and half as many again,
-    where they vary. `task` is the run's own one. Raises ConfigurationError for wrong `lengths`.
+    where they vary; of each it takes `n_each` sequences. `task` is the run's own one. Raises
+    ConfigurationError for wrong `lengths`.
     """
     content = Content(loaded)
     if set(wanted) & set(OF_TRAINING):
@@ -76,7 +78,7 @@ def content_of(
         for name, chart in curve_charts([curve]).items():
             content.put(name, [chart], "")
     if "carries" in wanted:
-        _carry(content, lengths, task)
+        _carry(content, lengths, n_each, task)
     if set(wanted) - {*OF_TRAINING, "carries"}:
         _observe(content, wanted, n_samples, task, progress)
     content.charts = {name: content.charts[name] for name in CHARTS if name in content.charts}
@@ -121,7 +123,7 @@ def _observe(
         content.put("encoder-states", [components_chart(components)], "")
 
 
-def _carry(content: Content, lengths: str | None, task: Task | None) -> None:
+def _carry(content: Content, lengths: str | None, n_each: int | None, task: Task | None) -> None:
     """Evaluate the run at each of many lengths."""
     loaded = content.loaded
     settings = loaded.config.task
@@ -133,9 +135,10 @@ def _carry(content: Content, lengths: str | None, task: Task | None) -> None:
         wanted = parse_range(f"{shortest}-{last}", max(1, (last - shortest) // 16))
         n_samples = SAMPLES_EACH
     else:
-        content.put("carries", [], "At other lengths it is evaluated with --lengths RANGE.")
+        told = "At other lengths it is evaluated with --lengths RANGE."
+        content.put("carries", [], "Own pairs have no other lengths." if settings.data else told)
         return
-    curve = evaluate_lengths(loaded, wanted, n_samples, task=task)
+    curve = evaluate_lengths(loaded, wanted, n_each or n_samples, task=task)
     found = carried(curve)
     charts = [shares_chart(found, "length", curve.longest_trained)] if found.at else []
     content.put("carries", charts, "No source of these lengths is held out.")

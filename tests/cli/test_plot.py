@@ -12,7 +12,7 @@ from seq2seq_cli.cli.plot import NAMES, plot
 from seq2seq_cli.cli.runs import runs
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError
-from seq2seq_cli.report.content import CHARTS
+from seq2seq_cli.report.content import CHARTS, OF_TRAINING
 from seq2seq_cli.runs.history import Call, EpochRecord, history_text
 
 PLAIN = RunConfig(task=TaskConfig(n_in=4, cardinality=13), model=ModelConfig(units=8))
@@ -46,7 +46,7 @@ def test_the_charts_are_the_reports():
 def test_each_chart_is_drawn_in_the_terminal(folder, capsys, monkeypatch, what, width):
     monkeypatch.setenv("COLUMNS", str(width))
     run = "plain" if what == "decoder-states" else "looking"
-    plot(what, run=run, runs_dir=folder, n_samples=60)
+    plot(what, run=run, runs_dir=folder, n_samples=None if what in OF_TRAINING else 60)
     lines = capsys.readouterr().out.splitlines()
     assert all(len(line) <= width for line in lines)
     assert len(lines) > 3
@@ -80,10 +80,11 @@ def test_a_chart_is_written(folder, tmp_path, suffix, capsys):
     ("what", "options", "told"),
     [
         ("curves", {}, "there is no such chart: give one of loss"),
-        ("lengths", {}, "All sources have 4 integers"),
-        ("attention", {}, "--attention dot"),
+        ("lengths", {"n_samples": 60}, "All sources have 4 integers"),
+        ("attention", {"n_samples": 60}, "--attention dot"),
         ("carries", {}, "--lengths RANGE"),
         ("loss", {"lengths": "1-3"}, "it is for the chart carries"),
+        ("loss", {"n_samples": 9}, "is of the training"),
         ("loss", {"file": "chart.jpg"}, "should end in .svg, .png or .pdf"),
     ],
 )
@@ -91,7 +92,7 @@ def test_what_cannot_be_drawn_is_refused(folder, tmp_path, what, options, told):
     if "file" in options:
         options = {"file": tmp_path / options["file"]}
     with pytest.raises(ConfigurationError, match=re.escape(told)):
-        plot(what, run="plain", runs_dir=folder, n_samples=60, **options)
+        plot(what, run="plain", runs_dir=folder, **options)
 
 
 def test_a_history_that_was_changed_is_refused(folder):

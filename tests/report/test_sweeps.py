@@ -100,5 +100,7 @@ def test_a_sweep_s_page(tmp_path):
     assert "10 of 12 runs have a result" in page
     assert page.count("<figure") == 2
     assert "its loss is not finite" in page
+    with pytest.raises(ConfigurationError, match="--n-samples 9"):
+        report(sweep="s", n_samples=9, runs_dir=tmp_path / "runs", file=file)
     with pytest.raises(ConfigurationError, match="reports of their own"):
         report(sweep="s", run="a", runs_dir=tmp_path / "runs", file=file)
