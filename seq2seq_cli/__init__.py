@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from seq2seq_cli.evaluation import evaluate as evaluate
     from seq2seq_cli.inference.greedy import predict_sequence as predict_sequence
     from seq2seq_cli.inference.loading import load_run as load_run
+    from seq2seq_cli.notebook import Progress as Progress
     from seq2seq_cli.training.models import define_models as define_models
     from seq2seq_cli.training.seeds import train_seeds as train_seeds
     from seq2seq_cli.training.session import train as train
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Progress": "notebook",
     "define_models": "training.models",
     "evaluate": "evaluation",
     "generate_sequence": "data.tutorial",

@@ -18,11 +18,12 @@ from seq2seq_cli.data.tasks import Task, longest_target
 from seq2seq_cli.data.vocabulary import PADDING, Ids, Vocabulary, lengths, unpad
 from seq2seq_cli.errors import ConfigurationError
 from seq2seq_cli.footprint import evaluation_needs
+from seq2seq_cli.html import table
 from seq2seq_cli.inference.greedy import Decoded, decoding_limits, greedy
 from seq2seq_cli.inference.network import LoadedRun
 from seq2seq_cli.inference.threads import map_batches, n_threads
 from seq2seq_cli.memory import check
-from seq2seq_cli.metrics import Tally
+from seq2seq_cli.metrics import Tally, percent
 from seq2seq_cli.selection import Selection, select_generated, select_given, select_own
 
 OnProgress = Callable[[int], None]
@@ -65,6 +66,27 @@ class Report:
     sequences_per_s: float
     examples: list[Example]
     notes: list[str]
+
+    def _repr_html_(self) -> str:
+        """Return the accuracies and the spot checks as a notebook shows them."""
+        low, high = percent(self.exact_match_low), percent(self.exact_match_high)
+        tokens = [] if self.token_accuracy is None else [percent(self.token_accuracy)]
+        rows = [
+            ("exact match", percent(self.exact_match)),
+            ("interval", "all of them" if self.exact else f"{low} to {high}"),
+            *(("token accuracy", share) for share in tokens),
+        ]
+        checks = [
+            (
+                "ok" if example.target == example.predicted else "wrong",
+                *(" ".join(map(str, ids)) for ids in example),
+            )
+            for example in self.examples
+        ]
+        n = "" if self.exact else f"{self.n_samples:,} "
+        title = f"{self.run}: {n}{self.origin}, predicted freely"
+        headed = [("spot check", "source", "expected", "predicted"), *checks] if checks else []
+        return table(title, rows, self.notes) + table("Spot checks", headed)
 
 
 class _Chunk(NamedTuple):

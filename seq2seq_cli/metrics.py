@@ -23,6 +23,11 @@ Z_95 = 1.959963984540054
 """The standard normal quantile of a two-sided 95 % interval."""
 
 
+def percent(share: float) -> str:
+    """Return a share as a percentage, with more digits where it is close to 100 and not there."""
+    return f"{share:.4%}" if 0.999 < share < 1 else f"{share:.2%}"
+
+
 def wilson_interval(successes: int, trials: int, z: float = Z_95) -> tuple[float, float]:
     """Return the Wilson score interval of a proportion (Wilson 1927), 95 % by default.
 

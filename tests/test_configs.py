@@ -8,6 +8,7 @@ from seq2seq_cli.data.plan import prepare
 from seq2seq_cli.data.sampling import Split
 from seq2seq_cli.data.tasks import TASKS, problems, wrong_settings
 from seq2seq_cli.settings import resolve
+from seq2seq_cli.shipped import SCHEMA_LINE
 from seq2seq_cli.sweep.cells.plan import plan_cells
 from seq2seq_cli.sweep.session import read_sweep
 
@@ -30,7 +31,10 @@ def test_every_shipped_config_can_be_trained_and_says_what_it_shows(path):
     for stage in plan.stages:
         sources, _ = stage.stream.draw(Split.TRAIN, 0, 2)
         assert len(sources) == 2
-    assert path.read_text().startswith("# ")
+    schema, sentence = path.read_text().splitlines()[:2]
+    assert schema == SCHEMA_LINE
+    assert sentence.startswith("# ")
+    assert f"s2s train --config {path.stem}" in path.read_text()
 
 
 def test_every_task_has_a_configuration_that_can_be_trained(monkeypatch):

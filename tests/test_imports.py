@@ -75,7 +75,7 @@ def test_help_imports_nothing_to_compute_with(tmp_path, arguments):
     commands = {f"seq2seq_cli.cli.{name}" for name in COMMANDS}
     assert found & (HEAVY | (OTHER_WORK - commands)) == set()
     assert found & {"numpy", "h5py", "seq2seq_cli.config", "tomllib"} == set()
-    if arguments == ("--help",):  # without it Typer has pydantic convert what is typed
+    if arguments:  # without any, Typer has pydantic convert the options that are left out
         assert "pydantic" not in found
 
 

@@ -13,7 +13,7 @@ def test_all_names_are_there_and_documented():
     names = {
         "generate_sequence", "get_dataset", "one_hot_encode", "one_hot_decode", "define_models",
         "predict_sequence", "load_run", "evaluate", "train",
-        "train_seeds",
+        "train_seeds", "Progress",
     }  # fmt: skip
     assert names | {"__version__"} == set(seq2seq_cli.__all__)
     assert all(getattr(seq2seq_cli, name).__doc__ for name in names)

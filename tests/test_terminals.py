@@ -61,7 +61,7 @@ def test_progress_has_a_bar_where_there_is_room(monkeypatch, width, has_bar):
     seen.isatty = lambda: True  # type: ignore[method-assign]
     monkeypatch.setattr("sys.stderr", seen)
     console = Console(file=seen, width=width, force_terminal=True, color_system=None)
-    monkeypatch.setattr(progress, "make_console", lambda stderr: console)
+    monkeypatch.setattr(output, "make_console", lambda stderr: console)
     with progress.progress(100_032, "epoch 1/10") as advance:
         advance(50_016, "12,345/s loss 0.123 exact 99.9912%")
     lines = re.split(r"[\r\n]+", terminals.plain(seen.getvalue().encode()))
@@ -70,3 +70,11 @@ def test_progress_has_a_bar_where_there_is_room(monkeypatch, width, has_bar):
     assert ("━" in text) == has_bar
     for part in ("epoch 1/10", "12,345/s", "0.123", "99.9912%", "50%"):
         assert part in text
+
+
+def test_a_table_beside_progress_stands_above_it(tmp_path):
+    terminals.make_folder(tmp_path)
+    line = "train --data own.csv --units 4 --n-samples 64 --run own --runs-dir trained"
+    _, seen = terminals.run_line(line, terminals.TERMINALS[1], tmp_path)
+    before = seen[: seen.index(b"own.csv")]
+    assert re.search(rb"\x1b\[2K(\x1b\[[0-9;]*m)*$", before), before[-100:]

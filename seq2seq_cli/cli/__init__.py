@@ -5,7 +5,7 @@ import os
 import sys
 from typing import NoReturn
 
-from seq2seq_cli.cli import signals, streams, supervision
+from seq2seq_cli.cli import phases, signals, streams, supervision
 
 
 def main() -> NoReturn:
@@ -40,13 +40,16 @@ def _run() -> tuple[str, int]:
 
     fall_back_to_ascii()
     try:
-        from seq2seq_cli.cli.app import make_app
+        with phases.shown():
+            from seq2seq_cli.cli.app import make_app
 
-        # Not standalone: usage errors come here too, and are shown in one line as all others are.
-        code = make_app(sys.argv[1:])(prog_name="s2s", standalone_mode=False)
-        sys.stdout.flush()
+            app = make_app(sys.argv[1:])
+            phases.end("the command line imported")
+            # Not standalone: usage errors come here too, and are shown in one line as others are.
+            code = app(prog_name="s2s", standalone_mode=False)
+            sys.stdout.flush()
     except TyperException as error:
-        return str(error), ConfigurationError.exit_code
+        return _corrected(error), ConfigurationError.exit_code
     except S2sError as error:
         return str(error), error.exit_code
     except SystemExit as error:
@@ -58,6 +61,12 @@ def _run() -> tuple[str, int]:
     except MemoryError:
         return "the memory is full: make the sizes smaller", StorageError.exit_code
     return "", code if isinstance(code, int) else 0
+
+
+def _corrected(error: Exception) -> str:
+    """Return a usage error's message, with the options that a mistyped one may stand for."""
+    meant = getattr(error, "possibilities", None)
+    return f"{error}. Did you mean {' or '.join(map(repr, meant))}?" if meant else str(error)
 
 
 def _described(error: OSError) -> str:

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 from seq2seq_cli.cli import output
 from seq2seq_cli.cli.bars import bar, terminal_width
-from seq2seq_cli.report.wording import percent
+from seq2seq_cli.metrics import percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from seq2seq_cli.architecture import Layer
-    from seq2seq_cli.config import TaskConfig
+    from seq2seq_cli.config import RunConfig, TaskConfig
     from seq2seq_cli.data.plan import DataReport
     from seq2seq_cli.evaluation import Report
 
@@ -114,8 +114,32 @@ def show_architecture(layers: "Sequence[Layer]", stderr: bool = False) -> None:
     output.table("Model", ("layer", "kind", "weights", ">parameters"), rows, stderr)
 
 
-def show_data(task: "TaskConfig", found: "DataReport") -> None:
-    """Print what own data is like to standard error."""
+def layers_as_json(layers: "Sequence[Layer]") -> list[dict[str, Any]]:
+    """Return a model's layers as plain values for `--json`."""
+    return [
+        {
+            "name": layer.name,
+            "kind": layer.kind,
+            "shapes": [list(shape) for shape in layer.shapes],
+            "parameters": layer.parameters,
+        }
+        for layer in layers
+    ]
+
+
+def show_settings(config: "RunConfig") -> None:
+    """Print the settings that have a value."""
+    settings = [
+        (f"{section}.{key}", str(value))
+        for section, values in config.model_dump().items()
+        for key, value in values.items()
+        if value != ""
+    ]
+    output.table("Configuration", ("setting", "value"), settings)
+
+
+def show_data(task: "TaskConfig", found: "DataReport", stderr: bool = True) -> None:
+    """Print what own data is like."""
     rows = [
         ("pairs", f"{found.pairs:,}: {found.training:,} to train, {found.validation:,} held out"),
         ("source lengths", "{} to {}".format(*found.source_lengths)),
@@ -124,4 +148,4 @@ def show_data(task: "TaskConfig", found: "DataReport") -> None:
         ("duplicate pairs", f"{found.duplicates:,}"),
         ("validation sources in training", f"{found.in_both:,}"),
     ]
-    output.table(task.data, ("own data", ""), rows, stderr=True)
+    output.table(task.data, ("own data", ""), rows, stderr)

@@ -7,6 +7,9 @@ from typing import Annotated, NoReturn
 import typer
 
 from seq2seq_cli import __version__
+from seq2seq_cli.cli import phases
+from seq2seq_cli.cli.completion import typed_words
+from seq2seq_cli.cli.sections import SectionedCommand
 
 COMMANDS = {
     "generate": "Show examples, or write them to a file.",
@@ -18,7 +21,10 @@ COMMANDS = {
     "report": "Make a page of charts of a run, or of several compared.",
     "plot": "Draw one chart of a run: to a file, or in the terminal.",
     "inspect": "Show a run's layers, configuration, results and versions.",
+    "export": "Write a run's encoder and decoder for TensorFlow, ONNX Runtime or LiteRT.",
+    "init": "List the shipped configurations, or print one to start from.",
     "tasks": "List the tasks, each with an example.",
+    "doctor": "Show versions, cores, flags and cache, and train for two seconds.",
     "runs": "List the runs with their accuracy.",
 }
 """The commands, each a function in a module of its name, with the first line of its docstring."""
@@ -60,23 +66,28 @@ def _not_imported() -> NoReturn:
 
 
 def make_app(arguments: Collection[str]) -> typer.Typer:
-    """Return the app; of the commands, those named in the arguments are imported.
+    """Return the app; of the commands, those named in the arguments, or being typed, are imported.
 
     The others are in the help, and cannot be run.
     """
+    # Options that stand before a command are none of one that stands first: its help would have to
+    # wait for pydantic, with which Typer converts them.
+    is_command = next(iter(arguments), "") in COMMANDS
+    arguments = [*arguments, *typed_words()]
     app = typer.Typer(
         help=HELP,
         epilog=EXIT_CODES,
-        add_completion=False,
+        add_completion=not is_command,
+        add_help_option=not is_command,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
-    app.callback(invoke_without_command=True)(options)
+    app.callback(invoke_without_command=True)(_no_options if is_command else options)
     for name, summary in COMMANDS.items():
         if name in arguments:
             function = getattr(import_module(f"seq2seq_cli.cli.{name}"), name)
-            app.command(name)(function)
+            app.command(name, cls=SectionedCommand)(function)
         else:
             app.command(name, help=summary)(_not_imported)
     return app
@@ -88,10 +99,19 @@ def options(
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show errors' tracebacks, and the phases' times.")
+    ] = False,
 ) -> None:
     """Take the options that stand before a command; without a command, show the help."""
+    if debug:
+        phases.ask()
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
 
 options.__doc__ = HELP
+
+
+def _no_options() -> None:
+    pass

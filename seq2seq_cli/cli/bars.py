@@ -1,29 +1,8 @@
-"""Bars, courses and shades, drawn with characters; each has one that stands for it in ASCII."""
+"""Bars and courses, drawn with characters; each has one that stands for it in ASCII."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from math import log
-
-SHADES = " ░▒▓█"
-
-
-def heat_map(
-    rows: Sequence[object], columns: Sequence[object], weights: Sequence[Sequence[float]]
-) -> Iterator[str]:
-    """Yield the lines of weights (rows, columns) from 0 to 1 as shades, each with its name.
-
-    Columns that do not fit side by side follow below.
-    """
-    width = max(len(str(value)) for value in (*rows, *columns))
-    room = max(1, (terminal_width() - width) // (width + 1))
-    for start in range(0, len(columns), room):
-        if start:
-            yield ""
-        part = slice(start, start + room)
-        yield " " * (width + 1) + " ".join(str(value).rjust(width) for value in columns[part])
-        for value, row in zip(rows, weights, strict=True):
-            shades = (SHADES[min(len(SHADES) - 1, int(w * len(SHADES)))] * width for w in row[part])
-            yield f"{str(value).rjust(width)} {' '.join(shades)}"
 
 
 def terminal_width() -> int:

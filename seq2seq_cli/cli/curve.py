@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from seq2seq_cli.cli import output
 from seq2seq_cli.cli.bars import bar, terminal_width
-from seq2seq_cli.report.wording import percent
+from seq2seq_cli.metrics import percent
 
 if TYPE_CHECKING:
     from seq2seq_cli.generalization import LengthCurve, LengthResult

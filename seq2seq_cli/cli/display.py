@@ -3,16 +3,28 @@
 import gc
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import IO, TYPE_CHECKING
 
-from seq2seq_cli.cli import output, supervision
+from seq2seq_cli.cli import output, phases, supervision
 from seq2seq_cli.cli.progress import Advance
 from seq2seq_cli.errors import S2sError
 
 if TYPE_CHECKING:
     from seq2seq_cli.data.streams import TrainingStream
     from seq2seq_cli.training.events import Event, Planned, SeedBegun
+
+
+_PHASES = {
+    "Planned": "the training planned and checked",
+    "Built": "TensorFlow imported and the models built",
+    "Validated": "steps taken and validated",
+    "EpochEnded": "steps taken, to an epoch's end, and validated",
+    "Finished": "the training ended",
+}
+"""What has ended when an event is told."""
 
 
 class Display:
@@ -29,9 +41,11 @@ class Display:
     def show(self, event: "Event") -> None:
         """Show an event of the training."""
         from seq2seq_cli.cli import accuracy
-        from seq2seq_cli.report.wording import percent
+        from seq2seq_cli.metrics import percent
         from seq2seq_cli.training import events
 
+        if phase := _PHASES.get(type(event).__name__):
+            phases.end(self._seed + phase)
         epoch = f"epoch {event.epoch}/{event.epochs}"
         label = self._seed + epoch
         if isinstance(event, events.Planned):
@@ -101,24 +115,38 @@ def _part(epoch: int, n_samples: int | None) -> str:
     return f"epoch {epoch}" if n_samples is None else f"{n_samples:,} sequences of epoch {epoch}"
 
 
-def import_quietly() -> None:
-    """Import what trains, and with it TensorFlow, which writes to standard error as it loads.
+def import_quietly(*more: str) -> None:
+    """Import what trains, and more modules, with TensorFlow, which writes to standard error.
 
     What it makes is there to stay: looking for garbage among it would take a fifth of the time.
     """
     import logging
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _file_of_no_folder() as noise:
-        standard_error = os.dup(2)
-        os.dup2(noise.fileno(), 2)
+    with quiet_stderr():
         gc.disable()
         try:
             import_module("seq2seq_cli.training.process").import_keras()
-            import_module("seq2seq_cli.training.trainer")
+            for name in ("seq2seq_cli.training.trainer", *more):
+                import_module(name)
             # Of a worker that is gone it warns in its own words; all else that matters is raised.
             logging.getLogger("tensorflow").setLevel(logging.CRITICAL)
             gc.freeze()
+        finally:
+            gc.enable()
+
+
+@contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Keep what libraries write to standard error, and write it only where something fails.
+
+    What is told as an error of the user's needs no more words.
+    """
+    with _file_of_no_folder() as noise:
+        standard_error = os.dup(2)
+        os.dup2(noise.fileno(), 2)
+        try:
+            yield
         except S2sError:
             raise
         except Exception:
@@ -126,7 +154,6 @@ def import_quietly() -> None:
             os.write(standard_error, noise.read())
             raise
         finally:
-            gc.enable()
             os.dup2(standard_error, 2)
             os.close(standard_error)
 

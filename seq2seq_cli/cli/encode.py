@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from seq2seq_cli.cli import output
+from seq2seq_cli.cli import output, phases
 from seq2seq_cli.cli.options import (
     DEFAULT_RUNS_DIR,
     Force,
@@ -48,6 +48,7 @@ def encode(
 
     check_given(sequences, file)
     loaded = load_run(run, runs_dir)
+    phases.end("the run loaded")
     output.end_with_reader()
     lengths: set[int] = set()
     with read_sequences(sequences, file, loaded.config.task.cardinality) as found:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seq2seq_cli.cli import output
+from seq2seq_cli.cli import output, phases
 from seq2seq_cli.cli.options import (
     DEFAULT_RUNS_DIR,
     Json,
@@ -15,6 +15,7 @@ from seq2seq_cli.cli.options import (
     number_option,
 )
 from seq2seq_cli.cli.progress import progress
+from seq2seq_cli.cli.sections import SEQUENCES
 from seq2seq_cli.inference import threads
 
 if TYPE_CHECKING:
@@ -30,28 +31,51 @@ def evaluate(
     n_samples: Annotated[
         int | None,
         integer_option(
-            "--n-samples", "Held-out sequences to predict. [10000, or 1000 of each of --lengths]", 1
+            "--n-samples",
+            "Held-out sequences to predict. [10000, or 1000 of each of --lengths]",
+            1,
+            SEQUENCES,
         ),
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option("--data", metavar="FILE", help="Pairs in a file (or source,target) instead."),
+        typer.Option(
+            "--data",
+            metavar="FILE",
+            help="Pairs in a file (or source,target) instead.",
+            rich_help_panel=SEQUENCES,
+        ),
     ] = None,
     n_in: Annotated[
         str | None,
-        typer.Option("--n-in", metavar="LENGTH", help="Sources of other lengths: 30, or 26-30."),
+        typer.Option(
+            "--n-in",
+            metavar="LENGTH",
+            help="Sources of other lengths: 30, or 26-30.",
+            rich_help_panel=SEQUENCES,
+        ),
     ] = None,
     lengths: Annotated[
         str | None,
         typer.Option(
-            "--lengths", metavar="RANGE", help="How far it carries: each length of 1-200 by itself."
+            "--lengths",
+            metavar="RANGE",
+            help="How far it carries: each length of 1-200 by itself.",
+            rich_help_panel=SEQUENCES,
         ),
     ] = None,
     step: Annotated[
-        int | None, integer_option("--step", "From one of --lengths to the next. [1]", 1)
+        int | None,
+        integer_option("--step", "From one of --lengths to the next. [1]", 1, SEQUENCES),
     ] = None,
     task: Annotated[
-        str | None, typer.Option("--task", help="The run's own task: path/to/file.py:function.")
+        str | None,
+        typer.Option(
+            "--task",
+            metavar="FILE.py:FUNCTION",
+            help="The run's own task.",
+            rich_help_panel=SEQUENCES,
+        ),
     ] = None,
     examples: Annotated[
         int | None, integer_option("--examples", "Spot-check examples to show. [10]", 0)
@@ -63,7 +87,8 @@ def evaluate(
         ),
     ] = 0.0,
     seed: Annotated[
-        int | None, integer_option("--seed", "Seed of the sequences. [the run's]", 0)
+        int | None,
+        integer_option("--seed", "Seed of the sequences. [the run's]", 0, SEQUENCES),
     ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -85,6 +110,7 @@ def evaluate(
         others = {"--n-in": n_in, "--data": data, "--examples": examples}
         _refuse("--lengths has no use for it: leave one of them out", others)
     loaded = load_run(run, runs_dir)
+    phases.end("the run loaded")
     own_task = own_task_of(loaded, task)
     output.end_with_reader()
     if lengths is None:

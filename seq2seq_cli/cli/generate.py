@@ -44,7 +44,12 @@ def generate(
     cardinality: Cardinality = None,
     n_samples: Annotated[int, integer_option("--n-samples", "Sequences to generate.", 1)] = SHOWN,
     split: Annotated[
-        Side, typer.Option("--split", help="What training draws from, or what it never sees.")
+        Side,
+        typer.Option(
+            "--split",
+            metavar="train|test",
+            help="What training draws from, or what it never sees.",
+        ),
     ] = Side.TRAIN,
     file: Annotated[
         Path | None,

@@ -3,9 +3,9 @@
 from typing import Any
 
 from seq2seq_cli.cli import output
-from seq2seq_cli.cli.accuracy import show_architecture
+from seq2seq_cli.cli.accuracy import layers_as_json, show_architecture, show_settings
 from seq2seq_cli.cli.options import DEFAULT_RUNS_DIR, Json, RunName, RunsDir
-from seq2seq_cli.report.wording import percent
+from seq2seq_cli.metrics import percent
 
 
 def inspect(
@@ -22,28 +22,14 @@ def inspect(
     manifest, results = opened.manifest, opened.manifest.results
     if as_json:
         document: dict[str, Any] = {"name": opened.name, "path": str(opened.path)}
-        document["layers"] = [
-            {
-                "name": layer.name,
-                "kind": layer.kind,
-                "shapes": [list(shape) for shape in layer.shapes],
-                "parameters": layer.parameters,
-            }
-            for layer in layers
-        ]
+        document["layers"] = layers_as_json(layers)
         document["parameters"] = sum(layer.parameters for layer in layers)
         document["config"] = opened.config.model_dump()
         document |= manifest.model_dump(exclude={"files"})
         output.write_json(document)
         return
     show_architecture(layers)
-    settings = [
-        (f"{section}.{key}", str(value))
-        for section, values in opened.config.model_dump().items()
-        for key, value in values.items()
-        if value != ""
-    ]
-    output.table("Configuration", ("setting", "value"), settings)
+    show_settings(opened.config)
     interval = f"{percent(results.exact_match_low)} to {percent(results.exact_match_high)}"
     rows = [
         ("validation exact match", f"{percent(results.exact_match)} ({interval})"),

@@ -5,11 +5,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from seq2seq_cli.cli.completion import configuration_names, run_names, task_names
+from seq2seq_cli.cli.sections import RUN, SETTINGS, TASK
+
 if TYPE_CHECKING:
     from seq2seq_cli.config import RunConfig
 
 
-def integer_option(name: str, help_text: str, least: int | None = None) -> Any:
+def integer_option(
+    name: str, help_text: str, least: int | None = None, section: str | None = None
+) -> Any:
     """Return an option that takes an integer, of at least `least` where the command checks it."""
 
     def parse(text: str | int) -> int:
@@ -23,10 +28,14 @@ def integer_option(name: str, help_text: str, least: int | None = None) -> Any:
             raise typer.BadParameter(f"{value} should be at least {least}")
         return value
 
-    return typer.Option(name, parser=parse, metavar="INTEGER", help=help_text)
+    return typer.Option(
+        name, parser=parse, metavar="INTEGER", help=help_text, rich_help_panel=section
+    )
 
 
-def number_option(name: str, help_text: str, most: float | None = None) -> Any:
+def number_option(
+    name: str, help_text: str, most: float | None = None, section: str | None = None
+) -> Any:
     """Return an option that takes a number, from 0 to `most` where the command checks it."""
 
     def parse(text: str | float) -> float:
@@ -38,18 +47,39 @@ def number_option(name: str, help_text: str, most: float | None = None) -> Any:
             raise typer.BadParameter(f"{value} should be from 0 to {most}")
         return value
 
-    return typer.Option(name, parser=parse, metavar="NUMBER", help=help_text)
+    return typer.Option(
+        name, parser=parse, metavar="NUMBER", help=help_text, rich_help_panel=section
+    )
 
 
 ConfigFile = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="Settings in a TOML file.")
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE|NAME",
+        help="Settings in a TOML file, or shipped; see `s2s init`.",
+        autocompletion=configuration_names,
+        rich_help_panel=SETTINGS,
+    ),
 ]
 SetOptions = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any one setting; may be repeated."),
+    typer.Option(
+        "--set",
+        metavar="SECTION.KEY=VALUE",
+        help="Any one setting; may be repeated.",
+        rich_help_panel=SETTINGS,
+    ),
 ]
 TaskName = Annotated[
-    str | None, typer.Option("--task", help="What to learn; see `s2s tasks`. [reverse-prefix]")
+    str | None,
+    typer.Option(
+        "--task",
+        metavar="NAME|FILE.py:FUNCTION",
+        help="What to learn; see `s2s tasks`. [reverse-prefix]",
+        autocompletion=task_names,
+        rich_help_panel=TASK,
+    ),
 ]
 
 
@@ -66,22 +96,29 @@ def _lengths(text: str | int) -> str | int:
 NIn = Annotated[
     Any,
     typer.Option(
-        "--n-in", parser=_lengths, metavar="LENGTH", help='Integers in a source, or "1-25". [6]'
+        "--n-in",
+        parser=_lengths,
+        metavar="LENGTH",
+        help='Integers in a source, or "1-25". [6]',
+        rich_help_panel=TASK,
     ),
 ]
 NOut = Annotated[
-    int | None, integer_option("--n-out", "Integers in a target, where the task takes it. [3]")
+    int | None,
+    integer_option("--n-out", "Integers in a target, where the task takes it. [3]", section=TASK),
 ]
 Cardinality = Annotated[
     int | None,
-    integer_option("--cardinality", "Number of ids; values go from 1 to one less. [51]"),
+    integer_option(
+        "--cardinality", "Number of ids; values go from 1 to one less. [51]", section=TASK
+    ),
 ]
 Seed = Annotated[int | None, integer_option("--seed", "Seed of all randomness. [0]")]
 
 Sequences = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="SEQUENCE...",
+        metavar="SEQUENCE",
         help="Integers separated by spaces or commas, each sequence in quotes; - for stdin.",
     ),
 ]
@@ -90,11 +127,23 @@ InputFile = Annotated[
 ]
 RunsDir = Annotated[
     Path,
-    typer.Option("--runs-dir", envvar="S2S_RUNS_DIR", metavar="DIR", help="Where the runs are."),
+    typer.Option(
+        "--runs-dir",
+        envvar="S2S_RUNS_DIR",
+        metavar="DIR",
+        help="Where the runs are.",
+        rich_help_panel=RUN,
+    ),
 ]
 RunName = Annotated[
     str | None,
-    typer.Option("--run", metavar="NAME", help="The run. [default: the newest completed one]"),
+    typer.Option(
+        "--run",
+        metavar="NAME",
+        help="The run. [default: the newest completed one]",
+        autocompletion=run_names,
+        rich_help_panel=RUN,
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, and nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no messages.")]
@@ -115,5 +164,7 @@ def resolve_config(
     """
     from seq2seq_cli.data.tasks import wrong_settings
     from seq2seq_cli.settings import resolve
+    from seq2seq_cli.shipped import find_file
 
+    file = find_file(file) if file else None
     return resolve(file, settings or [], options, wrong_settings if check else None)

@@ -54,7 +54,8 @@ def end_with_reader() -> None:
 
 
 _IN_ASCII = {
-    "…": "...",
+    "…": "~",
+    "→": ">",
     "─": "-",
     "━": "-",
     "╺": "-",
@@ -72,7 +73,9 @@ _IN_ASCII = {
     "▆": "*",
     "▇": "%",
 }
-"""What is written for characters that the reader's encoding does not have; others become `?`."""
+"""What is written for characters that the reader's encoding does not have; others become `?`.
+
+It is as wide as they are, or tables would be out of shape."""
 
 
 _NO_DOTS, _ALL_DOTS = "\u2800", "\u28ff"
@@ -117,7 +120,24 @@ def make_console(stderr: bool = False) -> "Console":
         def on_broken_pipe(self) -> None:
             raise
 
+    if stderr and _of_progress:
+        return _of_progress
     return Console(stderr=stderr, highlight=False, soft_wrap=False)
+
+
+_of_progress: "Console | None" = None
+"""What shows progress on standard error: while it does, all that is printed there stands above."""
+
+
+@contextmanager
+def console_of_progress() -> Iterator["Console"]:
+    """Give the console that all tables on standard error share while the block runs."""
+    global _of_progress
+    _of_progress = make_console(stderr=True)
+    try:
+        yield _of_progress
+    finally:
+        _of_progress = None
 
 
 def format_ids(ids: Iterable[int]) -> str:
@@ -133,7 +153,7 @@ def shorten(ids: Sequence[int]) -> str:
     """Return integers as text; of many, the first ones and how many there are."""
     if len(ids) <= MOST_SHOWN:
         return format_ids(ids)
-    return f"{format_ids(ids[:MOST_SHOWN])} … ({len(ids)})"
+    return f"{format_ids(ids[:MOST_SHOWN])} ... ({len(ids)})"
 
 
 def table(
@@ -230,6 +250,8 @@ def mark_errors(target: Sequence[int], predicted: Sequence[int]) -> "Text":
         text.append(" ")
     if len(predicted) > MOST_SHOWN:
         wrong = sum(a != b for a, b in zip(target, predicted, strict=False))
-        text.append(f"… ({len(predicted)}, {wrong} wrong)" if wrong else f"… ({len(predicted)})")
+        text.append(
+            f"... ({len(predicted)}, {wrong} wrong)" if wrong else f"... ({len(predicted)})"
+        )
     text.rstrip()
     return text

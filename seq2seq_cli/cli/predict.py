@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seq2seq_cli.cli import output
-from seq2seq_cli.cli.bars import heat_map
+from seq2seq_cli.cli import output, phases
+from seq2seq_cli.cli.heat_map import heat_map
 from seq2seq_cli.cli.options import (
     DEFAULT_RUNS_DIR,
     InputFile,
@@ -52,6 +52,7 @@ def predict(
     if top > beam:
         raise ConfigurationError(f"--top {top}: should be at most --beam, which is {beam}")
     loaded = load_run(run, runs_dir)
+    phases.end("the run loaded")
     if attention and loaded.decoder.attention is None:
         raise ConfigurationError(
             f"--attention: the run {loaded.run.name} has none; train with --attention dot"
@@ -75,8 +76,7 @@ def predict(
         score = f"{prediction.log_probability:.4f}\t" if top > 1 else ""
         output.write(score + output.format_ids(prediction.target))
         if prediction.attention:
-            for line in heat_map(prediction.target, prediction.source, prediction.attention):
-                output.write(line)
+            heat_map(prediction.target, prediction.source, prediction.attention)
 
     output.end_with_reader()
     with read_sequences(sequences, file, loaded.config.task.cardinality) as given:

@@ -2,11 +2,11 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Protocol
 
 from seq2seq_cli.cli.bars import sparkline
-from seq2seq_cli.cli.output import make_console
+from seq2seq_cli.cli.output import console_of_progress
 
 LEAST_WIDTH = 72
 """Columns of a terminal that has room for a bar."""
@@ -39,16 +39,18 @@ def progress(total: int, label: str, quiet: bool = False) -> Iterator[Advance]:
     from rich import progress
     from rich.table import Column
 
-    console = make_console(stderr=True)
     text = progress.TextColumn("{task.description}")
     share = progress.TextColumn("{task.percentage:.0f}%")
     note = progress.TextColumn("{task.fields[note]}", table_column=Column(overflow="fold"))
     curve = progress.TextColumn("{task.fields[curve]}", style="cyan")
     columns: tuple[progress.ProgressColumn, ...] = (text, share, note)
-    if console.width >= LEAST_WIDTH:
-        bar_column, left = progress.BarColumn(bar_width=None), progress.TimeRemainingColumn()
-        columns = (progress.SpinnerColumn(), text, bar_column, share, left, curve, note)
-    with progress.Progress(*columns, console=console, transient=True, expand=True) as bar:
+    with ExitStack() as stack:
+        console = stack.enter_context(console_of_progress())
+        if console.width >= LEAST_WIDTH:
+            bar_column, left = progress.BarColumn(bar_width=None), progress.TimeRemainingColumn()
+            columns = (progress.SpinnerColumn(), text, bar_column, share, left, curve, note)
+        shown = progress.Progress(*columns, console=console, transient=True, expand=True)
+        bar = stack.enter_context(shown)
         task = bar.add_task(label, total=total, note="", curve="")
         losses: list[float] = []
 

@@ -1,5 +1,6 @@
 """`s2s runs`: what has been trained."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -7,9 +8,20 @@ import typer
 
 from seq2seq_cli.cli import output
 from seq2seq_cli.cli.bars import bar, terminal_width
+from seq2seq_cli.cli.completion import run_names, task_names
 from seq2seq_cli.cli.curve import BAR, WITH_BARS
-from seq2seq_cli.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir
-from seq2seq_cli.report.wording import percent
+from seq2seq_cli.cli.options import DEFAULT_RUNS_DIR, Json, Quiet, RunsDir, integer_option
+from seq2seq_cli.metrics import percent
+
+LIST, CHANGE = "List", "Change"
+
+
+class By(StrEnum):
+    """What runs can be sorted by."""
+
+    DATE = "date"
+    EXACT = "exact"
+    NAME = "name"
 
 
 def runs(
@@ -17,10 +29,63 @@ def runs(
         list[str] | None, typer.Argument(metavar="RUN", help="The runs of --compare.")
     ] = None,
     compare: Annotated[
-        bool, typer.Option("--compare", help="Compare several runs: --compare RUN RUN...")
+        bool,
+        typer.Option(
+            "--compare", help="Compare several: --compare RUN RUN...", rich_help_panel=LIST
+        ),
     ] = False,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            "--task",
+            metavar="NAME",
+            help="Only runs of this task.",
+            autocompletion=task_names,
+            rich_help_panel=LIST,
+        ),
+    ] = None,
+    by: Annotated[
+        By,
+        typer.Option(
+            "--sort",
+            metavar="date|exact|name",
+            help="Oldest first, or best first.",
+            rich_help_panel=LIST,
+        ),
+    ] = By.DATE,
+    limit: Annotated[
+        int | None,
+        integer_option("--limit", "So many: the newest, the best or the first.", 1, LIST),
+    ] = None,
+    removed: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--remove",
+            metavar="NAME",
+            help="Remove a run; may be repeated.",
+            autocompletion=run_names,
+            rich_help_panel=CHANGE,
+        ),
+    ] = None,
+    renamed: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            "--rename",
+            metavar="OLD NEW",
+            help="Give a run another name.",
+            autocompletion=run_names,
+            rich_help_panel=CHANGE,
+        ),
+    ] = None,
+    is_sure: Annotated[
+        bool,
+        typer.Option(
+            "--yes", "-y", "--force", help="Remove without asking.", rich_help_panel=CHANGE
+        ),
+    ] = False,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """List the runs with their accuracy.
 
@@ -28,8 +93,19 @@ def runs(
     ones. A sweep's runs are listed in its own folder, which is named.
     """
     from seq2seq_cli.errors import ConfigurationError
+
+    if removed or renamed:
+        from seq2seq_cli.cli import tidying
+
+        if removed and renamed:
+            raise ConfigurationError("--remove and --rename: give one of the two")
+        if removed:
+            tidying.remove(runs_dir, removed, is_sure, quiet)
+        if renamed:
+            tidying.rename(runs_dir, *renamed, quiet)
+        return
     from seq2seq_cli.runs.advice import list_command, train_command
-    from seq2seq_cli.runs.listing import list_runs
+    from seq2seq_cli.runs.listing import chosen, list_runs
     from seq2seq_cli.sweep.listing import list_sweeps
 
     if compare and len(names or ()) < 2:
@@ -40,7 +116,8 @@ def runs(
     if compare:
         _compare(list(dict.fromkeys(names or [])), runs_dir, as_json)
         return
-    listed = list_runs(runs_dir)
+    every = list_runs(runs_dir)
+    listed = chosen(every, runs_dir, task, by.value, limit)
     if as_json:
         for item in listed:
             document: dict[str, object] = {"name": item.name, "complete": item.run is not None}
@@ -55,19 +132,23 @@ def runs(
         return
     for name, complete, begun in list_sweeps(runs_dir):
         output.message(
-            f"sweep {name}: {complete} of {begun} runs complete; {list_command(runs_dir / name)}"
+            f"sweep {name}: {complete} of {begun} runs complete; {list_command(runs_dir / name)}",
+            quiet,
         )
+    if every and not listed:
+        output.message(f"there are no runs of {task} in {runs_dir}", quiet)
+        return
     if not listed:
         output.message(
-            f"there are no runs in {runs_dir}: train one with `{train_command(runs_dir)}`"
+            f"there are no runs in {runs_dir}: train one with `{train_command(runs_dir)}`", quiet
         )
         return
     rows = []
     for item in listed:
         if item.run:
             config, results = item.run.config, item.run.manifest.results
-            task, training = config.task, config.training
-            sizes = f"{task.n_in} → {task.n_out} of {task.cardinality}"
+            learned, training = config.task, config.training
+            sizes = f"{learned.n_in} → {learned.n_out} of {learned.cardinality}"
             samples = f"{training.epochs * training.n_samples:,}"
             accuracy = percent(results.exact_match)
             completed = item.run.manifest.completed_at[:10]

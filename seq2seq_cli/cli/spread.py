@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from seq2seq_cli.cli import output
 from seq2seq_cli.cli.accuracy import as_json, interval
-from seq2seq_cli.metrics import LEARNED
-from seq2seq_cli.report.wording import percent
+from seq2seq_cli.metrics import LEARNED, percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seq2seq_cli.cli import output
+from seq2seq_cli.cli.completion import sweep_names
 from seq2seq_cli.cli.options import (
     DEFAULT_RUNS_DIR,
     ConfigFile,
@@ -48,7 +49,11 @@ def _share(text: str | tuple[int, int]) -> tuple[int, int]:
 def sweep(
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="FILE", help="A TOML file that describes it; see the README."),
+        typer.Argument(
+            metavar="FILE|NAME",
+            help="A TOML file that describes it, or a shipped one; see `s2s init`.",
+            autocompletion=sweep_names,
+        ),
     ] = None,
     grid: Annotated[
         list[str] | None,
@@ -139,7 +144,7 @@ def sweep(
 
     \b
       s2s sweep --grid task.n_in=6,12,24 --derive "task.n_out = task.n_in / 2"
-      s2s sweep configs/sweeps/lengths.toml --dry-run
+      s2s sweep lengths --dry-run
       s2s sweep --resume NAME
       s2s sweep --until 0.99 task.n_in
     """  # noqa: D301
@@ -156,6 +161,10 @@ def sweep(
         if not csv_file.absolute().parent.is_dir():
             raise StorageError(f"cannot write {csv_file}: there is no folder {csv_file.parent}")
     check_jobs(jobs)
+    from seq2seq_cli.shipped import SWEEPS, find_file
+
+    config_file = find_file(config_file) if config_file else None
+    file = find_file(file, SWEEPS) if file else None
     given = {"--config": config_file, "--set": settings, "--derive": derive, "--until": until,
              "--one-factor": one_factor, "--name": name}  # fmt: skip
     described = session.read_sweep(file) if file else None

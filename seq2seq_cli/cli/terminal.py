@@ -4,8 +4,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from seq2seq_cli.cli import output
-from seq2seq_cli.cli.bars import bar, heat_map, terminal_width
-from seq2seq_cli.report.wording import percent
+from seq2seq_cli.cli.bars import bar, terminal_width
+from seq2seq_cli.cli.heat_map import heat_map
+from seq2seq_cli.metrics import percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,5 +92,4 @@ def _show_counts(chart: "Chart") -> None:
 
 def _show_map(chart: "Chart") -> None:
     values = [[abs(value) for value in row[1:]] for row in chart.rows]
-    for line in heat_map([row[0] for row in chart.rows], chart.columns[1:], values):
-        output.write(line)
+    heat_map([row[0] for row in chart.rows], chart.columns[1:], values)

@@ -5,19 +5,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seq2seq_cli.cli import output
+from seq2seq_cli.cli import output, phases
+from seq2seq_cli.cli.completion import one_of, run_names
 from seq2seq_cli.cli.display import Display
 from seq2seq_cli.cli.options import (
     DEFAULT_RUNS_DIR,
     Cardinality,
     ConfigFile,
-    Force,
     Json,
     NIn,
     NOut,
     Quiet,
     RunsDir,
-    Seed,
     SetOptions,
     TaskName,
     integer_option,
@@ -25,6 +24,7 @@ from seq2seq_cli.cli.options import (
     resolve_config,
 )
 from seq2seq_cli.cli.progress import progress
+from seq2seq_cli.cli.sections import MODEL, RUN, TASK, TRAINING
 from seq2seq_cli.inference import threads
 
 if TYPE_CHECKING:
@@ -45,49 +45,113 @@ def train(
     cardinality: Cardinality = None,
     data: Annotated[
         str | None,
-        typer.Option("--data", metavar="FILE", help="Own pairs: a file, or source,target files."),
+        typer.Option(
+            "--data",
+            metavar="FILE",
+            help="Own pairs: a file, or source,target files.",
+            rich_help_panel=TASK,
+        ),
     ] = None,
     validation_data: Annotated[
         str | None,
-        typer.Option("--validation-data", metavar="FILE", help="Own pairs to validate on."),
+        typer.Option(
+            "--validation-data",
+            metavar="FILE",
+            help="Own pairs to validate on.",
+            rich_help_panel=TASK,
+        ),
     ] = None,
-    units: Annotated[int | None, integer_option("--units", "Width of the LSTMs. [128]")] = None,
-    layers: Annotated[int | None, integer_option("--layers", "LSTMs in a stack. [1]")] = None,
+    units: Annotated[
+        int | None, integer_option("--units", "Width of the LSTMs. [128]", section=MODEL)
+    ] = None,
+    layers: Annotated[
+        int | None, integer_option("--layers", "LSTMs in a stack. [1]", section=MODEL)
+    ] = None,
     attention: Annotated[
-        str | None, typer.Option("--attention", help="dot: look at all encoder outputs. [none]")
+        str | None,
+        typer.Option(
+            "--attention",
+            metavar="none|dot",
+            help="dot: look at all encoder outputs. [none]",
+            autocompletion=one_of("none", "dot"),
+            rich_help_panel=MODEL,
+        ),
     ] = None,
     embedding: Annotated[
-        int | None, integer_option("--embedding", "Size of an embedding; 0: one-hot. [0]")
+        int | None,
+        integer_option("--embedding", "Size of an embedding; 0: one-hot. [0]", section=MODEL),
     ] = None,
     n_samples: Annotated[
-        int | None, integer_option("--n-samples", "Sequences an epoch. [100000]")
+        int | None, integer_option("--n-samples", "Sequences an epoch. [100000]", section=TRAINING)
     ] = None,
-    epochs: Annotated[int | None, integer_option("--epochs", "Epochs. [1]")] = None,
+    epochs: Annotated[
+        int | None, integer_option("--epochs", "Epochs. [1]", section=TRAINING)
+    ] = None,
     batch_size: Annotated[
-        int | None, integer_option("--batch-size", "Sequences an optimizer step. [64]")
+        int | None,
+        integer_option("--batch-size", "Sequences an optimizer step. [64]", section=TRAINING),
     ] = None,
     learning_rate: Annotated[
-        float | None, number_option("--learning-rate", "Peak learning rate of Adam. [0.01]")
+        float | None,
+        number_option("--learning-rate", "Peak learning rate of Adam. [0.01]", section=TRAINING),
     ] = None,
-    seed: Seed = None,
+    seed: Annotated[
+        int | None, integer_option("--seed", "Seed of all randomness. [0]", section=TRAINING)
+    ] = None,
     seeds: Annotated[
         int | None,
-        integer_option("--seeds", "Train this many seeds, from --seed on, each a run.", 1),
+        integer_option(
+            "--seeds", "Train this many seeds, from --seed on, each a run.", 1, TRAINING
+        ),
     ] = None,
     config_file: ConfigFile = None,
     settings: SetOptions = None,
     run: Annotated[
-        str | None, typer.Option("--run", metavar="NAME", help="The run's name. [from the task]")
+        str | None,
+        typer.Option(
+            "--run",
+            metavar="NAME",
+            help="The run's name. [from the task]",
+            autocompletion=run_names,
+            rich_help_panel=RUN,
+        ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a stopped training, or train one further.")
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with a stopped training, or train one further.",
+            rich_help_panel=RUN,
+        ),
     ] = False,
-    force: Force = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace what has this name.", rich_help_panel=RUN)
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Show what would be trained and what it takes.", rich_help_panel=RUN
+        ),
+    ] = False,
+    callback: Annotated[
+        str,
+        typer.Option(
+            "--callback",
+            metavar="FILE.py:FUNCTION",
+            help="A function that returns Keras callbacks.",
+            rich_help_panel=RUN,
+            show_default=False,
+        ),
+    ] = "",
     tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write the history for TensorBoard too.")
+        bool,
+        typer.Option(
+            "--tensorboard", help="Write the history for TensorBoard too.", rich_help_panel=RUN
+        ),
     ] = False,
     checkpoint_seconds: Annotated[
-        float, number_option("--checkpoint-seconds", "Seconds from checkpoint to checkpoint.", inf)
+        float,
+        number_option("--checkpoint-seconds", "Seconds from checkpoint to checkpoint.", inf, RUN),
     ] = 60.0,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
     as_json: Json = False,
@@ -108,11 +172,16 @@ def train(
     options["training.seed"] = seed
     # What a resumed training was begun with is not known yet: the whole is checked there.
     config = resolve_config(config_file, settings, options, check=not resume)
+    if dry_run:
+        from seq2seq_cli.cli.dry_run import plan_training
+
+        plan_training(config, runs_dir, run, force, seeds, resume, as_json, quiet)
+        return
     from seq2seq_cli.training.seeds import train_seeds
     from seq2seq_cli.training.session import train as train_one
 
     kept: dict[str, Any] = {"resume": resume, "write_tensorboard": tensorboard}
-    kept["checkpoint_seconds"] = checkpoint_seconds
+    kept |= {"checkpoint_seconds": checkpoint_seconds, "callback": callback}
     is_quiet = quiet or as_json
     with progress(1, "starting TensorFlow", is_quiet) as advance:
         display = Display(advance, is_quiet)
@@ -121,6 +190,7 @@ def train(
             single = train_one(config, *given, **kept)
         else:
             several = train_seeds(config, seeds, *given, **kept)
+    phases.end("the models saved")
     if seeds is not None:
         _show_seeds(several, as_json, quiet)
     elif single is None:
@@ -139,6 +209,7 @@ def _show_run(trained: "Run", stream: "TrainingStream | None", as_json: bool, qu
 
     n_evaluated = validation_samples(trained.config)
     result = evaluate(load_network(trained), n_evaluated, stream=stream)
+    phases.end("held-out sequences predicted")
     if as_json:
         output.write_json({"path": str(trained.path), **accuracy.as_json(result)})
         return

@@ -1,18 +1,12 @@
-"""A user's own tasks: a function in a Python file, imported because the user has named it.
-
-Nothing else imports it: a run folder that names such a task does not make it run.
-"""
-
-import importlib.util
-import sys
-from pathlib import Path
+"""A user's own tasks: a function in a Python file, from sources to targets."""
 
 import numpy as np
 
 from seq2seq_cli.config import TaskConfig
-from seq2seq_cli.data.tasks import OWN_TASK, Parameters, Task
+from seq2seq_cli.data.tasks import Parameters, Task
 from seq2seq_cli.data.vocabulary import Ids
 from seq2seq_cli.errors import ConfigurationError
+from seq2seq_cli.own_code import load_function
 
 
 def load_task(name: str) -> Task:
@@ -22,23 +16,7 @@ def load_task(name: str) -> Task:
     from 1 to cardinality-1, and zeros at the ends of shorter ones. Raises ConfigurationError where
     it cannot be imported.
     """
-    if OWN_TASK not in name:
-        raise ConfigurationError(f"task {name}: should be path/to/file.py:function")
-    path, _, function_name = name.rpartition(":")
-    spec = importlib.util.spec_from_file_location(f"own_task_{Path(path).stem}", path)
-    if spec is None or spec.loader is None or not Path(path).is_file():
-        raise ConfigurationError(f"task {name}: there is no file {path}")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    try:
-        spec.loader.exec_module(module)
-        function = getattr(module, function_name)
-    except Exception as error:
-        raise ConfigurationError(
-            f"task {name}: importing it failed: {type(error).__name__}: {error}"
-        ) from error
-    if not callable(function):
-        raise ConfigurationError(f"task {name}: {function_name} is no function")
+    function = load_function("task", name)
 
     def targets(sources: Ids, parameters: Parameters) -> Ids:
         try:

@@ -22,6 +22,19 @@ def load_run(run: str | None = None, runs_dir: str | Path = "runs") -> LoadedRun
     return load_network(open_run(Path(runs_dir), run))
 
 
+def saved_weights(run: Run) -> dict[str, tuple[Floats, ...]]:
+    """Return the arrays of each layer by its name; raises ModelError as `load_network` does."""
+    architecture = Architecture.of(run.config)
+    weights: dict[str, tuple[Floats, ...]] = {}
+    for name, layers in (
+        (ENCODER_MODEL, architecture.encoder_layers),
+        (DECODER_MODEL, architecture.decoder_layers),
+    ):
+        file = SavedModel.read(run.read(name), str(run.path / name), layers)
+        weights |= {layer.name: file.arrays(layer) for layer in layers}
+    return weights
+
+
 def load_network(run: Run) -> LoadedRun:
     """Load the run's inference files; raises ModelError for what is corrupt or does not fit."""
     architecture = Architecture.of(run.config)

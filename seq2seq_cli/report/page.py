@@ -10,7 +10,7 @@ from seq2seq_cli.architecture import Architecture
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.errors import ExistsError, ModelError
 from seq2seq_cli.evaluation import Example
-from seq2seq_cli.metrics import LEARNED
+from seq2seq_cli.metrics import LEARNED, percent
 from seq2seq_cli.report.chart import Chart
 from seq2seq_cli.report.comparison import Comparison
 from seq2seq_cli.report.content import Content
@@ -18,11 +18,10 @@ from seq2seq_cli.report.drawing import draw_for_page
 from seq2seq_cli.report.grids import grid_charts, line_charts
 from seq2seq_cli.report.sweeps import grids, latest, lines
 from seq2seq_cli.report.theme import IN_DARK, variable
-from seq2seq_cli.report.wording import percent
 from seq2seq_cli.runs.advice import again_command, evaluate_command, report_command
 from seq2seq_cli.runs.listing import Run
 from seq2seq_cli.sweep.folder import SweepFolder
-from seq2seq_cli.sweep.summary import solved_cells, summarize
+from seq2seq_cli.sweep.summary import summarize
 
 MOST_TOKENS = 60
 """Tokens of a sequence that a page shows."""
@@ -105,7 +104,7 @@ def sweep_page(folder: SweepFolder) -> str:
         title=f"Sweep {folder.name}",
         n_runs=sum(record.exact_match is not None for record in records),
         n_records=len(records),
-        solved=solved_cells(summaries),
+        solved=sum(summary.solved == len(summary.records) for summary in summaries),
         solved_from=LEARNED,
         cells=[summary.as_json() for summary in summaries],
         base=[(key, str(value)) for key, value in sweep.base.items()],

@@ -3,6 +3,7 @@
 A folder is complete once its manifest is there.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from seq2seq_cli.runs.manifest import (
     read_recorded,
 )
 from seq2seq_cli.settings import parse_config
+from seq2seq_cli.storage import read_text
 
 
 @dataclass(frozen=True)
@@ -77,12 +79,52 @@ class ListedRun:
 
 def list_runs(runs_dir: Path) -> list[ListedRun]:
     """Return what is in the runs' folder, oldest completed run first, incomplete ones last."""
-    folders = [path for path in folders_in(runs_dir) if _is_run(path)]
-    listed = [_list_folder(folder) for folder in folders]
+    listed = [_list_folder(folder) for folder in run_folders(runs_dir)]
     return sorted(listed, key=lambda item: item.run.manifest.completed_at if item.run else "~")
 
 
-def _is_run(path: Path) -> bool:
+def chosen(
+    listed: Sequence[ListedRun],
+    runs_dir: Path,
+    task: str | None = None,
+    by: str = "date",
+    limit: int | None = None,
+) -> list[ListedRun]:
+    """Return those listed runs that are of a task, in an order; of these `limit`, if that is given.
+
+    By `date` they are as listed, and the limit leaves the newest; by `exact` match the best stands
+    first. Those that are not complete come after the others.
+    """
+    found = [item for item in listed if task is None or _task_of(item, runs_dir) == task]
+    complete = [item for item in found if item.run]
+    others = [item for item in found if not item.run]
+    if by == "name":
+        return sorted(found, key=lambda item: item.name)[:limit]
+    if by == "exact":
+        complete.sort(key=lambda item: -item.run.manifest.results.exact_match if item.run else 0)
+        return [*complete, *others][:limit]
+    if limit is not None:
+        complete = complete[-limit:]
+    return [*complete, *others][:limit]
+
+
+def _task_of(item: ListedRun, runs_dir: Path) -> str | None:
+    """Return the name of a run's task, of one that is not complete too; None if it is unknown."""
+    if item.run:
+        return item.run.config.task.name
+    file = runs_dir / item.name / CONFIG_FILE
+    try:
+        return parse_config(read_text(file), str(file)).task.name
+    except S2sError:
+        return None
+
+
+def run_folders(runs_dir: Path) -> list[Path]:
+    """Return the folders of runs, complete or not, by their names."""
+    return [path for path in folders_in(runs_dir) if is_run(path)]
+
+
+def is_run(path: Path) -> bool:
     """Tell whether a folder is a run's, be it damaged."""
     try:
         return path.is_dir() and any((path / name).exists() for name in (CONFIG_FILE, MANIFEST))

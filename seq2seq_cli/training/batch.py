@@ -3,7 +3,7 @@
 Whatever can be known to be wrong with any of them is found before the first one begins.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -65,14 +65,17 @@ class Batch:
                 checkpoint, notes = load_checkpoint(folder)
                 yield Begin(plan, reopened, checkpoint, tuple(notes))
 
-    def go_on(self) -> str:
-        """Return the command that goes on with what is stopped; empty if nothing is begun."""
+    def go_on(self, more: Sequence[str] = ()) -> str:
+        """Return the command, with `more` options, that goes on with what is stopped.
+
+        It is empty if nothing is begun.
+        """
         first = min(self.states)
         if set(self.states.values()) == {State.NEW}:
             found = newest_description(self.folder(first))  # which may be an earlier training's
             if found is None or found.config.model_dump() != self.plan.config.model_dump():
                 return ""
-        options = ["--seeds", str(len(self.states))]
+        options = [*more, "--seeds", str(len(self.states))]
         options += ["--seed", str(first)] if first else []
         options += ["--force"] if self.force else []
         return resume_command(self.runs_dir / self.name, self.plan.config.task, options)

@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,9 +11,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from seq2seq_cli.errors import ConfigurationError
+from seq2seq_cli.errors import ConfigurationError, S2sError
 from seq2seq_cli.runs.history import EpochRecord
 from seq2seq_cli.storage import unwritable
+from seq2seq_cli.training.own_callbacks import raised
 
 STATE_NOTE = (
     "what callbacks keep for themselves, such as EarlyStopping's counters, is not in the "
@@ -32,11 +33,18 @@ class Callbacks:
 
     `scale` is the product of these factors that a training goes on with: without those that
     `on_train_begin` and the epoch's `on_epoch_begin` have made, which are called again then.
+
+    What they raise is a ConfigurationError where they are a user's `own`, named so.
     """
 
     def __init__(
-        self, callbacks: Sequence[keras.callbacks.Callback], model: keras.Model, epochs: int
+        self,
+        callbacks: Sequence[keras.callbacks.Callback],
+        model: keras.Model,
+        epochs: int,
+        own: str = "",
     ) -> None:
+        self._own = own
         self._model = model
         self._optimizer = keras.optimizers.Adam()
         self._shown = 0.0
@@ -62,28 +70,28 @@ class Callbacks:
         """Tell that the training begins, or goes on, with this learning rate."""
         if self.active:
             self._show(rate)
-            self._list.on_train_begin()
+            self._call(self._list.on_train_begin)
             self._by_train_begin = self._change()
 
     def begin_epoch(self, epoch: int, rate: float) -> None:
         """Tell that an epoch, counted from 1, begins; `rate` is that of its first step."""
         if self.active:
             self._show(rate)
-            self._list.on_epoch_begin(epoch - 1)
+            self._call(self._list.on_epoch_begin, epoch - 1)
             self._by_epoch_begin = self._change()
 
     def begin_batch(self, step: int, rate: float) -> None:
         """Tell that a call is about to take this step of the epoch and some more."""
         if self.active:
             self._show(rate)
-            self._list.on_train_batch_begin(step)
+            self._call(self._list.on_train_batch_begin, step)
             self.scale *= self._change()
 
     def end_batch(self, step: int, rate: float, loss: float) -> None:
         """Tell that a call has taken steps of the epoch, this one as its last."""
         if self.active:
             self._show(rate)
-            self._list.on_train_batch_end(step, {"loss": loss})
+            self._call(self._list.on_train_batch_end, step, {"loss": loss})
             self.scale *= self._change()
 
     def end_epoch(self, ended: EpochRecord) -> None:
@@ -99,7 +107,7 @@ class Callbacks:
             "val_exact_match": ended.exact_match,
             "val_teacher_forced_token_accuracy": ended.teacher_forced_token_accuracy,
         }
-        self._list.on_epoch_end(ended.epoch - 1, logs)
+        self._call(self._list.on_epoch_end, ended.epoch - 1, logs)
         if ended.is_whole:
             self.scale *= self._by_epoch_begin * self._change()
             self._by_epoch_begin = 1.0
@@ -107,7 +115,17 @@ class Callbacks:
     def end(self) -> None:
         """Tell that the training ends."""
         if self.active:
-            self._list.on_train_end()
+            self._call(self._list.on_train_end)
+
+    def _call(self, hook: Callable[..., None], *arguments: object) -> None:
+        try:
+            hook(*arguments)
+        except (S2sError, OSError, MemoryError):
+            raise
+        except Exception as error:
+            if not self._own:
+                raise
+            raise raised(self._own, error) from error
 
     def _show(self, rate: float) -> None:
         self._optimizer.learning_rate = rate

@@ -48,10 +48,15 @@ class CompilationCache:
     """The programs kept for this kind of machine, and the `own` folder that TensorFlow looks in."""
 
     def __init__(self, root: Path, own: Path) -> None:
-        self.own = own
+        self.root, self.own = root, own
         self._programs = root / PROGRAMS
         self._kept = self._programs / machine_key()
         self._known: set[str] = set()
+
+    def size(self) -> tuple[int, int]:
+        """Return how many programs are kept, of every kind of machine, and their bytes."""
+        sizes = [size for size, _ in _by_use(self._programs)]
+        return len(sizes), sum(sizes)
 
     def take(self, key: str) -> bool:
         """Let TensorFlow find what is kept under a key; tell whether there is anything."""

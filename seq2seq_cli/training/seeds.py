@@ -7,6 +7,7 @@ from pathlib import Path
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.streams import TrainingStream
 from seq2seq_cli.errors import ConfigurationError, LossError, Stopped
+from seq2seq_cli.own_code import CALLBACK, check_function
 from seq2seq_cli.runs.listing import Run, open_run
 from seq2seq_cli.training.batch import Batch, State, new_batch, resumed_batch
 from seq2seq_cli.training.cluster import read_cluster
@@ -35,15 +36,17 @@ def train_seeds(
     progress: OnEvent | None = None,
     *,
     resume: bool = False,
+    callback: str = "",
     write_tensorboard: bool = False,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> list[SeedRun]:
     """Train a configuration under `n_seeds` seeds, from its own on; return what came of each.
 
     One after the other, each as `train` does it and with the same weights, bit for bit, but the
-    program is compiled once. The runs are named after `run`, or the task: NAME-seed-0 and so on.
-    All that can be known to be wrong is found before the first one begins. A loss that is not
-    finite ends the training of its seed alone.
+    program is compiled once; the function that `callback` names is called for each. The runs are
+    named after `run`, or the task: NAME-seed-0 and so on. All that can be known to be wrong is
+    found before the first one begins. A loss that is not finite ends the training of its seed
+    alone.
 
     With `resume` those that are complete stay as they are, those that are stopped go on, and the
     others begin, all with the saved settings of the first; without `run` they are those of which
@@ -58,6 +61,8 @@ def train_seeds(
             "together: leave one of the two out"
         )
     configure_process()
+    if callback:
+        check_function(CALLBACK, callback)
     find = resumed_batch if resume else new_batch
     batch = find(config, n_seeds, Path(runs_dir), run, force)
     if set(batch.states.values()) == {State.COMPLETE}:
@@ -75,7 +80,9 @@ def train_seeds(
 
         exchange = Exchange(cluster)
         loop = SharedLoop(exchange.strategy)
-        options = Options(report, checkpoint_seconds, write_tensorboard=write_tensorboard)
+        options = Options(
+            report, checkpoint_seconds, write_tensorboard=write_tensorboard, callback=callback
+        )
 
         def trained(seed: int) -> SeedRun:
             folder, epochs = batch.folder(seed), batch.plan.config.training.epochs
@@ -97,7 +104,7 @@ def train_seeds(
                     for seed, state in batch.states.items()
                 ]
         except (Stopped, KeyboardInterrupt) as error:
-            go_on = batch.go_on()
+            go_on = batch.go_on([CALLBACK, callback] if callback else [])
             told = [str(error) or "interrupted", *([f"go on with: {go_on}"] if go_on else [])]
             raise type(error)("; ".join(told)) from None
 

@@ -18,6 +18,7 @@ from seq2seq_cli.data.tasks import OWN_TASK, find_task
 from seq2seq_cli.errors import StorageError
 from seq2seq_cli.footprint import TENSORFLOW, training_needs
 from seq2seq_cli.memory import check
+from seq2seq_cli.own_code import CALLBACK, check_function
 from seq2seq_cli.runs.advice import resume_command
 from seq2seq_cli.runs.checkpoint import Checkpoint
 from seq2seq_cli.runs.checkpoint_files import load_checkpoint
@@ -58,6 +59,7 @@ def train(
     *,
     resume: bool = False,
     callbacks: Sequence["keras.callbacks.Callback"] = (),
+    callback: str = "",
     write_tensorboard: bool = False,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> Run | None:
@@ -66,7 +68,8 @@ def train(
     An epoch has `n_samples` new sequences, rounded up to whole batches; of own data it is one pass,
     and lengths and cardinality are those found, unless they are given. A task of one's own,
     path/to/file.py:function, is imported from that file. The run's folder is named after the task
-    unless `run` names it. `callbacks` are standard Keras ones. Checkpoints are written every
+    unless `run` names it. `callbacks` are standard Keras ones, and `callback` names a function
+    in a file, path/to/file.py:function, that returns some. Checkpoints are written every
     `checkpoint_seconds` and at each epoch's end.
 
     With `resume` a training goes on from its last checkpoint, bit for bit: that of `run`, or the
@@ -82,6 +85,8 @@ def train(
     """
     runs_dir, cluster, report = Path(runs_dir), read_cluster(), progress or (lambda event: None)
     configure_process()
+    if callback:
+        check_function(CALLBACK, callback)
     with _begun(config, runs_dir, run, force, resume, cluster) as begin:
         report(_planned(begin, config, cluster))
 
@@ -96,9 +101,11 @@ def train(
                 exchange = Exchange(cluster)
                 exchange.check_all(None)  # one that has failed before this tells the others here
                 plan = _agree(begin, config, exchange)
-                go_on = exchange.share(_go_on(begin).encode()).decode()
+                go_on = exchange.share(_go_on(begin, callback).encode()).decode()
                 loop = SharedLoop(exchange.strategy)
-                options = Options(report, checkpoint_seconds, callbacks, write_tensorboard)
+                options = Options(
+                    report, checkpoint_seconds, callbacks, write_tensorboard, callback
+                )
                 if begin is None:
                     trainer = Trainer(plan, None, loop.begun(plan), exchange, options)
                     trainer.begin()
@@ -153,8 +160,10 @@ def train_begun(
 
     trainer = Trainer(begin.plan, begin.folder, loop_of(begin.plan), exchange, options)
     trainer.begin(begin.checkpoint, begin.notes)
-    task = begin.plan.config.task
-    trainer.run(resume_command(begin.folder.path, task) if go_on is None else go_on)
+    if go_on is None:
+        more = _named(options.callback)
+        go_on = resume_command(begin.folder.path, begin.plan.config.task, more)
+    trainer.run(go_on)
 
 
 def _resumed(config: RunConfig, folder: RunFolder) -> Begin:
@@ -186,7 +195,7 @@ def resumed_config(saved: RunConfig, wanted: RunConfig) -> RunConfig:
     return RunConfig(**sections)
 
 
-def _go_on(begin: Begin | None) -> str:
+def _go_on(begin: Begin | None, callback: str) -> str:
     """Return the command by which all workers go on if one is lost.
 
     It is empty where an earlier run's checkpoint may be all that there is then.
@@ -195,7 +204,12 @@ def _go_on(begin: Begin | None) -> str:
         return ""
     path = begin.folder.path
     is_forced = not begin.checkpoint and (begin.folder.is_complete or has_checkpoint(path))
-    return "" if is_forced else resume_command(path, begin.plan.config.task)
+    return "" if is_forced else resume_command(path, begin.plan.config.task, _named(callback))
+
+
+def _named(callback: str) -> list[str]:
+    """Return the option that names a user's own callbacks; none where there are none."""
+    return [CALLBACK, callback] if callback else []
 
 
 def _planned(begin: Begin | None, config: RunConfig, cluster: Cluster) -> Planned:

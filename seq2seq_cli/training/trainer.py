@@ -29,6 +29,7 @@ from seq2seq_cli.training.events import (
 )
 from seq2seq_cli.training.exchange import Exchange
 from seq2seq_cli.training.models import models_to_save
+from seq2seq_cli.training.own_callbacks import load_callbacks
 from seq2seq_cli.training.program.loop import Loop
 from seq2seq_cli.training.runner import Chunk, Runner
 from seq2seq_cli.training.saver import Saver
@@ -48,6 +49,7 @@ class Options:
     checkpoint_seconds: float
     callbacks: Sequence[keras.callbacks.Callback] = ()
     write_tensorboard: bool = False
+    callback: str = ""  # a user's own function that returns more of them
 
 
 class Trainer:
@@ -69,11 +71,15 @@ class Trainer:
         self._plan, self._config, self._training = plan, config, training
         self._folder, self._exchange, self._report = folder, exchange, options.report
         callbacks = list(options.callbacks)
+        if options.callback:
+            callbacks += load_callbacks(
+                options.callback, config, folder.path.name if folder else ""
+            )
         self._has_state_note = bool(callbacks)
         if options.write_tensorboard and folder:
             callbacks.append(tensorboard(folder.tensorboard))
         self._loop = loop
-        self._callbacks = Callbacks(callbacks, loop.model, training.epochs)
+        self._callbacks = Callbacks(callbacks, loop.model, training.epochs, options.callback)
         self._saver = Saver(folder, config, options.checkpoint_seconds)
         self._runner = Runner(self._loop, plan, exchange.share)
         self._progress = Progress(TrainingStatus(), [], ())

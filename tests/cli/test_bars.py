@@ -11,7 +11,8 @@ from random_run import load_random
 
 from seq2seq_cli.cli import progress as module
 from seq2seq_cli.cli.accuracy import show
-from seq2seq_cli.cli.bars import LEVELS, bar, heat_map, sparkline
+from seq2seq_cli.cli.bars import LEVELS, bar, sparkline
+from seq2seq_cli.cli.heat_map import heat_map
 from seq2seq_cli.cli.progress import progress
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
 from seq2seq_cli.evaluation import evaluate
@@ -44,10 +45,11 @@ def test_losses_stand_by_their_logarithms():
     assert sparkline([1, 0], 2) == "█▁"
 
 
-def test_maps_are_folded_at_the_terminals_edge(monkeypatch):
+def test_maps_are_folded_at_the_terminals_edge(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "20")
     names = [f"{n}: {n}" for n in range(10)]
-    lines = list(heat_map(["a", "b"], names, [[1.0] * 10, [0.0] * 10]))
+    heat_map(["a", "b"], names, [[1.0] * 10, [0.0] * 10])
+    lines = capsys.readouterr().out.splitlines()
     assert all(len(line) <= 20 for line in lines)
     assert sum(line.count("█") for line in lines) == 10 * 4
 

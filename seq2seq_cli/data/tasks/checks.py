@@ -7,8 +7,9 @@ from seq2seq_cli.data.sampling import check_drawable
 from seq2seq_cli.data.tasks.registry import TASKS
 from seq2seq_cli.data.tasks.task import Task
 from seq2seq_cli.errors import ConfigurationError
+from seq2seq_cli.own_code import IN_FILE
 
-OWN_TASK = ".py:"
+OWN_TASK = IN_FILE
 """Stands in the name of a user's own task, path/to/file.py:function."""
 
 OWN_DATA = "own-data"

@@ -1,0 +1,63 @@
+"""`s2s export`: a run's models for other runtimes."""
+
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from seq2seq_cli.cli import output, phases
+from seq2seq_cli.cli.display import import_quietly, quiet_stderr
+from seq2seq_cli.cli.options import DEFAULT_RUNS_DIR, Force, Json, Quiet, RunName, RunsDir
+from seq2seq_cli.inference import threads
+
+
+class Format(StrEnum):
+    """The formats that there are."""
+
+    SAVED_MODEL = "saved-model"
+    ONNX = "onnx"
+    LITERT = "litert"
+
+
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to write.")],
+    kind: Annotated[
+        Format,
+        typer.Option(
+            "--format",
+            metavar="saved-model|onnx|litert",
+            help="For TensorFlow, ONNX Runtime or LiteRT.",
+        ),
+    ],
+    force: Force = False,
+    run: RunName = None,
+    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a run's encoder and decoder for TensorFlow, ONNX Runtime or LiteRT.
+
+    They are compared with NumPy's predictions there, and export.json says what goes in and comes
+    out.
+    """
+    threads.use_one_blas_thread()
+    from seq2seq_cli.export import check_export, export_run
+    from seq2seq_cli.runs.listing import open_run
+
+    opened = open_run(runs_dir, run)
+    check_export(opened, folder, kind.value, force)
+    output.message("importing TensorFlow and converting ...", quiet or as_json)
+    import_quietly("seq2seq_cli.training.export")
+    phases.end("TensorFlow imported")
+    with quiet_stderr():
+        result = export_run(opened, folder, kind.value, force)
+    if as_json:
+        output.write_json({**asdict(result), "path": str(result.path)})
+        return
+    output.message(
+        f"wrote {result.path}, which predicts {result.n_compared} sequences as NumPy does, with "
+        f"differences of at most {result.largest_difference:.1g}",
+        quiet,
+    )

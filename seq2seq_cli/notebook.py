@@ -1,0 +1,64 @@
+"""A training under way, as a notebook shows it; elsewhere there is a line an epoch."""
+
+from typing import Any
+
+from seq2seq_cli.html import bar
+from seq2seq_cli.metrics import percent
+from seq2seq_cli.training.events import Advanced, EpochEnded, Event, Planned, Resumed
+
+
+class Progress:
+    """Shows a training: `train(config, progress=Progress())`.
+
+    In a notebook it is a bar that moves, with the loss and the share that is exactly right; below
+    it, and where there is no notebook, there is a line for each epoch.
+    """
+
+    def __init__(self) -> None:
+        self._done = self._total = 0
+        self._note = "starting TensorFlow"
+        self._lines: list[str] = []
+        self._shown: Any = None  # IPython's handle of what is displayed
+
+    def __call__(self, event: Event) -> None:
+        """Show an event of the training."""
+        if isinstance(event, Planned):
+            self._total = event.n_seeds * event.epochs * event.config.training.n_samples
+        elif isinstance(event, Resumed):
+            self._done = event.n_samples
+        elif isinstance(event, Advanced):
+            self._done += event.n_samples
+            self._note = f"loss {event.loss:.3f}, exact {percent(event.exact_match)}"
+        elif isinstance(event, EpochEnded):
+            self._lines.append(
+                f"epoch {event.epoch}/{event.epochs}: held out: loss {event.loss:.6f}, "
+                f"exact match {percent(event.exact_match)}"
+            )
+        else:
+            return
+        self._show(is_line=isinstance(event, EpochEnded))
+
+    def __repr__(self) -> str:
+        return self._lines[-1] if self._lines else self._note
+
+    def _repr_html_(self) -> str:
+        shown = bar("training", min(self._done, self._total), self._total, self._note)
+        return "<br>".join([shown, *self._lines])
+
+    def _show(self, is_line: bool) -> None:
+        if self._shown:
+            self._shown.update(self)
+        elif _is_notebook():
+            from IPython.display import display
+
+            self._shown = display(self, display_id=True)
+        elif is_line:
+            print(self)  # noqa: T201
+
+
+def _is_notebook() -> bool:
+    """Tell whether this process is a notebook's."""
+    import sys
+
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return shell is not None and hasattr(shell, "kernel")

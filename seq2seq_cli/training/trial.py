@@ -1,0 +1,72 @@
+"""A training of some seconds, which shows that TensorFlow, the cache and the disk work together."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from seq2seq_cli.config import ModelConfig, RunConfig, TrainingConfig
+from seq2seq_cli.runs.listing import Run
+from seq2seq_cli.training.compilation_cache import open_cache
+from seq2seq_cli.training.events import Advanced, Compiling, Event
+from seq2seq_cli.training.session import train
+
+CONFIG = RunConfig(
+    model=ModelConfig(units=32),
+    training=TrainingConfig(n_samples=10**8, schedule="constant"),
+)
+"""Of the default task, and of more sequences than there will be time for."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came of it: the run, how fast it was, and where compiled programs are kept."""
+
+    run: Run
+    samples: int
+    samples_per_s: float  # once it is compiled
+    first_loss: float
+    last_loss: float
+    is_compiled: bool  # in this process; else the program was kept by an earlier one
+    cache: Path | None  # where programs are kept; None where they are not
+    n_programs: int
+    n_bytes: int
+    devices: tuple[str, ...]
+
+
+class _Limit(keras.callbacks.Callback):  # type: ignore[misc]
+    """Stop the training so many seconds after its first call of the program."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._seconds, self._end = seconds, 0.0
+
+    def on_train_batch_end(self, batch: int, logs: object = None) -> None:
+        self._end = self._end or time.monotonic() + self._seconds
+        self.model.stop_training = time.monotonic() >= self._end
+
+
+def try_training(folder: Path, seconds: float) -> Trial:
+    """Train in a folder for so many seconds, beyond what is compiled; return what came of it."""
+    told: list[Event] = []
+    run = train(CONFIG, folder, "trial", progress=told.append, callbacks=[_Limit(seconds)])
+    assert run is not None  # which it is in every worker but the chief
+    calls = [event for event in told if isinstance(event, Advanced)]
+    later = calls[1:] or calls  # the first one compiles, or loads what is kept
+    spent = sum(event.n_samples / event.samples_per_s for event in later)
+    cache = open_cache()
+    n_programs, n_bytes = cache.size() if cache else (0, 0)
+    return Trial(
+        run=run,
+        samples=sum(event.n_samples for event in calls),
+        samples_per_s=sum(event.n_samples for event in later) / spent,
+        first_loss=calls[0].loss,
+        last_loss=calls[-1].loss,
+        is_compiled=any(isinstance(event, Compiling) for event in told),
+        cache=cache.root if cache else None,
+        n_programs=n_programs,
+        n_bytes=n_bytes,
+        devices=tuple(device.name.split(":", 1)[1] for device in tf.config.list_physical_devices()),
+    )

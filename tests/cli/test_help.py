@@ -1,0 +1,103 @@
+"""Help in sections, tab completion, and what a mistyped word may have meant."""
+
+import re
+import sys
+from typing import get_args
+
+import pytest
+
+from seq2seq_cli import cli
+from seq2seq_cli.cli.app import COMMANDS, make_app
+from seq2seq_cli.config import ModelConfig
+from seq2seq_cli.data.tasks import TASKS
+from seq2seq_cli.runs.manifest import CONFIG_FILE
+from seq2seq_cli.shipped import shipped_names
+
+
+@pytest.fixture
+def typed(monkeypatch, capsys, tmp_path):
+    """Return a function that returns what a shell is told to complete the words with."""
+    monkeypatch.chdir(tmp_path)
+
+    def complete(*words):
+        monkeypatch.setenv("_S2S_COMPLETE", "complete_bash")
+        monkeypatch.setenv("COMP_WORDS", " ".join(["s2s", *words]))
+        monkeypatch.setenv("COMP_CWORD", str(len(words)))
+        with pytest.raises(SystemExit) as ended:
+            make_app([])([], prog_name="s2s", standalone_mode=False)
+        assert ended.value.code == 0
+        return capsys.readouterr().out.split()
+
+    return complete
+
+
+@pytest.fixture
+def help_of(capsys):
+    """Return a function that returns the help of a command."""
+
+    def show(name):
+        make_app([name])([name, "--help"], prog_name="s2s", standalone_mode=False)
+        return capsys.readouterr().out
+
+    return show
+
+
+def test_commands_and_options_are_completed(typed):
+    assert typed("pre") == ["predict"]
+    assert set(COMMANDS) <= set(typed(""))
+    assert typed("train", "--epo") == ["--epochs"]
+    assert {"--run", "--runs-dir"} <= set(typed("evaluate", "--run"))
+
+
+def test_tasks_configurations_and_choices_are_completed(typed):
+    assert typed("train", "--task", "") == list(TASKS)
+    assert typed("generate", "--task", "cop") == ["copy"]
+    assert typed("train", "--config", "") == shipped_names()
+    assert typed("init", "al") == ["all"]
+    assert typed("train", "--attention", "d") == ["dot"]
+
+
+def test_runs_are_completed_from_the_folder_that_is_named(typed, tmp_path, monkeypatch):
+    for folder in ("runs/one", "runs/two", "elsewhere/other"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / CONFIG_FILE).touch()
+    (tmp_path / "runs" / "no-run").mkdir()
+    assert typed("evaluate", "--run", "") == ["one", "two"]
+    assert typed("predict", "--run", "tw") == ["two"]
+    assert typed("inspect", "--runs-dir", "elsewhere", "--run", "") == ["other"]
+    assert typed("predict", "--runs-dir", "runs/one/config.toml", "--run", "") == []
+    monkeypatch.setenv("S2S_RUNS_DIR", "elsewhere")
+    assert typed("train", "--run", "") == ["other"]
+
+
+def test_the_help_of_train_has_its_sections(help_of):
+    shown = help_of("train")
+    sections = dict(re.findall(r"^(\w+):\n((?:  .*\n)+)", shown, re.MULTILINE))
+    assert list(sections) == ["Task", "Model", "Training", "Configuration", "Run", "Options"]
+    held = {"Task": "--n-in", "Model": "--units", "Training": "--epochs", "Run": "--resume"}
+    for section, option in held.items():
+        assert option in sections[section]
+    choices = "|".join(get_args(ModelConfig.model_fields["attention"].annotation))
+    assert f"--attention {choices} " in sections["Model"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_help_names_a_type_of_the_program(name, help_of):
+    assert not re.search(r"<\w+", help_of(name))
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("trian", "No such command 'trian'. Did you mean 'train'?"),
+        ("train --epoch 3", "No such option: --epoch. Did you mean '--epochs'?"),
+        (
+            "evaluate --exmples 3",
+            "No such option: --exmples. Did you mean '--examples' or '--n-samples'?",
+        ),
+        ("predict --xyz", "No such option: --xyz"),
+    ],
+)
+def test_what_is_mistyped_is_told_with_what_was_meant(words, meant, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["s2s", *words.split()])
+    assert cli._run() == (meant, 2)

@@ -1,0 +1,119 @@
+"""Runs that are removed, renamed, filtered and sorted."""
+
+import io
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import small
+
+from seq2seq_cli.cli import output
+from seq2seq_cli.cli.runs import By, runs
+from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, S2sError
+from seq2seq_cli.runs.folder import RunFolder
+from seq2seq_cli.runs.lock import hold_lock
+
+OLD = Path(__file__).parents[1] / "data-of-old-versions"
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """Return a folder with a complete run, a stopped one, and one that is no run."""
+    monkeypatch.setattr(output, "end_with_reader", lambda: None)
+    for name in ("complete", "stopped"):
+        shutil.copytree(OLD / name, tmp_path / name)
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "mine.txt").write_text("mine")
+    return tmp_path
+
+
+def names(capsys, place, **options):
+    runs(place, as_json=True, **options)
+    return [json.loads(line)["name"] for line in capsys.readouterr().out.splitlines()]
+
+
+def test_runs_are_removed_and_no_other_file(place, capsys):
+    (place / "stopped" / "mine.txt").write_text("mine")
+    runs(place, removed=["complete", "stopped"], is_sure=True)
+    assert not (place / "complete").exists()
+    assert [path.name for path in (place / "stopped").rglob("*")] == ["mine.txt"]
+    told = capsys.readouterr().err.splitlines()
+    assert told == [
+        f"removed {place / 'complete'}",
+        f"removed {place / 'stopped'}; what no training has written there stays",
+    ]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff"])
+def test_a_damaged_run_can_be_removed(place, content):
+    (place / "complete" / "run.json").write_bytes(content)
+    (place / "complete" / "config.toml").write_bytes(content)
+    runs(place, removed=["complete"], is_sure=True, quiet=True)
+    assert not (place / "complete").exists()
+
+
+@pytest.mark.parametrize("name", ["notes", "nothing", "../complete", ".", ""])
+def test_what_is_no_run_is_left_as_it_is(place, name):
+    before = sorted(place.rglob("*"))
+    with pytest.raises(S2sError) as told:
+        runs(place, removed=["stopped", name], is_sure=True)
+    assert isinstance(told.value, ModelError | ConfigurationError)
+    with pytest.raises(S2sError):
+        runs(place, renamed=(name, "other"))
+    assert sorted(place.rglob("*")) == before
+
+
+def test_a_run_in_training_keeps_its_folder(place):
+    with hold_lock(place / "stopped"):
+        with pytest.raises(ExistsError, match="in use"):
+            runs(place, removed=["stopped"], is_sure=True)
+        with pytest.raises(ExistsError, match="in use"):
+            runs(place, renamed=("stopped", "other"))
+    assert (place / "stopped" / "config.toml").exists()
+
+
+@pytest.mark.parametrize(("answer", "is_removed"), [("y\n", True), ("n\n", False), ("", False)])
+def test_who_is_on_a_terminal_is_asked(place, monkeypatch, capsys, answer, is_removed):
+    stdin = io.StringIO(answer)
+    monkeypatch.setattr(sys, "stdin", stdin)
+    with pytest.raises(ConfigurationError, match="--remove complete: .* add --yes"):
+        runs(place, removed=["complete"])
+    assert (place / "complete").exists()
+    monkeypatch.setattr(stdin, "isatty", lambda: True, raising=False)
+    runs(place, removed=["complete"])
+    assert (place / "complete").exists() is not is_removed
+    assert f"remove {place / 'complete'} with all" in capsys.readouterr().err
+
+
+def test_a_renamed_run_is_the_same_and_can_be_locked_again(place, capsys):
+    runs(place, renamed=("complete", "better"))
+    assert names(capsys, place) == ["better", "stopped"]
+    assert not (place / "better" / ".lock").exists()
+    with hold_lock(place / "better"):
+        assert RunFolder(place / "better").is_complete
+    for taken in ("stopped", "notes"):
+        with pytest.raises(ExistsError, match="give another name"):
+            runs(place, renamed=("better", taken))
+    with pytest.raises(ConfigurationError, match="run name"):
+        runs(place, renamed=("better", "../x"))
+    with pytest.raises(ConfigurationError, match="one of the two"):
+        runs(place, renamed=("better", "x"), removed=["better"])
+    assert names(capsys, place) == ["better", "stopped"]
+
+
+def test_runs_are_filtered_sorted_and_limited(place, capsys):
+    for number, (name, exact) in enumerate([("b", 0.2), ("a", 0.9), ("c", 0.5)]):
+        results = small.RESULTS.model_copy(update={"exact_match": exact})
+        small.train(place, name, f"2026-05-0{number + 1}T12:00:00Z", results=results)
+    assert names(capsys, place) == ["b", "a", "c", "complete", "stopped"]
+    assert names(capsys, place, limit=2) == ["c", "complete"]
+    assert names(capsys, place, by=By.EXACT) == ["a", "c", "b", "complete", "stopped"]
+    assert names(capsys, place, by=By.EXACT, limit=1) == ["a"]
+    assert names(capsys, place, by=By.NAME) == ["a", "b", "c", "complete", "stopped"]
+    assert names(capsys, place, task="reverse-prefix", by=By.NAME, limit=1) == ["a"]
+    assert len(names(capsys, place, task="reverse-prefix")) == 5
+    assert names(capsys, place, task="copy") == []
+    runs(place, task="copy")
+    assert capsys.readouterr().err == f"there are no runs of copy in {place}\n"

@@ -1,0 +1,147 @@
+"""`s2s export`: the models in other runtimes predict what NumPy does, and say how they are used."""
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from random_run import random_run
+
+from seq2seq_cli import export
+from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
+from seq2seq_cli.data.vocabulary import one_hot_encode
+from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError
+from seq2seq_cli.export import NEEDED, export_run
+from seq2seq_cli.inference.greedy import greedy
+from seq2seq_cli.inference.loading import load_network
+
+PLAIN = RunConfig(task=TaskConfig(n_in=5, n_out=2, cardinality=11), model=ModelConfig(units=6))
+RICH = RunConfig(
+    task=TaskConfig(name="reverse", n_in="1-4", cardinality=9),
+    model=ModelConfig(units=5, layers=2, bidirectional=True, attention="dot", embedding=3),
+)
+
+
+def needs(kind, *more):
+    missing = [name for name in NEEDED[kind] if find_spec(name) is None]
+    return pytest.param(
+        kind, *more, marks=pytest.mark.skipif(bool(missing), reason=f"not installed: {missing}")
+    )
+
+
+@pytest.mark.filterwarnings("ignore:In the future `np.object`:FutureWarning")
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [
+        needs("saved-model", RICH),
+        needs("onnx", PLAIN),
+        needs("onnx", RICH),
+    ],
+)
+def test_it_predicts_what_numpy_does_at_any_length(kind, config, tmp_path):
+    result = export_run(random_run(config), tmp_path / "out", kind)
+    assert result.largest_difference < 1e-5
+    description = json.loads((tmp_path / "out" / "export.json").read_text())
+    assert description["format"] == kind
+    assert description["tokens"] == ("ids" if config is RICH else "one-hot")
+    assert description["end"] == (9 if config is RICH else None)
+    assert description["start"] == description["padding"] == 0
+    for part in ("encoder", "decoder"):
+        assert (tmp_path / "out" / description[part]["file"]).exists()
+        assert [given["shape"][0] for given in description[part]["inputs"]] == [None] * (
+            1 if part == "encoder" else 1 + 2 * config.model.layers + (config is RICH)
+        )
+    states = [output["what"] for output in description["encoder"]["outputs"]]
+    assert states[:2] == ["hidden", "cell"]
+    assert description["decoder"]["outputs"][0]["what"] == "probabilities"
+
+
+@pytest.mark.parametrize("kind", [needs("litert")])
+def test_litert_predicts_what_numpy_does_at_the_longest_length(kind, tmp_path):
+    result = export_run(random_run(PLAIN), tmp_path / "out", kind)
+    assert result.largest_difference < 1e-5
+    description = json.loads((tmp_path / "out" / "export.json").read_text())
+    assert description["encoder"]["inputs"][0]["shape"] == [1, 5, 11]
+    assert description["decoder"]["inputs"][0]["shape"] == [1, 1, 11]
+    with pytest.raises(ModelError, match="differ from NumPy's"):  # padding, unrolled, counts
+        export_run(random_run(RICH), tmp_path / "rich", kind)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    long = RunConfig(task=TaskConfig(n_in=129, n_out=2))
+    with pytest.raises(ConfigurationError, match="sources of up to 128 can be had"):
+        export_run(random_run(long), tmp_path / "long", kind)
+
+
+def test_a_saved_model_is_used_as_its_description_says(tmp_path):
+    import tensorflow as tf
+
+    run = random_run(PLAIN, seed=3)
+    export_run(run, tmp_path / "out", "saved-model")
+    description = json.loads((tmp_path / "out" / "export.json").read_text())
+    encoder, decoder = (
+        tf.saved_model.load(str(tmp_path / "out" / description[part]["file"]))
+        for part in ("encoder", "decoder")
+    )
+    sources = np.random.default_rng(5).integers(1, 11, (7, 5), np.int32)
+    states = encoder.serve(one_hot_encode(sources, description["cardinality"]))
+    token, found = np.full((7, 1), description["start"], np.int32), []
+    for _ in range(description["longest_target"]):
+        fed = one_hot_encode(token, description["n_features"])
+        probabilities, *states = decoder.serve([fed, *states])
+        token = np.asarray(probabilities)[..., 1:].argmax(axis=-1).astype(np.int32) + 1
+        found.append(token)
+    np.testing.assert_array_equal(
+        np.concatenate(found, axis=1), greedy(load_network(run), sources, 2).tokens
+    )
+
+
+def test_what_differs_is_not_written(tmp_path, monkeypatch):
+    def others(run):
+        weights = saved_weights(run)
+        return weights | {"output": tuple(2 * array for array in weights["output"])}
+
+    saved_weights = export.saved_weights
+    monkeypatch.setattr(export, "saved_weights", others)
+    with pytest.raises(ModelError, match="probabilities differ from NumPy's by up to"):
+        export_run(random_run(PLAIN), tmp_path / "out", "saved-model")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_export_is_replaced_only_with_force_and_nothing_else_ever(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    first = export_run(random_run(PLAIN), out, "saved-model")
+    assert first.path == out
+    with pytest.raises(ExistsError, match="--force to replace it"):
+        export_run(random_run(PLAIN), out, "saved-model")
+    (out / "left").touch()
+    export_run(random_run(PLAIN), out, "saved-model", force=True)
+    assert sorted(path.name for path in out.iterdir()) == ["decoder", "encoder", "export.json"]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").touch()
+    for place in (tmp_path / "mine", tmp_path / "mine" / "notes.txt"):
+        with pytest.raises(ExistsError, match="is no export"):
+            export_run(random_run(PLAIN), place, "saved-model", force=True)
+
+
+def test_a_format_that_is_not_here_says_so_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "find_spec", lambda name: None)
+    for kind, package in (("onnx", "tf2onnx"), ("litert", "ai-edge-litert")):
+        with pytest.raises(ConfigurationError, match=rf"--format {kind} needs {package}") as told:
+            export_run(random_run(PLAIN), tmp_path / "out", kind)
+        assert f"pip install 'seq2seq-cli[{kind}]'" in str(told.value)
+        assert "cannot be had here" in str(told.value)
+        assert "\n" not in str(told.value)
+    with pytest.raises(ConfigurationError, match="use one of saved-model, onnx, litert"):
+        export_run(random_run(PLAIN), tmp_path / "out", "pickle")
+
+
+def test_the_command_writes_one_line(s2s, tmp_path):
+    old = Path(__file__).parent / "data-of-old-versions"
+    words = ("export", "out", "--format", "saved-model", "--run", "complete")
+    result = s2s(*words, "--runs-dir", str(old))
+    assert result.stdout == ""
+    first, second = result.stderr.splitlines()
+    assert first.startswith("importing TensorFlow")
+    assert second.startswith("wrote out, which predicts 16 sequences as NumPy does")
+    assert (tmp_path / "out" / "export.json").is_file()

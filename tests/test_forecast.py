@@ -1,0 +1,149 @@
+"""What a training is said to take beforehand: exact steps, and figures that fit those measured."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from seq2seq_cli.cli import output
+from seq2seq_cli.cli.dry_run import duration, plan_training
+from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
+from seq2seq_cli.data.plan import prepare
+from seq2seq_cli.errors import ConfigurationError, ExistsError
+from seq2seq_cli.forecast import forecast, step_seconds
+from seq2seq_cli.settings import resolve
+from seq2seq_cli.shipped import shipped_file
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+MEASURED = re.findall(
+    r"^\| (\d+) → (\d+)(, embedding 64)?(, attention)?(?: \(three\))? \| (\d+) \| ([\d,]+) \| "
+    r"[\d.]+ s \| ([\d.]+) ms \| [^|]+\| [^|]+\| ([\d,]+) MB \|$",
+    README,
+    re.MULTILINE,
+)
+"""The README's table of steps: n_in, n_out, embedding, attention, units, cardinality, ms, MB."""
+
+WITHOUT_TENSORFLOW = """
+import sys
+from seq2seq_cli.cli import main
+try:
+    main()
+finally:
+    print([name for name in ("tensorflow", "keras") if name in sys.modules], file=sys.stderr)
+"""
+
+
+@pytest.fixture
+def planned(capsys, tmp_path, monkeypatch):
+    """Return a function that returns what `--dry-run --json` says of a configuration."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(output, "end_with_reader", lambda: None)
+
+    def plan(config, seeds=None, run=None, resume=False):
+        plan_training(config, Path("runs"), run, False, seeds, resume, as_json=True, quiet=False)
+        return json.loads(capsys.readouterr().out)
+
+    return plan
+
+
+def test_the_measured_steps_are_those_of_the_table():
+    assert len(MEASURED) == 10
+
+
+@pytest.mark.parametrize("row", MEASURED, ids=lambda row: "-".join(filter(None, row[:6])))
+def test_time_and_memory_fit_what_was_measured(row):
+    n_in, n_out, embedding, attention, units, cardinality, milliseconds, megabytes = row
+    config = RunConfig(
+        task=TaskConfig(
+            n_in=int(n_in), n_out=int(n_out), cardinality=int(cardinality.replace(",", ""))
+        ),
+        model=ModelConfig(
+            units=int(units),
+            embedding=64 if embedding else 0,
+            attention="dot" if attention else "none",
+        ),
+    )
+    found = 1000 * step_seconds(config, int(n_in), int(n_out))
+    assert 0.5 < found / float(milliseconds) < 2
+    memory = forecast(prepare(config)).memory / 10**6
+    assert 2 / 3 < memory / float(megabytes.replace(",", "")) < 3 / 2
+
+
+def test_a_width_that_is_the_cardinality_by_chance_changes_nothing_much():
+    def seconds(cardinality):
+        task = TaskConfig(cardinality=cardinality)
+        return step_seconds(RunConfig(task=task, model=ModelConfig(units=128)), 6, 3)
+
+    assert seconds(127) < seconds(128) < seconds(129)
+    assert seconds(129) - seconds(127) < seconds(127) / 10
+
+
+def test_the_steps_are_those_of_the_training(planned):
+    config = RunConfig(training=TrainingConfig(n_samples=1000, batch_size=64, epochs=3))
+    document = planned(config)
+    assert document["steps"] == config.training.total_steps == 48
+    assert document["stages"][0]["n_in"] == 6
+    assert document["stages"][0]["n_out"] == 3
+    assert document["programs"] == 1
+    assert document["parameters"] == sum(layer["parameters"] for layer in document["layers"])
+    assert RunConfig.model_validate(document["config"]).training == config.training
+    once, thrice = document["seconds"], planned(config, seeds=3)["seconds"]
+    each = document["stages"][0]["step_seconds"] * 48
+    assert thrice - once == pytest.approx(2 * each)
+
+
+def test_stages_and_lengths_that_vary_are_told(planned):
+    document = planned(resolve(shipped_file("long")))
+    assert [stage["steps"] for stage in document["stages"]] == [200, 300, 300, 450, 200, 150]
+    assert [stage["n_in"] for stage in document["stages"]] == [16, 40, 100, 100, 200, 400]
+    assert document["programs"] == 5
+    varying = RunConfig(task=TaskConfig(name="reverse", n_in="1-25", cardinality=51))
+    stage = planned(varying)["stages"][0]
+    assert 13 < stage["n_in"] < 25
+    assert stage["n_in"] < stage["n_out"] < 26
+
+
+def test_own_data_is_described(planned, capsys):
+    Path("own.csv").write_text("".join(f"{n} {n + 1},{n}\n" for n in range(1, 200)))
+    config = RunConfig(task=TaskConfig(data="own.csv"))
+    document = planned(config)
+    assert document["data"]["pairs"] == 199
+    assert document["data"]["values"] == [1, 200]
+    assert document["config"]["task"]["cardinality"] == 201
+    plan_training(config, Path("runs"), None, False, None, False, False, False)
+    shown = capsys.readouterr().out
+    for words in ("own.csv", "source lengths", "task.cardinality", "encoder_lstm", "memory"):
+        assert words in shown
+
+
+def test_whatever_would_keep_a_training_from_beginning_is_told(planned):
+    with pytest.raises(ConfigurationError, match="leave out --resume"):
+        planned(RunConfig(), resume=True)
+    Path("runs/taken").mkdir(parents=True)
+    Path("runs/taken/config.toml").touch()
+    with pytest.raises(ExistsError, match="taken exists"):
+        planned(RunConfig(), run="taken")
+    huge = RunConfig(model=ModelConfig(units=10**7))
+    with pytest.raises(ConfigurationError, match=r"model.units = 10000000: .* of memory"):
+        planned(huge)
+    assert [path.name for path in Path("runs").iterdir()] == ["taken"]
+
+
+def test_it_runs_without_tensorflow_and_writes_nothing(tmp_path):
+    result = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TENSORFLOW, "train", "--dry-run", "--config", "sort"],
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "encoder_lstm" in result.stdout
+    assert "nothing was trained or written" in result.stderr
+    assert result.stderr.splitlines()[-1] == "[]"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_times_are_said_as_people_do():
+    assert [duration(s) for s in (0.51, 22.4, 119, 247, 7300, 200_000)] == [
+        "0.51 seconds", "22 seconds", "120 seconds", "4.1 minutes", "2 hours", "2.3 days",
+    ]  # fmt: skip

@@ -1,0 +1,85 @@
+"""The notebook that walks through the tutorial runs, and what notebooks are shown."""
+
+import ast
+import json
+import re
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from tiny import tiny_config
+
+import seq2seq_cli
+from seq2seq_cli import Progress, evaluate, load_run, train
+from seq2seq_cli.html import table
+
+NOTEBOOK = json.loads((Path(__file__).parent / "tutorial.ipynb").read_text())
+CODE = ["".join(cell["source"]) for cell in NOTEBOOK["cells"] if cell["cell_type"] == "code"]
+SMALL_SIZES = "N_IN, N_OUT, CARDINALITY, UNITS, N_SAMPLES = 4, 2, 13, 48, 40_000"
+
+
+def run_cell(code, names):
+    """Run a cell; return the value of its last line, which a notebook would show."""
+    *statements, last = ast.parse(code).body
+    if not isinstance(last, ast.Expr):
+        statements, last = [*statements, last], None
+    exec(compile(ast.Module(statements, []), "cell", "exec"), names)
+    return eval(compile(ast.Expression(last.value), "cell", "eval"), names) if last else None
+
+
+def test_the_notebook_runs_and_ends_where_the_tutorial_does(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert re.match(r"N_IN, N_OUT, CARDINALITY, UNITS, N_SAMPLES = ", CODE[0])
+    names = {"__name__": "__main__"}
+    shown = [run_cell(code, names) for code in [SMALL_SIZES, *CODE[1:]]]
+    assert names["report"].exact_match > 0.9
+    assert "<table>" in shown[4]._repr_html_()
+    predicted, expected = shown[5]
+    assert predicted.tolist() == expected.tolist()
+    assert list(shown[6]) == [(1, 48), (1, 48)]
+    assert names["difference"] < 1e-5
+    assert re.search(r"^epoch 1/1: held out: loss .* exact match ", capsys.readouterr().out)
+
+
+def test_the_notebook_names_the_public_functions_and_has_no_output():
+    used = {name for name in seq2seq_cli.__all__ if re.search(rf"\b{name}\b", "\n".join(CODE))}
+    assert used >= {
+        "generate_sequence", "get_dataset", "one_hot_encode", "one_hot_decode", "train",
+        "evaluate", "load_run", "predict_sequence", "Progress",
+    }  # fmt: skip
+    assert all(not cell.get("outputs") for cell in NOTEBOOK["cells"])
+
+
+def test_a_notebook_is_shown_a_bar_that_moves(tmp_path, monkeypatch, compiled_once, capsys):
+    shown = []
+    handle = SimpleNamespace(update=lambda progress: shown.append(progress._repr_html_()))
+
+    def display(progress, display_id):
+        assert display_id
+        shown.append(progress._repr_html_())
+        return handle
+
+    shell = SimpleNamespace(kernel=object())
+    ipython = SimpleNamespace(get_ipython=lambda: shell)
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=display))
+    train(tiny_config(epochs=2), tmp_path, "r", progress=Progress())
+    values = [int(re.search(r'value="(\d+)" max="1280"', html)[1]) for html in shown]
+    assert values == sorted(values)
+    assert (values[0], values[-1]) == (0, 1280)
+    assert shown[-1].count("held out") == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_a_report_is_a_table_and_markup_in_it_stays_text(trained):
+    html = evaluate(load_run("small", trained / "runs"), n_samples=200)._repr_html_()
+    assert html.count("<tr>") == 3 + 1 + 10
+    assert "exact match" in html
+    assert "<script>" not in table("<script>", [("<script>", "<b>")], ["<i>"])
+    assert "&lt;i&gt;" in table("a", [("b", "c")], ["<i>"])
+
+
+@pytest.mark.parametrize("name", ["py.typed"])
+def test_types_are_the_packages_own(name):
+    assert (Path(seq2seq_cli.__file__).parent / name).is_file()

@@ -1,0 +1,154 @@
+"""The configurations that travel with the package, and what is said of every setting."""
+
+import json
+import os
+import re
+import tarfile
+import zipfile
+from pathlib import Path
+
+import hatchling.build
+import pytest
+
+from seq2seq_cli.cli import output
+from seq2seq_cli.cli.init import init
+from seq2seq_cli.cli.options import resolve_config
+from seq2seq_cli.cli.sweep import sweep
+from seq2seq_cli.config import RunConfig
+from seq2seq_cli.declarations import commented, schema, schema_text
+from seq2seq_cli.errors import ConfigurationError, StorageError
+from seq2seq_cli.settings import SECTIONS, parse_config, resolve
+from seq2seq_cli.shipped import shipped_file, shipped_folder, shipped_names
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = ROOT / "configs"
+SHIPPED = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*") if path.is_file())
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(output, "end_with_reader", lambda: None)
+
+
+def test_wheel_and_sdist_hold_the_configurations_and_the_types_marker(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    wheel = zipfile.ZipFile(tmp_path / hatchling.build.build_wheel(str(tmp_path))).namelist()
+    held = [name.removeprefix("seq2seq_cli/configs/") for name in wheel if "/configs/" in name]
+    assert sorted(held) == SHIPPED
+    assert "seq2seq_cli/py.typed" in wheel
+    with tarfile.open(tmp_path / hatchling.build.build_sdist(str(tmp_path))) as archive:
+        sdist = archive.getnames()
+    assert {name.split("/", 1)[1] for name in sdist if "/configs/" in name} == {
+        f"configs/{name}" for name in SHIPPED
+    }
+
+
+def test_an_installed_package_has_them_in_its_own_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr("seq2seq_cli.shipped.__file__", str(tmp_path / "seq2seq_cli/shipped.py"))
+    packaged = tmp_path / "seq2seq_cli" / "configs"
+    packaged.mkdir(parents=True)
+    assert shipped_folder() == packaged
+    packaged.rmdir()
+    assert shipped_folder() == tmp_path / "configs"
+
+
+def test_a_shipped_configuration_is_taken_by_its_name():
+    assert resolve_config(Path("long"), None, {}) == resolve(ROOT / "configs" / "long.toml")
+
+
+def test_a_sweep_takes_both_kinds_by_their_names(capsys):
+    sweep(Path("lengths"), config_file=Path("default"), dry_run=True, as_json=True)
+    document = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert document
+    with pytest.raises(ConfigurationError, match="no sweep 'lenght' is shipped"):
+        sweep(Path("lenght"), dry_run=True)
+    with pytest.raises(ConfigurationError, match="no configuration 'lng' is shipped"):
+        sweep(Path("lengths"), config_file=Path("lng"), dry_run=True)
+
+
+def test_a_file_of_that_name_wins():
+    Path("long").write_text("[task]\nn_in = 9\n")
+    assert resolve_config(Path("long"), None, {}).task.n_in == 9
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("lnog", "no configuration 'lnog' is shipped with s2s; did you mean long?"),
+        ("xyz", "use one of attention, copy, default"),
+        ("configs/long.toml", "no file configs/long.toml; by its name, long, it is shipped"),
+    ],
+)
+def test_what_is_neither_a_file_nor_shipped_is_told(given, message):
+    with pytest.raises(ConfigurationError, match=re.escape(message)):
+        resolve_config(Path(given), None, {})
+    with pytest.raises(StorageError, match=r"mine\.toml"):
+        resolve_config(Path("mine.toml"), None, {})
+
+
+def test_init_lists_each_with_the_sentence_it_opens_with(capsys):
+    init(as_json=True)
+    listed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    sweeps = [f"sweeps/{name}" for name in shipped_names("sweeps")]
+    assert [item["name"] for item in listed] == [*shipped_names(), *sweeps]
+    by_name = {item["name"]: item["summary"] for item in listed}
+    assert by_name["sort"] == "Ten integers sorted: 99.97 % exact, learned in under two minutes."
+    assert by_name["long"].endswith("in 195 s on two slow cores.")
+    assert all(text.endswith(".") for text in by_name.values())
+    init()
+    shown = " ".join(capsys.readouterr().out.split())
+    for name in (*shipped_names(), "all", *sweeps):
+        assert f" {name} " in shown
+
+
+def test_init_prints_a_file_to_start_from(capsys):
+    for name in shipped_names():
+        init(name)
+        shown = capsys.readouterr().out
+        assert shown == shipped_file(name).read_text()
+    init("sweeps/lengths")
+    assert capsys.readouterr().out == (CONFIGS / "sweeps" / "lengths.toml").read_text()
+    with pytest.raises(ConfigurationError, match="did you mean long"):
+        init("lonng")
+    with pytest.raises(ConfigurationError, match="no sweep 'lenghts' is .* did you mean lengths"):
+        init("sweeps/lenghts")
+    with pytest.raises(ConfigurationError, match="leave out --schema"):
+        init("long", as_schema=True)
+
+
+def test_all_is_every_setting_with_its_default_and_sets_nothing(capsys):
+    init("all")
+    text = capsys.readouterr().out
+    assert text == commented()
+    assert parse_config(text, "all") == RunConfig()
+    assert not any(getattr(parse_config(text, "all"), name).model_fields_set for name in SECTIONS)
+    changed = parse_config(re.sub(r"^#(?=\w+ = )", "", text, flags=re.MULTILINE), "all")
+    for name, section in SECTIONS.items():
+        given = getattr(changed, name)
+        assert given.model_fields_set == set(section.model_fields)
+        for key, field in section.model_fields.items():
+            value = getattr(given, key)
+            assert value == field.default or (field.default is None and value is not None)
+            assert field.description.split()[0] in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_the_schema_that_the_files_name_is_that_of_the_declarations(capsys):
+    init(as_schema=True)
+    assert capsys.readouterr().out == schema_text()
+    file = ROOT / "configs" / "s2s.schema.json"
+    assert file.read_text() == schema_text(), f"write it: s2s init --schema > {file}"
+    definitions = schema()["$defs"]
+    for name, section in SECTIONS.items():
+        declared = definitions[section.__name__]
+        assert declared["additionalProperties"] is False, name
+        assert declared["properties"].keys() == section.model_fields.keys()
+        assert all("description" in setting for setting in declared["properties"].values())
+
+
+def test_no_name_leads_out_of_the_shipped_folder():
+    Path("s2s.toml").write_text("# Mine.\n")
+    for name in (os.path.relpath("s2s", shipped_folder()), "../configs/long", ""):
+        with pytest.raises(ConfigurationError, match="is shipped"):
+            shipped_file(name)
