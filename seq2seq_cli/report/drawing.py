@@ -5,11 +5,15 @@ import re
 from types import ModuleType
 
 from seq2seq_cli.errors import ConfigurationError
+from seq2seq_cli.memory import address_limit
 from seq2seq_cli.report.chart import Chart, Spec
 from seq2seq_cli.report.theme import IN_DARK, variable
 
 VEGA_LITE = "5.20"
 FORMATS = ("svg", "png", "pdf")
+
+ADDRESSES = 80 * 10**9
+"""Bytes of addresses that the engine which draws reserves, and some more."""
 
 
 def draw(chart: Chart, suffix: str) -> bytes:
@@ -36,7 +40,17 @@ def draw_for_page(chart: Chart, name: str) -> str:
 
 
 def need_libraries() -> None:
-    """Raise ConfigurationError where what draws charts and lays out pages is not installed."""
+    """Raise ConfigurationError where what draws charts is not installed, or could not be run.
+
+    What draws reserves far more addresses than it uses memory, and ends the process where it may
+    not have them.
+    """
+    limit = address_limit()
+    if limit is not None and limit < ADDRESSES:
+        raise ConfigurationError(
+            f"charts need {ADDRESSES // 10**9} GB of addresses, though little memory, and the "
+            f"process may have {limit / 1e9:.1f}: lift the limit with `ulimit -v unlimited`"
+        )
     try:
         import jinja2  # noqa: F401
         import vl_convert  # noqa: F401

@@ -2,6 +2,9 @@
 
 import builtins
 import re
+import shlex
+import subprocess
+import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -136,6 +139,19 @@ def test_what_lacks_is_said_in_a_line(runs, monkeypatch, tmp_path):
     assert str(refused.value) == told
     assert refused.value.exit_code == 2
     assert not (tmp_path / "page.html").exists()
+
+
+def test_a_process_with_few_addresses_is_told_so(runs, tmp_path):
+    """What draws would end it with a signal."""
+    line = "ulimit -v 20000000; exec {} -m seq2seq_cli report --run plain --runs-dir {} -q"
+    command = line.format(shlex.quote(sys.executable), shlex.quote(str(runs)))
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("s2s: charts need 80 GB of addresses")
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_report_is_replaced_and_nothing_else(runs, tmp_path):
