@@ -29,6 +29,9 @@ from seq2seq_cli.selection import Selection, select_generated, select_given, sel
 OnProgress = Callable[[int], None]
 """Called with the number of sequences evaluated since the last call."""
 
+Observe = Callable[[Ids, Ids, Ids], None]
+"""Called with each batch's sources, targets and predicted tokens, (n, steps) each, in order."""
+
 
 class Example(NamedTuple):
     """A source, what should follow from it, and what the model predicts."""
@@ -102,6 +105,7 @@ def evaluate(
     n_in: int | str | None = None,
     task: Task | None = None,
     stream: Stream | None = None,
+    observe: Observe | None = None,
 ) -> Report:
     """Evaluate a loaded run on held-out sequences of its task, or on the pairs in `data`.
 
@@ -109,7 +113,8 @@ def evaluate(
     `seed`; no training, whatever its seed, sees a source that is held out. Of a small space they
     are all that are held out, each once. With `n_in` they have other lengths than the training's.
     With `data` the whole file is evaluated. `task` is the run's own one, where that is a user's.
-    `stream` is the one that the run was trained on, where it is open already.
+    `stream` is the one that the run was trained on, where it is open already. `observe` sees all
+    that is predicted.
 
     Raises ConfigurationError for sizes below 1, or beyond the memory, and where there is nothing to
     evaluate; DataError
@@ -131,11 +136,15 @@ def evaluate(
         selection = select_own(config, n_samples, stream)
     else:
         selection = select_generated(config, n_samples, seed, n_in, task, stream)
-    return report_on(loaded, selection, n_examples, progress)
+    return report_on(loaded, selection, n_examples, progress, observe)
 
 
 def report_on(
-    loaded: LoadedRun, selection: Selection, n_examples: int, progress: OnProgress | None = None
+    loaded: LoadedRun,
+    selection: Selection,
+    n_examples: int,
+    progress: OnProgress | None = None,
+    observe: Observe | None = None,
 ) -> Report:
     """Predict the sequences of a selection and count what is right."""
     task, stream, n_samples = loaded.config.task, selection.stream, selection.n_samples
@@ -156,6 +165,8 @@ def report_on(
         real = targets != PADDING
         tally.add(decoded.tokens, targets, float(decoded.likelihoods[real].sum(dtype=np.float64)))
         tally.add_lengths(decoded.tokens, targets, sources)
+        if observe:
+            observe(sources, targets, decoded.tokens)
         wanted = n_examples - len(examples)
         for source, target, tokens in zip(
             unpad(sources[:wanted]), targets[:wanted], decoded.tokens[:wanted], strict=True

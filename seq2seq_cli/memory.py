@@ -65,13 +65,19 @@ def available() -> int | None:
     found = group_limits(GROUPS_OF_PROCESS, GROUPS)
     with suppress(AttributeError, OSError, ValueError):
         found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    with suppress(ImportError):
-        import resource  # which Unix alone has
-
-        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-        if limit != resource.RLIM_INFINITY:
-            found.append(limit)
+    if (limit := address_limit()) is not None:
+        found.append(limit)
     return min((limit for limit in found if limit > 0), default=None)
+
+
+def address_limit() -> int | None:
+    """Return the bytes of addresses that this process may have (`ulimit -v`), or None."""
+    try:
+        import resource  # which Unix alone has
+    except ImportError:
+        return None
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return None if limit == resource.RLIM_INFINITY else limit
 
 
 def group_limits(groups_of_process: Path, groups: Path) -> list[int]:

@@ -16,6 +16,7 @@ import typer
 from typer.main import get_command
 
 from seq2seq_cli.cli.app import COMMANDS, make_app
+from seq2seq_cli.cli.plot import NAMES
 from seq2seq_cli.config import RunConfig
 
 NINES = "9" * 400
@@ -111,7 +112,9 @@ def _plain(draw: random.Random, command: str, runs: list[str], case: Case) -> li
     if command == "tasks":
         return []
     run = [] if command == "runs" else ["--run", draw.choice(runs)]
-    return [*run, "--n-samples", "20"] if command == "evaluate" else run
+    what = [draw.choice([*NAMES, "nothing"])] if command == "plot" else []
+    few = ["--n-samples", "20"] if command in ("evaluate", "report", "plot") else []
+    return [*what, *run, *few]
 
 
 def _value(draw: random.Random, name: str, kind: str, runs: list[str], case: Case) -> str:

@@ -56,7 +56,7 @@ COMMANDS = {
 """Each with about how many seconds it takes, of a processor, or of waiting."""
 
 WAITING = ("one worker waits", "predict -")
-IMPORTED = ["cli.app", "cli.report", "cli.train", "cli.evaluate", "cli.predict", "cli.encode",
+IMPORTED = ["cli.app", "cli.accuracy", "cli.train", "cli.evaluate", "cli.predict", "cli.encode",
             "cli.generate", "cli.runs", "training.session", "training.seeds", "prediction",
             "evaluation", "inference.loading"]  # fmt: skip
 SIGNALS = (signal.SIGINT, signal.SIGTERM)

@@ -47,7 +47,7 @@ KINDS = {
     "varying lengths": ["--task", "reverse", "--n-in", "1-5", *TASK[4:]],
     "seeds": [*TASK[:-1], "3", "--seeds", "2"],
 }  # fmt: skip
-IMPORTED = ["cli.app", "cli.train", "cli.report", "evaluation", "inference.loading"]
+IMPORTED = ["cli.app", "cli.train", "cli.accuracy", "evaluation", "inference.loading"]
 LIMIT_SECONDS = 600
 
 
@@ -55,7 +55,8 @@ def digest(folder: Path) -> str:
     """Return the hash of a run: last and best weights, moments, models, history but for times."""
     checkpoint, notes = load_checkpoint(folder)
     assert not notes, notes
-    history = [replace(record, seconds=0.0, samples_per_s=0.0) for record in checkpoint.history]
+    timed = {"seconds": 0.0, "samples_per_s": 0.0, "calls": ()}
+    history = [replace(record, **timed) for record in checkpoint.history]
     found = sha256(f"{checkpoint.state.steps_done} {history_text(history)}".encode())
     for group in (*checkpoint.state[:3], checkpoint.best_weights):
         for array in group:

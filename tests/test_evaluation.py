@@ -8,7 +8,7 @@ import pytest
 from random_run import load_random, random_run
 
 from seq2seq_cli.architecture import Architecture
-from seq2seq_cli.cli.report import as_json, show
+from seq2seq_cli.cli.accuracy import as_json, show
 from seq2seq_cli.config import ModelConfig, RunConfig, StageConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.data.files import read_pairs
 from seq2seq_cli.data.own_tasks import load_task

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from seq2seq_cli.cli import output
 from seq2seq_cli.cli.board import Board, spell
-from seq2seq_cli.cli.report import percent
-from seq2seq_cli.metrics import LEARNED
+from seq2seq_cli.metrics import LEARNED, percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,18 +4,28 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from seq2seq_cli.cli import output
-from seq2seq_cli.cli.report import percent
+from seq2seq_cli.cli.bars import bar, terminal_width
+from seq2seq_cli.metrics import percent
 
 if TYPE_CHECKING:
     from seq2seq_cli.generalization import LengthCurve, LengthResult
 
 
+WITH_BARS, BAR = 96, 20
+"""Columns from which on the table has bars, and theirs."""
+
+
 def show_curve(curve: "LengthCurve", quiet: bool = False) -> None:
     """Print a row a length to standard output, what they come to, and notes to standard error."""
+    has_bars = terminal_width() >= WITH_BARS
+    columns = (">length", ">exact match", ">95 % interval", ">sequences", "trained on")
     output.table(
         f"{curve.run}: held-out sequences of each length, predicted freely",
-        (">length", ">exact match", ">95 % interval", ">sequences", "trained on"),
-        [_row(result) for result in curve.lengths],
+        (*columns, *[""] * has_bars),
+        [
+            (*_row(result), *[bar(result.exact_match or 0, BAR)] * has_bars)
+            for result in curve.lengths
+        ],
     )
     learned = "none" if curve.longest_learned is None else f"{curve.longest_learned:,}"
     rows = [("longest length at least 99 % exact", learned)]

@@ -40,7 +40,8 @@ class Display:
 
     def show(self, event: "Event") -> None:
         """Show an event of the training."""
-        from seq2seq_cli.cli import report
+        from seq2seq_cli.cli import accuracy
+        from seq2seq_cli.metrics import percent
         from seq2seq_cli.training import events
 
         if phase := _PHASES.get(type(event).__name__):
@@ -60,20 +61,20 @@ class Display:
             self._advance(event.n_samples)
         elif isinstance(event, events.Built):
             if not self._quiet and not self._is_built:
-                report.show_architecture(event.layers, stderr=True)
+                accuracy.show_architecture(event.layers, stderr=True)
             self._is_built = True  # the models of all seeds are alike
         elif isinstance(event, events.Compiling):
             self._advance(0, label=f"{self._seed}compiling")
         elif isinstance(event, events.Advanced):
-            accuracy = report.percent(event.exact_match)
-            note = f"{event.samples_per_s:,.0f}/s loss {event.loss:.3f} exact {accuracy}"
-            self._advance(event.n_samples, note, label)
+            share = percent(event.exact_match)
+            note = f"{event.samples_per_s:,.0f}/s loss {event.loss:.3f} exact {share}"
+            self._advance(event.n_samples, note, label, loss=event.loss)
         elif isinstance(event, events.Validated):
             whole = "" if event.is_whole else "its first "
             self._say(
                 f"{label}: {whole}{event.n_samples:,} sequences in {event.seconds:.1f} s, "
                 f"loss {event.training_loss:.4f}; held out: loss {event.loss:.6f}, "
-                f"exact match {report.percent(event.exact_match)}"
+                f"exact match {percent(event.exact_match)}"
             )
         elif isinstance(event, events.Finished):
             last = event.epoch, event.n_samples
@@ -92,11 +93,11 @@ class Display:
             self._advance(self._samples)
 
     def _planned(self, event: "Planned") -> None:
-        from seq2seq_cli.cli import report
+        from seq2seq_cli.cli import accuracy
 
         self.stream, self._run = event.stream, event.resumed
         if event.report and not self._quiet:
-            report.show_data(event.config.task, event.report)
+            accuracy.show_data(event.config.task, event.report)
         if event.n_workers > 1:
             self._say(f"worker {event.worker - 1} of {event.n_workers}, waiting for all")
             supervision.joins()

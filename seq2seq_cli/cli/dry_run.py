@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seq2seq_cli.cli import output, report
+from seq2seq_cli.cli import accuracy, output
 
 if TYPE_CHECKING:
     from seq2seq_cli.config import RunConfig
@@ -55,16 +55,16 @@ def show_plan(plan: "Plan", n_seeds: int, as_json: bool, quiet: bool) -> None:
     expected = forecast(plan, n_seeds)
     if as_json:
         document: dict[str, Any] = {"config": plan.config.model_dump()}
-        document["layers"] = report.layers_as_json(layers)
+        document["layers"] = accuracy.layers_as_json(layers)
         document["parameters"] = sum(layer.parameters for layer in layers)
         document |= {"steps": expected.steps, **asdict(expected)}
         document["data"] = asdict(plan.report) if plan.report else None
         output.write_json(document)
         return
     if plan.report:
-        report.show_data(plan.config.task, plan.report, stderr=False)
-    report.show_settings(plan.config)
-    report.show_architecture(layers)
+        accuracy.show_data(plan.config.task, plan.report, stderr=False)
+    accuracy.show_settings(plan.config)
+    accuracy.show_architecture(layers)
     digits = int(all(stage.step_seconds < 0.01 for stage in expected.stages))
     rows = [
         (

@@ -100,10 +100,8 @@ def evaluate(
     """
     threads.use_one_blas_thread()
     from seq2seq_cli import evaluation
-    from seq2seq_cli.cli import report
-    from seq2seq_cli.data.own_tasks import load_task
-    from seq2seq_cli.data.tasks import OWN_TASK
-    from seq2seq_cli.errors import AccuracyError, ConfigurationError
+    from seq2seq_cli.cli import accuracy
+    from seq2seq_cli.errors import AccuracyError
     from seq2seq_cli.inference.loading import load_run
 
     if lengths is None:
@@ -113,9 +111,7 @@ def evaluate(
         _refuse("--lengths has no use for it: leave one of them out", others)
     loaded = load_run(run, runs_dir)
     phases.end("the run loaded")
-    if task and task != loaded.config.task.name:
-        raise ConfigurationError(f"--task {task}: the run's task is {loaded.config.task.name}")
-    own_task = load_task(task) if task and OWN_TASK in task else None
+    own_task = own_task_of(loaded, task)
     output.end_with_reader()
     if lengths is None:
         n_examples = 10 if examples is None else examples
@@ -126,15 +122,29 @@ def evaluate(
             )
         exact_match = result.exact_match
         if as_json:
-            output.write_json(report.as_json(result))
+            output.write_json(accuracy.as_json(result))
         else:
-            report.show(result, quiet)
+            accuracy.show(result, quiet)
     else:
         exact_match = _show_lengths(
             loaded, lengths, step or 1, n_samples, seed, own_task, as_json, quiet
         )
     if exact_match < min_accuracy:
         raise AccuracyError(f"exact match {exact_match:.6f} is below --min-accuracy {min_accuracy}")
+
+
+def own_task_of(loaded: "LoadedRun", task: str | None) -> "Task | None":
+    """Return a run's own task that was named, imported; None for a built-in one.
+
+    Raises ConfigurationError where it is not the run's.
+    """
+    from seq2seq_cli.data.own_tasks import load_task
+    from seq2seq_cli.data.tasks import OWN_TASK
+    from seq2seq_cli.errors import ConfigurationError
+
+    if task and task != loaded.config.task.name:
+        raise ConfigurationError(f"--task {task}: the run's task is {loaded.config.task.name}")
+    return load_task(task) if task and OWN_TASK in task else None
 
 
 def _refuse(reason: str, options: "Mapping[str, object]") -> None:

@@ -9,9 +9,9 @@ SHADES = " ░▒▓█"
 
 
 def heat_map(
-    rows: Sequence[int], columns: Sequence[int], weights: Sequence[Sequence[float]]
+    rows: Sequence[object], columns: Sequence[object], weights: Sequence[Sequence[float]]
 ) -> None:
-    """Print weights (rows, columns) from 0 to 1 as a table of shades, each with its integer.
+    """Print weights (rows, columns) from 0 to 1 as a table of shades, each with its name.
 
     Columns that do not fit side by side follow below.
     """

@@ -3,8 +3,9 @@
 from typing import Any
 
 from seq2seq_cli.cli import output
+from seq2seq_cli.cli.accuracy import layers_as_json, show_architecture, show_settings
 from seq2seq_cli.cli.options import DEFAULT_RUNS_DIR, Json, RunName, RunsDir
-from seq2seq_cli.cli.report import layers_as_json, percent, show_architecture, show_settings
+from seq2seq_cli.metrics import percent
 
 
 def inspect(

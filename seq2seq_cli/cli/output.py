@@ -61,13 +61,31 @@ _IN_ASCII = {
     "╺": "-",
     "╸": "-",
     "░": ".",
+    "·": ".",
     "▒": ":",
     "▓": "+",
     "█": "#",
+    "▁": "_",
+    "▂": ".",
+    "▃": "-",
+    "▄": "=",
+    "▅": "+",
+    "▆": "*",
+    "▇": "%",
 }
 """What is written for characters that the reader's encoding does not have; others become `?`.
 
 It is as wide as they are, or tables would be out of shape."""
+
+
+_NO_DOTS, _ALL_DOTS = "\u2800", "\u28ff"
+"""The first and last of the characters of eight dots, which curves are drawn with."""
+
+
+def _in_ascii(character: str) -> str:
+    if _NO_DOTS <= character <= _ALL_DOTS:
+        return " " if character == _NO_DOTS else "*"
+    return _IN_ASCII.get(character, "?")
 
 
 def fall_back_to_ascii() -> None:
@@ -76,7 +94,7 @@ def fall_back_to_ascii() -> None:
     def replace(error: UnicodeError) -> tuple[str, int]:
         assert isinstance(error, UnicodeEncodeError)
         part = error.object[error.start : error.end]
-        return "".join(_IN_ASCII.get(character, "?") for character in part), error.end
+        return "".join(_in_ascii(character) for character in part), error.end
 
     codecs.register_error("s2s-ascii", replace)
     for stream in (sys.stdout, sys.stderr):

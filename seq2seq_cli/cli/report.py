@@ -1,136 +1,131 @@
-"""How an evaluation is shown: the accuracy table and the spot-check examples."""
+"""`s2s report`: a page on which a run, or several beside each other, can be looked at."""
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from seq2seq_cli.cli import output
-from seq2seq_cli.metrics import percent as percent
+from seq2seq_cli.cli.options import (
+    DEFAULT_RUNS_DIR,
+    Force,
+    Quiet,
+    RunName,
+    RunsDir,
+    integer_option,
+)
+from seq2seq_cli.cli.progress import progress
+from seq2seq_cli.inference import threads
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+SAMPLES = 10_000
+"""Held-out sequences that are predicted."""
 
-    from seq2seq_cli.architecture import Layer
-    from seq2seq_cli.config import RunConfig, TaskConfig
-    from seq2seq_cli.data.plan import DataReport
-    from seq2seq_cli.evaluation import Report
+Evaluated = Annotated[
+    int | None, integer_option("--n-samples", "Held-out sequences to predict. [10000]", 1)
+]
+LengthsRange = Annotated[
+    str | None,
+    typer.Option(
+        "--lengths", metavar="RANGE", help="How far it carries: each length of 1-60 by itself."
+    ),
+]
+OwnTask = Annotated[
+    str | None, typer.Option("--task", help="The run's own task: path/to/file.py:function.")
+]
 
 
-MOST_ROWS = 12
-"""Positions and lengths that have a row each; of more, some stand together in one."""
+def report(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="RUN", help="The runs of --compare.")
+    ] = None,
+    run: RunName = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Compare several runs: --compare RUN RUN...")
+    ] = False,
+    sweep: Annotated[
+        str | None, typer.Option("--sweep", metavar="NAME", help="What a sweep has come to.")
+    ] = None,
+    file: Annotated[Path, typer.Option("--output", metavar="FILE.html", help="The page.")] = Path(
+        "report.html"
+    ),
+    n_samples: Evaluated = None,
+    lengths: LengthsRange = None,
+    task: OwnTask = None,
+    force: Force = False,
+    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
+    quiet: Quiet = False,
+) -> None:
+    """Make a page of charts of a run, or of several compared.
 
+    It shows how the run learned, where it is right, what its attention and states are like, and how
+    it is reproduced. The page needs no network. An earlier report is replaced.
+    """
+    threads.use_one_blas_thread()
+    from seq2seq_cli.errors import ConfigurationError
+    from seq2seq_cli.report.drawing import need_libraries
+    from seq2seq_cli.report.page import check_free
 
-def show(report: "Report", quiet: bool = False) -> None:
-    """Print the report's tables to standard output and its notes to standard error."""
-    lengths, tokens, loss = report.length_accuracy, report.token_accuracy, report.loss
-    positions = [
-        (number, share)
-        for number, share in enumerate(report.position_accuracy, 1)
-        if share is not None
-    ]
-    rows = [
-        ("exact match", percent(report.exact_match)),
-        ("  exact" if report.exact else "  95 % interval", interval(report)),
-        *([] if tokens is None else [("token accuracy", percent(tokens))]),
-        *_grouped("position", positions),
-        *(_grouped("length", sorted(lengths.items())) if len(lengths) > 1 else []),
-        *([] if loss is None else [("loss", f"{loss:.6f}")]),
-        ("sequences/s", f"{report.sequences_per_s:,.0f}"),
-    ]
-    n = "" if report.exact else f"{report.n_samples:,} "
-    title = f"{report.run}: {n}{report.origin}, predicted freely"
-    output.table(title, ("accuracy", ">value"), rows)
-    if report.examples:
-        output.table(
-            "Spot checks (a wrong token is marked !)",
-            ("source", "expected", "predicted", ""),
-            [
-                (
-                    output.shorten(example.source),
-                    output.shorten(example.target),
-                    output.mark_errors(example.target, example.predicted),
-                    "ok" if example.target == example.predicted else "wrong",
-                )
-                for example in report.examples
-            ],
+    if (compare or sweep) and (run or lengths or task or (compare and sweep)):
+        raise ConfigurationError(
+            "--compare and --sweep are reports of their own: leave out --run, --lengths, --task "
+            "and the other of them"
         )
-    for note in report.notes:
-        output.message(f"note: {note}", quiet)
+    if compare and len(names or ()) < 2:
+        raise ConfigurationError("--compare: give two runs or more: --compare RUN RUN")
+    if names and not compare:
+        raise ConfigurationError(f"{names[0]}: give --run {names[0]}, or --compare and several")
+    if sweep and n_samples:
+        raise ConfigurationError(f"--n-samples {n_samples}: a sweep is evaluated: leave it out")
+    need_libraries()
+    check_free(file, force)
+    if compare:
+        page = _comparison(names or [], runs_dir, n_samples or SAMPLES, quiet)
+    elif sweep:
+        page = _sweep(sweep, runs_dir)
+    else:
+        page = _page(run, runs_dir, n_samples or SAMPLES, lengths, task, quiet)
+    from seq2seq_cli.storage import write_text
+
+    write_text(file, page)
+    output.message(f"wrote {file} ({len(page.encode()) / 1000:,.0f} kB)", quiet)
 
 
-def interval(report: "Report") -> str:
-    """Return the 95 % interval of the exact match, or that all sequences there are have counted."""
-    if report.exact:
-        return "all of them"
-    return f"{percent(report.exact_match_low)} to {percent(report.exact_match_high)}"
+def _page(
+    run: str | None,
+    runs_dir: Path,
+    n_samples: int,
+    lengths: str | None,
+    task: str | None,
+    quiet: bool,
+) -> str:
+    from seq2seq_cli.cli.evaluate import own_task_of
+    from seq2seq_cli.inference.loading import load_run
+    from seq2seq_cli.report.content import content_of
+    from seq2seq_cli.report.page import run_page
 
-
-def _grouped(label: str, shares: list[tuple[int, float]]) -> list[tuple[str, str]]:
-    """Return table rows of shares by position or length; of many, the mean of some together."""
-    size = max(1, -(-len(shares) // MOST_ROWS))
-    rows = []
-    for start in range(0, len(shares), size):
-        group = shares[start : start + size]
-        first, last = group[0][0], group[-1][0]
-        name = f"  {label} {first}" if first == last else f"  {label}s {first} to {last}"
-        rows.append((name, percent(sum(share for _, share in group) / len(group))))
-    return rows
-
-
-def as_json(report: "Report") -> dict[str, Any]:
-    """Return the report as plain values for `--json`."""
-    document = asdict(report)
-    document["examples"] = [example._asdict() for example in report.examples]
-    return document
-
-
-def show_architecture(layers: "Sequence[Layer]", stderr: bool = False) -> None:
-    """Print the layers of a model with their weights' shapes and numbers of parameters."""
-    rows = [
-        (
-            layer.name,
-            layer.kind,
-            ", ".join("x".join(map(str, shape)) for shape in layer.shapes),
-            f"{layer.parameters:,}",
+    loaded = load_run(run, runs_dir)
+    own_task = own_task_of(loaded, task)
+    with progress(n_samples, "evaluating", quiet) as advance:
+        content = content_of(
+            loaded, n_samples=n_samples, lengths=lengths, task=own_task, progress=advance
         )
-        for layer in layers
-    ]
-    total = sum(layer.parameters for layer in layers)
-    rows.append(("all", "", "", f"{total:,}"))
-    output.table("Model", ("layer", "kind", "weights", ">parameters"), rows, stderr)
+    return run_page(content)
 
 
-def layers_as_json(layers: "Sequence[Layer]") -> list[dict[str, Any]]:
-    """Return a model's layers as plain values for `--json`."""
-    return [
-        {
-            "name": layer.name,
-            "kind": layer.kind,
-            "shapes": [list(shape) for shape in layer.shapes],
-            "parameters": layer.parameters,
-        }
-        for layer in layers
-    ]
+def _comparison(names: list[str], runs_dir: Path, n_samples: int, quiet: bool) -> str:
+    from seq2seq_cli.inference.loading import load_run
+    from seq2seq_cli.report.comparison import compare
+    from seq2seq_cli.report.page import comparison_page
+
+    loaded = [load_run(name, runs_dir) for name in dict.fromkeys(names)]
+    with progress(n_samples * len(loaded), "evaluating", quiet) as advance:
+        comparison = compare(loaded, n_samples, advance)
+    return comparison_page(comparison)
 
 
-def show_settings(config: "RunConfig") -> None:
-    """Print the settings that have a value."""
-    settings = [
-        (f"{section}.{key}", str(value))
-        for section, values in config.model_dump().items()
-        for key, value in values.items()
-        if value != ""
-    ]
-    output.table("Configuration", ("setting", "value"), settings)
+def _sweep(name: str, runs_dir: Path) -> str:
+    from seq2seq_cli.report.page import sweep_page
+    from seq2seq_cli.runs.location import check_name
+    from seq2seq_cli.sweep.folder import SweepFolder
 
-
-def show_data(task: "TaskConfig", found: "DataReport", stderr: bool = True) -> None:
-    """Print what own data is like."""
-    rows = [
-        ("pairs", f"{found.pairs:,}: {found.training:,} to train, {found.validation:,} held out"),
-        ("source lengths", "{} to {}".format(*found.source_lengths)),
-        ("target lengths", "{} to {}".format(*found.target_lengths)),
-        ("values", "{} to {}".format(*found.values) + f", cardinality {task.cardinality}"),
-        ("duplicate pairs", f"{found.duplicates:,}"),
-        ("validation sources in training", f"{found.in_both:,}"),
-    ]
-    output.table(task.data, ("own data", ""), rows, stderr)
+    return sweep_page(SweepFolder(runs_dir / check_name(name)))

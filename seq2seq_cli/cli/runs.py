@@ -1,14 +1,17 @@
 """`s2s runs`: what has been trained."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from seq2seq_cli.cli import output
+from seq2seq_cli.cli.bars import bar, terminal_width
 from seq2seq_cli.cli.completion import run_names, task_names
+from seq2seq_cli.cli.curve import BAR, WITH_BARS
 from seq2seq_cli.cli.options import DEFAULT_RUNS_DIR, Json, Quiet, RunsDir, integer_option
-from seq2seq_cli.cli.report import percent
+from seq2seq_cli.metrics import percent
 
 LIST, CHANGE = "List", "Change"
 
@@ -22,6 +25,15 @@ class By(StrEnum):
 
 
 def runs(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="RUN", help="The runs of --compare.")
+    ] = None,
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare", help="Compare several: --compare RUN RUN...", rich_help_panel=LIST
+        ),
+    ] = False,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
     task: Annotated[
         str | None,
@@ -80,9 +92,10 @@ def runs(
     The newest completed run, which is what other commands take, stands last before any incomplete
     ones. A sweep's runs are listed in its own folder, which is named.
     """
+    from seq2seq_cli.errors import ConfigurationError
+
     if removed or renamed:
         from seq2seq_cli.cli import tidying
-        from seq2seq_cli.errors import ConfigurationError
 
         if removed and renamed:
             raise ConfigurationError("--remove and --rename: give one of the two")
@@ -95,7 +108,14 @@ def runs(
     from seq2seq_cli.runs.listing import chosen, list_runs
     from seq2seq_cli.sweep.listing import list_sweeps
 
+    if compare and len(names or ()) < 2:
+        raise ConfigurationError("--compare: give two runs or more: --compare RUN RUN")
+    if names and not compare:
+        raise ConfigurationError(f"{names[0]}: give --compare and two runs or more")
     output.end_with_reader()
+    if compare:
+        _compare(list(dict.fromkeys(names or [])), runs_dir, as_json)
+        return
     every = list_runs(runs_dir)
     listed = chosen(every, runs_dir, task, by.value, limit)
     if as_json:
@@ -142,3 +162,36 @@ def runs(
     for item in listed:
         if item.problem.startswith("damaged: "):
             output.write(f"{item.name} is {item.problem}")
+
+
+def _compare(names: list[str], runs_dir: Path, as_json: bool) -> None:
+    """Print the results of some runs, by their trainings' validations, and what differs."""
+    from seq2seq_cli.runs.differences import differing_settings
+    from seq2seq_cli.runs.listing import open_run
+
+    found = [open_run(runs_dir, name) for name in names]
+    results = [run.manifest.results for run in found]
+    settings = differing_settings([run.config for run in found])
+    if as_json:
+        each = [{"name": run.name, **run.manifest.results.model_dump()} for run in found]
+        by_run = {key: dict(zip(names, values, strict=True)) for key, values in settings.items()}
+        output.write_json({"runs": each, "settings": by_run})
+        return
+    has_bars = terminal_width() >= WITH_BARS
+    rows = [
+        (
+            run.name,
+            percent(result.exact_match),
+            f"{percent(result.exact_match_low)} to {percent(result.exact_match_high)}",
+            f"{result.loss:.6f}",
+            *[bar(result.exact_match, BAR)] * has_bars,
+        )
+        for run, result in zip(found, results, strict=True)
+    ]
+    columns = ("run", ">exact match", ">95 % interval", ">loss", *[""] * has_bars)
+    output.table("Held out, as validated in training", columns, rows)
+    if settings:
+        differing = [(key, *values) for key, values in settings.items()]
+        output.table("Settings that differ", ("setting", *names), differing)
+    else:
+        output.write("All settings are the same.")

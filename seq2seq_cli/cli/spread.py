@@ -6,8 +6,8 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from seq2seq_cli.cli import output
-from seq2seq_cli.cli.report import as_json, interval, percent
-from seq2seq_cli.metrics import LEARNED
+from seq2seq_cli.cli.accuracy import as_json, interval
+from seq2seq_cli.metrics import LEARNED, percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -236,7 +236,7 @@ def _recommended(config: "RunConfig", auto: bool, is_quiet: bool) -> "RunConfig"
 
 def _show_run(trained: "Run", stream: "TrainingStream | None", as_json: bool, quiet: bool) -> None:
     """Evaluate a run and print its accuracy, and what to do next."""
-    from seq2seq_cli.cli import report
+    from seq2seq_cli.cli import accuracy
     from seq2seq_cli.data.plan import validation_samples
     from seq2seq_cli.evaluation import evaluate
     from seq2seq_cli.inference.loading import load_network
@@ -246,9 +246,9 @@ def _show_run(trained: "Run", stream: "TrainingStream | None", as_json: bool, qu
     result = evaluate(load_network(trained), n_evaluated, stream=stream)
     phases.end("held-out sequences predicted")
     if as_json:
-        output.write_json({"path": str(trained.path), **report.as_json(result)})
+        output.write_json({"path": str(trained.path), **accuracy.as_json(result)})
         return
-    report.show(result, quiet)
+    accuracy.show(result, quiet)
     source = result.examples[0].source
     advice = evaluate_command(trained.path, trained.config.task)
     if len(source) <= SHOWN_SOURCE:

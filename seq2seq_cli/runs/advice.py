@@ -62,6 +62,17 @@ def anew_command(run: Path) -> str:
     return _command("train", ["--config", str(file), "--force"], _run(run))
 
 
+def again_command(run: Path, task: TaskConfig) -> str:
+    """Return the command that trains a complete run's settings again, as a run of its own."""
+    options = ["--config", str(run / CONFIG_FILE)]
+    return _command("train", options, _runs_dir(run.parent), _own_task(task))
+
+
+def report_command(run: Path, task: TaskConfig) -> str:
+    """Return the command that makes a run's report."""
+    return _command("report", _run(run), _own_task(task))
+
+
 def _command(name: str, *options: Iterable[str]) -> str:
     return shlex.join(["s2s", name, *(word for words in options for word in words)])
 

@@ -19,7 +19,7 @@ from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.vocabulary import Floats
 from seq2seq_cli.runs.document import Document, Record
 from seq2seq_cli.runs.environment import Environment
-from seq2seq_cli.runs.history import EpochRecord
+from seq2seq_cli.runs.history import Call, EpochRecord
 from seq2seq_cli.runs.manifest import Results
 from seq2seq_cli.storage import sha256_of
 
@@ -53,6 +53,7 @@ class TrainingStatus(Record):
     best_epoch: int = 0  # the epoch that the best validation was in
     best_n_samples: int | None = None  # of its sequences that were trained on; None: all
     best: Results | None = None
+    calls: tuple[Call, ...] = ()  # since the last validation
     has_ended: bool = False  # so that nothing is left but to complete the run
 
 

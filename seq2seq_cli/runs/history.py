@@ -1,15 +1,51 @@
-"""The history of a training: what each of its validations came to."""
+"""The history of a training: what each of its validations came to, and the calls before it."""
 
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import AliasChoices, Field, TypeAdapter, ValidationError
 
 from seq2seq_cli.errors import ModelError
 from seq2seq_cli.storage import read_text
+
+MOST_CALLS = 256
+"""About how many calls' figures a whole training keeps."""
+
+
+class Call(NamedTuple):
+    """What consecutive steps of a training came to, in one call of the program or several."""
+
+    steps_done: int  # since the training's beginning, with these
+    steps: int
+    loss: float  # mean, teacher-forced
+    exact_match: float  # share of the sequences trained on, teacher-forced
+    learning_rate: float  # of the last step
+
+
+def with_call(calls: tuple[Call, ...], call: Call, most: int) -> tuple[Call, ...]:
+    """Return the calls and one more; of more than `most`, two and two become one.
+
+    From then on those that follow are put together too, up to as many steps.
+    """
+    call = Call(*call[:2], *(float(f"{value:.6g}") for value in call[2:]))
+    if calls and calls[-1].steps + call.steps <= max(before.steps for before in calls):
+        return (*calls[:-1], _merged(calls[-1], call))
+    grown = (*calls, call)
+    if len(grown) <= most:
+        return grown
+    pairs = [grown[start : start + 2] for start in range(0, len(grown), 2)]
+    return tuple(_merged(*pair) if len(pair) == 2 else pair[0] for pair in pairs)
+
+
+def _merged(first: Call, second: Call) -> Call:
+    steps = first.steps + second.steps
+    loss = (first.loss * first.steps + second.loss * second.steps) / steps
+    share = (first.exact_match * first.steps + second.exact_match * second.steps) / steps
+    loss, share = float(f"{loss:.6g}"), float(f"{share:.6g}")
+    return Call(second.steps_done, steps, loss, share, second.learning_rate)
 
 
 @dataclass(frozen=True)
@@ -37,6 +73,7 @@ class EpochRecord:
     samples_per_s: float
     steps_done: int | None = None  # since the training's beginning; None in older histories
     is_whole: bool = True  # whether this is the epoch's end
+    calls: tuple[Call, ...] = ()  # since the validation before; none in older histories
 
 
 def history_line(record: EpochRecord) -> str:
@@ -52,8 +89,13 @@ def history_text(records: Iterable[EpochRecord]) -> str:
 
 def read_history(path: Path) -> tuple[EpochRecord, ...]:
     """Return the records in a file; ModelError where it is damaged."""
+    return parse_history(read_text(path).encode(), path)
+
+
+def parse_history(content: bytes, path: Path) -> tuple[EpochRecord, ...]:
+    """Return the records in the content of a file; ModelError where it is damaged."""
     adapter = TypeAdapter(EpochRecord)  # here, for few commands read histories
     try:
-        return tuple(adapter.validate_json(line) for line in read_text(path).splitlines())
+        return tuple(adapter.validate_json(line) for line in content.splitlines())
     except ValidationError as error:
         raise ModelError(f"{path} is corrupt: {error.errors()[0]['msg']}") from error

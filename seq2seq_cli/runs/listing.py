@@ -13,9 +13,17 @@ from seq2seq_cli.errors import ConfigurationError, ModelError, S2sError
 from seq2seq_cli.runs.advice import anew_command, list_command, resume_command, train_command
 from seq2seq_cli.runs.checkpoint_files import newest_description
 from seq2seq_cli.runs.folder import has_checkpoint, has_unfinished, is_replaceable
+from seq2seq_cli.runs.history import EpochRecord, parse_history
 from seq2seq_cli.runs.location import folders_in, run_path
 from seq2seq_cli.runs.lock import is_in_training
-from seq2seq_cli.runs.manifest import CONFIG_FILE, MANIFEST, Manifest, read_manifest, read_recorded
+from seq2seq_cli.runs.manifest import (
+    CONFIG_FILE,
+    HISTORY,
+    MANIFEST,
+    Manifest,
+    read_manifest,
+    read_recorded,
+)
 from seq2seq_cli.settings import parse_config
 from seq2seq_cli.storage import read_text
 
@@ -36,6 +44,10 @@ class Run:
     def read(self, file: str) -> bytes:
         """Return a recorded file's content; ModelError unless it is what the manifest says."""
         return read_recorded(self.path, file, self.manifest)
+
+    def history(self) -> tuple[EpochRecord, ...]:
+        """Return what its validations came to; ModelError unless it is what the manifest says."""
+        return parse_history(self.read(HISTORY), self.path / HISTORY)
 
 
 def open_run(runs_dir: Path, name: str | None = None) -> Run:

@@ -106,7 +106,7 @@ class SweepFolder:
         has none is evaluated here. What is not complete has its own problem, or `problem`.
         """
         if self._known is None:
-            self._known = {(record.cell, record.seed): record for record in self._saved()}
+            self._known = {(record.cell, record.seed): record for record in self.saved()}
         known, records = self._known, []
         for seed in planned.seeds:
             path, report = self.run_path(planned.name, seed), reports.get(seed, {})
@@ -129,7 +129,7 @@ class SweepFolder:
             records.append(record)
         return records
 
-    def _saved(self) -> list[RunRecord]:
+    def saved(self) -> list[RunRecord]:
         """Return the records in all files of results; of a run the last one counts."""
         paths = sorted(self.path.glob("sweep*.jsonl"))
         return [record for path in paths for record in read_records(path)]

@@ -15,6 +15,7 @@ from seq2seq_cli.errors import Stopped
 from seq2seq_cli.runs.checkpoint import Checkpoint, TrainingStatus, TrainState
 from seq2seq_cli.runs.environment import differences
 from seq2seq_cli.runs.folder import RunFolder
+from seq2seq_cli.runs.history import Call
 from seq2seq_cli.training.callbacks import STATE_NOTE, Callbacks, tensorboard
 from seq2seq_cli.training.events import (
     Advanced,
@@ -193,6 +194,9 @@ class Trainer:
             raise loss_error(result.loss, where, self._training)
         self._callbacks.end_batch(place + chunk.steps - 1, float(rates[-1]), result.loss)
         share, speed = result.exact / result.n_samples, result.n_samples / seconds
+        steps_done = chunk.start + chunk.steps
+        call = Call(steps_done, chunk.steps, result.loss, share, float(rates[-1]))
+        self._progress = self._progress.advanced(self._training, call)
         self._report(Advanced(epoch, epochs, result.n_samples, result.loss, share, speed))
 
     def _validate(self, epoch: int, seconds: float, speed: float) -> None:

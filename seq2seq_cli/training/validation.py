@@ -5,7 +5,7 @@ from typing import NamedTuple
 from seq2seq_cli.config import TrainingConfig
 from seq2seq_cli.data.vocabulary import Floats
 from seq2seq_cli.runs.checkpoint import TrainingStatus, TrainState
-from seq2seq_cli.runs.history import EpochRecord
+from seq2seq_cli.runs.history import MOST_CALLS, Call, EpochRecord, with_call
 from seq2seq_cli.runs.manifest import Results
 from seq2seq_cli.training.stopping import is_better
 
@@ -16,6 +16,12 @@ class Progress(NamedTuple):
     status: TrainingStatus
     best_weights: list[Floats]  # of the best validation, wherever it was
     history: tuple[EpochRecord, ...]
+
+    def advanced(self, training: TrainingConfig, call: Call) -> "Progress":
+        """Return the progress with the figures of a call; a long training's stand together."""
+        n_validations = training.epochs * len(places(training, 1))
+        calls = with_call(self.status.calls, call, max(4, MOST_CALLS // n_validations))
+        return self._replace(status=self.status.model_copy(update={"calls": calls}))
 
     def validated(
         self,
@@ -43,10 +49,11 @@ class Progress(NamedTuple):
             samples_per_s=round(speed, 1),
             steps_done=state.steps_done,
             is_whole=steps == training.epoch_steps,
+            calls=status.calls,
             **results.model_dump() | {"n_samples": steps * training.batch_size},
         )
         history, best_weights = (*self.history, record), self.best_weights
-        update: dict[str, object] = {}
+        update: dict[str, object] = {"calls": ()}
         if record.is_whole:
             update |= {"epochs_done": epoch, "loss_sum": state.loss_sum}
         if state.steps_done in places(training, epoch):

@@ -1,12 +1,14 @@
 """Each command that a message advises can be pasted into a shell, and does what is said of it."""
 
 import ast
+import html
 import inspect
 import re
 import shlex
 import signal
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,8 @@ COMMAND = r"`(s2s [^`]*)`"
 TESTED_BY = {
     "train_command": "test_where_there_is_no_run_one_is_trained",
     "list_command": "test_what_lists_the_runs",
+    "again_command": "test_what_a_report_says_reproduces_the_run",
+    "report_command": "test_what_a_report_says_reproduces_the_run",
     "evaluate_command": "test_what_is_next_after_a_training",
     "predict_command": "test_what_is_next_after_a_training",
     "resume_command": "test_an_incomplete_run_goes_on",
@@ -225,6 +229,21 @@ def test_where_the_settings_are_damaged_too_others_are_given(s2s, paste):
         s2s("evaluate", "--run", "a", "--runs-dir", FOLDER)
     paste(re.search(COMMAND, str(refused.value))[1], *TASK, "--quiet")
     assert open_run(PLACE, "a").config.model.units == 8
+
+
+def test_what_a_report_says_reproduces_the_run(s2s, paste):
+    first = make("a", seed=7)
+    s2s("report", "--run", "a", "--runs-dir", FOLDER, "--output", "page.html", "--n-samples", "20")
+    commands = re.search(r"<pre>(.*?)</pre>", Path("page.html").read_text(), re.DOTALL)[1]
+    again, evaluate, report = html.unescape(commands).splitlines()
+    paste(again, "--quiet")
+    (second,) = (path for path in PLACE.iterdir() if path != first)
+    ours, theirs = (open_run(PLACE, path.name) for path in (first, second))
+    for name in ("inference_encoder.keras", "inference_decoder.keras"):
+        with zipfile.ZipFile(ours.path / name) as a, zipfile.ZipFile(theirs.path / name) as b:
+            assert a.read("model.weights.h5") == b.read("model.weights.h5")
+    assert "accuracy" in paste(evaluate, "--n-samples", "20")[0]
+    assert "wrote report.html" in paste(report, "--n-samples", "20")[1]
 
 
 def test_a_loss_that_is_not_finite_is_mended_by_a_lower_rate(s2s):

@@ -26,6 +26,7 @@ from seq2seq_cli.data.plan import prepare
 from seq2seq_cli.data.sampling import Split
 from seq2seq_cli.errors import ConfigurationError, Interrupted, ModelError
 from seq2seq_cli.runs.checkpoint_files import load_checkpoint
+from seq2seq_cli.runs.history import read_history
 from seq2seq_cli.runs.listing import list_runs, open_run
 from seq2seq_cli.runs.manifest import MANIFEST, RECORDED
 from seq2seq_cli.training import compiled, validation
@@ -58,7 +59,7 @@ def verify(runs_dir, name):
 def epochs_of(folder):
     """Return the history without what is timed."""
     lines = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
-    timed = ("seconds", "samples_per_s")
+    timed = ("seconds", "samples_per_s", "calls")
     return [{key: value for key, value in line.items() if key not in timed} for line in lines]
 
 
@@ -75,6 +76,8 @@ def test_an_interrupted_training_goes_on_bit_for_bit(tmp_path, whole, n_events, 
     assert resumed.notes == ()
     assert_identical(tmp_path / "part", whole)
     assert epochs_of(tmp_path / "part") == epochs_of(whole)
+    for record in read_history(tmp_path / "part" / "history.jsonl"):
+        assert sum(call.steps for call in record.calls) == EPOCH_STEPS  # those before it too
 
 
 def test_a_resume_without_part_of_the_state_ends_elsewhere(whole):

@@ -33,6 +33,14 @@ def test_history_has_a_line_an_epoch_with_what_is_documented(whole):
         assert line["training_loss"] > 0
         assert line["samples_per_s"] > 0
     assert lines[0]["learning_rate"] > lines[-1]["learning_rate"] > 0
+    for line in lines:
+        done, steps, losses, shares, rates = zip(*line["calls"], strict=True)
+        assert done[-1] == line["steps_done"]
+        assert sum(steps) == 40
+        mean = sum(n * loss for n, loss in zip(steps, losses, strict=True)) / 40
+        assert mean == pytest.approx(line["training_loss"], rel=1e-4)
+        assert all(0 <= share <= 1 for share in shares)
+        assert rates[-1] == pytest.approx(line["learning_rate"], rel=1e-5)
 
 
 @pytest.mark.usefixtures("compiled_once")

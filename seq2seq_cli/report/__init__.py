@@ -1,0 +1,1 @@
+"""Results -> charts' data -> pictures and a page."""

@@ -1,0 +1,94 @@
+"""Bars and courses of characters, in a table and beside the progress."""
+
+import io
+import sys
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from random_run import load_random
+
+from seq2seq_cli.cli import progress as module
+from seq2seq_cli.cli.accuracy import show
+from seq2seq_cli.cli.bars import LEVELS, bar, sparkline
+from seq2seq_cli.cli.heat_map import heat_map
+from seq2seq_cli.cli.progress import progress
+from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
+from seq2seq_cli.evaluation import evaluate
+
+
+@given(st.floats(0, 1), st.integers(1, 60))
+def test_a_bar_is_as_long_as_its_share(share, width):
+    drawn = bar(share, width)
+    assert len(drawn) == width
+    length = drawn.count("━") + drawn.count("╸") / 2
+    assert length <= share * width < length + 0.5 + 1e-9
+    assert (length == width) == (share == 1)
+    assert drawn.rstrip("·").rstrip("╸").strip("━") == ""
+
+
+@given(st.lists(st.floats(1e-6, 1e6), max_size=100), st.integers(1, 30))
+def test_a_course_fits_and_goes_from_lowest_to_highest(values, width):
+    drawn = sparkline(values, width)
+    assert len(drawn) == min(width, len(values))
+    assert set(drawn) <= set(LEVELS)
+    if len(values) <= width and len(set(values)) > 1:
+        assert drawn[values.index(min(values))] == LEVELS[0]
+        assert drawn[values.index(max(values))] == LEVELS[-1]
+
+
+def test_losses_stand_by_their_logarithms():
+    assert sparkline([8, 4, 2, 1], 9) == "█▆▃▁"
+    assert sparkline([3, 3], 9) == "▁▁"
+    assert sparkline([4, 4, 1, 1], 2) == "█▁"
+    assert sparkline([1, 0], 2) == "█▁"
+
+
+def test_maps_are_folded_at_the_terminals_edge(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "20")
+    names = [f"{n}: {n}" for n in range(10)]
+    heat_map(["a", "b"], names, [[1.0] * 10, [0.0] * 10])
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= 20 for line in lines)
+    assert sum(line.count("█") for line in lines) == 10 * 4
+
+
+@pytest.mark.parametrize("width", [80, 40])
+def test_the_table_of_accuracies_has_bars_where_there_is_room(capsys, monkeypatch, width):
+    task = TaskConfig(name="reverse", n_in="2-4", cardinality=9)
+    report = evaluate(load_random(RunConfig(task=task, model=ModelConfig(units=4))), 200)
+    report = replace(report, position_accuracy=[1.0, 0.5, 0.25], examples=[])
+    monkeypatch.setenv("COLUMNS", str(width))
+    show(report)
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= width for line in lines)
+    shown = {" ".join(line.split()[:2]): line for line in lines if "%" in line}
+    lengths = [shown[f"position {n}"].count("━") for n in (1, 2, 3)]
+    assert lengths == ([24, 12, 6] if width == 80 else [0, 0, 0])
+    assert "50.00%" in shown["position 2"]
+    assert "length 4" in shown
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("columns", "is_drawn"), [(120, True), (80, False), (40, False)])
+def test_the_losses_course_is_beside_a_wide_bar(monkeypatch, columns, is_drawn):
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", "xterm")
+    with progress(3, "training") as advance:
+        for loss in (4.0, 2.0, 1.0):
+            advance(1, "note", loss=loss)
+    assert ("█▄▁" in stream.getvalue() or "█▅▁" in stream.getvalue()) == is_drawn
+
+
+def test_without_a_terminal_no_course_is_computed(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    monkeypatch.setattr(module, "sparkline", None)
+    with progress(3, "training") as advance:
+        advance(1, loss=2.0)

@@ -1,0 +1,122 @@
+"""`s2s plot` and `s2s runs --compare`: in the terminal, in files, and what is refused."""
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+from random_run import replace_file, save_random_run
+
+from seq2seq_cli.cli import output
+from seq2seq_cli.cli.plot import NAMES, plot
+from seq2seq_cli.cli.runs import runs
+from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
+from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError
+from seq2seq_cli.report.content import CHARTS, OF_TRAINING
+from seq2seq_cli.runs.history import Call, EpochRecord, history_text
+
+PLAIN = RunConfig(task=TaskConfig(n_in=4, cardinality=13), model=ModelConfig(units=8))
+LOOKING = RunConfig(
+    task=TaskConfig(name="copy", n_in="2-6", cardinality=21),
+    model=ModelConfig(units=8, attention="dot"),
+    training=TrainingConfig(seed=5),
+)
+RECORD = EpochRecord(
+    1, 1, 640, 1.5, 0.75, 0.5, 0.4, 0.6, 0.75, 0.01, 2.0, 320.0, 10,
+    calls=(Call(2, 2, 4.0, 0.0, 0.001), Call(6, 4, 2.0, 0.25, 0.01), Call(10, 4, 1.0, 0.5, 0.0)),
+)  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(output, "end_with_reader", lambda: None)
+    monkeypatch.setattr("seq2seq_cli.inference.threads.use_one_blas_thread", lambda: None)
+    for name, config in (("plain", PLAIN), ("looking", LOOKING)):
+        path = save_random_run(tmp_path / "runs", name, config)
+        replace_file(path, "history.jsonl", history_text([RECORD]).encode())
+    return tmp_path / "runs"
+
+
+def test_the_charts_are_the_reports():
+    assert tuple(CHARTS) == NAMES
+
+
+@pytest.mark.parametrize("width", [80, 40])
+@pytest.mark.parametrize("what", NAMES)
+def test_each_chart_is_drawn_in_the_terminal(folder, capsys, monkeypatch, what, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    run = "plain" if what == "decoder-states" else "looking"
+    plot(what, run=run, runs_dir=folder, n_samples=None if what in OF_TRAINING else 60)
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= width for line in lines)
+    assert len(lines) > 3
+
+
+def test_a_curve_begins_and_ends_where_its_numbers_do(folder, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    plot("loss", run="plain", runs_dir=folder)
+    title, first, *middle, last, below = capsys.readouterr().out.splitlines()
+    assert title == "Loss"
+    assert first.split()[0] == "4"
+    assert last.split()[0] == "0.75"
+    assert below.split() == ["128", "sequences", "640"]
+    dots = [line[11:] for line in (first, *middle, last)]
+    assert 0 < len(dots[0]) < len(dots[-1]) == 48
+
+
+@pytest.mark.parametrize("suffix", ["svg", "PNG", "pdf"])
+def test_a_chart_is_written(folder, tmp_path, suffix, capsys):
+    file = tmp_path / f"chart.{suffix}"
+    plot("positions", run="plain", runs_dir=folder, n_samples=60, file=file)
+    assert capsys.readouterr().out == ""
+    magic = {"svg": b"<svg", "PNG": b"\x89PNG", "pdf": b"%PDF"}[suffix]
+    assert file.read_bytes().startswith(magic)
+    with pytest.raises(ExistsError, match="--force"):
+        plot("positions", run="plain", runs_dir=folder, n_samples=60, file=file)
+    plot("loss", run="plain", runs_dir=folder, file=file, force=True)
+
+
+@pytest.mark.parametrize(
+    ("what", "options", "told"),
+    [
+        ("curves", {}, "there is no such chart: give one of loss"),
+        ("lengths", {"n_samples": 60}, "All sources have 4 integers"),
+        ("attention", {"n_samples": 60}, "--attention dot"),
+        ("carries", {}, "--lengths RANGE"),
+        ("loss", {"lengths": "1-3"}, "it is for the chart carries"),
+        ("loss", {"n_samples": 9}, "is of the training"),
+        ("loss", {"file": "chart.jpg"}, "should end in .svg, .png or .pdf"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(folder, tmp_path, what, options, told):
+    if "file" in options:
+        options = {"file": tmp_path / options["file"]}
+    with pytest.raises(ConfigurationError, match=re.escape(told)):
+        plot(what, run="plain", runs_dir=folder, **options)
+
+
+def test_a_history_that_was_changed_is_refused(folder):
+    file = folder / "plain" / "history.jsonl"
+    file.write_text(history_text([replace(RECORD, exact_match=1.0)]))
+    with pytest.raises(ModelError, match="is corrupt"):
+        plot("exact-match", run="plain", runs_dir=folder)
+
+
+def test_runs_are_compared(folder, capsys):
+    runs(["plain", "looking", "plain"], compare=True, runs_dir=folder)
+    shown = capsys.readouterr().out
+    for words in ("plain", "looking", "50.00%", "40.00% to 60.00%", "training.seed"):
+        assert words in shown
+    assert "training.epochs" not in shown
+    runs(["plain", "looking"], compare=True, runs_dir=folder, as_json=True)
+    document = json.loads(capsys.readouterr().out)
+    assert [run["name"] for run in document["runs"]] == ["plain", "looking"]
+    assert document["settings"]["training.seed"] == {"plain": "0", "looking": "5"}
+
+
+@pytest.mark.parametrize(
+    ("names", "compare"), [(["plain"], True), ([], True), (["plain", "looking"], False)]
+)
+def test_one_run_alone_is_not_compared(folder, names, compare):
+    with pytest.raises(ConfigurationError, match="--compare"):
+        runs(names, compare=compare, runs_dir=folder)
