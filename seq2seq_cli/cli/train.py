@@ -30,6 +30,7 @@ from seq2seq_cli.inference import threads
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from seq2seq_cli.config import RunConfig
     from seq2seq_cli.data.streams import TrainingStream
     from seq2seq_cli.runs.listing import Run
     from seq2seq_cli.training.seeds import SeedRun
@@ -106,6 +107,14 @@ def train(
     ] = None,
     config_file: ConfigFile = None,
     settings: SetOptions = None,
+    auto: Annotated[
+        bool,
+        typer.Option(
+            "--auto",
+            help="Where you give none, the settings with which such lengths were learned.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = False,
     run: Annotated[
         str | None,
         typer.Option(
@@ -162,6 +171,8 @@ def train(
     The accuracy is measured on held-out sequences, which no training sees.
     """
     threads.use_one_blas_thread()
+    from seq2seq_cli.errors import ConfigurationError
+
     named = {"name": task, "n_in": n_in, "n_out": n_out, "cardinality": cardinality}
     sizes = {"n_samples": n_samples, "epochs": epochs, "batch_size": batch_size}
     options: dict[str, object] = {f"task.{key}": value for key, value in named.items()}
@@ -172,6 +183,10 @@ def train(
     options["training.seed"] = seed
     # What a resumed training was begun with is not known yet: the whole is checked there.
     config = resolve_config(config_file, settings, options, check=not resume)
+    if not resume:
+        config = _recommended(config, auto, quiet or as_json)
+    elif auto:
+        raise ConfigurationError("--auto: a resumed training keeps its settings; leave it out")
     if dry_run:
         from seq2seq_cli.cli.dry_run import plan_training
 
@@ -197,6 +212,26 @@ def train(
         output.message("trained along; the run is where the chief has it", is_quiet)
     else:
         _show_run(single, display.stream, as_json, quiet)
+
+
+def _recommended(config: "RunConfig", auto: bool, is_quiet: bool) -> "RunConfig":
+    """Return the settings to train with; where they are known to fail, say what is recommended."""
+    from seq2seq_cli.recommendation import recommend
+
+    found = recommend(config)
+    if found is None:
+        return config
+    if auto:
+        output.message(
+            f"--auto: the settings of `--config {found.name}`, for {found.reason}", is_quiet
+        )
+        return found.under(config)
+    output.message(
+        f"note: {found.reason}: --auto takes the settings of `--config {found.name}`, with which "
+        "such lengths were learned",
+        is_quiet,
+    )
+    return config
 
 
 def _show_run(trained: "Run", stream: "TrainingStream | None", as_json: bool, quiet: bool) -> None:

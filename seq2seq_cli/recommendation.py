@@ -1,0 +1,93 @@
+"""Settings with which a task was learned, where those given are known to fail.
+
+What is known are the maps in the README: rows of integers that are to be copied, in their order or
+from their end, and the shipped configurations with which long ones were learned.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
+from seq2seq_cli.data.tasks import is_own
+from seq2seq_cli.settings import parse_config
+from seq2seq_cli.shipped import shipped_file
+from seq2seq_cli.storage import read_text
+
+COPYING = ("reverse-prefix", "reverse", "copy")
+"""The tasks that the maps are of."""
+
+PLAIN_REACH = 12
+"""The longest source that a model without attention has learned to 99 % with the defaults."""
+
+ATTENTION_REACH = 25
+"""The longest source that one with attention has learned to 99 % without a curriculum."""
+
+CONFIGURED = ((50, "attention"), (400, "long"), (1000, "thousand"))
+"""The longest source of shipped configurations, and their names."""
+
+VARYING = "varying"
+SAMPLES_OF_VARYING = 50_000
+"""Pairs in an epoch of that configuration, which has a file's."""
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """A shipped configuration's settings, for the lengths that are asked for, and the reason."""
+
+    name: str
+    model: ModelConfig
+    training: TrainingConfig
+    reason: str
+
+    def under(self, given: RunConfig) -> RunConfig:
+        """Return the settings that `given` gives, and the recommended ones where it gives none."""
+        model = self.model.model_copy(update=_given(given.model))
+        training = self.training.model_copy(update=_given(given.training))
+        return RunConfig(task=given.task, model=model, training=training)
+
+
+def recommend(config: RunConfig) -> Recommendation | None:
+    """Return what is recommended in the place of a configuration; None where it may well do."""
+    task, model = config.task, config.model
+    if is_own(task) or task.name not in COPYING or config.training.curriculum:
+        return None
+    longest = task.lengths.longest
+    has_attention = model.attention != "none"
+    reach = ATTENTION_REACH if has_attention else PLAIN_REACH
+    if longest <= reach:
+        return None
+    name = VARYING if task.lengths.vary else _nearest(longest)
+    shipped = parse_config(read_text(shipped_file(name)), name)
+    kind = "with attention and no curriculum" if has_attention else "without attention"
+    return Recommendation(
+        name,
+        shipped.model,
+        _fitted(shipped.training, task, name),
+        f"a model {kind} has learned sources of up to {reach} integers to 99 %, and these have "
+        f"{longest}",
+    )
+
+
+def _nearest(longest: int) -> str:
+    """Return the configuration for the least length that is as long, or the longest one."""
+    return next((name for most, name in CONFIGURED if longest <= most), CONFIGURED[-1][1])
+
+
+def _fitted(training: TrainingConfig, task: TaskConfig, name: str) -> TrainingConfig:
+    """Return a shipped configuration's training with the stages that these lengths can have."""
+    if name == VARYING:
+        return training.model_copy(update={"n_samples": SAMPLES_OF_VARYING})
+    values = task.cardinality - 1
+    stages = []
+    for stage in training.curriculum:
+        assert not isinstance(stage, str)
+        if int(stage.n_in) > task.lengths.longest:
+            continue  # what is left of the steps is taken at full length
+        n_out = min(stage.n_out, task.n_out) if task.name == COPYING[0] else 0
+        distinct = stage.distinct if stage.distinct < values else 0
+        stages.append(stage.model_copy(update={"n_out": n_out, "distinct": distinct}))
+    return training.model_copy(update={"curriculum": stages})
+
+
+def _given(section: ModelConfig | TrainingConfig) -> dict[str, Any]:
+    return {name: getattr(section, name) for name in section.model_fields_set}
