@@ -229,7 +229,7 @@ def judge(case: Case, outcome: Outcome, before: dict[str, object], folder: Path)
 def _prepared(limit: int) -> Iterator[None]:
     """Limit the memory, end trainings with their plan, and what goes on with the time."""
 
-    def planned(name: str) -> None:
+    def planned() -> None:
         raise Ended("planned")
 
     def late(number: int, frame: object) -> None:
