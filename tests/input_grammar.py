@@ -89,7 +89,10 @@ def draw_case(draw: random.Random, runs: list[str]) -> Case:
         name = draw.choice(sorted(options))
         line.append(name)
         if options[name]:
-            line.append(_value(draw, name, options[name], runs, case))
+            line += [
+                _value(draw, name, options[name], runs, case)
+                for _ in range(2 - (name != "--until"))
+            ]
     if command in ("predict", "encode") and draw.random() < 0.9:
         line += draw.choices([_sequence(draw), "-"], (3, 1), k=draw.choice((1, 1, 1, 3)))
     if draw.random() < 0.1:
@@ -109,7 +112,11 @@ def _plain(draw: random.Random, command: str, runs: list[str], case: Case) -> li
         small = ["--units", "4", "--n-samples", "64"]
         own = ["--data", _file(draw, "data", case)]
         return [*draw.choice(([], sizes, own, own)), *small]
-    if command == "tasks":
+    if command == "sweep":
+        return ["--grid", "task.n_in=3,4", "--set", "task.n_out=2"]
+    if command == "export":
+        return ["exported", "--format", "onnx"]
+    if command in ("tasks", "init", "doctor"):
         return []
     run = [] if command == "runs" else ["--run", draw.choice(runs)]
     what = [draw.choice([*NAMES, "nothing"])] if command == "plot" else []
@@ -120,7 +127,7 @@ def _plain(draw: random.Random, command: str, runs: list[str], case: Case) -> li
 def _value(draw: random.Random, name: str, kind: str, runs: list[str], case: Case) -> str:
     """Return a value for an option: a good one more often than not."""
     is_good = draw.random() < 0.6
-    if name == "--set":
+    if name in ("--set", "--grid", "--derive"):
         return _setting(draw)
     if name in ("--data", "--validation-data", "--input", "--config", "--output"):
         return _file(draw, name.strip("-"), case)

@@ -4,8 +4,9 @@
 
 Each is run in this process, by the command line's own code, with captured streams in a folder of
 its own; one in a hundred again as a real process, which has to end and to say the same. A training
-that has nothing wrong with it is run as far as its plan: where TensorFlow would be imported it is
-ended by the harness. So is what is valid and has no end, or takes longer than some seconds.
+that has nothing wrong with it is run as far as its plan: where TensorFlow would be imported, or a
+sweep's workers started, it is ended by the harness. So is what is valid and has no end, or takes
+longer than some seconds.
 
 Each has to end with a documented exit code, without traceback and warning, with one printable line
 of an error for each thing that is wrong, and to leave all files as they were but for the one that
@@ -38,6 +39,7 @@ from random_run import save_random_run
 from seq2seq_cli import cli
 from seq2seq_cli.cli import display, streams
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
+from seq2seq_cli.sweep.engine import executors
 
 MEMORY = 4 * 10**9
 """Bytes of address space that the process may have beside what it has when it begins."""
@@ -229,13 +231,16 @@ def judge(case: Case, outcome: Outcome, before: dict[str, object], folder: Path)
 def _prepared(limit: int) -> Iterator[None]:
     """Limit the memory, end trainings with their plan, and what goes on with the time."""
 
-    def planned() -> None:
+    def planned(*arguments: object) -> None:
         raise Ended("planned")
 
     def late(number: int, frame: object) -> None:
         raise Ended("goes on")
 
-    import_quietly, display.import_quietly = display.import_quietly, planned
+    begins = [(display, "import_module"), (executors, "local_workers"), (executors, "dask_workers")]
+    kept = [getattr(module, name) for module, name in begins]
+    for module, name in begins:
+        setattr(module, name, planned)
     handler = signal.signal(signal.SIGPROF, late)
     broken_pipe = signal.getsignal(signal.SIGPIPE)
     limits, place = resource.getrlimit(resource.RLIMIT_AS), Path.cwd()
@@ -247,7 +252,8 @@ def _prepared(limit: int) -> Iterator[None]:
     finally:
         resource.setrlimit(resource.RLIMIT_AS, limits)
         os.chdir(place)
-        display.import_quietly = import_quietly
+        for (module, name), function in zip(begins, kept, strict=True):
+            setattr(module, name, function)
         signal.signal(signal.SIGPROF, handler)
         signal.signal(signal.SIGPIPE, broken_pipe)
 

@@ -30,7 +30,8 @@ LengthsRange = Annotated[
     ),
 ]
 OwnTask = Annotated[
-    str | None, typer.Option("--task", help="The run's own task: path/to/file.py:function.")
+    str | None,
+    typer.Option("--task", metavar="FILE.py:FUNCTION", help="The run's own task, to be imported."),
 ]
 
 
