@@ -167,13 +167,19 @@ def run_line(line: str) -> tuple[int, list[str]]:
 
 @contextmanager
 def limited(size: int | None) -> Iterator[None]:
-    """Let no file become larger than `size` bytes while the block runs."""
+    """Let no file become larger than `size` bytes while the block runs.
+
+    Python would keep what it compiles there cut off, too, and call it damaged ever after.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    keeps_none = sys.dont_write_bytecode
     if size is not None:
+        sys.dont_write_bytecode = True
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
         yield
     finally:
+        sys.dont_write_bytecode = keeps_none
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
@@ -398,7 +404,7 @@ def full_output(folder: Path, line: str, size: int | None) -> str:
     target = "/dev/full" if size is None else "output"
     with chdir(folder), Path(target).open("wb") as out:
         found = subprocess.run(
-            [sys.executable, "-m", "seq2seq_cli", *line.split()],
+            [sys.executable, "-B", "-m", "seq2seq_cli", *line.split()],
             stdout=out, stderr=subprocess.PIPE, text=True, check=False,
             preexec_fn=limit if size is not None else None,
         )  # fmt: skip

@@ -31,9 +31,12 @@ def test_data_that_cannot_be_written_is_an_error_of_one_line(tmp_path, command, 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("line", ["tasks", "generate --json --n-samples 100", "evaluate --help"])
 def test_data_that_is_cut_by_a_full_disk_is_no_success(tmp_path, line, unbuffered):
-    """Whether Python buffers or not, as in many containers: a part of a write is not all of it."""
+    """Whether Python buffers or not, as in many containers: a part of a write is not all of it.
+
+    What it compiles would be cut off, too, and be kept.
+    """
     resource = pytest.importorskip("resource")
-    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered, "PYTHONDONTWRITEBYTECODE": "1"}
 
     def run(size):
         with (tmp_path / "output").open("wb") as file:
