@@ -30,13 +30,13 @@ def place(tmp_path, monkeypatch):
 
 
 def names(capsys, place, **options):
-    runs(place, as_json=True, **options)
+    runs(runs_dir=place, as_json=True, **options)
     return [json.loads(line)["name"] for line in capsys.readouterr().out.splitlines()]
 
 
 def test_runs_are_removed_and_no_other_file(place, capsys):
     (place / "stopped" / "mine.txt").write_text("mine")
-    runs(place, removed=["complete", "stopped"], is_sure=True)
+    runs(runs_dir=place, removed=["complete", "stopped"], is_sure=True)
     assert not (place / "complete").exists()
     assert [path.name for path in (place / "stopped").rglob("*")] == ["mine.txt"]
     told = capsys.readouterr().err.splitlines()
@@ -50,7 +50,7 @@ def test_runs_are_removed_and_no_other_file(place, capsys):
 def test_a_damaged_run_can_be_removed(place, content):
     (place / "complete" / "run.json").write_bytes(content)
     (place / "complete" / "config.toml").write_bytes(content)
-    runs(place, removed=["complete"], is_sure=True, quiet=True)
+    runs(runs_dir=place, removed=["complete"], is_sure=True, quiet=True)
     assert not (place / "complete").exists()
 
 
@@ -58,19 +58,19 @@ def test_a_damaged_run_can_be_removed(place, content):
 def test_what_is_no_run_is_left_as_it_is(place, name):
     before = sorted(place.rglob("*"))
     with pytest.raises(S2sError) as told:
-        runs(place, removed=["stopped", name], is_sure=True)
+        runs(runs_dir=place, removed=["stopped", name], is_sure=True)
     assert isinstance(told.value, ModelError | ConfigurationError)
     with pytest.raises(S2sError):
-        runs(place, renamed=(name, "other"))
+        runs(runs_dir=place, renamed=(name, "other"))
     assert sorted(place.rglob("*")) == before
 
 
 def test_a_run_in_training_keeps_its_folder(place):
     with hold_lock(place / "stopped"):
         with pytest.raises(ExistsError, match="in use"):
-            runs(place, removed=["stopped"], is_sure=True)
+            runs(runs_dir=place, removed=["stopped"], is_sure=True)
         with pytest.raises(ExistsError, match="in use"):
-            runs(place, renamed=("stopped", "other"))
+            runs(runs_dir=place, renamed=("stopped", "other"))
     assert (place / "stopped" / "config.toml").exists()
 
 
@@ -79,27 +79,27 @@ def test_who_is_on_a_terminal_is_asked(place, monkeypatch, capsys, answer, is_re
     stdin = io.StringIO(answer)
     monkeypatch.setattr(sys, "stdin", stdin)
     with pytest.raises(ConfigurationError, match="--remove complete: .* add --yes"):
-        runs(place, removed=["complete"])
+        runs(runs_dir=place, removed=["complete"])
     assert (place / "complete").exists()
     monkeypatch.setattr(stdin, "isatty", lambda: True, raising=False)
-    runs(place, removed=["complete"])
+    runs(runs_dir=place, removed=["complete"])
     assert (place / "complete").exists() is not is_removed
     assert f"remove {place / 'complete'} with all" in capsys.readouterr().err
 
 
 def test_a_renamed_run_is_the_same_and_can_be_locked_again(place, capsys):
-    runs(place, renamed=("complete", "better"))
+    runs(runs_dir=place, renamed=("complete", "better"))
     assert names(capsys, place) == ["better", "stopped"]
     assert not (place / "better" / ".lock").exists()
     with hold_lock(place / "better"):
         assert RunFolder(place / "better").is_complete
     for taken in ("stopped", "notes"):
         with pytest.raises(ExistsError, match="give another name"):
-            runs(place, renamed=("better", taken))
+            runs(runs_dir=place, renamed=("better", taken))
     with pytest.raises(ConfigurationError, match="run name"):
-        runs(place, renamed=("better", "../x"))
+        runs(runs_dir=place, renamed=("better", "../x"))
     with pytest.raises(ConfigurationError, match="one of the two"):
-        runs(place, renamed=("better", "x"), removed=["better"])
+        runs(runs_dir=place, renamed=("better", "x"), removed=["better"])
     assert names(capsys, place) == ["better", "stopped"]
 
 
@@ -115,5 +115,5 @@ def test_runs_are_filtered_sorted_and_limited(place, capsys):
     assert names(capsys, place, task="reverse-prefix", by=By.NAME, limit=1) == ["a"]
     assert len(names(capsys, place, task="reverse-prefix")) == 5
     assert names(capsys, place, task="copy") == []
-    runs(place, task="copy")
+    runs(runs_dir=place, task="copy")
     assert capsys.readouterr().err == f"there are no runs of copy in {place}\n"

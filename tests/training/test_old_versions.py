@@ -60,12 +60,12 @@ def test_a_complete_run_is_trained_further_and_usable_meanwhile(runs_dir, capsys
     assert open_run(runs_dir, "complete").config.training.epochs == 2
     assert list_runs(runs_dir)[0].under_way == "stopped, --resume goes on"
     monkeypatch.setattr(output, "end_with_reader", lambda: None)
-    runs(runs_dir, as_json=True)
+    runs(runs_dir=runs_dir, as_json=True)
     listed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {item["name"]: item.get("under_way") for item in listed if item["complete"]} == {
         "complete": "stopped, --resume goes on"
     }
-    runs(runs_dir)
+    runs(runs_dir=runs_dir)
     assert "stopped" in capsys.readouterr().out
     run = train(RunConfig(), runs_dir, "complete", resume=True)
     assert run.config.training.epochs == 4
