@@ -203,7 +203,7 @@ def kill_all(n: int, kinds: list[str], generator: random.Random, top: Path) -> b
     while done < n:
         kind = kinds[complete % len(kinds)]
         training, killed = trainings[kind], 0
-        while done < n:
+        while done < n and not training.is_complete:
             moment = generator.choice(list(MOMENTS))
             if not kill(training, moment, generator, seconds[kind]):
                 break
