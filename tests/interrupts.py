@@ -11,7 +11,6 @@ start, before the first line of this package, is counted apart. Ends with 1 if a
 """
 
 import argparse
-import json
 import os
 import random
 import shutil
@@ -26,7 +25,8 @@ from importlib import import_module
 from pathlib import Path
 
 import forks
-from kill_and_resume import TASK, children, free_ports
+from kill_and_resume import TASK, children
+from workers import free_addresses, tf_config
 
 from seq2seq_cli.errors import S2sError
 from seq2seq_cli.runs.checkpoint_files import load_checkpoint
@@ -86,7 +86,7 @@ class Case:
 
     def start(self) -> list[forks.Forked]:
         """Start the command, or the workers."""
-        ports, processes = free_ports(2), []
+        addresses, processes = free_addresses(2), []
         reading, self._writing = os.pipe() if self._name == "predict -" else (None, None)
         if self._writing:
             os.set_inheritable(self._writing, False)
@@ -96,9 +96,7 @@ class Case:
             environment[FOLDER_VARIABLE] = ""
         for index in range(2 if self._name == "two workers" else 1):
             if "worker" in self._name:
-                cluster = {"worker": [f"localhost:{port}" for port in ports]}
-                task = {"type": "worker", "index": index}
-                environment["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": task})
+                environment["TF_CONFIG"] = tf_config(addresses, index)
             processes.append(
                 forks.fork(
                     COMMANDS[self._name][0],

@@ -10,12 +10,10 @@ models or histories differs. With `--two-workers` one of two is killed each time
 """
 
 import argparse
-import json
 import os
 import random
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 import time
@@ -27,6 +25,7 @@ from importlib import import_module
 from pathlib import Path
 
 import forks
+from workers import free_addresses, tf_config
 
 from seq2seq_cli.runs.checkpoint_files import load_checkpoint
 from seq2seq_cli.runs.folder import has_checkpoint
@@ -90,13 +89,11 @@ class Training:
         if cache := open_cache():
             for path in cache.own.glob("*"):  # which each process has to itself
                 path.unlink()
-        ports = free_ports(self._n_workers)
+        addresses = free_addresses(self._n_workers)
         processes = []
         for index in range(self._n_workers):
-            task = {"type": "worker", "index": index}
-            cluster = {"worker": [f"localhost:{port}" for port in ports]}
             if self._n_workers > 1:
-                os.environ["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": task})
+                os.environ["TF_CONFIG"] = tf_config(addresses, index)
             command = ["train", *self._options, *options]
             processes.append(forks.fork(command, self._folder, self._outputs))
         return processes
@@ -121,16 +118,6 @@ class Training:
 
     def remove(self) -> None:
         shutil.rmtree(self._folder / "runs")
-
-
-def free_ports(n: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(n)]
-    for opened in sockets:
-        opened.bind(("localhost", 0))
-    ports = [opened.getsockname()[1] for opened in sockets]
-    for opened in sockets:
-        opened.close()
-    return ports
 
 
 MOMENTS = {

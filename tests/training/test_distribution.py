@@ -5,7 +5,6 @@ import os
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import numpy as np
 import pytest
 from conftest import run_s2s
 from tiny import checkpoint_arrays
+from workers import free_addresses, tf_config
 
 from seq2seq_cli.errors import ConfigurationError
 from seq2seq_cli.runs.history import read_history
@@ -40,25 +40,14 @@ main()
 """
 
 
-def free_ports(n: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(n)]
-    for opened in sockets:
-        opened.bind(("localhost", 0))
-    ports = [opened.getsockname()[1] for opened in sockets]
-    for opened in sockets:
-        opened.close()
-    return ports
-
-
 def start_workers(
     folder: Path, *options: str, second: Sequence[str] | None = None
 ) -> list[subprocess.Popen[str]]:
     """Start a chief and a second worker, with the chief's options unless it has its own."""
-    addresses = [f"localhost:{port}" for port in free_ports(2)]
+    addresses = free_addresses(2)
     processes = []
     for index in range(2):
-        task = {"type": "worker", "index": index}
-        config = json.dumps({"cluster": {"worker": addresses}, "task": task})
+        config = tf_config(addresses, index)
         processes.append(
             subprocess.Popen(
                 [
@@ -239,8 +228,7 @@ def test_two_devices_train_several_seeds_as_each_by_itself(tmp_path):
 
 
 def one_worker(folder: Path, index: int, addresses: list[str], *options: str) -> subprocess.Popen:
-    task = {"type": "worker", "index": index}
-    config = json.dumps({"cluster": {"worker": addresses}, "task": task})
+    config = tf_config(addresses, index)
     return subprocess.Popen(
         [sys.executable, "-m", "seq2seq_cli", "train", *options],
         cwd=folder, env={**os.environ, "TF_CONFIG": config},
@@ -250,7 +238,7 @@ def one_worker(folder: Path, index: int, addresses: list[str], *options: str) ->
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_worker_that_waits_for_others_hears_signals(tmp_path, number):
-    worker = one_worker(tmp_path, 0, [f"localhost:{port}" for port in free_ports(2)], *OPTIONS)
+    worker = one_worker(tmp_path, 0, free_addresses(2), *OPTIONS)
     assert "waiting for all" in worker.stderr.readline()
     time.sleep(3)  # until TensorFlow waits
     worker.send_signal(number)
@@ -279,7 +267,7 @@ def test_both_workers_of_a_training_hear_sigterm(tmp_path):
 def test_a_chief_that_fails_before_it_joins_stops_the_others(tmp_path, wrong, expected):
     (tmp_path / "runs" / "there").mkdir(parents=True)
     (tmp_path / "runs" / "there" / "config.toml").touch()
-    addresses = [f"localhost:{port}" for port in free_ports(2)]
+    addresses = free_addresses(2)
     other = one_worker(tmp_path, 1, addresses, *OPTIONS)
     chief = one_worker(tmp_path, 0, addresses, wrong)
     said, told = (process.communicate(timeout=300)[1].splitlines() for process in (chief, other))
