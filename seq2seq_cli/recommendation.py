@@ -5,11 +5,10 @@ from their end, and the shipped configurations with which long ones were learned
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.data.tasks import is_own
-from seq2seq_cli.settings import parse_config
+from seq2seq_cli.settings import laid_over, parse_config
 from seq2seq_cli.shipped import shipped_file
 from seq2seq_cli.storage import read_text
 
@@ -41,9 +40,8 @@ class Recommendation:
 
     def under(self, given: RunConfig) -> RunConfig:
         """Return the settings that `given` gives, and the recommended ones where it gives none."""
-        model = self.model.model_copy(update=_given(given.model))
-        training = self.training.model_copy(update=_given(given.training))
-        return RunConfig(task=given.task, model=model, training=training)
+        recommended = RunConfig(task=given.task, model=self.model, training=self.training)
+        return laid_over(recommended, given)
 
 
 def recommend(config: RunConfig) -> Recommendation | None:
@@ -87,7 +85,3 @@ def _fitted(training: TrainingConfig, task: TaskConfig, name: str) -> TrainingCo
         distinct = stage.distinct if stage.distinct < values else 0
         stages.append(stage.model_copy(update={"n_out": n_out, "distinct": distinct}))
     return training.model_copy(update={"curriculum": stages})
-
-
-def _given(section: ModelConfig | TrainingConfig) -> dict[str, Any]:
-    return {name: getattr(section, name) for name in section.model_fields_set}

@@ -80,6 +80,16 @@ def find_setting(key: str, value: object = "") -> FieldInfo:
     return SECTIONS[section].model_fields[name]
 
 
+def laid_over(base: RunConfig, given: RunConfig) -> RunConfig:
+    """Return a configuration with the settings that `given` gives, in its `model_fields_set`."""
+    sections = {}
+    for name in RunConfig.model_fields:
+        before, wanted = getattr(base, name), getattr(given, name)
+        update = {key: getattr(wanted, key) for key in wanted.model_fields_set}
+        sections[name] = before.model_copy(update=update)
+    return RunConfig(**sections)
+
+
 def _merge(given: dict[str, Any], problems: list[str], check: Check | None) -> RunConfig:
     """Validate the sections given; raises ConfigurationError with these problems and those."""
     sections = {name: given.pop(name, {}) for name in SECTIONS}

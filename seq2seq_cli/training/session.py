@@ -26,6 +26,7 @@ from seq2seq_cli.runs.folder import RunFolder, has_checkpoint
 from seq2seq_cli.runs.listing import Run, open_run
 from seq2seq_cli.runs.location import check_free, create_folder, reopen_folder
 from seq2seq_cli.runs.resumption import check_resumable
+from seq2seq_cli.settings import laid_over
 from seq2seq_cli.training.cluster import Cluster, read_cluster
 from seq2seq_cli.training.events import OnEvent, Planned
 from seq2seq_cli.training.process import configure_process, full_memory_named, import_keras
@@ -183,16 +184,12 @@ def check_own_task(merged: RunConfig, wanted: RunConfig) -> None:
 
 def resumed_config(saved: RunConfig, wanted: RunConfig) -> RunConfig:
     """Return the saved settings with those that `wanted` gives, in its `model_fields_set`."""
-    sections = {}
-    for name in RunConfig.model_fields:
-        before, given = getattr(saved, name), getattr(wanted, name)
-        update = {key: getattr(given, key) for key in given.model_fields_set}
-        sections[name] = before.model_copy(update=update)
-    training = sections["training"]
-    if training.curriculum == "auto" and not training.curriculum_steps:
+    merged = laid_over(saved, wanted)
+    if merged.training.curriculum == "auto" and not merged.training.curriculum_steps:
         steps = {"curriculum_steps": saved.training.total_steps}
-        sections["training"] = training.model_copy(update=steps)
-    return RunConfig(**sections)
+        training = merged.training.model_copy(update=steps)
+        return merged.model_copy(update={"training": training})
+    return merged
 
 
 def _go_on(begin: Begin | None, callback: str) -> str:
