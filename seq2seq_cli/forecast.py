@@ -79,9 +79,13 @@ def forecast(plan: Plan, n_seeds: int = 1) -> Forecast:
         n_in, n_out = (sum(both) / drawn for both in zip(*found, strict=True))
         stages.append(StageForecast(steps, n_in, n_out, step_seconds(plan.config, n_in, n_out)))
     trained = sum(stage.steps * stage.step_seconds for stage in stages)
-    memory = TENSORFLOW_BYTES + COPIES * sum(need.bytes for need in training_needs(plan.config))
     seconds = START_SECONDS + PROGRAM_SECONDS * len(shapes) + n_seeds * trained
-    return Forecast(tuple(stages), len(shapes), memory, seconds)
+    return Forecast(tuple(stages), len(shapes), expected_bytes(plan), seconds)
+
+
+def expected_bytes(plan: Plan) -> int:
+    """Return the memory that a planned training's process will take."""
+    return TENSORFLOW_BYTES + COPIES * sum(need.bytes for need in training_needs(plan.config))
 
 
 def step_seconds(config: RunConfig, n_in: float, n_out: float) -> float:

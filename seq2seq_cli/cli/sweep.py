@@ -110,8 +110,11 @@ def sweep(
         ),
     ] = None,
     jobs: Annotated[
-        int, integer_option("--jobs", "Cells at a time; they share this machine's cores.", 1)
-    ] = 1,
+        int | None,
+        integer_option(
+            "--jobs", "Cells at a time, which share the cores. [as many as cores and memory]", 1
+        ),
+    ] = None,
     scheduler: Annotated[
         str | None,
         typer.Option("--scheduler", metavar="ADDRESS", help="Train on a Dask cluster's workers."),
@@ -160,7 +163,8 @@ def sweep(
             raise ExistsError(f"{csv_file} exists: give another --output, or --force to replace it")
         if not csv_file.absolute().parent.is_dir():
             raise StorageError(f"cannot write {csv_file}: there is no folder {csv_file.parent}")
-    check_jobs(jobs)
+    if jobs is not None:
+        check_jobs(jobs)
     from seq2seq_cli.shipped import SWEEPS, find_file
 
     config_file = find_file(config_file) if config_file else None
@@ -182,11 +186,15 @@ def sweep(
             described or Sweep(), config_file, settings or [], grid or [], derive or [],
             one_factor, seeds, until,
         )  # fmt: skip
-    prepared = session.prepare_sweep(wanted, folder, shard, 1 if scheduler else jobs)
+    prepared = session.prepare_sweep(wanted, folder, shard, 1 if scheduler else jobs or 1)
     if dry_run:
         _show_dry(prepared, as_json)
         return
-    with dask_workers(scheduler) if scheduler else local_workers(jobs) as workers:
+    with (
+        dask_workers(scheduler)
+        if scheduler
+        else local_workers(jobs or prepared.fitting_jobs) as workers
+    ):
         if folder is None:
             default = file.stem if file else session.default_name(wanted)
             folder = session.open_folder(runs_dir, name, default, wanted, shard)

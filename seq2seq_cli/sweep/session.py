@@ -16,7 +16,7 @@ from seq2seq_cli.sweep.cells.plan import PlannedCell, plan_cells
 from seq2seq_cli.sweep.cells.search import Grid, Reach, Searches
 from seq2seq_cli.sweep.engine.dispatch import Dispatcher, Failure, failure_error
 from seq2seq_cli.sweep.engine.events import CellEnded, Event, OnEvent
-from seq2seq_cli.sweep.engine.executors import Workers
+from seq2seq_cli.sweep.engine.executors import Workers, fitting_jobs
 from seq2seq_cli.sweep.folder import State, SweepFolder, new_folder
 from seq2seq_cli.sweep.listing import SWEEP_FILE
 from seq2seq_cli.sweep.record import RunRecord, write_csv
@@ -41,6 +41,13 @@ class Prepared:
             len(self.missing(planned)) * planned.config.training.total_steps
             for planned in self.planned
         )
+
+    @property
+    def fitting_jobs(self) -> int:
+        """How many cells at a time are trained best: each on a core, while memory lasts."""
+        left = [planned for planned in self.planned if self.missing(planned)]
+        n = len(self.searches.cells) if self.searches else len(left)
+        return fitting_jobs(n, max((planned.memory for planned in left), default=1))
 
     def missing(self, planned: PlannedCell) -> list[int]:
         """Return the seeds of a cell that are not complete."""

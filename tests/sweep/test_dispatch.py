@@ -153,6 +153,19 @@ def test_no_cell_is_started_that_would_not_end_in_time(tmp_path):
     assert (len(fake.jobs), result.left) == (3, [])
 
 
+@pytest.mark.parametrize(
+    ("slots", "seconds", "order"),
+    [(1, None, "1 900 30"), (2, None, "900 30 1"), (2, 9999, "1 900 30")],
+)
+def test_side_by_side_the_longest_begin_first(tmp_path, slots, seconds, order):
+    folder = folder_at(tmp_path / "s")
+    fake = Fake(folder, slots=slots)
+    deadline = None if seconds is None else time.monotonic() + seconds
+    result, _ = run(describe("model.units=1,900,30"), folder, fake, deadline=deadline)
+    assert [job.cell.removeprefix("units-") for job in fake.jobs] == order.split()
+    assert [planned.name for planned, _ in result.ended] == ["units-1", "units-900", "units-30"]
+
+
 def test_a_forecast_is_corrected_by_what_was_measured():
     forecast = Forecast()
     assert forecast.expected(10) == 10

@@ -170,3 +170,15 @@ def test_jobs_share_the_cores(monkeypatch):
     with pytest.raises(Exception, match="--jobs 9: should be from 1 to 4"), local_workers(9):
         pass
     assert cores() >= 1
+
+
+@pytest.mark.parametrize(
+    ("n_cells", "n_cores", "memory", "jobs"),
+    [(12, 4, None, 4), (3, 4, None, 3), (12, 4, 25, 2), (12, 4, 5, 1), (0, 4, None, 1)],
+)
+def test_as_many_cells_at_a_time_as_there_are_cores_and_memory(
+    monkeypatch, n_cells, n_cores, memory, jobs
+):
+    monkeypatch.setattr(executors, "cores", lambda: n_cores)
+    monkeypatch.setattr(executors, "available", lambda: memory)
+    assert executors.fitting_jobs(n_cells, 10) == jobs

@@ -9,6 +9,7 @@ from seq2seq_cli.data.plan import prepare
 from seq2seq_cli.data.tasks import wrong_settings
 from seq2seq_cli.errors import ConfigurationError, S2sError
 from seq2seq_cli.footprint import TENSORFLOW, training_needs
+from seq2seq_cli.forecast import expected_bytes
 from seq2seq_cli.memory import check
 from seq2seq_cli.settings import resolve
 from seq2seq_cli.sweep.cells.forecast import seed_seconds, start_seconds
@@ -26,6 +27,7 @@ class PlannedCell:
     n_seeds: int
     start_seconds: float  # guessed: of a process, before its first step
     seed_seconds: float  # guessed: of each seed
+    memory: int  # guessed: bytes of its process
 
     @property
     def name(self) -> str:
@@ -64,7 +66,9 @@ def plan_cell(cell: Cell, n_seeds: int, jobs: int = 1) -> PlannedCell:
     check(training_needs(plan.config), TENSORFLOW * jobs)
     if plan.config.training.seed + n_seeds > MOST_SEED:
         raise ConfigurationError(f"training.seed = {plan.config.training.seed}: is too large")
-    return PlannedCell(cell, plan.config, n_seeds, start_seconds(plan), seed_seconds(plan))
+    return PlannedCell(
+        cell, plan.config, n_seeds, start_seconds(plan), seed_seconds(plan), expected_bytes(plan)
+    )
 
 
 def plan_cells(cells: Iterable[Cell], n_seeds: int, jobs: int = 1) -> list[PlannedCell]:

@@ -1,7 +1,9 @@
 """Cells given to workers: which is next, which again, and which no more.
 
-A cell is tried again where its process was killed, or where memory or the disk was full; never
-where its configuration or its data is wrong. Cells that fail do not stop the others.
+Side by side the longest begin first, so that at the end no worker waits long for another; with a
+deadline they begin as they are given, or the longest would take the time of several. A cell is
+tried again where its process was killed, or where memory or the disk was full; never where its
+configuration or its data is wrong. Cells that fail do not stop the others.
 """
 
 import secrets
@@ -140,6 +142,8 @@ class Dispatcher:
     def _start(self) -> None:
         now = time.monotonic()
         self._slots = self._workers.slots()
+        if self._slots > 1 and self._deadline is None:
+            self._ready.sort(key=lambda attempt: attempt.guessed, reverse=True)
         for attempt in list(self._ready):
             if len(self._running) >= self._slots:
                 break

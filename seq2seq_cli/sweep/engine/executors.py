@@ -14,6 +14,7 @@ from threading import Event
 from typing import Any
 
 from seq2seq_cli.errors import ConfigurationError, StorageError
+from seq2seq_cli.memory import available
 from seq2seq_cli.sweep.engine.job import Job, Outcome, run_job
 
 CONNECT_SECONDS = 10
@@ -43,6 +44,17 @@ def check_jobs(jobs: int) -> None:
     """Raise ConfigurationError for more cells at a time than there are cores."""
     if not 1 <= jobs <= cores():
         raise ConfigurationError(f"--jobs {jobs}: should be from 1 to {cores()}, the cores")
+
+
+def fitting_jobs(n_cells: int, bytes_each: int) -> int:
+    """Return how many of these cells can be trained at a time, by the cores and the memory.
+
+    Cells side by side, on a core each, take less time than one after the other on all of them:
+    one starts and is evaluated while another trains, and a core of its own is used whole.
+    """
+    limit = available()
+    fitting = n_cells if limit is None else limit // bytes_each
+    return max(1, min(cores(), n_cells, fitting))
 
 
 @contextmanager
