@@ -66,21 +66,22 @@ def report(
     from seq2seq_cli.report.drawing import need_libraries
     from seq2seq_cli.report.page import check_free
 
-    if (compare or sweep) and (run or lengths or task or (compare and sweep)):
+    if (compare or sweep) and (run or lengths or (compare and sweep)):
         raise ConfigurationError(
-            "--compare and --sweep are reports of their own: leave out --run, --lengths, --task "
-            "and the other of them"
+            "--compare and --sweep are reports of their own: leave out --run, --lengths and the "
+            "other of them"
         )
     if compare and len(names or ()) < 2:
         raise ConfigurationError("--compare: give two runs or more: --compare RUN RUN")
     if names and not compare:
         raise ConfigurationError(f"{names[0]}: give --run {names[0]}, or --compare and several")
-    if sweep and n_samples:
-        raise ConfigurationError(f"--n-samples {n_samples}: a sweep is evaluated: leave it out")
+    for option, value in {"--task": task, "--n-samples": n_samples}.items():
+        if sweep and value:
+            raise ConfigurationError(f"{option} {value}: a sweep is evaluated: leave it out")
     need_libraries()
     check_free(file, force)
     if compare:
-        page = _comparison(names or [], runs_dir, n_samples or SAMPLES, quiet)
+        page = _comparison(names or [], runs_dir, n_samples or SAMPLES, task, quiet)
     elif sweep:
         page = _sweep(sweep, runs_dir)
     else:
@@ -113,14 +114,23 @@ def _page(
     return run_page(content)
 
 
-def _comparison(names: list[str], runs_dir: Path, n_samples: int, quiet: bool) -> str:
+def _comparison(
+    names: list[str], runs_dir: Path, n_samples: int, task: str | None, quiet: bool
+) -> str:
+    from seq2seq_cli.data.own_tasks import load_task
+    from seq2seq_cli.data.tasks import OWN_TASK
+    from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.inference.loading import load_run
     from seq2seq_cli.report.comparison import compare
     from seq2seq_cli.report.page import comparison_page
 
     loaded = [load_run(name, runs_dir) for name in dict.fromkeys(names)]
+    theirs = [run.config.task.name for run in loaded]
+    if task and task not in theirs:
+        raise ConfigurationError(f"--task {task}: the runs' tasks are {', '.join(theirs)}")
+    own = load_task(task) if task and OWN_TASK in task else None
     with progress(n_samples * len(loaded), "evaluating", quiet) as advance:
-        comparison = compare(loaded, n_samples, advance)
+        comparison = compare(loaded, n_samples, advance, own)
     return comparison_page(comparison)
 
 

@@ -63,7 +63,7 @@ def runs(
         typer.Option(
             "--remove",
             metavar="NAME",
-            help="Remove a run; may be repeated.",
+            help="Remove a run, or a sweep with its runs; may be repeated.",
             autocompletion=run_names,
             rich_help_panel=CHANGE,
         ),
@@ -73,7 +73,7 @@ def runs(
         typer.Option(
             "--rename",
             metavar="OLD NEW",
-            help="Give a run another name.",
+            help="Give a run, or a sweep, another name.",
             autocompletion=run_names,
             rich_help_panel=CHANGE,
         ),

@@ -1,6 +1,7 @@
 """Charts in the terminal: curves, points, bars and maps from a chart's numbers."""
 
 from itertools import pairwise
+from statistics import median
 from typing import TYPE_CHECKING
 
 from seq2seq_cli.cli import output
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from seq2seq_cli.report.chart import Chart
 
 HEIGHT = 12
+BAR = 12
+"""Columns of a bar beside other figures."""
+
 BLANK = " \u2800"
 LABELS = 10
 """Columns that the labels beside a curve take."""
@@ -28,6 +32,8 @@ def show_chart(chart: "Chart") -> None:
         "shares": _show_shares,
         "counts": _show_counts,
         "map": _show_map,
+        "grid": _show_grid,
+        "lines": _show_lines,
     }[chart.kind](chart)
 
 
@@ -93,3 +99,25 @@ def _show_counts(chart: "Chart") -> None:
 def _show_map(chart: "Chart") -> None:
     values = [[abs(value) for value in row[1:]] for row in chart.rows]
     heat_map([row[0] for row in chart.rows], chart.columns[1:], values)
+
+
+def _show_grid(chart: "Chart") -> None:
+    rows = [
+        (name, *("" if share == "" else percent(share) for share in shares))
+        for name, *shares in chart.rows
+    ]
+    output.table(chart.text, tuple(f">{column}" for column in chart.columns), rows)
+
+
+def _show_lines(chart: "Chart") -> None:
+    """Print the seeds' shares at each value, with a bar as long as their median."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for name, at, _, share in chart.rows:
+        found.setdefault((name, at), []).append(share)
+    rows = [
+        (*([name] if name else []), at, ", ".join(map(percent, shares)), bar(median(shares), BAR))
+        for (name, at), shares in found.items()
+    ]
+    has_names = any(name for name, _ in found)
+    columns = (chart.columns[1], "exact match of each seed", "median")
+    output.table(chart.text, ("others", *columns) if has_names else columns, rows)

@@ -10,7 +10,7 @@ WIDTH, HEIGHT = 350, 230
 
 Spec = dict[str, Any]
 Row = dict[str, Any]
-Kind = Literal["curve", "shares", "counts", "map", "points"]
+Kind = Literal["curve", "shares", "counts", "map", "points", "grid", "lines"]
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from seq2seq_cli.data.tasks import Task
 from seq2seq_cli.evaluation import OnProgress, Report, evaluate
 from seq2seq_cli.inference.network import LoadedRun
 from seq2seq_cli.report.chart import Chart
@@ -22,15 +23,24 @@ class Comparison:
 
 
 def compare(
-    loaded: Sequence[LoadedRun], n_samples: int = 10_000, progress: OnProgress | None = None
+    loaded: Sequence[LoadedRun],
+    n_samples: int = 10_000,
+    progress: OnProgress | None = None,
+    task: Task | None = None,
 ) -> Comparison:
-    """Return a comparison of runs, each evaluated on held-out sequences of its own task."""
+    """Return a comparison of runs, each evaluated on held-out sequences of its own task.
+
+    `task` is that of the runs whose task is a user's own.
+    """
     names = tuple(run.run.name for run in loaded)
     curves = [
         learning_curve(name, run.run.history(), run.config.training)
         for name, run in zip(names, loaded, strict=True)
     ]
-    reports = tuple(evaluate(run, n_samples, n_examples=0, progress=progress) for run in loaded)
+    reports = tuple(
+        evaluate(run, n_samples, n_examples=0, progress=progress, task=_own(run, task))
+        for run in loaded
+    )
     shares = Shares(
         at=tuple(range(len(reports))),
         share=tuple(report.exact_match for report in reports),
@@ -41,3 +51,7 @@ def compare(
     charts = {"results": results_chart(names, shares), **curve_charts(curves)}
     settings = differing_settings([run.config for run in loaded])
     return Comparison(names, settings, reports, charts)
+
+
+def _own(run: LoadedRun, task: Task | None) -> Task | None:
+    return task if task and run.config.task.name == task.name else None

@@ -2,9 +2,36 @@
 
 from collections.abc import Sequence
 
+from seq2seq_cli.errors import ModelError
 from seq2seq_cli.report.chart import BELOW, Chart, Row, Spec, make_chart, series
-from seq2seq_cli.report.sweeps import Grid, Line, in_order
+from seq2seq_cli.report.sweeps import Grid, Line, grids, in_order, latest, lines
 from seq2seq_cli.report.theme import INK, SERIES
+from seq2seq_cli.sweep.folder import SweepFolder
+from seq2seq_cli.sweep.record import RunRecord
+
+SWEEP_CHARTS = {
+    "grid": "the median exact match over a sweep's settings",
+    "lines": "the exact match of every seed of a sweep",
+}
+"""The names of a sweep's charts, and what each shows."""
+
+
+def results_of(folder: SweepFolder) -> list[RunRecord]:
+    """Return what came of each cell and seed; ModelError where there is no sweep, or no result."""
+    folder.read()
+    records = latest(folder.saved())
+    if not records:
+        raise ModelError(f"the sweep {folder.path} has no results yet")
+    return records
+
+
+def sweep_charts(folder: SweepFolder, records: Sequence[RunRecord]) -> dict[str, list[Chart]]:
+    """Return the charts of a sweep by their names; of a name there may be none."""
+    sweep = folder.read()
+    return {
+        "grid": grid_charts(grids(sweep, records)),
+        "lines": line_charts(lines(sweep, records)),
+    }
 
 
 def grid_charts(found: Sequence[Grid]) -> list[Chart]:
@@ -46,7 +73,7 @@ def _grid_chart(grid: Grid) -> Chart:
     )
     columns = (f"{grid.row_setting} by {grid.column_setting}", *grid.columns)
     height = min(420, 90 + 26 * len(grid.rows))
-    return make_chart("map", "Exact match of the grid", f"{text}.", spec, columns, rows, height)
+    return make_chart("grid", "Exact match of the grid", f"{text}.", spec, columns, rows, height)
 
 
 def line_charts(found: Sequence[Line]) -> list[Chart]:
@@ -90,7 +117,7 @@ def _line_chart(found: Sequence[Line]) -> Chart:
     text = f"Exact match over {setting}: a point for every seed, a line through their medians."
     spec = {"layer": layers, "encoding": encoding}
     height = 230 + 16 * (len(names) if legend else 0)
-    return make_chart("points", f"Exact match by {setting}", text, spec, columns, rows, height)
+    return make_chart("lines", f"Exact match by {setting}", text, spec, columns, rows, height)
 
 
 def _ordinal(field: str, title: str, values: Sequence[str], axis: Row) -> Row:

@@ -8,15 +8,14 @@ from typing import Any
 
 from seq2seq_cli.architecture import Architecture
 from seq2seq_cli.config import RunConfig
-from seq2seq_cli.errors import ExistsError, ModelError
+from seq2seq_cli.errors import ExistsError
 from seq2seq_cli.evaluation import Example
 from seq2seq_cli.metrics import LEARNED, percent
 from seq2seq_cli.report.chart import Chart
 from seq2seq_cli.report.comparison import Comparison
 from seq2seq_cli.report.content import Content
 from seq2seq_cli.report.drawing import draw_for_page
-from seq2seq_cli.report.grids import grid_charts, line_charts
-from seq2seq_cli.report.sweeps import grids, latest, lines
+from seq2seq_cli.report.grids import results_of, sweep_charts
 from seq2seq_cli.report.theme import IN_DARK, variable
 from seq2seq_cli.runs.advice import again_command, evaluate_command, report_command
 from seq2seq_cli.runs.listing import Run
@@ -85,17 +84,10 @@ def comparison_page(comparison: Comparison) -> str:
 
 def sweep_page(folder: SweepFolder) -> str:
     """Return the page of a sweep; ModelError where there is none, or no result of it yet."""
-    sweep = folder.read()
-    records = latest(folder.saved())
-    if not records:
-        raise ModelError(f"the sweep {folder.path} has no results yet")
-    found = {
-        "grid": grid_charts(grids(sweep, records)),
-        "lines": line_charts(lines(sweep, records)),
-    }
+    records = results_of(folder)
     drawings = [
         _drawing(f"{name}-{number}" if number else name, chart)
-        for name, charts in found.items()
+        for name, charts in sweep_charts(folder, records).items()
         for number, chart in enumerate(charts)
     ]
     summaries = summarize(records)
@@ -107,7 +99,7 @@ def sweep_page(folder: SweepFolder) -> str:
         solved=sum(summary.solved == len(summary.records) for summary in summaries),
         solved_from=LEARNED,
         cells=[summary.as_json() for summary in summaries],
-        base=[(key, str(value)) for key, value in sweep.base.items()],
+        base=[(key, str(value)) for key, value in folder.read().base.items()],
         drawings=drawings,
     )
 

@@ -7,16 +7,16 @@ from seq2seq_cli.errors import ExistsError, ModelError, StorageError
 from seq2seq_cli.runs.advice import list_command
 from seq2seq_cli.runs.folder import RunFolder
 from seq2seq_cli.runs.listing import is_run
-from seq2seq_cli.runs.location import check_name
+from seq2seq_cli.runs.location import check_name, run_path
 from seq2seq_cli.runs.lock import LOCK, hold_lock
 
 
 def find_run(runs_dir: Path, name: str) -> Path:
-    """Return a run's folder, be it complete, stopped or damaged.
+    """Return a run's folder, be it complete, stopped or damaged; SWEEP/RUN is a sweep's.
 
     Raises ModelError for a folder that is none, or is not there.
     """
-    folder = runs_dir / check_name(name)
+    folder = run_path(runs_dir, name)
     if not folder.is_dir():
         raise ModelError(f"there is no run {folder}: `{list_command(runs_dir)}` lists them")
     if not is_run(folder):

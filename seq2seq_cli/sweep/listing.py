@@ -10,12 +10,17 @@ SWEEP_FILE = "sweep.toml"
 """The description of a sweep, in its folder."""
 
 
+def is_sweep(folder: Path) -> bool:
+    """Tell whether a folder is a sweep's."""
+    return (folder / SWEEP_FILE).is_file()
+
+
 def list_sweeps(runs_dir: Path) -> list[tuple[str, int, int]]:
     """Return the sweeps in the runs' folder: name, complete runs, and all runs that are begun."""
     found = []
     for path in folders_in(runs_dir):
         try:
-            if (path / SWEEP_FILE).is_file():
+            if is_sweep(path):
                 begun = [run for run in path.iterdir() if has_checkpoint(run)]
                 complete = sum((run / MANIFEST).is_file() for run in begun)
                 found.append((path.name, complete, len(begun)))

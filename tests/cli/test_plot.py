@@ -6,14 +6,18 @@ from dataclasses import replace
 
 import pytest
 from random_run import replace_file, save_random_run
+from runs_to_see import SWEPT, described, save_sweep, swept
 
 from seq2seq_cli.cli import output
-from seq2seq_cli.cli.plot import NAMES, plot
+from seq2seq_cli.cli.plot import NAMES, SWEEP_NAMES, plot
 from seq2seq_cli.cli.runs import runs
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
-from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError
+from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, S2sError
+from seq2seq_cli.metrics import percent
 from seq2seq_cli.report.content import CHARTS, OF_TRAINING
+from seq2seq_cli.report.grids import SWEEP_CHARTS
 from seq2seq_cli.runs.history import Call, EpochRecord, history_text
+from seq2seq_cli.sweep.folder import SweepFolder
 
 PLAIN = RunConfig(task=TaskConfig(n_in=4, cardinality=13), model=ModelConfig(units=8))
 LOOKING = RunConfig(
@@ -39,6 +43,7 @@ def folder(tmp_path, monkeypatch):
 
 def test_the_charts_are_the_reports():
     assert tuple(CHARTS) == NAMES
+    assert tuple(SWEEP_CHARTS) == SWEEP_NAMES
 
 
 @pytest.mark.parametrize("width", [80, 40])
@@ -62,6 +67,47 @@ def test_a_curve_begins_and_ends_where_its_numbers_do(folder, capsys, monkeypatc
     assert below.split() == ["128", "sequences", "640"]
     dots = [line[11:] for line in (first, *middle, last)]
     assert 0 < len(dots[0]) < len(dots[-1]) == 48
+
+
+@pytest.mark.parametrize("width", [80, 40])
+def test_the_charts_of_a_sweep_are_drawn_in_the_terminal(folder, capsys, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    save_sweep(folder)
+    for what, words in {"grid": ("n_in", "units"), "lines": ("12", "exact match")}.items():
+        plot(what, sweep="grid", runs_dir=folder)
+        shown = capsys.readouterr().out
+        assert all(len(line) <= width for line in shown.splitlines())
+        assert all(word in shown for word in words)
+    for share in {record.exact_match for record in SWEPT}:
+        assert percent(share) in shown
+
+
+def test_a_chart_of_a_sweep_is_written(folder, tmp_path):
+    save_sweep(folder)
+    for what in SWEEP_NAMES:
+        plot(what, sweep="grid", runs_dir=folder, file=tmp_path / f"{what}.svg")
+        assert (tmp_path / f"{what}.svg").read_bytes().startswith(b"<svg")
+
+
+@pytest.mark.parametrize(
+    ("what", "options", "told"),
+    [
+        ("grid", {}, "it is for --sweep NAME"),
+        ("loss", {"sweep": "grid"}, "give one of grid, lines; it is of a run"),
+        ("lines", {"sweep": "grid", "run": "plain"}, "leave out --run"),
+        ("grid", {"sweep": "../grid"}, "run name"),
+        ("grid", {"sweep": "plain"}, "there is no sweep"),
+        ("grid", {"sweep": "narrow"}, "it takes a sweep of two settings or more"),
+    ],
+)
+def test_what_is_no_chart_of_a_sweep_is_refused(folder, what, options, told):
+    save_sweep(folder)
+    narrow = SweepFolder(folder / "narrow")
+    narrow.path.mkdir()
+    narrow.write(described("task.n_in=6,12"))
+    narrow.write_results([swept(0, 0.5, task__n_in=6)])
+    with pytest.raises(S2sError, match=re.escape(told)):
+        plot(what, runs_dir=folder, **options)
 
 
 @pytest.mark.parametrize("suffix", ["svg", "PNG", "pdf"])

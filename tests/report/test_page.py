@@ -9,7 +9,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from random_run import load_random
+from random_run import load_random, save_random_run
 from runs_to_see import LOOKING, PLAIN, save_runs
 
 from seq2seq_cli.cli.report import report
@@ -172,6 +172,7 @@ def test_a_report_is_replaced_and_nothing_else(runs, tmp_path):
         ({"names": ["plain"]}, "plain: give --run plain"),
         ({"names": ["plain"], "compare": True}, "give two runs or more"),
         ({"compare": True, "run": "plain"}, "leave out --run"),
+        ({"sweep": "grid", "run": None, "task": "x.py:f"}, "--task x.py:f: a sweep is evaluated"),
         ({"lengths": "nonsense"}, "nonsense"),
         ({"task": "x.py:f"}, "the run's task is reverse-prefix"),
     ],
@@ -194,6 +195,20 @@ def test_a_comparison_has_what_differs(runs):
         assert text in page
     alone = comparison_page(compare([load_run("plain", runs)] * 2, 20))
     assert "All settings are the same." in alone
+
+
+def test_runs_on_an_own_task_are_compared(runs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("def same(sources):\n    return sources\n")
+    task = TaskConfig(name="mine.py:same", n_in=4, n_out=4, cardinality=13)
+    save_random_run(runs, "own", PLAIN.model_copy(update={"task": task}))
+    options = {"compare": True, "runs_dir": runs, "n_samples": 50, "quiet": True}
+    with pytest.raises(ConfigurationError, match="--task mine.py:same"):
+        report(["own", "plain"], file=tmp_path / "page.html", **options)
+    report(["own", "plain"], file=tmp_path / "page.html", task="mine.py:same", **options)
+    assert "mine.py:same" in (tmp_path / "page.html").read_text()
+    with pytest.raises(ConfigurationError, match="the runs' tasks are reverse-prefix, copy"):
+        report(["plain", "looking"], file=tmp_path / "page.html", task="mine.py:same", **options)
 
 
 def test_a_page_of_ten_thousand_sequences_is_small(runs):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import small
+from runs_to_see import save_sweep
 
 from seq2seq_cli.cli import output
 from seq2seq_cli.cli.runs import By, runs
@@ -117,3 +118,56 @@ def test_runs_are_filtered_sorted_and_limited(place, capsys):
     assert names(capsys, place, task="copy") == []
     runs(runs_dir=place, task="copy")
     assert capsys.readouterr().err == f"there are no runs of copy in {place}\n"
+
+
+@pytest.fixture
+def swept(place):
+    """Return the folder of a sweep of a complete run and a stopped one."""
+    save_sweep(place)
+    folder = place / "grid"
+    for name in ("complete", "stopped"):
+        shutil.copytree(OLD / name, folder / name)
+    return folder
+
+
+def test_a_sweep_is_removed_with_its_runs_and_no_other_file(place, swept, capsys):
+    (swept / "mine.txt").write_text("mine")
+    runs(runs_dir=place, removed=["grid"], is_sure=True)
+    assert [path.name for path in swept.rglob("*")] == ["mine.txt"]
+    assert (place / "complete").exists()
+    assert capsys.readouterr().err.startswith(f"removed {swept}; what no training has written")
+    (swept / "mine.txt").unlink()
+    swept.rmdir()
+    save_sweep(place)
+    runs(runs_dir=place, removed=["grid"], is_sure=True, quiet=True)
+    assert not swept.exists()
+
+
+def test_a_sweep_in_training_stays(place, swept):
+    before = sorted(swept.rglob("*"))
+    with hold_lock(swept), pytest.raises(ExistsError, match="in use"):
+        runs(runs_dir=place, removed=["grid"], is_sure=True)
+    assert sorted(swept.rglob("*")) == before
+    with hold_lock(swept / "stopped"), pytest.raises(ExistsError, match="in use"):
+        runs(runs_dir=place, removed=["grid"], is_sure=True)
+    assert (swept / "sweep.toml").exists()  # so that it can be removed once that has ended
+
+
+def test_a_run_of_a_sweep_is_removed_and_keeps_its_name(place, swept):
+    with pytest.raises(ConfigurationError, match="its sweep knows it by that name"):
+        runs(runs_dir=place, renamed=("grid/complete", "other"))
+    runs(runs_dir=place, removed=["grid/complete"], is_sure=True, quiet=True)
+    assert not (swept / "complete").exists()
+    assert (swept / "stopped").exists()
+
+
+def test_the_results_of_a_renamed_sweep_name_its_runs(place, swept, capsys):
+    before = [json.loads(line) for line in (swept / "sweep.jsonl").read_text().splitlines()]
+    cells = [record["run"].removeprefix("s/") for record in before]
+    runs(runs_dir=place, renamed=("grid", "map"))
+    assert capsys.readouterr().err == f"{swept} is now {place / 'map'}\n"
+    after = [json.loads(line) for line in (place / "map" / "sweep.jsonl").read_text().splitlines()]
+    assert [record["run"] for record in after] == [f"map/{cell}" for cell in cells]
+    assert [{**record, "run": ""} for record in after] == [{**r, "run": ""} for r in before]
+    with pytest.raises(ExistsError, match="exists"):
+        runs(runs_dir=place, renamed=("map", "complete"))

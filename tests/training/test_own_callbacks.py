@@ -2,7 +2,6 @@
 
 import json
 import re
-import sqlite3
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -151,17 +150,23 @@ def test_the_examples_are_a_function_for_each_library(place):
         check_function(CALLBACK, f"tracking.py:{name}")
 
 
-@pytest.mark.skipif(find_spec("trackio") is None, reason="trackio, some 100 MB, is not installed")
-def test_trackio_has_the_history_of_a_training(place, monkeypatch):
-    monkeypatch.setenv("TRACKIO_DIR", str(place / "trackio"))
+@pytest.mark.skipif(find_spec("mlflow") is None, reason="mlflow-skinny is not installed")
+def test_mlflow_has_the_history_and_the_settings_of_a_training(place, monkeypatch):
+    """A real library without its server: it writes files."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", (place / "tracked").as_uri())
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")  # or it wants a database
     (place / "tracking.py").write_text(EXAMPLES)
     run_s2s(
         "train", *SMALL, "--epochs", "2", "--n-samples", "320", "--run", "r",
-        "--callback", "tracking.py:in_trackio", cwd=place,
+        "--callback", "tracking.py:in_mlflow", cwd=place,
     )  # fmt: skip
-    with sqlite3.connect(place / "trackio" / "s2s.db") as database:
-        rows = database.execute("select run_name, metrics from metrics order by id").fetchall()
+    (losses,) = (place / "tracked").glob("*/*/metrics/val_loss")
+    found = [line.split()[1:3] for line in losses.read_text().splitlines()]
     history = (place / "runs" / "r" / "history.jsonl").read_text().splitlines()
-    assert [(name, json.loads(metrics)["val_loss"]) for name, metrics in rows] == [
-        ("r", json.loads(line)["loss"]) for line in history
+    assert [(float(value), int(step)) for value, step in found] == [
+        (json.loads(line)["loss"], epoch) for epoch, line in enumerate(history)
     ]
+    tracked = losses.parents[1]
+    assert (tracked / "params" / "units").read_text() == "48"
+    assert "run_name: r" in (tracked / "meta.yaml").read_text()
+    assert "status: 3" in (tracked / "meta.yaml").read_text()  # finished

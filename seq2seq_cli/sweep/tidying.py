@@ -1,0 +1,49 @@
+"""Sweeps that are removed or get another name, with all of their runs."""
+
+from contextlib import suppress
+from pathlib import Path
+
+from seq2seq_cli.errors import StorageError
+from seq2seq_cli.runs.listing import is_run
+from seq2seq_cli.runs.location import folders_in
+from seq2seq_cli.runs.lock import hold_lock
+from seq2seq_cli.runs.tidying import remove_run, rename_run
+from seq2seq_cli.storage import write_text
+from seq2seq_cli.sweep.listing import SWEEP_FILE
+from seq2seq_cli.sweep.record import read_records
+
+RESULTS_FILES = "sweep*.jsonl"
+
+
+def remove_sweep(folder: Path) -> bool:
+    """Remove a sweep's runs, and then its own files; tell whether the folder is gone.
+
+    What else lies in it stays, and the folder with it. Raises ExistsError where the sweep or one of
+    its runs is in training, StorageError where something cannot be removed.
+    """
+    try:
+        with hold_lock(folder):
+            for run in filter(is_run, folders_in(folder)):
+                remove_run(run)
+            for file in (*folder.glob(RESULTS_FILES), folder / SWEEP_FILE):
+                file.unlink(missing_ok=True)
+        with suppress(OSError):  # there may be something else in it
+            folder.rmdir()
+    except OSError as error:
+        raise StorageError(f"cannot remove {folder}: {error.strerror or error}") from error
+    return not folder.exists()
+
+
+def rename_sweep(folder: Path, name: str) -> Path:
+    """Give a sweep's folder another name, by which its results then name their runs; return it.
+
+    Raises as `rename_run`.
+    """
+    renamed = rename_run(folder, name)
+    for file in renamed.glob(RESULTS_FILES):
+        records = (
+            record.model_copy(update={"run": f"{name}/{record.run.partition('/')[2]}"})
+            for record in read_records(file)
+        )
+        write_text(file, "".join(f"{record.model_dump_json()}\n" for record in records))
+    return renamed
