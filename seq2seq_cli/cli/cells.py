@@ -66,8 +66,13 @@ class Display:
         output.message(text, self._quiet)
 
 
-def show_plan(prepared: "Prepared", jobs: int, quiet: bool) -> None:
-    """Say how many cells and steps there are, and the time that they are expected to take."""
+def show_plan(prepared: "Prepared", jobs: int, threads: int, quiet: bool) -> None:
+    """Say how many cells and steps there are, and the time that they are expected to take.
+
+    So many jobs run at a time, with so many threads each; 0 is all.
+    """
+    from seq2seq_cli.sweep.cells.forecast import Forecast
+
     searches, n = prepared.searches, len(prepared.planned)
     if searches:
         until = prepared.sweep.until
@@ -81,7 +86,7 @@ def show_plan(prepared: "Prepared", jobs: int, quiet: bool) -> None:
         return
     left = [planned for planned in prepared.planned if prepared.missing(planned)]
     guessed = [prepared.guessed(planned) for planned in left]
-    seconds = max(sum(guessed) / jobs, max(guessed, default=0.0))
+    seconds = Forecast(threads).left(guessed, jobs)
     complete = f", {n - len(left)} of them complete" if len(left) < n else ""
     output.message(
         f"{_count(n, 'cell')} x {_count(prepared.sweep.seeds, 'seed')}{complete}: "

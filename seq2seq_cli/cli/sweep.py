@@ -222,7 +222,7 @@ def _run(
     from seq2seq_cli.sweep.session import run_sweep
 
     is_quiet = quiet or as_json
-    show_plan(prepared, max(1, workers.slots()), is_quiet)
+    show_plan(prepared, max(1, workers.slots()), workers.threads, is_quiet)
     with board(len(prepared.planned), is_quiet) as shown:
         display = Display(shown, prepared, as_json, is_quiet)
         try:

@@ -60,7 +60,7 @@ def test_what_is_noted_of_an_evaluation_is_told_with_its_cells(tmp_path, capsys)
 
 def test_cells_are_told_in_lines_as_they_end(mixed, capsys):
     _, events, prepared = mixed
-    show_plan(prepared, 1, quiet=False)
+    show_plan(prepared, 1, 0, quiet=False)
     display = Display(Board(None, 2), prepared, as_json=False, quiet=False)
     for event in [Waited(9.0, 0), Waited(9.0, 0), *events]:
         display.show(event)
@@ -95,7 +95,7 @@ def test_a_search_is_shown_by_what_each_seed_has_come_to(tmp_path, capsys):
     limits = {0: 5, 1: 100}
     sweep = describe("task.n_in=4,9", until=(0.99, "task.n_in"), settings=["task.n_out=1"])
     fake = Fake(folder, learned=lambda given, seed: float(given["task.n_in"] <= limits[seed]))
-    show_plan(prepare_sweep(sweep), 1, quiet=False)
+    show_plan(prepare_sweep(sweep), 1, 0, quiet=False)
     assert "for 1 cell x 2 seeds" in capsys.readouterr().err
     result, _ = run(sweep, folder, fake)
     show_result(result, quiet=False)

@@ -173,6 +173,7 @@ def test_a_forecast_is_corrected_by_what_was_measured():
     assert 29 < forecast.expected(10) < 30
     assert forecast.left([10, 10, 10, 10], 2) == forecast.expected(20)
     assert forecast.left([10, 30], 2) == forecast.expected(30)
+    assert Forecast(1).expected(10) > Forecast(2).expected(10) == Forecast(0).expected(10)
 
 
 def test_shares_of_the_cells_are_disjoint_and_whole(tmp_path):

@@ -14,6 +14,9 @@ SAVE_SECONDS = 1.0
 TRUST_SECONDS = 20.0
 """Seconds of trainings after which what was measured counts as much as what was guessed."""
 
+ONE_CORE = 1.5
+"""How many times as long a cell takes that has one core, and not two as the guess has it."""
+
 
 def start_seconds(plan: Plan) -> float:
     """Return what a process takes before its first step, however many seeds it trains."""
@@ -44,10 +47,11 @@ def _step_seconds(config: RunConfig, share: float) -> float:
 
 
 class Forecast:
-    """The guesses' correction, by what was measured so far."""
+    """The guesses' correction: by how many threads a cell has, and by what was measured so far."""
 
-    def __init__(self) -> None:
-        self._guessed = self._measured = TRUST_SECONDS
+    def __init__(self, threads: int = 0) -> None:
+        self._guessed = TRUST_SECONDS
+        self._measured = TRUST_SECONDS * (ONE_CORE if threads == 1 else 1)
 
     def learn(self, guessed: float, measured: float) -> None:
         """Take what a cell was guessed to take, and what it has taken."""

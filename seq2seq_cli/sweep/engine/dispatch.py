@@ -93,7 +93,7 @@ class Dispatcher:
         self._folder, self._workers, self._report = folder, workers, report
         self._deadline, self._checkpoint_seconds = deadline, checkpoint_seconds
         self._seal = "" if workers.share else f".shared-{secrets.token_hex(8)}"
-        self._forecast = Forecast()
+        self._forecast = Forecast(workers.threads)
         self._slots = 1  # how many cells there are workers for
         self._ready: list[_Attempt] = []
         self._running: dict[Future[Outcome], _Attempt] = {}
