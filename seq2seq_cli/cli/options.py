@@ -1,5 +1,6 @@
 """Option types that several commands share, and the configuration made from them."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -50,6 +51,25 @@ def number_option(
     return typer.Option(
         name, parser=parse, metavar="NUMBER", help=help_text, rich_help_panel=section
     )
+
+
+TIME_UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+def seconds_of(text: str | float) -> float:
+    """Return the seconds that 90s, 10m or 2h stands for."""
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smh])", str(text))
+    if not found:
+        raise typer.BadParameter(f"{text!r} should be a time such as 90s, 10m or 2h")
+    return float(found[1]) * TIME_UNITS[found[2]]
+
+
+def share_of(text: str | tuple[int, int]) -> tuple[int, int]:
+    """Return the share that 0/4 stands for."""
+    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", str(text))
+    if not found or int(found[1]) >= int(found[2]):
+        raise typer.BadParameter(f"{text!r} should be I/N, with I from 0 to N-1, such as 0/4")
+    return int(found[1]), int(found[2])
 
 
 ConfigFile = Annotated[

@@ -1,6 +1,5 @@
 """`s2s sweep`: trains a grid of settings under several seeds."""
 
-import re
 import time
 from math import inf
 from pathlib import Path
@@ -19,6 +18,8 @@ from seq2seq_cli.cli.options import (
     SetOptions,
     integer_option,
     number_option,
+    seconds_of,
+    share_of,
 )
 from seq2seq_cli.inference import threads
 
@@ -26,24 +27,6 @@ if TYPE_CHECKING:
     from seq2seq_cli.sweep.engine.executors import Workers
     from seq2seq_cli.sweep.folder import SweepFolder
     from seq2seq_cli.sweep.session import Prepared, Result
-
-UNITS = {"s": 1, "m": 60, "h": 3600}
-
-
-def _seconds(text: str | float) -> float:
-    """Return the seconds that 90s, 10m or 2h stands for."""
-    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smh])", str(text))
-    if not found:
-        raise typer.BadParameter(f"{text!r} should be a time such as 90s, 10m or 2h")
-    return float(found[1]) * UNITS[found[2]]
-
-
-def _share(text: str | tuple[int, int]) -> tuple[int, int]:
-    """Return the share that 0/4 stands for."""
-    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", str(text))
-    if not found or int(found[1]) >= int(found[2]):
-        raise typer.BadParameter(f"{text!r} should be I/N, with I from 0 to N-1, such as 0/4")
-    return int(found[1]), int(found[2])
 
 
 def sweep(
@@ -104,7 +87,7 @@ def sweep(
         Any,
         typer.Option(
             "--time-budget",
-            parser=_seconds,
+            parser=seconds_of,
             metavar="TIME",
             help="90s, 10m, 2h: start no cell that will not end in time.",
         ),
@@ -123,7 +106,7 @@ def sweep(
         Any,
         typer.Option(
             "--shard",
-            parser=_share,
+            parser=share_of,
             metavar="I/N",
             help="Train every N-th cell, from the I-th on, counted from 0; others do the rest.",
         ),
