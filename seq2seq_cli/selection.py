@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from seq2seq_cli.config import Lengths, RunConfig, TaskConfig
-from seq2seq_cli.data.files import MOST_PROBLEMS, PairsFile, data_files, read_pairs
+from seq2seq_cli.data.files.pair_files import MOST_PROBLEMS, PairsFile, data_files, read_pairs
 from seq2seq_cli.data.plan import open_stream
 from seq2seq_cli.data.sampling import SourceSpace, Split, split_codes
 from seq2seq_cli.data.streams import GeneratedStream, GivenStream, Stream, own_split_codes

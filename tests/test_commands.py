@@ -21,7 +21,7 @@ from seq2seq_cli.cli.inspect import inspect
 from seq2seq_cli.cli.predict import predict
 from seq2seq_cli.cli.tasks import tasks
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
-from seq2seq_cli.data.files import read_pairs
+from seq2seq_cli.data.files.pair_files import read_pairs
 from seq2seq_cli.data.sampling import SourceSpace, Split
 from seq2seq_cli.data.tasks import TASKS
 from seq2seq_cli.data.vocabulary import Vocabulary

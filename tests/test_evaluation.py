@@ -10,7 +10,7 @@ from random_run import load_random, random_run
 from seq2seq_cli.architecture import Architecture
 from seq2seq_cli.cli.accuracy import as_json, show
 from seq2seq_cli.config import ModelConfig, RunConfig, StageConfig, TaskConfig, TrainingConfig
-from seq2seq_cli.data.files import read_pairs
+from seq2seq_cli.data.files.pair_files import read_pairs
 from seq2seq_cli.data.own_tasks import load_task
 from seq2seq_cli.data.plan import open_stream, prepare
 from seq2seq_cli.data.sampling import SourceSpace, Split, split_codes

@@ -46,7 +46,8 @@ HEAVY = {
 
 OTHER_WORK = {
     f"seq2seq_cli.{name}"
-    for name in ("training", "evaluation", "selection", "data.plan", "data.streams", "data.files",
+    for name in ("training", "evaluation", "selection", "data.plan", "data.streams",
+                 "data.files.pair_files",
                  "cli.train", "cli.evaluate")
 }  # fmt: skip
 

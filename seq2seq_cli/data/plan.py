@@ -12,8 +12,8 @@ import numpy as np
 from seq2seq_cli.config import Lengths, RunConfig
 from seq2seq_cli.data.batches import Width, plan_widths
 from seq2seq_cli.data.curriculum import Stage, plan_stages
-from seq2seq_cli.data.embedding import read_embedding
-from seq2seq_cli.data.files import PairsFile, read_pairs
+from seq2seq_cli.data.files.embedding import read_embedding
+from seq2seq_cli.data.files.pair_files import PairsFile, read_pairs
 from seq2seq_cli.data.own_tasks import load_task, with_end
 from seq2seq_cli.data.pairs import Ragged
 from seq2seq_cli.data.sampling import Hashes, SourceSpace, Split, hash_sequences

@@ -42,7 +42,7 @@ def resume_command(run: Path, task: TaskConfig, options: Iterable[str] = ()) -> 
 
     What the user alone can give stands in capitals: where the pairs are that came from a pipe.
     """
-    from seq2seq_cli.data.files import data_files  # which no prediction needs
+    from seq2seq_cli.data.files.pair_files import data_files  # which no prediction needs
 
     gone = [
         f"--{option} FILE"

@@ -12,8 +12,8 @@ import pytest
 from seq2seq_cli import memory
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
 from seq2seq_cli.data import pairs
-from seq2seq_cli.data.embedding import read_embedding
-from seq2seq_cli.data.files import read_pairs
+from seq2seq_cli.data.files.embedding import read_embedding
+from seq2seq_cli.data.files.pair_files import read_pairs
 from seq2seq_cli.data.pairs import from_padded
 from seq2seq_cli.errors import ConfigurationError, DataError
 

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from seq2seq_cli.data import files
-from seq2seq_cli.data.files import MOST_PROBLEMS, write_pairs
-from seq2seq_cli.data.formats import SUFFIXES, check_suffix
-from seq2seq_cli.data.text import Lines, iterate_sequences, parse_sequence
+from seq2seq_cli.data.files import pair_files as files
+from seq2seq_cli.data.files.formats import SUFFIXES, check_suffix
+from seq2seq_cli.data.files.pair_files import MOST_PROBLEMS, write_pairs
+from seq2seq_cli.data.files.text import Lines, iterate_sequences, parse_sequence
 from seq2seq_cli.data.vocabulary import lengths, pad, unpad
 from seq2seq_cli.errors import DataError, ExistsError, S2sError, StorageError
 

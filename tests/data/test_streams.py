@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from seq2seq_cli.config import Lengths, ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.data import plan, sampling
-from seq2seq_cli.data.files import read_pairs
+from seq2seq_cli.data.files.pair_files import read_pairs
 from seq2seq_cli.data.pairs import Pairs, RaggedBuilder, from_padded
 from seq2seq_cli.data.plan import open_stream, prepare
 from seq2seq_cli.data.sampling import SourceSpace, Split, held_out, split_codes

@@ -5,7 +5,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from seq2seq_cli.data.formats import ARCHIVE_MARK
+from seq2seq_cli.data.files.formats import ARCHIVE_MARK
 from seq2seq_cli.errors import DataError
 from seq2seq_cli.memory import Need, check
 

@@ -16,8 +16,8 @@ from zipfile import ZipFile
 from pydantic import BaseModel, Field, StrictInt, ValidationError
 
 from seq2seq_cli.archive import reason
-from seq2seq_cli.data.arrays import Header, read_member_array
-from seq2seq_cli.data.text import parse_sequence, parse_target
+from seq2seq_cli.data.files.arrays import Header, read_member_array
+from seq2seq_cli.data.files.text import parse_sequence, parse_target
 from seq2seq_cli.data.vocabulary import PADDING, Ids, advice_on, check_ids
 from seq2seq_cli.errors import DataError
 from seq2seq_cli.memory import Need, check

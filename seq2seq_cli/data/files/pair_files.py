@@ -17,7 +17,7 @@ from typing import BinaryIO, TextIO
 
 import numpy as np
 
-from seq2seq_cli.data.formats import (
+from seq2seq_cli.data.files.formats import (
     DELIMITERS,
     HEADER,
     PARSERS,
@@ -29,9 +29,9 @@ from seq2seq_cli.data.formats import (
     read_arrays,
     sniff_suffix,
 )
-from seq2seq_cli.data.hashing import HashingFile, combined, read_archive
+from seq2seq_cli.data.files.hashing import HashingFile, combined, read_archive
+from seq2seq_cli.data.files.text import MAX_CARDINALITY, Lines
 from seq2seq_cli.data.pairs import Pairs, RaggedBuilder, from_padded
-from seq2seq_cli.data.text import MAX_CARDINALITY, Lines
 from seq2seq_cli.data.vocabulary import Ids, unpad, widen
 from seq2seq_cli.errors import DataError, ExistsError
 from seq2seq_cli.memory import Need, check

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from seq2seq_cli.archive import reason
 from seq2seq_cli.config import RunConfig
-from seq2seq_cli.data.arrays import MOST_HEADER, read_header
+from seq2seq_cli.data.files.arrays import MOST_HEADER, read_header
 from seq2seq_cli.data.vocabulary import Floats
 from seq2seq_cli.errors import ConfigurationError, DataError
 from seq2seq_cli.memory import Need, check

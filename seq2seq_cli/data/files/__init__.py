@@ -1,0 +1,1 @@
+"""What users give as files: pairs and sequences in any format, arrays, embeddings."""
