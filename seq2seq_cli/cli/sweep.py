@@ -184,10 +184,13 @@ def sweep(
             prepared = session.prepare_sweep(wanted, folder, shard, 1) if shard else prepared
         options = {"deadline": None if time_budget is None else time.monotonic() + time_budget,
                    "shard": shard, "checkpoint_seconds": checkpoint_seconds}  # fmt: skip
-        result = _run(prepared, folder, workers, as_json, quiet, options)
+        again: dict[str, object] = {"--jobs": jobs, "--scheduler": scheduler, "--output": csv_file}
+        again["--shard"] = f"{shard[0]}/{shard[1]}" if shard else None
+        go_on = _go_on(folder, again)
+        result = _run(prepared, folder, workers, as_json, quiet, options, go_on)
     if csv_file:
         session.write_table(csv_file, result)
-    _show(result, as_json, quiet)
+    _show(result, as_json, quiet, _go_on(folder, again | {"--output": None}))
 
 
 def _run(
@@ -197,6 +200,7 @@ def _run(
     as_json: bool,
     quiet: bool,
     options: dict[str, Any],
+    go_on: str,
 ) -> "Result":
     """Run a sweep before the user's eyes; who stops it is told how to go on."""
     from seq2seq_cli.cli.board import board
@@ -211,11 +215,10 @@ def _run(
         try:
             return run_sweep(prepared, folder, workers, display.show, **options)
         except (Stopped, KeyboardInterrupt, StorageError) as error:
-            told = f"{error or 'interrupted'}; go on with: {_go_on(folder, options['shard'])}"
-            raise type(error)(told) from None
+            raise type(error)(f"{error or 'interrupted'}; go on with: {go_on}") from None
 
 
-def _show(result: "Result", as_json: bool, quiet: bool) -> None:
+def _show(result: "Result", as_json: bool, quiet: bool, go_on: str) -> None:
     """Show what a sweep has come to; raises the error of the cells that have failed."""
     from seq2seq_cli.cli.cells import result_as_json, show_result
     from seq2seq_cli.runs.advice import list_command
@@ -225,7 +228,6 @@ def _show(result: "Result", as_json: bool, quiet: bool) -> None:
             output.write_json(line)
     elif result.ended:
         show_result(result, quiet)
-    go_on = _go_on(result.folder, result.shard)
     if result.left:
         names = ", ".join(planned.name for planned in result.left)
         output.message(f"not started, for want of time: {names}; go on with: {go_on}", quiet)
@@ -236,10 +238,12 @@ def _show(result: "Result", as_json: bool, quiet: bool) -> None:
         raise result.error
 
 
-def _go_on(folder: "SweepFolder", shard: tuple[int, int] | None) -> str:
+def _go_on(folder: "SweepFolder", options: dict[str, object]) -> str:
+    """Return the command that goes on with a sweep in the same way."""
     from seq2seq_cli.runs.advice import sweep_command
 
-    return sweep_command(folder.path, ["--shard", f"{shard[0]}/{shard[1]}"] if shard else [])
+    given = {name: str(value) for name, value in options.items() if value is not None}
+    return sweep_command(folder.path, [word for pair in given.items() for word in pair])
 
 
 def _show_dry(prepared: "Prepared", as_json: bool) -> None:

@@ -69,7 +69,6 @@ class Result:
     left: list[PlannedCell] = field(default_factory=list)  # that there was no time for
     failures: list[Failure] = field(default_factory=list)
     searches: Searches | None = None
-    shard: Shard | None = None
 
     @property
     def records(self) -> list[RunRecord]:
@@ -175,7 +174,7 @@ def run_sweep(
     `deadline` is a time of `time.monotonic`. Raises ExistsError where the folder is in use; what is
     wrong with a cell, or has become of it, is in the result.
     """
-    result = Result(folder, prepared.sweep, searches=prepared.searches, shard=shard)
+    result = Result(folder, prepared.sweep, searches=prepared.searches)
 
     def told(event: Event) -> None:
         if isinstance(event, CellEnded):

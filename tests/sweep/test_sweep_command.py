@@ -50,7 +50,8 @@ def real(tmp_path_factory):
     place = cwd / "runs" / "real"
     process = subprocess.Popen(
         [sys.executable, "-m", "seq2seq_cli", "sweep", "--grid", "model.units=8,9", "--seeds", "2",
-         *TINY, "--name", "real", "--checkpoint-seconds", "0.02"],
+         *TINY, "--name", "real", "--checkpoint-seconds", "0.02", "--jobs", "1",
+         "--output", "a table.csv"],
         cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     wait_for(lambda: list(place.glob("units-8-seed-0/checkpoint/*.json")), process)
@@ -67,12 +68,14 @@ def test_an_interrupted_sweep_says_how_to_go_on(real):
     assert output == ""
     assert "2 cells x 2 seeds: 4,000 steps left, about" in errors
     assert re.search(r"units-\d: killed by SIGKILL; it is tried again", errors)
-    assert errors.splitlines()[-1] == "s2s: interrupted; go on with: s2s sweep --resume real"
+    assert errors.splitlines()[-1] == (
+        "s2s: interrupted; go on with: s2s sweep --resume real --jobs 1 --output 'a table.csv'"
+    )
 
 
 def test_it_goes_on_and_its_runs_are_taken_by_other_commands(real):
     cwd = real[0]
-    done = run_s2s("sweep", "--resume", "real", "--json", "--output", "a.csv", cwd=cwd)
+    done = run_s2s("sweep", "--resume", "real", "--json", "--output", "a table.csv", cwd=cwd)
     assert done.stderr == ""
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     runs = [line for line in lines if line["kind"] == "run"]
@@ -82,7 +85,7 @@ def test_it_goes_on_and_its_runs_are_taken_by_other_commands(real):
     ]  # fmt: skip
     assert [cell["settings"] for cell in cells] == [{"model.units": 8}, {"model.units": 9}]
     assert cells[0]["exact_match"] == [run["exact_match"] for run in runs[:2]]
-    with (cwd / "a.csv").open() as file:
+    with (cwd / "a table.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [float(row["exact_match"]) for row in rows] == [run["exact_match"] for run in runs]
     assert [(row["model.units"], row["training.seed"]) for row in rows][2:] == [
