@@ -1,11 +1,16 @@
 """What the bits of a training's weights depend on, apart from its settings."""
 
 import os
+import re
+from collections.abc import Mapping
 
 from seq2seq_cli.runs.document import Record
 
 PACKAGES = ("seq2seq-cli", "tensorflow", "keras", "numpy")
 VARIABLES = ("XLA_FLAGS", "TF_XLA_FLAGS", "TF_ENABLE_ONEDNN_OPTS", "TF_NUM_INTRAOP_THREADS")
+
+CACHE_FLAG = re.compile(r"""--tf_xla_persistent_cache_directory=('[^']*'|"[^"]*"|\S*)""")
+"""Where compiled programs are kept, in a folder of each process; no bit depends on it."""
 
 
 class Environment(Record):
@@ -23,16 +28,28 @@ def current_environment() -> Environment:
     return Environment(
         versions={package: version(package) for package in PACKAGES},
         threads=os.cpu_count() or 1,
-        flags={name: os.environ[name] for name in VARIABLES if name in os.environ},
+        flags=_that_count({name: os.environ[name] for name in VARIABLES if name in os.environ}),
     )
 
 
 def differences(before: Environment) -> list[str]:
     """Return a note on each thing in which this process's environment is not the one before."""
-    now = current_environment().model_dump()
+    now, was = _named(current_environment()), _named(before)
     return [
-        f"{name} is {now[name]!r} and was {value!r}: the weights will not be bit-identical to "
-        "those of an uninterrupted training"
-        for name, value in before.model_dump().items()
-        if now[name] != value
+        f"{name} is {now.get(name, 'unset')} and was {was.get(name, 'unset')}: the weights will "
+        "not be bit-identical to those of an uninterrupted training"
+        for name in {**was, **now}
+        if now.get(name) != was.get(name)
     ]
+
+
+def _named(environment: Environment) -> dict[str, str]:
+    """Return all that there is of an environment by its name."""
+    cores = {"the number of cores": str(environment.threads)}
+    return {**environment.versions, **cores, **_that_count(environment.flags)}
+
+
+def _that_count(flags: Mapping[str, str]) -> dict[str, str]:
+    """Return what the bits may depend on of some variables' flags."""
+    kept = {name: CACHE_FLAG.sub("", value).strip() for name, value in flags.items()}
+    return {name: value for name, value in kept.items() if value}

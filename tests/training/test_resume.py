@@ -247,6 +247,27 @@ def test_a_signal_saves_a_checkpoint_and_says_how_to_go_on(tmp_path, number, cod
     assert f"checkpoint saved at step {steps_done:,};" in last
 
 
+def test_the_same_environment_is_not_noted_as_another(tmp_path):
+    """Each process keeps its compiled programs in a folder of its own."""
+    process = begin_long_training(tmp_path)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    again = subprocess.Popen(
+        [sys.executable, "-m", "seq2seq_cli", "train", "--resume"],
+        cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert again.stderr is not None
+    told = []
+    for line in again.stderr:
+        told.append(line)
+        if "Model" in line:
+            again.send_signal(signal.SIGINT)
+            break
+    again.communicate(timeout=60)
+    assert any("goes on in epoch" in line for line in told)
+    assert not any("bit-identical" in line for line in told)
+
+
 def test_a_killed_training_goes_on_bit_for_bit(tmp_path):
     """Here it is killed once, anywhere; tests/kill_and_resume.py does so again and again."""
     config = tiny_config(epochs=15)
