@@ -12,7 +12,10 @@ SWEEP_FILE = "sweep.toml"
 
 def is_sweep(folder: Path) -> bool:
     """Tell whether a folder is a sweep's."""
-    return (folder / SWEEP_FILE).is_file()
+    try:
+        return (folder / SWEEP_FILE).is_file()
+    except OSError:  # a folder of someone else
+        return False
 
 
 def list_sweeps(runs_dir: Path) -> list[tuple[str, int, int]]:

@@ -3,10 +3,10 @@
 from contextlib import suppress
 from pathlib import Path
 
-from seq2seq_cli.errors import StorageError
+from seq2seq_cli.errors import ExistsError, StorageError
 from seq2seq_cli.runs.listing import is_run
 from seq2seq_cli.runs.location import folders_in
-from seq2seq_cli.runs.lock import hold_lock
+from seq2seq_cli.runs.lock import hold_lock, is_in_training
 from seq2seq_cli.runs.tidying import remove_run, rename_run
 from seq2seq_cli.storage import write_text
 from seq2seq_cli.sweep.listing import SWEEP_FILE
@@ -19,11 +19,14 @@ def remove_sweep(folder: Path) -> bool:
     """Remove a sweep's runs, and then its own files; tell whether the folder is gone.
 
     What else lies in it stays, and the folder with it. Raises ExistsError where the sweep or one of
-    its runs is in training, StorageError where something cannot be removed.
+    its runs is in training, before anything is removed; StorageError where something cannot be.
     """
     try:
         with hold_lock(folder):
-            for run in filter(is_run, folders_in(folder)):
+            runs = list(filter(is_run, folders_in(folder)))
+            if busy := next(filter(is_in_training, runs), None):
+                raise ExistsError(f"{busy} is in use: another process trains this run")
+            for run in runs:
                 remove_run(run)
             for file in (*folder.glob(RESULTS_FILES), folder / SWEEP_FILE):
                 file.unlink(missing_ok=True)

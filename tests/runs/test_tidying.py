@@ -148,9 +148,9 @@ def test_a_sweep_in_training_stays(place, swept):
     with hold_lock(swept), pytest.raises(ExistsError, match="in use"):
         runs(runs_dir=place, removed=["grid"], is_sure=True)
     assert sorted(swept.rglob("*")) == before
-    with hold_lock(swept / "stopped"), pytest.raises(ExistsError, match="in use"):
+    with hold_lock(swept / "stopped"), pytest.raises(ExistsError, match="stopped is in use"):
         runs(runs_dir=place, removed=["grid"], is_sure=True)
-    assert (swept / "sweep.toml").exists()  # so that it can be removed once that has ended
+    assert sorted(swept.rglob("*")) == before
 
 
 def test_a_run_of_a_sweep_is_removed_and_keeps_its_name(place, swept):
