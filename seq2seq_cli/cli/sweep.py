@@ -171,7 +171,7 @@ def sweep(
         )  # fmt: skip
     prepared = session.prepare_sweep(wanted, folder, shard, 1 if scheduler else jobs or 1)
     if dry_run:
-        _show_dry(prepared, as_json)
+        _show_dry(prepared, 1 if scheduler else jobs or prepared.fitting_jobs, as_json, quiet)
         return
     with (
         dask_workers(scheduler)
@@ -246,11 +246,13 @@ def _go_on(folder: "SweepFolder", options: dict[str, object]) -> str:
     return sweep_command(folder.path, [word for pair in given.items() for word in pair])
 
 
-def _show_dry(prepared: "Prepared", as_json: bool) -> None:
-    from seq2seq_cli.cli.cells import cells_as_json, show_cells
+def _show_dry(prepared: "Prepared", jobs: int, as_json: bool, quiet: bool) -> None:
+    from seq2seq_cli.cli.cells import cells_as_json, show_cells, show_plan
+    from seq2seq_cli.sweep.engine.executors import threads_each
 
     if not as_json:
         show_cells(prepared)
+        show_plan(prepared, jobs, threads_each(jobs), quiet)
         return
     for line in cells_as_json(prepared):
         output.write_json(line)

@@ -141,6 +141,7 @@ def test_a_dry_run_shows_the_cells_and_trains_none(tmp_path):
         'seeds = 2\nderive = ["task.n_out = task.n_in / 2"]\n[changes]\ntask.n_in = [6, 13]\n'
     )
     shown = run_s2s("sweep", "lengths.toml", "--dry-run", cwd=tmp_path)
+    assert re.search(r"\d cells x \d seeds?: [\d,]+ steps left, about \d", shown.stderr)
     assert re.search(r"n_in-13 +13 +6 +1,563 +0 of 2", shown.stdout)
     lines = run_s2s("sweep", "lengths.toml", "--dry-run", "--json", cwd=tmp_path).stdout
     first = json.loads(lines.splitlines()[0])

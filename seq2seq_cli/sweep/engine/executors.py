@@ -57,16 +57,20 @@ def fitting_jobs(n_cells: int, bytes_each: int) -> int:
     return max(1, min(cores(), n_cells, fitting))
 
 
+def threads_each(jobs: int) -> int:
+    """Return how many threads each of so many cells at a time may take; 0: all."""
+    return 0 if jobs == 1 else cores() // jobs
+
+
 @contextmanager
 def local_workers(jobs: int) -> Iterator[Workers]:
     """Yield so many processes of this machine at a time; they share its cores."""
     check_jobs(jobs)
     stopped = Event()
     executor = ThreadPoolExecutor(jobs, thread_name_prefix="cell")
-    threads = 0 if jobs == 1 else cores() // jobs
     work = partial(run_job, is_stopped=stopped.is_set)
     try:
-        yield Workers(executor, work, lambda: jobs, stopped.set, threads)
+        yield Workers(executor, work, lambda: jobs, stopped.set, threads_each(jobs))
     finally:
         stopped.set()
         executor.shutdown(wait=False, cancel_futures=True)
