@@ -44,10 +44,13 @@ class Prepared:
 
     @property
     def fitting_jobs(self) -> int:
-        """How many cells at a time are trained best: each on a core, while memory lasts."""
-        left = [planned for planned in self.planned if self.missing(planned)]
-        n = len(self.searches.cells) if self.searches else len(left)
-        return fitting_jobs(n, max((planned.memory for planned in left), default=1))
+        """How many cells at a time are trained best: each on a core, while memory lasts.
+
+        All cells count, for one that goes on does so with as many threads as it has begun with:
+        the weights' last bits depend on them.
+        """
+        n = len(self.searches.cells if self.searches else self.planned)
+        return fitting_jobs(n, max((planned.memory for planned in self.planned), default=1))
 
     def missing(self, planned: PlannedCell) -> list[int]:
         """Return the seeds of a cell that are not complete."""

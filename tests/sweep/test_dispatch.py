@@ -9,7 +9,7 @@ from fake import Fake, describe, folder_at, report, run
 from seq2seq_cli.errors import ConfigurationError, ExistsError, Interrupted, StorageError
 from seq2seq_cli.runs.lock import hold_lock
 from seq2seq_cli.sweep.cells.forecast import Forecast
-from seq2seq_cli.sweep.engine import dispatch
+from seq2seq_cli.sweep.engine import dispatch, executors
 from seq2seq_cli.sweep.engine.events import CellAgain, CellEnded, CellStarted
 from seq2seq_cli.sweep.engine.job import Outcome, receive
 from seq2seq_cli.sweep.folder import State, new_folder
@@ -164,6 +164,17 @@ def test_side_by_side_the_longest_begin_first(tmp_path, slots, seconds, order):
     result, _ = run(describe("model.units=1,900,30"), folder, fake, deadline=deadline)
     assert [job.cell.removeprefix("units-") for job in fake.jobs] == order.split()
     assert [planned.name for planned, _ in result.ended] == ["units-1", "units-900", "units-30"]
+
+
+def test_what_is_left_is_trained_on_as_many_threads_as_before(tmp_path, monkeypatch):
+    monkeypatch.setattr(executors, "cores", lambda: 8)
+    monkeypatch.setattr(executors, "available", lambda: None)
+    sweep, folder = describe(GRID), folder_at(tmp_path / "s")
+    assert prepare_sweep(sweep, folder).fitting_jobs == 3
+    run(sweep, folder, Fake(folder, {"units-2": [Outcome(2, "it is wrong")]}))
+    again = prepare_sweep(sweep, folder)
+    assert [again.missing(planned) for planned in again.planned] == [[], [0, 1], []]
+    assert again.fitting_jobs == 3
 
 
 def test_a_forecast_is_corrected_by_what_was_measured():
