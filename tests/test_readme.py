@@ -1,13 +1,15 @@
 """The README is true: its commands run, what they print is what it shows, nothing is left out."""
 
+import ast
 import re
 import shlex
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from conftest import run_s2s
 
-from seq2seq_cli.cli.app import COMMANDS, EXIT_CODES
+from seq2seq_cli.cli.app import COMMANDS
 from seq2seq_cli.data.tasks import TASKS
 
 ROOT = Path(__file__).parents[1]
@@ -52,26 +54,51 @@ def test_every_command_and_its_options_are_documented(name, tmp_path):
         assert option in shown
 
 
-def test_every_task_is_documented_as_it_is_listed():
-    table = README.split("### Tasks")[1].split("### Models")[0]
-    rows = [line for line in table.splitlines() if line.startswith("| `")]
-    assert rows == [
-        f"| `{task.name}` | {task.summary} | {task.level} | {task.alike} |"
-        for task in TASKS.values()
-    ]
+def test_the_table_of_tasks_is_that_of_its_benchmark(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "tests" / "benchmarks"))
+    header = import_module("tasks").HEADER
+    table = README.split("## What each task reaches")[1].split("\n## ")[0]
+    first, _, *rows = [line for line in table.splitlines() if line.startswith("|")]
+    assert first == f"| {' | '.join(header)} |"
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    assert [cell[:2] for cell in cells] == [[f"`{t.name}`", t.level] for t in TASKS.values()]
+    for row in cells:
+        share = re.fullmatch(r"([\d.]+)%", row[5])
+        is_learned = bool(share) and float(share[1]) >= 99
+        assert row[-1] == ("" if is_learned else "not learned")
 
 
-def test_every_exit_code_is_documented():
-    paragraph = README.split("### Exit codes")[1].split("###")[0]
-    for code in re.findall(r"^ +(\d+) ", EXIT_CODES, flags=re.MULTILINE):
-        assert re.search(rf"\b{code} ", paragraph)
+def test_the_tree_names_every_package_and_no_module_that_is_not_there():
+    tree = README.split("## The code")[1].split("\n## ")[0]
+    package = ROOT / "seq2seq_cli"
+    for path in package.iterdir():
+        if path.is_dir() and (path / "__init__.py").exists():
+            assert f"{path.name}/" in tree
+    for name in re.findall(r"\w+\.py", tree):
+        assert (package / name).exists()
 
 
-def test_the_tree_names_every_module():
-    tree = README.split("## The code")[1].split("## Tests")[0]
+def test_each_module_says_what_it_is_for():
     for path in (ROOT / "seq2seq_cli").rglob("*.py"):
-        if path.parent.name != "cli" and not path.name.startswith("__"):
-            assert path.name in tree
+        assert ast.get_docstring(ast.parse(path.read_text())), path
+
+
+def test_the_first_screen_is_the_picture_and_the_three_lines():
+    first = README.splitlines()[:10]
+    (picture,) = (line for line in first if line.startswith("!["))
+    assert (ROOT / picture.split("](")[1].rstrip(")")).is_file()
+    assert [line.split()[:2] for line in first if line.startswith("    ")] == [
+        ["s2s", "train"], ["s2s", "evaluate"], ["s2s", "predict"],
+    ]  # fmt: skip
+
+
+def test_no_line_is_wide_and_no_sentence_stands_twice():
+    assert [line for line in README.splitlines() if len(line) > 120] == []
+    prose = re.sub(r"```.*?```|^    .*?$|^\|.*?$", "", README, flags=re.DOTALL | re.MULTILINE)
+    sentences = [" ".join(s.split()) for s in re.split(r"[.:;?](?=\s)|\n\n|\n- ", prose)]
+    long = [sentence for sentence in sentences if len(sentence) > 30]
+    assert len(long) > 150
+    assert [sentence for sentence in set(long) if long.count(sentence) > 1] == []
 
 
 def test_the_python_example_runs(trained):
