@@ -19,7 +19,7 @@ COMMANDS = {
     "predict": "Predict the targets of sequences; a blank line stays one.",
     "encode": "Print the encoder's hidden and cell states after sequences.",
     "report": "Make a page of charts of a run, or of several compared.",
-    "plot": "Draw one chart of a run: to a file, or in the terminal.",
+    "plot": "Draw one chart of a run, or of a sweep: to a file, or in the terminal.",
     "inspect": "Show a run's layers, configuration, results and versions.",
     "export": "Write a run's encoder and decoder for TensorFlow, ONNX Runtime or LiteRT.",
     "init": "List the shipped configurations, or print one to start from.",

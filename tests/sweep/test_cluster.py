@@ -137,7 +137,9 @@ def test_an_interrupted_sweep_ends_its_trainings_on_the_workers(cluster):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert errors.splitlines()[-1] == "s2s: interrupted; go on with: s2s sweep --resume far"
+    assert errors.splitlines()[-1] == (
+        f"s2s: interrupted; go on with: s2s sweep --resume far --scheduler {cluster.address}"
+    )
     deadline = time.monotonic() + 60
     while cluster.begun():
         assert time.monotonic() < deadline

@@ -75,7 +75,9 @@ def test_an_interrupted_sweep_says_how_to_go_on(real):
 
 def test_it_goes_on_and_its_runs_are_taken_by_other_commands(real):
     cwd = real[0]
-    done = run_s2s("sweep", "--resume", "real", "--json", "--output", "a table.csv", cwd=cwd)
+    done = run_s2s(
+        "sweep", "--resume", "real", "--jobs", "1", "--json", "--output", "a table.csv", cwd=cwd
+    )
     assert done.stderr == ""
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     runs = [line for line in lines if line["kind"] == "run"]
