@@ -63,9 +63,9 @@ def test_the_table_of_tasks_is_that_of_its_benchmark(monkeypatch):
     cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
     assert [cell[:2] for cell in cells] == [[f"`{t.name}`", t.level] for t in TASKS.values()]
     for row in cells:
-        share = re.fullmatch(r"([\d.]+)%", row[5])
+        share = re.search(r"([\d.]+)%", row[5])
         is_learned = bool(share) and float(share[1]) >= 99
-        assert row[-1] == ("" if is_learned else "not learned")
+        assert row[5].startswith("not learned") is not is_learned
 
 
 def test_the_tree_names_every_package_and_no_module_that_is_not_there():

@@ -32,7 +32,7 @@ from seq2seq_cli.sweep.engine.job import THREADS_VARIABLE
 
 CONFIGS = Path(__file__).with_name("tasks.toml")
 LEARNED = 0.99
-HEADER = ("task", "level", "n_in", "cardinality", "model", "exact match", "95 % interval", "s", "")
+HEADER = ("task", "level", "n_in", "cardinality", "settings", "exact match", "95 % interval", "s")
 
 
 def base() -> dict[str, Any]:
@@ -76,15 +76,15 @@ def evaluate(folder: Path, n_samples: int) -> dict[str, Any]:
 
 
 def describe(config: dict[str, Any], usual: dict[str, Any]) -> str:
-    """Return how a configuration's model differs from the usual one, in a few words."""
-    model, training = config["model"], config["training"]
-    parts = [] if model["units"] == usual["units"] else [f"{model['units']} units"]
+    """Return how a configuration differs from the usual one, in a few words."""
+    task, model, training = config["task"], config["model"], config["training"]
+    parts = [f"{key} = {task[key]}" for key in ("n_out", "k") if key in task]
+    parts += [task["digit_order"]] if "digit_order" in task else []
+    parts += [] if model["units"] == usual["units"] else [f"{model['units']} units"]
     if model["attention"] != usual["attention"]:
         parts.append("plain" if model["attention"] == "none" else "attention")
-    if model["bidirectional"] != usual["bidirectional"]:
-        parts.append("both directions" if model["bidirectional"] else "one direction")
     parts += ["curriculum"] if training.get("curriculum") else []
-    return ", ".join(parts)
+    return ", ".join(parts) or "usual"
 
 
 def measure(name: str, config: dict[str, Any], asked: argparse.Namespace) -> tuple[bool, list[str]]:
@@ -94,11 +94,12 @@ def measure(name: str, config: dict[str, Any], asked: argparse.Namespace) -> tup
     with tempfile.TemporaryDirectory() as folder:
         seconds = train(config, Path(folder), asked)
         if seconds is None:
-            return False, [*row, "", "", f"> {asked.budget:.0f}", "not learned"]
+            return False, [*row, "not learned", "", f"> {asked.budget:.0f}"]
         report = evaluate(Path(folder), asked.n_samples)
     share, low, high = (report[f"exact_match{end}"] for end in ("", "_low", "_high"))
-    row += [f"{share:.2%}", f"{low:.2%} to {high:.2%}", f"{seconds:.0f}"]
-    return share >= LEARNED, [*row, "" if share >= LEARNED else "not learned"]
+    told = f"{share:.2%}" if share >= LEARNED else f"not learned ({share:.2%})"
+    interval = "all held out" if report["exact"] else f"{low:.2%} to {high:.2%}"
+    return share >= LEARNED, [*row, told, interval, f"{seconds:.0f}"]
 
 
 def main() -> None:
