@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seq2seq_cli.data.vocabulary import Floats, Vocabulary, check_ids, pad
-from seq2seq_cli.errors import DataError, ExistsError
+from seq2seq_cli.errors import DataError
 from seq2seq_cli.footprint import decoding_needs, encoding_needs
 from seq2seq_cli.inference.beam import beam_search
 from seq2seq_cli.inference.greedy import decoding_limits, greedy
 from seq2seq_cli.inference.network import LoadedRun
 from seq2seq_cli.memory import check
-from seq2seq_cli.storage import atomic_path
+from seq2seq_cli.storage import atomic_path, check_replaceable
 
 
 class Prediction(NamedTuple):
@@ -159,8 +159,7 @@ def write_states(
     """
     if path.suffix.lower() != ".npz":
         raise DataError(f"{path}: the name should end in .npz")
-    if path.exists() and not force:
-        raise ExistsError(f"{path} exists: give another name, or --force to replace it")
+    check_replaceable(path, force)
     hidden, cell = encode_arrays(loaded, sequences)
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.savez(file, sources=pad(sequences), hidden=hidden, cell=cell)

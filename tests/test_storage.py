@@ -7,11 +7,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from conftest import run_s2s
 
-from seq2seq_cli.errors import StorageError
+from seq2seq_cli.errors import ConfigurationError, ExistsError, StorageError
 from seq2seq_cli.storage import (
     atomic_path,
     atomic_paths,
+    check_replaceable,
     flush_folder,
     read_text,
     remove_leftovers,
@@ -319,3 +321,49 @@ def test_the_file_that_failed_is_named(tmp_path, monkeypatch):
     with pytest.raises(StorageError, match=f"cannot write {paths[1]}: Input/output error"):
         write()
     assert names(tmp_path) == []
+
+
+def test_only_a_file_is_replaced_and_none_of_a_run_or_a_sweep(tmp_path):
+    for name in ("mine.csv", "run/history.jsonl", "run/run.json", "sweep/sweep.toml",
+                 "sweep/sweep.jsonl"):  # fmt: skip
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("mine")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("run", "run/history.jsonl", "sweep/sweep.toml", "sweep/sweep.jsonl", "pipe"):
+        with pytest.raises(ExistsError, match=f"{name}.*: give another name"):
+            check_replaceable(tmp_path / name, is_replaced=True)
+    for name in (".", ""):
+        with pytest.raises(ConfigurationError, match="is no file's name"):
+            check_replaceable(Path(name), is_replaced=True)
+    with pytest.raises(StorageError, match="there is no folder"):
+        check_replaceable(tmp_path / "none" / "a.csv", is_replaced=True)
+    with pytest.raises(ExistsError, match=r"mine.csv exists: give another name, or --force"):
+        check_replaceable(tmp_path / "mine.csv", is_replaced=False)
+    check_replaceable(tmp_path / "mine.csv", is_replaced=True)
+    check_replaceable(tmp_path / "sweep" / "new.csv", is_replaced=False)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sweep --grid task.n_in=6 --output {} --force",
+        "report --output {} --force",
+        "plot loss --output {} --force",
+        "generate --output {} --force",
+        "encode 1 --output {} --force",
+    ],
+)
+@pytest.mark.parametrize("name", ["pipe.svg", ".", "made.npz"])
+def test_no_command_replaces_what_is_no_file(tmp_path, trained, line, name):
+    for suffix in ("svg", "npz"):
+        os.mkfifo(tmp_path / f"pipe.{suffix}")
+    (tmp_path / "made.npz").mkdir()
+    if "npz" in name or "generate" in line or "encode" in line:
+        name = name.replace("svg", "npz")
+    before = sorted((path.name, path.lstat().st_mode) for path in tmp_path.iterdir())
+    runs = [] if line.startswith("generate") else ["--runs-dir", str(trained / "runs")]
+    done = run_s2s(*line.format(name).split(), *runs, cwd=tmp_path, check=False)
+    assert done.returncode in (2, 3, 5)
+    assert done.stderr.startswith("s2s: ")
+    assert done.stderr.count("\n") == 1
+    assert sorted((path.name, path.lstat().st_mode) for path in tmp_path.iterdir()) == before

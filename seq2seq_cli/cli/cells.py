@@ -1,9 +1,11 @@
 """How a sweep is shown: its cells beforehand, as they end, and all together."""
 
+import textwrap
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from seq2seq_cli.cli import output
+from seq2seq_cli.cli.bars import terminal_width
 from seq2seq_cli.cli.board import Board, spell
 from seq2seq_cli.metrics import LEARNED, percent
 
@@ -15,8 +17,8 @@ if TYPE_CHECKING:
     from seq2seq_cli.sweep.session import Prepared, Result
 
 SAID = (
-    "A seed's exact match is that of one model, measured on held-out sequences: the Wilson\n"
-    "interval that `s2s evaluate` gives is of that measurement. The range is of trainings,\n"
+    "A seed's exact match is that of one model, measured on held-out sequences: the Wilson "
+    "interval that `s2s evaluate` gives is of that measurement. The range is of trainings, "
     "which differ in their seed alone: what another one may come to."
 )
 
@@ -157,7 +159,7 @@ def show_result(result: "Result", quiet: bool) -> None:
     output.table(f"{result.folder.name}: predicted freely", columns, rows)
     if result.searches:
         _show_reaches(result)
-    output.write(SAID)
+    output.write(textwrap.fill(SAID, min(100, terminal_width())))
     for note, cells in noted(result.records).items():
         of = "" if len(cells) == len(summaries) else f"{', '.join(cells)}: "
         output.message(f"note: {of}{note}", quiet)

@@ -52,28 +52,28 @@ def plot(
     """Draw one chart of a run, or of a sweep: to a file, or in the terminal."""
     threads.use_one_blas_thread()
     from seq2seq_cli.cli.terminal import show_chart
-    from seq2seq_cli.errors import ConfigurationError, ExistsError
+    from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.report.drawing import FORMATS, draw, need_libraries
-    from seq2seq_cli.storage import atomic_path
+    from seq2seq_cli.storage import atomic_path, check_replaceable
 
-    names = SWEEP_NAMES if sweep else NAMES
+    is_sweep = sweep is not None
+    names = SWEEP_NAMES if is_sweep else NAMES
     if what not in names:
         beside = "; it is for --sweep NAME" if what in SWEEP_NAMES else ""
-        beside = "; it is of a run: leave out --sweep" if sweep and what in NAMES else beside
+        beside = "; it is of a run: leave out --sweep" if is_sweep and what in NAMES else beside
         raise ConfigurationError(
             f"{what}: there is no such chart: give one of {', '.join(names)}{beside}"
         )
-    if sweep and (run or n_samples or lengths or task):
+    if is_sweep and (run or n_samples or lengths or task):
         raise ConfigurationError(
             f"--sweep {sweep}: leave out --run, --n-samples, --lengths and --task"
         )
     if file:
         if file.suffix.lower().removeprefix(".") not in FORMATS:
             raise ConfigurationError(f"{file}: the name should end in .svg, .png or .pdf")
-        if file.exists() and not force:
-            raise ExistsError(f"{file} exists: give another name, or --force to replace it")
+        check_replaceable(file, force)
         need_libraries()
-    if sweep:
+    if sweep is not None:
         charts = _of_sweep(sweep, what, runs_dir)
         output.end_with_reader()
     else:
@@ -99,8 +99,10 @@ def _of_sweep(name: str, what: str, runs_dir: Path) -> "list[Chart]":
     folder = SweepFolder(runs_dir / check_name(name))
     charts = sweep_charts(folder, results_of(folder))[what]
     if not charts:
-        none = "two settings or more" if what == "grid" else "a seed with a result"
-        raise ConfigurationError(f"{what}: there is none, for it takes a sweep of {none}")
+        raise ConfigurationError(
+            f"{what}: there is none of this sweep: a grid takes all combinations of two settings, "
+            "and lines a seed with a result"
+        )
     return charts
 
 

@@ -66,7 +66,8 @@ def report(
     from seq2seq_cli.report.drawing import need_libraries
     from seq2seq_cli.report.page import check_free
 
-    if (compare or sweep) and (run or lengths or (compare and sweep)):
+    is_sweep = sweep is not None
+    if (compare or is_sweep) and (run or lengths or (compare and is_sweep)):
         raise ConfigurationError(
             "--compare and --sweep are reports of their own: leave out --run, --lengths and the "
             "other of them"
@@ -76,13 +77,13 @@ def report(
     if names and not compare:
         raise ConfigurationError(f"{names[0]}: give --run {names[0]}, or --compare and several")
     for option, value in {"--task": task, "--n-samples": n_samples}.items():
-        if sweep and value:
+        if is_sweep and value:
             raise ConfigurationError(f"{option} {value}: a sweep is evaluated: leave it out")
     need_libraries()
     check_free(file, force)
     if compare:
         page = _comparison(names or [], runs_dir, n_samples or SAMPLES, task, quiet)
-    elif sweep:
+    elif sweep is not None:
         page = _sweep(sweep, runs_dir)
     else:
         page = _page(run, runs_dir, n_samples or SAMPLES, lengths, task, quiet)

@@ -135,29 +135,35 @@ def sweep(
       s2s sweep --until 0.99 task.n_in
     """  # noqa: D301
     threads.use_one_blas_thread()
-    from seq2seq_cli.errors import ConfigurationError, ExistsError, StorageError
+    from seq2seq_cli.errors import ConfigurationError
+    from seq2seq_cli.runs.location import check_name
+    from seq2seq_cli.storage import check_replaceable
     from seq2seq_cli.sweep import session
     from seq2seq_cli.sweep.cells.description import Sweep, with_options
     from seq2seq_cli.sweep.engine.executors import check_jobs, dask_workers, local_workers
     from seq2seq_cli.sweep.folder import SweepFolder
 
-    if csv_file:
-        if csv_file.exists() and not force:
-            raise ExistsError(f"{csv_file} exists: give another --output, or --force to replace it")
-        if not csv_file.absolute().parent.is_dir():
-            raise StorageError(f"cannot write {csv_file}: there is no folder {csv_file.parent}")
+    if csv_file is not None:
+        check_replaceable(csv_file, force, "another --output")
     if jobs is not None:
         check_jobs(jobs)
     from seq2seq_cli.shipped import SWEEPS, find_file
 
     config_file = find_file(config_file) if config_file else None
     file = find_file(file, SWEEPS) if file else None
-    given = {"--config": config_file, "--set": settings, "--derive": derive, "--until": until,
+    options = {"--config": config_file, "--set": settings, "--derive": derive, "--until": until,
              "--one-factor": one_factor, "--name": name}  # fmt: skip
+    for given in filter(None, (file, config_file)):
+        if csv_file and csv_file.resolve() == given.resolve():
+            raise ConfigurationError(f"--output {csv_file}: the sweep is read from that file")
+    if name:
+        check_name(name)
+    if until and until[1].startswith("-"):
+        raise ConfigurationError(f"--until {until[0]:g} {until[1]}: give SHARE and SETTING")
     described = session.read_sweep(file) if file else None
     folder: SweepFolder | None = None
     if resume:
-        refused = [option for option, value in given.items() if value]
+        refused = [option for option, value in options.items() if value]
         if refused:
             raise ConfigurationError(
                 f"{refused[0]} beside --resume: what a sweep has begun with stays; leave it out"
@@ -180,17 +186,20 @@ def sweep(
     ):
         if folder is None:
             default = file.stem if file else session.default_name(wanted)
+            if csv_file and csv_file.resolve() == (runs_dir / (name or default)).resolve():
+                raise ConfigurationError(f"--output {csv_file}: the sweep has that folder")
             folder = session.open_folder(runs_dir, name, default, wanted, shard)
             prepared = session.prepare_sweep(wanted, folder, shard, 1) if shard else prepared
-        options = {"deadline": None if time_budget is None else time.monotonic() + time_budget,
+        limits = {"deadline": None if time_budget is None else time.monotonic() + time_budget,
                    "shard": shard, "checkpoint_seconds": checkpoint_seconds}  # fmt: skip
         again: dict[str, object] = {"--jobs": jobs, "--scheduler": scheduler, "--output": csv_file}
         again["--shard"] = f"{shard[0]}/{shard[1]}" if shard else None
         go_on = _go_on(folder, again)
-        result = _run(prepared, folder, workers, as_json, quiet, options, go_on)
+        result = _run(prepared, folder, workers, as_json, quiet, limits, go_on)
     if csv_file:
         session.write_table(csv_file, result)
-    _show(result, as_json, quiet, _go_on(folder, again | {"--output": None}))
+    # What could be trained stands in the file already.
+    _show(result, as_json, quiet, go_on + " --force" * (csv_file is not None))
 
 
 def _run(
@@ -199,7 +208,7 @@ def _run(
     workers: "Workers",
     as_json: bool,
     quiet: bool,
-    options: dict[str, Any],
+    limits: dict[str, Any],
     go_on: str,
 ) -> "Result":
     """Run a sweep before the user's eyes; who stops it is told how to go on."""
@@ -213,7 +222,7 @@ def _run(
     with board(len(prepared.planned), is_quiet) as shown:
         display = Display(shown, prepared, as_json, is_quiet)
         try:
-            return run_sweep(prepared, folder, workers, display.show, **options)
+            return run_sweep(prepared, folder, workers, display.show, **limits)
         except (Stopped, KeyboardInterrupt, StorageError) as error:
             raise type(error)(f"{error or 'interrupted'}; go on with: {go_on}") from None
 

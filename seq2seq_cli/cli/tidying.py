@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seq2seq_cli.cli import output
-from seq2seq_cli.errors import ConfigurationError
+from seq2seq_cli.errors import ConfigurationError, ModelError
 
 
 def remove(runs_dir: Path, names: Sequence[str], is_sure: bool, quiet: bool) -> None:
@@ -57,5 +57,9 @@ def _find(runs_dir: Path, name: str) -> Path:
     from seq2seq_cli.runs.tidying import find_run
     from seq2seq_cli.sweep.listing import is_sweep
 
-    folder = run_path(runs_dir, name)
-    return folder if is_sweep(folder) else find_run(runs_dir, name)
+    folder = run_path(runs_dir, name.rstrip("/"))
+    if not is_sweep(folder):
+        return find_run(runs_dir, name)
+    if folder.is_symlink():
+        raise ModelError(f"{folder} is a link to a sweep, and is left as it is: give its own name")
+    return folder

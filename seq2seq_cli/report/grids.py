@@ -6,6 +6,7 @@ from seq2seq_cli.errors import ModelError
 from seq2seq_cli.report.chart import BELOW, Chart, Row, Spec, make_chart, series
 from seq2seq_cli.report.sweeps import Grid, Line, grids, in_order, latest, lines
 from seq2seq_cli.report.theme import INK, SERIES
+from seq2seq_cli.runs.advice import sweep_command
 from seq2seq_cli.sweep.folder import SweepFolder
 from seq2seq_cli.sweep.record import RunRecord
 
@@ -21,7 +22,10 @@ def results_of(folder: SweepFolder) -> list[RunRecord]:
     folder.read()
     records = latest(folder.saved())
     if not records:
-        raise ModelError(f"the sweep {folder.path} has no results yet")
+        raise ModelError(
+            f"the sweep {folder.path} has no results: `{sweep_command(folder.path)}` goes on with "
+            "it, and gathers what is complete"
+        )
     return records
 
 

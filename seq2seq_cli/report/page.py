@@ -19,6 +19,7 @@ from seq2seq_cli.report.grids import results_of, sweep_charts
 from seq2seq_cli.report.theme import IN_DARK, variable
 from seq2seq_cli.runs.advice import again_command, evaluate_command, report_command
 from seq2seq_cli.runs.listing import Run
+from seq2seq_cli.storage import check_replaceable
 from seq2seq_cli.sweep.folder import SweepFolder
 from seq2seq_cli.sweep.summary import summarize
 
@@ -47,7 +48,8 @@ GENERATOR = '<meta name="generator" content="s2s">'
 
 
 def check_free(file: Path, force: bool) -> None:
-    """Raise ExistsError where something else than an earlier report has this name."""
+    """Raise an error where something else than an earlier report has this name, or nothing can."""
+    check_replaceable(file, is_replaced=True, other="another --output")
     if force or not file.exists():
         return
     with suppress(OSError), file.open("rb") as opened:

@@ -22,6 +22,12 @@ def list_command(runs_dir: Path) -> str:
     return _command("runs", _runs_dir(runs_dir))
 
 
+def remove_command(run: Path) -> str:
+    """Return the command that removes a sweep's run."""
+    sweep = run.parent
+    return _command("runs", ["--remove", f"{sweep.name}/{run.name}"], _runs_dir(sweep.parent))
+
+
 def sweep_command(sweep: Path, options: Iterable[str] = ()) -> str:
     """Return the command that goes on with a sweep."""
     return _command("sweep", ["--resume", sweep.name], options, _runs_dir(sweep.parent))

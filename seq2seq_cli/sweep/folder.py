@@ -21,6 +21,7 @@ from seq2seq_cli.data.tasks import OWN_TASK
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError
 from seq2seq_cli.evaluation import evaluate
 from seq2seq_cli.inference.loading import load_network
+from seq2seq_cli.runs.advice import list_command, remove_command
 from seq2seq_cli.runs.checkpoint_files import newest_description
 from seq2seq_cli.runs.folder import has_unfinished, is_abandoned
 from seq2seq_cli.runs.listing import Run, open_run
@@ -60,8 +61,14 @@ class SweepFolder:
     def read(self) -> Sweep:
         """Return the saved description; ModelError where there is none."""
         if not (self.path / SWEEP_FILE).is_file():
-            raise ModelError(f"there is no sweep {self.path}: begin it without --resume")
-        return parse_sweep(read_text(self.path / SWEEP_FILE, MOST_TOML), self.path / SWEEP_FILE)
+            raise ModelError(
+                f"there is no sweep {self.path}: `{list_command(self.path.parent)}` lists them"
+            )
+        file = self.path / SWEEP_FILE
+        found = parse_sweep(read_text(file, MOST_TOML), file)
+        if not found.axes and not found.until:
+            raise ModelError(f"{file} is damaged: it says nothing that is to be changed")
+        return found
 
     def write(self, sweep: Sweep) -> None:
         """Save the description."""
@@ -86,6 +93,12 @@ class SweepFolder:
             raise ConfigurationError("\n".join(lines)) from error
         if run and _changeable(run.config) == _changeable(wanted):
             return State.COMPLETE
+        if run and run.config.training.epochs > wanted.training.epochs:
+            raise ConfigurationError(
+                f"{path.name}: it has been trained further, to training.epochs = "
+                f"{run.config.training.epochs}, and the sweep has {wanted.training.epochs}: remove "
+                f"it with `{remove_command(path)}`, and it is trained again"
+            )
         return State.STOPPED
 
     def states(self, planned: PlannedCell) -> dict[int, State]:

@@ -23,10 +23,7 @@ def remove_sweep(folder: Path) -> bool:
     """
     try:
         with hold_lock(folder):
-            runs = list(filter(is_run, folders_in(folder)))
-            if busy := next(filter(is_in_training, runs), None):
-                raise ExistsError(f"{busy} is in use: another process trains this run")
-            for run in runs:
+            for run in _idle_runs(folder):
                 remove_run(run)
             for file in (*folder.glob(RESULTS_FILES), folder / SWEEP_FILE):
                 file.unlink(missing_ok=True)
@@ -42,6 +39,7 @@ def rename_sweep(folder: Path, name: str) -> Path:
 
     Raises as `rename_run`.
     """
+    _idle_runs(folder)
     renamed = rename_run(folder, name)
     for file in renamed.glob(RESULTS_FILES):
         records = (
@@ -50,3 +48,11 @@ def rename_sweep(folder: Path, name: str) -> Path:
         )
         write_text(file, "".join(f"{record.model_dump_json()}\n" for record in records))
     return renamed
+
+
+def _idle_runs(folder: Path) -> list[Path]:
+    """Return a sweep's runs; ExistsError where one is in training, if by a cell left alone."""
+    runs = list(filter(is_run, folders_in(folder)))
+    if busy := next(filter(is_in_training, runs), None):
+        raise ExistsError(f"{busy} is in use: another process trains this run")
+    return runs

@@ -117,7 +117,7 @@ def train(
             command = f", each with: {go_on}" if go_on else ""
             advice = f"start all workers again under their own TF_CONFIG{command}"
             raise StorageError(f"{error}: {advice}") from error
-    return open_run(runs_dir, begin.folder.path.name)
+    return open_run(begin.folder.path.parent, begin.folder.path.name)
 
 
 @contextmanager

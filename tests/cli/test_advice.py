@@ -20,7 +20,7 @@ import seq2seq_cli
 from seq2seq_cli import train
 from seq2seq_cli.cli import output
 from seq2seq_cli.cli.app import make_app
-from seq2seq_cli.errors import Interrupted, LossError, ModelError
+from seq2seq_cli.errors import ConfigurationError, Interrupted, LossError, ModelError
 from seq2seq_cli.inference import threads
 from seq2seq_cli.runs import advice
 from seq2seq_cli.runs.listing import open_run
@@ -45,6 +45,7 @@ TESTED_BY = {
     "predict_command": "test_what_is_next_after_a_training",
     "resume_command": "test_an_incomplete_run_goes_on",
     "sweep_command": "test_what_goes_on_with_a_sweep",
+    "remove_command": "test_a_run_of_a_sweep_that_was_trained_further_is_removed_and_trained_again",
     "anew_command": "test_what_cannot_go_on_begins_anew_with_its_settings",
 }
 
@@ -286,6 +287,26 @@ def test_what_goes_on_with_a_sweep(s2s, paste):
     assert "for want of time" in told
     told = paste(re.search(r"go on with: (s2s .*)", told)[1])[1]
     assert "units-8-seed-0" in paste(re.search(r"next: (s2s .*)", told)[1])[0]
+
+
+def test_a_run_of_a_sweep_that_was_trained_further_is_removed_and_trained_again(s2s, paste):
+    cell = [word for option in TASK_SETTINGS for word in ("--set", option)]
+    given = ["sweep", "--grid", "model.units=8", "--seeds", "1", *cell, "--name", "some"]
+    s2s(*given, "--runs-dir", FOLDER)
+    again = ["--run", "some/units-8-seed-0", "--runs-dir", FOLDER]
+    told = s2s("train", "--resume", *again, "--epochs", "9")
+    assert "exact match" in told[0]  # the run of a sweep is evaluated as any other
+    with pytest.raises(ConfigurationError, match="trained further") as refused:
+        s2s("sweep", "--resume", "some", "--runs-dir", FOLDER)
+    paste(re.search(COMMAND, str(refused.value))[1], "--yes")
+    assert not (PLACE / "some" / "units-8-seed-0").exists()
+    s2s("sweep", "--resume", "some", "--runs-dir", FOLDER)
+    assert open_run(PLACE / "some", "units-8-seed-0").config.training.epochs < 9
+    (PLACE / "some" / "sweep.jsonl").unlink()
+    with pytest.raises(ModelError, match="has no results") as refused:
+        s2s("plot", "lines", "--sweep", "some", "--runs-dir", FOLDER)
+    paste(re.search(COMMAND, str(refused.value))[1])
+    assert "units" in s2s("plot", "lines", "--sweep", "some", "--runs-dir", FOLDER)[0]
 
 
 @pytest.mark.parametrize("value", ["nan", "-1", "-inf"])

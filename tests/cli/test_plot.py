@@ -97,7 +97,7 @@ def test_a_chart_of_a_sweep_is_written(folder, tmp_path):
         ("lines", {"sweep": "grid", "run": "plain"}, "leave out --run"),
         ("grid", {"sweep": "../grid"}, "run name"),
         ("grid", {"sweep": "plain"}, "there is no sweep"),
-        ("grid", {"sweep": "narrow"}, "it takes a sweep of two settings or more"),
+        ("grid", {"sweep": "narrow"}, "a grid takes all combinations of two settings"),
     ],
 )
 def test_what_is_no_chart_of_a_sweep_is_refused(folder, what, options, told):

@@ -91,7 +91,7 @@ def test_a_sweep_s_page(tmp_path):
     with pytest.raises(ModelError, match="there is no sweep"):
         report(sweep="s", runs_dir=tmp_path / "runs", file=file)
     folder.write(TWO)
-    with pytest.raises(ModelError, match="no results yet"):
+    with pytest.raises(ModelError, match="has no results: `s2s sweep --resume"):
         report(sweep="s", runs_dir=tmp_path / "runs", file=file)
     lines_ = [json.dumps(r.model_dump()) for r in RECORDS]
     (folder.path / "sweep.jsonl").write_text("\n".join(lines_) + "\n")

@@ -171,3 +171,24 @@ def test_the_results_of_a_renamed_sweep_name_its_runs(place, swept, capsys):
     assert [{**record, "run": ""} for record in after] == [{**r, "run": ""} for r in before]
     with pytest.raises(ExistsError, match="exists"):
         runs(runs_dir=place, renamed=("map", "complete"))
+
+
+def test_a_cell_that_was_left_alone_keeps_its_sweeps_name(place, swept):
+    with hold_lock(swept / "stopped"), pytest.raises(ExistsError, match="stopped is in use"):
+        runs(runs_dir=place, renamed=("grid", "map"))
+    assert swept.exists()
+
+
+@pytest.mark.parametrize("options", [{"removed": ["link"]}, {"renamed": ("link", "other")}])
+def test_a_link_to_a_sweep_is_left_as_it_is(place, swept, options):
+    (place / "link").symlink_to("grid")
+    before = sorted(swept.rglob("*")), (swept / "sweep.jsonl").read_bytes()
+    with pytest.raises(ModelError, match="is a link to a sweep"):
+        runs(runs_dir=place, is_sure=True, **options)
+    assert (place / "link").is_symlink()
+    assert (sorted(swept.rglob("*")), (swept / "sweep.jsonl").read_bytes()) == before
+
+
+def test_a_sweep_is_named_as_tab_completes_it(place, swept):
+    runs(runs_dir=place, removed=["grid/"], is_sure=True, quiet=True)
+    assert not swept.exists()

@@ -4,9 +4,16 @@ import json
 import time
 
 import pytest
+import small
 from fake import Fake, describe, folder_at, report, run
 
-from seq2seq_cli.errors import ConfigurationError, ExistsError, Interrupted, StorageError
+from seq2seq_cli.errors import (
+    ConfigurationError,
+    ExistsError,
+    Interrupted,
+    ModelError,
+    StorageError,
+)
 from seq2seq_cli.runs.lock import hold_lock
 from seq2seq_cli.sweep.cells.forecast import Forecast
 from seq2seq_cli.sweep.engine import dispatch, executors
@@ -164,6 +171,27 @@ def test_side_by_side_the_longest_begin_first(tmp_path, slots, seconds, order):
     result, _ = run(describe("model.units=1,900,30"), folder, fake, deadline=deadline)
     assert [job.cell.removeprefix("units-") for job in fake.jobs] == order.split()
     assert [planned.name for planned, _ in result.ended] == ["units-1", "units-900", "units-30"]
+
+
+def test_a_run_that_was_trained_further_is_not_taken_for_its_cell(tmp_path):
+    sweep, folder = describe("model.units=1,2"), folder_at(tmp_path / "s")
+    run(sweep, folder, Fake(folder))
+    config = prepare_sweep(sweep).planned[0].with_seed(1)
+    longer = config.training.model_copy(update={"epochs": 9})
+    config = config.model_copy(update={"training": longer})
+    small.train(folder.path, "units-1-seed-1", config=config, force=True)
+    with pytest.raises(ConfigurationError) as told:
+        prepare_sweep(sweep, folder)
+    (line,) = str(told.value).splitlines()
+    assert line.startswith("units-1-seed-1: it has been trained further, to training.epochs = 9")
+    assert "runs --remove s/units-1-seed-1" in line
+
+
+def test_a_description_that_says_nothing_is_damaged(tmp_path):
+    folder = folder_at(tmp_path / "s")
+    (folder.path / "sweep.toml").write_text("")
+    with pytest.raises(ModelError, match="is damaged"):
+        folder.read()
 
 
 def test_what_is_left_is_trained_on_as_many_threads_as_before(tmp_path, monkeypatch):

@@ -103,7 +103,7 @@ def test_it_goes_on_and_its_runs_are_taken_by_other_commands(real):
     assert "cell 2/2 units-9: exact match" in shown.stderr
     assert "complete before" in shown.stderr
     assert re.search(r"Wilson\s+interval", shown.stdout)
-    assert "The range is of trainings" in shown.stdout
+    assert re.search(r"The\s+range\s+is\s+of\s+trainings", shown.stdout)
     assert "real: predicted freely" in shown.stdout
 
 
@@ -112,6 +112,10 @@ def test_it_goes_on_and_its_runs_are_taken_by_other_commands(real):
     [
         (["--grid", "task.n_in=2,6"], 2, "task.n_out = 3: should be at most task.n_in"),
         (["--grid", "task.nin=2,6"], 2, "did you mean task.n_in?"),
+        (["--grid", "task.n_in=6", "--grid", "task.n_in=7"], 2, "stands there twice"),
+        (["--grid", "task.n_in=6", "--name", "a/b", "--dry-run"], 2, "run name 'a/b'"),
+        (["there.toml", "--output", "there.toml", "--force"], 2, "is read from that file"),
+        (["--until", "0.9", "--dry-run"], 2, "give SHARE and SETTING"),
         ([], 2, "give FILE, --grid KEY=VALUES or --until"),
         (["--grid", "task.n_in=6", "--derive", "task.n_out = 3"], 2, "should be NAME = NAME"),
         (["--grid", "task.n_in=6", "--time-budget", "10"], 2, "such as 90s, 10m or 2h"),
@@ -129,13 +133,14 @@ def test_it_goes_on_and_its_runs_are_taken_by_other_commands(real):
 )
 def test_refusals_come_before_anything_is_written(tmp_path, monkeypatch, arguments, code, told):
     (tmp_path / "there.csv").touch()
+    (tmp_path / "there.toml").write_text("[changes]\ntask.n_in = [6]\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(threads, "use_one_blas_thread", lambda: None)
     with pytest.raises((S2sError, TyperException)) as caught:
         make_app(["sweep"])(["sweep", *arguments], prog_name="s2s", standalone_mode=False)
     assert told in str(caught.value)
     assert caught.value.exit_code == code
-    assert [path.name for path in tmp_path.iterdir()] == ["there.csv"]
+    assert [path.name for path in tmp_path.iterdir()] == ["there.csv", "there.toml"]
 
 
 def test_a_dry_run_shows_the_cells_and_trains_none(tmp_path):

@@ -33,9 +33,9 @@ from seq2seq_cli.data.files.hashing import HashingFile, combined, read_archive
 from seq2seq_cli.data.files.text import MAX_CARDINALITY, Lines
 from seq2seq_cli.data.pairs import Pairs, RaggedBuilder, from_padded
 from seq2seq_cli.data.vocabulary import Ids, unpad, widen
-from seq2seq_cli.errors import DataError, ExistsError
+from seq2seq_cli.errors import DataError
 from seq2seq_cli.memory import Need, check
-from seq2seq_cli.storage import atomic_path, unreadable
+from seq2seq_cli.storage import atomic_path, check_replaceable, unreadable
 
 MOST_PROBLEMS = 10
 """Bad lines of a file that are named before the rest are only counted."""
@@ -170,8 +170,7 @@ def write_pairs(path: Path, batches: Iterable[tuple[Ids, Ids]], force: bool = Fa
     ExistsError, and StorageError where writing fails.
     """
     suffix = check_suffix(path)
-    if path.exists() and not force:
-        raise ExistsError(f"{path} exists: give another name, or --force to replace it")
+    check_replaceable(path, force)
     with atomic_path(path) as temporary:
         if suffix == ".npz":
             parts = list(batches)

@@ -213,8 +213,11 @@ def with_options(
             raise ConfigurationError(f"--set {text}: should be section.key=value")
         base[key.strip()] = parse_value(value.strip())
     axes = {axis.key: axis for axis in sweep.axes}
-    for axis in map(Axis.parse, grid):
-        axes[axis.key] = axis
+    given = [Axis.parse(text) for text in grid]
+    keys = [axis.key for axis in given]
+    if twice := next((key for key in keys if keys.count(key) > 1), None):
+        raise ConfigurationError(f"--grid {twice}: stands there twice: give all its values in one")
+    axes |= {axis.key: axis for axis in given}
     rules = {rule.target: rule for rule in sweep.derivations}
     rules |= {rule.target: rule for rule in map(Derivation.parse, derive)}
     search = sweep.until
