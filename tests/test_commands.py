@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
+from conftest import run_s2s
 from random_run import load_random
 
 from seq2seq_cli.cli import output
@@ -276,3 +277,15 @@ def test_the_help_has_a_command_s_own_first_line(name):
     )
     assert whole.get_short_help_str(200) == alone.get_short_help_str(200)
     assert whole.help == COMMANDS[name] == alone.help.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["sweep --jobs 0", "sweep --shard 5/2", "train --n-in x", "predict --beam -1 1",
+     "evaluate --min-accuracy nan", "runs --sort x", "generate --split x", "train --seeds"],
+)  # fmt: skip
+def test_what_is_wrong_with_an_option_names_it(tmp_path, line):
+    done = run_s2s(*line.split(), cwd=tmp_path, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert line.split()[1] in done.stderr

@@ -64,9 +64,13 @@ def _run() -> tuple[str, int]:
 
 
 def _corrected(error: Exception) -> str:
-    """Return a usage error's message, with the options that a mistyped one may stand for."""
+    """Return a usage error's message: of which option, and what a mistyped one may stand for."""
+    message = str(error).removeprefix("Value error, ")
     meant = getattr(error, "possibilities", None)
-    return f"{error}. Did you mean {' or '.join(map(repr, meant))}?" if meant else str(error)
+    if meant:
+        return f"{message}. Did you mean {' or '.join(map(repr, meant))}?"
+    names = [name for name in getattr(getattr(error, "param", None), "opts", ()) if name[0] == "-"]
+    return f"{names[0]}: {message}" if names and names[0] not in message else message
 
 
 def _described(error: OSError) -> str:
