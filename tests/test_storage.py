@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from conftest import run_s2s
 
+from seq2seq_cli.destination import check_replaceable
 from seq2seq_cli.errors import ConfigurationError, ExistsError, StorageError
 from seq2seq_cli.storage import (
     atomic_path,
     atomic_paths,
-    check_replaceable,
     flush_folder,
     read_text,
     remove_leftovers,
@@ -340,6 +340,8 @@ def test_only_a_file_is_replaced_and_none_of_a_run_or_a_sweep(tmp_path):
     with pytest.raises(ExistsError, match=r"mine.csv exists: give another name, or --force"):
         check_replaceable(tmp_path / "mine.csv", is_replaced=False)
     check_replaceable(tmp_path / "mine.csv", is_replaced=True)
+    (tmp_path / "sweep" / "mine.csv").touch()
+    check_replaceable(tmp_path / "sweep" / "mine.csv", is_replaced=True)
     check_replaceable(tmp_path / "sweep" / "new.csv", is_replaced=False)
 
 

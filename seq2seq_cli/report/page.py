@@ -8,6 +8,7 @@ from typing import Any
 
 from seq2seq_cli.architecture import Architecture
 from seq2seq_cli.config import RunConfig
+from seq2seq_cli.destination import check_replaceable
 from seq2seq_cli.errors import ExistsError
 from seq2seq_cli.evaluation import Example
 from seq2seq_cli.metrics import LEARNED, percent
@@ -19,7 +20,6 @@ from seq2seq_cli.report.grids import results_of, sweep_charts
 from seq2seq_cli.report.theme import IN_DARK, variable
 from seq2seq_cli.runs.advice import again_command, evaluate_command, report_command
 from seq2seq_cli.runs.listing import Run
-from seq2seq_cli.storage import check_replaceable
 from seq2seq_cli.sweep.folder import SweepFolder
 from seq2seq_cli.sweep.summary import summarize
 
