@@ -361,7 +361,7 @@ def test_unknown_suffix_is_told_the_known_ones(tmp_path, name):
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_writing_into_a_missing_folder_names_the_file(tmp_path, suffix):
-    with pytest.raises(StorageError, match=rf"cannot write .*pairs\{suffix}: No such file"):
+    with pytest.raises(StorageError, match=rf"cannot write .*pairs\{suffix}: there is no folder"):
         write_pairs(tmp_path / "absent" / f"pairs{suffix}", [batch(1)])
 
 
