@@ -98,7 +98,7 @@ def _of_sweep(name: str, what: str, runs_dir: Path) -> "list[Chart]":
     from seq2seq_cli.sweep.folder import SweepFolder
 
     folder = SweepFolder(runs_dir / check_name(name))
-    charts = sweep_charts(folder, results_of(folder))[what]
+    charts = sweep_charts(*results_of(folder))[what]
     if not charts:
         raise ConfigurationError(
             f"{what}: there is none of this sweep: a grid takes all combinations of two settings, "

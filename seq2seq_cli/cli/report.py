@@ -118,8 +118,7 @@ def _page(
 def _comparison(
     names: list[str], runs_dir: Path, n_samples: int, task: str | None, quiet: bool
 ) -> str:
-    from seq2seq_cli.data.own_tasks import load_task
-    from seq2seq_cli.data.tasks import OWN_TASK
+    from seq2seq_cli.cli.evaluate import own_task_of
     from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.inference.loading import load_run
     from seq2seq_cli.report.comparison import compare
@@ -129,7 +128,7 @@ def _comparison(
     theirs = [run.config.task.name for run in loaded]
     if task and task not in theirs:
         raise ConfigurationError(f"--task {task}: the runs' tasks are {', '.join(theirs)}")
-    own = load_task(task) if task and OWN_TASK in task else None
+    own = own_task_of(loaded[theirs.index(task)], task) if task else None
     with progress(n_samples * len(loaded), "evaluating", quiet) as advance:
         comparison = compare(loaded, n_samples, advance, own)
     return comparison_page(comparison)

@@ -7,6 +7,7 @@ from seq2seq_cli.report.chart import BELOW, Chart, Row, Spec, make_chart, series
 from seq2seq_cli.report.sweeps import Grid, Line, grids, in_order, latest, lines
 from seq2seq_cli.report.theme import INK, SERIES
 from seq2seq_cli.runs.advice import sweep_command
+from seq2seq_cli.sweep.cells.description import Sweep
 from seq2seq_cli.sweep.folder import SweepFolder
 from seq2seq_cli.sweep.record import RunRecord
 
@@ -17,21 +18,22 @@ SWEEP_CHARTS = {
 """The names of a sweep's charts, and what each shows."""
 
 
-def results_of(folder: SweepFolder) -> list[RunRecord]:
-    """Return what came of each cell and seed; ModelError where there is no sweep, or no result."""
-    folder.read()
-    records = latest(folder.saved())
+def results_of(folder: SweepFolder) -> tuple[Sweep, list[RunRecord]]:
+    """Return a sweep, and what came of each cell and seed.
+
+    Raises ModelError where there is no sweep, or no result.
+    """
+    sweep, records = folder.read(), latest(folder.saved())
     if not records:
         raise ModelError(
             f"the sweep {folder.path} has no results: `{sweep_command(folder.path)}` goes on with "
             "it, and gathers what is complete"
         )
-    return records
+    return sweep, records
 
 
-def sweep_charts(folder: SweepFolder, records: Sequence[RunRecord]) -> dict[str, list[Chart]]:
+def sweep_charts(sweep: Sweep, records: Sequence[RunRecord]) -> dict[str, list[Chart]]:
     """Return the charts of a sweep by their names; of a name there may be none."""
-    sweep = folder.read()
     return {
         "grid": grid_charts(grids(sweep, records)),
         "lines": line_charts(lines(sweep, records)),

@@ -86,10 +86,10 @@ def comparison_page(comparison: Comparison) -> str:
 
 def sweep_page(folder: SweepFolder) -> str:
     """Return the page of a sweep; ModelError where there is none, or no result of it yet."""
-    records = results_of(folder)
+    sweep, records = results_of(folder)
     drawings = [
         _drawing(f"{name}-{number}" if number else name, chart)
-        for name, charts in sweep_charts(folder, records).items()
+        for name, charts in sweep_charts(sweep, records).items()
         for number, chart in enumerate(charts)
     ]
     summaries = summarize(records)
@@ -101,7 +101,7 @@ def sweep_page(folder: SweepFolder) -> str:
         solved=sum(summary.solved == len(summary.records) for summary in summaries),
         solved_from=LEARNED,
         cells=[summary.as_json() for summary in summaries],
-        base=[(key, str(value)) for key, value in folder.read().base.items()],
+        base=[(key, str(value)) for key, value in sweep.base.items()],
         drawings=drawings,
     )
 

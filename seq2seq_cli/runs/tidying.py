@@ -1,5 +1,6 @@
 """Runs that are removed or get another name; no training that is under way loses its folder."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -30,9 +31,18 @@ def remove_run(folder: Path) -> bool:
     What else lies in it stays, and the folder with it. Raises ExistsError where it is in training,
     StorageError where something cannot be removed.
     """
+    return remove_folder(folder, RunFolder(folder).clear)
+
+
+def remove_folder(folder: Path, clear: Callable[[], None]) -> bool:
+    """Remove a folder that `clear` empties under its lock; tell whether it is gone.
+
+    What `clear` leaves stays, and the folder with it. Raises ExistsError where it is in training,
+    StorageError where something cannot be removed.
+    """
     try:
         with hold_lock(folder):
-            RunFolder(folder).clear()
+            clear()
         with suppress(OSError):  # there may be something else in it
             folder.rmdir()
     except OSError as error:

@@ -35,7 +35,13 @@ from seq2seq_cli.sweep.cells.description import Sweep, parse_sweep
 from seq2seq_cli.sweep.cells.grid import Cell
 from seq2seq_cli.sweep.cells.plan import PlannedCell
 from seq2seq_cli.sweep.listing import SWEEP_FILE
-from seq2seq_cli.sweep.record import RunRecord, evaluated, read_records
+from seq2seq_cli.sweep.record import (
+    RESULTS_FILES,
+    RunRecord,
+    evaluated,
+    read_records,
+    write_records,
+)
 
 RESULTS = "sweep.jsonl"
 
@@ -144,12 +150,12 @@ class SweepFolder:
 
     def saved(self) -> list[RunRecord]:
         """Return the records in all files of results; of a run the last one counts."""
-        paths = sorted(self.path.glob("sweep*.jsonl"))
+        paths = sorted(self.path.glob(RESULTS_FILES))
         return [record for path in paths for record in read_records(path)]
 
     def write_results(self, records: Sequence[RunRecord]) -> None:
         """Write the results anew, a line for each cell and seed."""
-        write_text(self.results, "".join(f"{record.model_dump_json()}\n" for record in records))
+        write_records(self.results, records)
 
     def _record(self, cell: Cell, seed: int, **values: Any) -> RunRecord:
         run = f"{self.name}/{seed_run(cell.name, seed)}"

@@ -44,6 +44,10 @@ def evaluated(report: Mapping[str, Any]) -> dict[str, Any]:
     return {name: report[name] for name in EVALUATED}
 
 
+RESULTS_FILES = "sweep*.jsonl"
+"""The files of results in a sweep's folder, of all processes."""
+
+
 def read_records(path: Path) -> list[RunRecord]:
     """Return the records in a file; what is no whole line, as after a power cut, is passed over."""
     try:
@@ -59,6 +63,11 @@ def read_records(path: Path) -> list[RunRecord]:
         except ValidationError:
             continue
     return records
+
+
+def write_records(path: Path, records: Iterable[RunRecord]) -> None:
+    """Write a line for each record; StorageError where that fails."""
+    write_text(path, "".join(f"{record.model_dump_json()}\n" for record in records))
 
 
 def write_csv(path: Path, rows: Iterable[tuple[RunRecord, RunConfig]]) -> None:

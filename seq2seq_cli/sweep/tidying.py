@@ -1,18 +1,14 @@
 """Sweeps that are removed or get another name, with all of their runs."""
 
-from contextlib import suppress
 from pathlib import Path
 
-from seq2seq_cli.errors import ExistsError, StorageError
+from seq2seq_cli.errors import ExistsError
 from seq2seq_cli.runs.listing import is_run
 from seq2seq_cli.runs.location import folders_in
-from seq2seq_cli.runs.lock import hold_lock, is_in_training
-from seq2seq_cli.runs.tidying import remove_run, rename_run
-from seq2seq_cli.storage import write_text
+from seq2seq_cli.runs.lock import is_in_training
+from seq2seq_cli.runs.tidying import remove_folder, remove_run, rename_run
 from seq2seq_cli.sweep.listing import SWEEP_FILE
-from seq2seq_cli.sweep.record import read_records
-
-RESULTS_FILES = "sweep*.jsonl"
+from seq2seq_cli.sweep.record import RESULTS_FILES, read_records, write_records
 
 
 def remove_sweep(folder: Path) -> bool:
@@ -21,17 +17,14 @@ def remove_sweep(folder: Path) -> bool:
     What else lies in it stays, and the folder with it. Raises ExistsError where the sweep or one of
     its runs is in training, before anything is removed; StorageError where something cannot be.
     """
-    try:
-        with hold_lock(folder):
-            for run in _idle_runs(folder):
-                remove_run(run)
-            for file in (*folder.glob(RESULTS_FILES), folder / SWEEP_FILE):
-                file.unlink(missing_ok=True)
-        with suppress(OSError):  # there may be something else in it
-            folder.rmdir()
-    except OSError as error:
-        raise StorageError(f"cannot remove {folder}: {error.strerror or error}") from error
-    return not folder.exists()
+
+    def clear() -> None:
+        for run in _idle_runs(folder):
+            remove_run(run)
+        for file in (*folder.glob(RESULTS_FILES), folder / SWEEP_FILE):
+            file.unlink(missing_ok=True)
+
+    return remove_folder(folder, clear)
 
 
 def rename_sweep(folder: Path, name: str) -> Path:
@@ -46,7 +39,7 @@ def rename_sweep(folder: Path, name: str) -> Path:
             record.model_copy(update={"run": f"{name}/{record.run.partition('/')[2]}"})
             for record in read_records(file)
         )
-        write_text(file, "".join(f"{record.model_dump_json()}\n" for record in records))
+        write_records(file, records)
     return renamed
 
 

@@ -61,8 +61,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path)
     asked = parser.parse_args()
     use_one_blas_thread()
-    records = results_of(SweepFolder(asked.runs_dir / asked.sweep))
-    records = [record for record in records if record.exact_match is not None]
+    _, found = results_of(SweepFolder(asked.runs_dir / asked.sweep))
+    lengths = parse_range(asked.lengths)
+    records = [record for record in found if record.exact_match is not None]
     curves: dict[str, LengthCurve] = {}
     print(
         "| cell | at the training's lengths | longest at 99 % | mean beyond |\n"
@@ -73,7 +74,6 @@ def main() -> None:
         of_cell = [record for record in records if record.cell == cell]
         for record in of_cell:
             loaded = load_run(record.run, asked.runs_dir)
-            lengths = parse_range(asked.lengths)
             curves[record.run] = evaluate_lengths(loaded, lengths, asked.n_samples)
         print(row(cell, [curves[record.run] for record in of_cell]), flush=True)
     if asked.output:

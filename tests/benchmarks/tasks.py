@@ -27,7 +27,7 @@ import tomli_w
 from compare import S2S
 
 from seq2seq_cli.data.tasks import TASKS
-from seq2seq_cli.sweep.engine.executors import cores
+from seq2seq_cli.sweep.engine.executors import threads_each
 from seq2seq_cli.sweep.engine.job import THREADS_VARIABLE
 
 CONFIGS = Path(__file__).with_name("tasks.toml")
@@ -42,9 +42,9 @@ def base() -> dict[str, Any]:
 
 def configurations() -> dict[str, dict[str, Any]]:
     """Return each task's configuration, with what is said for all of them."""
-    found = {}
+    found, usual = {}, base()
     for name, own in tomllib.loads(CONFIGS.read_text())["tasks"].items():
-        sections = {section: values | own.get(section, {}) for section, values in base().items()}
+        sections = {section: values | own.get(section, {}) for section, values in usual.items()}
         sections["task"] = {"name": name} | sections["task"]
         found[name] = sections
     return found
@@ -56,8 +56,8 @@ def train(config: dict[str, Any], folder: Path, asked: argparse.Namespace) -> fl
     command = [*S2S, "train", "--config", "task.toml", "--run", "task", "-q"]
     command += ["--seed", str(asked.seed)]
     environment = {**os.environ, "S2S_CACHE_DIR": ""}
-    if asked.jobs > 1:
-        environment[THREADS_VARIABLE] = str(max(1, cores() // asked.jobs))
+    if threads := threads_each(asked.jobs):
+        environment[THREADS_VARIABLE] = str(threads)
     started = time.perf_counter()
     try:
         subprocess.run(

@@ -59,7 +59,7 @@ def fitting_jobs(n_cells: int, bytes_each: int) -> int:
 
 def threads_each(jobs: int) -> int:
     """Return how many threads each of so many cells at a time may take; 0: all."""
-    return 0 if jobs == 1 else cores() // jobs
+    return 0 if jobs == 1 else max(1, cores() // jobs)
 
 
 @contextmanager
@@ -123,9 +123,8 @@ def run_on_worker(stop_name: str, job: Job) -> Outcome:
     import distributed
 
     worker: Any = distributed.get_worker()
-    n_threads = worker.state.nthreads
+    threads = threads_each(worker.state.nthreads)
     stopped = distributed.Event(stop_name)
-    threads = 0 if n_threads == 1 else max(1, cores() // n_threads)
 
     def is_stopped() -> bool:
         try:
