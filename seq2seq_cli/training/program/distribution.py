@@ -72,8 +72,7 @@ class DistributedLoop(Loop):
         self, sources: Any, shifted: Any, targets: Any, rates: Any, counts: Any, steps: Any
     ) -> tuple[Any, Any, Any]:
         self.traces += 1
-        done, loss_before = self._steps_done.read_value(), self._loss_sum.read_value()
-        seed = self._seed.read_value()
+        done, seed, loss_before = self._counters()
 
         # The index stays outside the compiled part, which would be compiled anew for each value.
         def own_part(weights: Any, i: Any, *ids: Any) -> Any:

@@ -50,9 +50,11 @@ class Loop:
         weights = [variable.value for variable in model.trainable_variables]
         moments = [[tf.Variable(tf.zeros_like(w)) for w in weights] for _ in range(2)]
         self._variables = (weights, *moments)
-        self._steps_done = tf.Variable(0)
+        # Not int32: TensorFlow keeps those in host memory, where a program that is compiled for a
+        # GPU cannot read them.
+        self._steps_done = tf.Variable(0, dtype=tf.int64)
         self._loss_sum = tf.Variable(0.0, dtype=tf.float64)
-        self._seed = tf.Variable(_dropout_seed(config.training.seed))
+        self._seed = tf.Variable(_dropout_seed(config.training.seed), dtype=tf.int64)
         self.ran: set[tuple[int, int]] = set()
         self.traces = 0
         self._train = tf.function(self._train_steps, jit_compile=True, autograph=False)
@@ -135,8 +137,7 @@ class Loop:
         self, sources: Any, shifted: Any, targets: Any, rates: Any, counts: Any, steps: Any
     ) -> tuple[Any, Any, Any]:
         self.traces += 1
-        done, loss_before = self._steps_done.read_value(), self._loss_sum.read_value()
-        seed = self._seed.read_value()
+        done, seed, loss_before = self._counters()
 
         def step(i: Any, last: Any, loss_sum: Any, exact: Any, *tensors: Any) -> tuple[Any, ...]:
             gradients, loss, right = self._gradients(
@@ -161,8 +162,13 @@ class Loop:
         """Return weights and moments as tensors."""
         return [[variable.read_value() for variable in group] for group in self._variables]
 
+    def _counters(self) -> tuple[Any, Any, Any]:
+        """Return the steps done and the seed, int32, and the sum of the losses, float64."""
+        done, seed = (tf.cast(v.read_value(), tf.int32) for v in (self._steps_done, self._seed))
+        return done, seed, self._loss_sum.read_value()
+
     def _assign(self, steps_done: Any, loss_sum: Any, moved: Any) -> None:
-        self._steps_done.assign(steps_done)
+        self._steps_done.assign(tf.cast(steps_done, tf.int64))
         self._loss_sum.assign(loss_sum)
         for group, tensors in zip(self._variables, moved, strict=True):
             for variable, tensor in zip(group, tensors, strict=True):
