@@ -17,12 +17,10 @@ from seq2seq_cli.data.vocabulary import one_hot_decode, one_hot_encode, shift_ri
 from seq2seq_cli.inference.greedy import predict_sequence
 from seq2seq_cli.inference.loading import load_run
 from seq2seq_cli.training.models import build_models, define_models
-from seq2seq_cli.training.program import forward
-from seq2seq_cli.training.program.lookup import SCATTERED_ROWS, gather_rows
+from seq2seq_cli.training.program import device
+from seq2seq_cli.training.program.lookup import gather_rows
 from seq2seq_cli.training.program.loop import CHUNK, Loop
-from seq2seq_cli.training.program.looped import looped
-from seq2seq_cli.training.program.recurrent import LstmCall
-from seq2seq_cli.training.program.unrolled import unrolled
+from seq2seq_cli.training.program.recurrent import LstmCall, run_lstms
 from seq2seq_cli.training.schedule import learning_rates
 
 TASK = TaskConfig(n_in=5, n_out=3, cardinality=17)
@@ -91,15 +89,18 @@ def run_config(task=TASK, units=8, **training):
 
 
 @pytest.mark.parametrize(
-    ("unrolled_after", "clip_norm", "n_in", "cardinality"),
-    [(0, 0.0, 5, 17), (0, 0.1, 1, 17), (200, 0.1, 20, 17), (200, 0.0, 5, SCATTERED_ROWS + 1)],
+    ("layout", "clip_norm", "n_in"),
+    [
+        (device.CPU, 0.0, 5),
+        (device.CPU, 0.1, 1),
+        (device.GPU, 0.1, 20),
+        (device.GPU._replace(block=3), 0.0, 5),
+    ],
 )
-def test_the_loop_takes_the_steps_of_plain_keras(
-    monkeypatch, unrolled_after, clip_norm, n_in, cardinality
-):
+def test_the_loop_takes_the_steps_of_plain_keras(monkeypatch, layout, clip_norm, n_in):
     """Losses of the first steps, and the weights that their gradients lead to."""
-    monkeypatch.setattr(forward, "UNROLLED_AFTER", unrolled_after)
-    monkeypatch.setattr(forward, "UNROLLED_LENGTH", 20)
+    monkeypatch.setattr(device, "CPU", layout)
+    cardinality = 17
     update = {"n_in": n_in, "n_out": min(n_in, 3), "cardinality": cardinality}
     task = TASK.model_copy(update=update)
     config = run_config(task, batch_size=16, n_samples=16 * 6, clip_norm=clip_norm)
@@ -125,8 +126,8 @@ def test_the_loop_takes_the_steps_of_plain_keras(
         np.testing.assert_allclose(first, second, atol=2e-4)
 
 
-@pytest.mark.parametrize("unroll", [False, True])
-def test_the_lstm_has_the_outputs_and_gradients_of_keras(unroll):
+@pytest.mark.parametrize("block", [1, 3, 7])
+def test_the_lstm_has_the_outputs_and_gradients_of_keras(block):
     generator = np.random.default_rng(1)
     layer = keras.layers.LSTM(
         3,
@@ -154,7 +155,7 @@ def test_the_lstm_has_the_outputs_and_gradients_of_keras(unroll):
         tape.watch(state)
         gates = tf.tensordot(tf.transpose(inputs, (1, 0, 2)), weights[0], 1) + weights[2]
         call = LstmCall(gates, tf.convert_to_tensor(weights[1]), tuple(state))
-        outputs, hidden, cell = unrolled(call) if unroll else looped([call])[0]
+        outputs, hidden, cell = run_lstms([call], block, tf.ones(()))[0]
         found = total((tf.transpose(outputs, (1, 0, 2)), hidden, cell))
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
     for ours, theirs in zip(tape.gradient(found, [*weights, *state]), wanted, strict=True):
@@ -179,7 +180,8 @@ def plain_lstm(call):
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("dropped", [False, True])
-def test_the_loop_has_the_gradients_of_automatic_differentiation(reverse, masked, dropped):
+@pytest.mark.parametrize("block", [1, 2, 5])
+def test_the_lstm_has_the_gradients_of_automatic_differentiation(reverse, masked, dropped, block):
     generator = np.random.default_rng(2)
 
     def normal(*shape):
@@ -197,7 +199,7 @@ def test_the_loop_has_the_gradients_of_automatic_differentiation(reverse, masked
     )
     factors = [normal(5, 2, 3), normal(2, 3), normal(2, 3)]
     found = []
-    for run in (plain_lstm, lambda call: looped([call])[0]):
+    for run in (plain_lstm, lambda call: run_lstms([call], block, tf.ones(()))[0]):
         with tf.GradientTape() as tape:
             tape.watch([inputs, kernel, *state])
             total = sum(tf.reduce_sum(f * r) for f, r in zip(factors, run(call), strict=True))
@@ -206,8 +208,10 @@ def test_the_loop_has_the_gradients_of_automatic_differentiation(reverse, masked
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
-def test_a_large_vocabulary_builds_nothing_as_wide_as_it_for_each_step():
-    """The gradient of a gather holds a row for each id, not a one-hot vector."""
+@pytest.mark.parametrize("layout", [device.CPU, device.GPU])
+def test_a_large_vocabulary_builds_nothing_as_wide_as_it_for_each_step(monkeypatch, layout):
+    """The gradient of a gather holds a row for each id, not a one-hot vector; on a GPU too."""
+    monkeypatch.setattr(device, "CPU", layout)
     rows, ids = 50_000, tf.zeros((64, 6), tf.int32)
 
     @tf.function

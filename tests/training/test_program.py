@@ -1,5 +1,7 @@
 """What the compiled programs are made of: nothing here runs a training."""
 
+import re
+
 import pytest
 import tensorflow as tf
 from tiny import tiny_config
@@ -7,6 +9,7 @@ from tiny import tiny_config
 from seq2seq_cli.training.models import build_models
 from seq2seq_cli.training.program.distribution import DistributedLoop
 from seq2seq_cli.training.program.loop import CHUNK, Loop
+from seq2seq_cli.training.program.recurrent import LstmCall, run_lstms
 
 READABLE = {tf.float32, tf.float64, tf.int64}
 """Types of variables that TensorFlow keeps in a GPU's memory, unlike int32, bool and string."""
@@ -36,3 +39,28 @@ def test_a_gpu_can_read_every_variable_of_the_programs(kind):
     assert len(validate.graph.variables) == n_weights
     for program in (train, validate):
         assert {variable.dtype for variable in program.graph.variables} <= READABLE
+
+
+def products(n_steps, masked=False, can_fold=False):
+    """Return the elementwise products in the kernels of an LSTM and its gradients."""
+    mask = tf.constant([[True, False]] * n_steps) if masked else None
+
+    @tf.function(jit_compile=True, autograph=False)
+    def gradients(inputs, kernel, one):
+        with tf.GradientTape() as tape:
+            tape.watch([inputs, kernel])
+            call = LstmCall(inputs, kernel, mask=mask)
+            results = run_lstms([call], n_steps, tf.constant(1.0) if can_fold else one)[0]
+            loss = sum(map(tf.reduce_sum, results))
+        return tape.gradient(loss, [inputs, kernel])
+
+    shapes = (tf.zeros((n_steps, 2, 12)), tf.zeros((3, 12)), tf.ones(()))
+    program = gradients.experimental_get_compiler_ir(*shapes)(stage="optimized_hlo")
+    return len(re.findall(r" multiply\(", program))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_work_of_a_block_grows_with_its_time_steps_and_not_with_their_square(masked):
+    assert products(12, masked) < 2.2 * products(6, masked)
+    # The negative control: where XLA can fold the 1, it repeats the chains of operations.
+    assert products(12, masked, can_fold=True) > 2.6 * products(6, masked, can_fold=True)

@@ -1,8 +1,9 @@
 """The train model as a function of its weights, ids -> losses: what the loop differentiates.
 
-Here it is decided what runs side by side, the two halves of a batch, and whether it is unrolled.
+Here a batch is split into the parts that run side by side.
 """
 
+from functools import partial
 from typing import Any
 
 import keras
@@ -10,31 +11,11 @@ import tensorflow as tf
 
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.vocabulary import PADDING
-from seq2seq_cli.training.program.looped import looped
+from seq2seq_cli.training.program.device import layout
 from seq2seq_cli.training.program.network import Network, Part
-from seq2seq_cli.training.program.recurrent import LstmCall, LstmOutputs
-from seq2seq_cli.training.program.unrolled import unrolled
+from seq2seq_cli.training.program.recurrent import run_lstms
 
 Tensor = Any
-
-SHARDS = 2
-"""Independent parts of a batch, which XLA runs side by side on two cores. It is not the number of
-cores, since sums in another order would give other weights on another machine."""
-
-UNROLLED_LENGTH = 12
-UNROLLED_AFTER = 200
-"""An unrolled LSTM is faster than a loop over its steps, but each step adds to the program, and
-compiling it takes longer. So sequences up to UNROLLED_LENGTH are unrolled, once a training has
-UNROLLED_AFTER optimizer steps for each step of the longest one: there the two are even, as
-`tests/benchmarks/scaling.py --unroll` measures."""
-
-
-def is_unrolled(config: RunConfig, n_in: int, n_out: int) -> bool:
-    """Tell whether LSTMs over sequences of these widths are unrolled, where nothing is dropped."""
-    longest = max(n_in, n_out)
-    short = longest <= UNROLLED_LENGTH
-    simple = not (config.task.has_end or config.model.bidirectional)
-    return short and simple and config.training.total_steps >= UNROLLED_AFTER * longest
 
 
 class Forward:
@@ -105,11 +86,10 @@ class Forward:
             name: [weights[place] for place in places] for name, places in self._places.items()
         }
         model = Network(layers, self._config.model, step, seed)
-        short = is_unrolled(self._config, sources.shape[1], shifted.shape[1])
-        run = _unroll if short and not model.drops else looped
         # The two directions of an encoder are side by side already.
-        is_split = sources.shape[0] % SHARDS == 0 and not self._config.model.bidirectional
-        shards = SHARDS if is_split else 1
+        device = layout()
+        is_split = sources.shape[0] % device.shards == 0 and not self._config.model.bidirectional
+        shards = device.shards if is_split else 1
         parts = [
             Part(ids, before, ids != PADDING if self._padded else None)
             for ids, before in zip(
@@ -118,8 +98,6 @@ class Forward:
                 strict=True,
             )
         ]
-        return model.logits(parts, run)
-
-
-def _unroll(calls: list[LstmCall]) -> list[LstmOutputs]:
-    return [unrolled(call) for call in calls]
+        # The first id is always 0, but XLA does not know; and an exponential it computes only once.
+        one = tf.exp(-tf.cast(shifted[0, 0], tf.float32))
+        return model.logits(parts, partial(run_lstms, block=device.block, one=one))

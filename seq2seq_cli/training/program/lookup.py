@@ -4,11 +4,9 @@ from typing import Any
 
 import tensorflow as tf
 
-Tensor = Any
+from seq2seq_cli.training.program.device import layout
 
-SCATTERED_ROWS = 512
-"""From this many rows on, gradients are added up row by row. Below it a product with one-hot
-vectors is faster, but its cost and its memory grow with the rows."""
+Tensor = Any
 
 
 def gather_rows(table: Tensor, ids: Tensor) -> Tensor:
@@ -19,7 +17,7 @@ def gather_rows(table: Tensor, ids: Tensor) -> Tensor:
     def gather(table: Tensor) -> tuple[Tensor, Any]:
         def gradient(upstream: Tensor) -> Tensor:
             flat, d_rows = tf.reshape(ids, (-1,)), tf.reshape(upstream, (-1, width))
-            if rows >= SCATTERED_ROWS:
+            if rows >= layout().scattered_rows:
                 return tf.math.unsorted_segment_sum(d_rows, flat, rows)
             return tf.matmul(tf.one_hot(flat, rows), d_rows, transpose_a=True)
 

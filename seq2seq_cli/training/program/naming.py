@@ -12,7 +12,7 @@ from tensorflow.python.framework import ops
 from seq2seq_cli import architecture
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.storage import sha256_of
-from seq2seq_cli.training.program.forward import is_unrolled
+from seq2seq_cli.training.program.device import layout
 
 FROM_FILES = {"pretrained_embedding", "pretrained_embedding_sha256"}
 """Settings of the weights that a training begins with, on which no program depends."""
@@ -28,7 +28,7 @@ def program_key(config: RunConfig, n_in: int, n_out: int) -> str:
         "model": config.model.model_dump(exclude=FROM_FILES),
         "task": [n_in, n_out, task.cardinality, task.has_end],
         "training": [training.batch_size, training.clip_norm],
-        "unrolled": is_unrolled(config, n_in, n_out),
+        "layout": layout(),
     }
     return sha256_of(json.dumps(depends_on, sort_keys=True).encode())[:32]
 

@@ -25,7 +25,7 @@ from seq2seq_cli.training.program.recurrent import LstmCall, LstmOutputs
 
 Tensor = Any
 RunCalls = Callable[[list[LstmCall]], list[LstmOutputs]]
-"""Runs LSTMs over sequences side by side: unrolled, or in a loop."""
+"""Runs LSTMs over sequences side by side."""
 
 
 class Part(NamedTuple):

@@ -1,26 +1,37 @@
-"""An LSTM's step and its backward pass, and what is taken through a sequence of them.
+"""LSTMs over sequences, laid out for XLA: a loop whose body takes a block of time steps.
 
-It computes what `keras.layers.LSTM` does, from that layer's own weights and in its gate order i, f,
-c, o. Two things make it faster than differentiating a loop over a cell: the backward pass holds one
-product a step, gate gradients times the transposed recurrent kernel, and the recurrent kernel's own
-gradient is a single large product after it. `unrolled` and `looped` run it over a sequence.
+They compute what `keras.layers.LSTM` does, from that layer's own weights and in its gate order i,
+f, c, o. Three things make them faster than the gradient of a loop over a cell:
+
+- The backward pass has one product per step, gate gradients times the transposed recurrent kernel.
+  The recurrent kernel's own gradient is a single large product after it.
+- All gates are one tanh, since sigmoid(x) = (1 + tanh(x / 2)) / 2, and their gradients one product.
+  XLA makes few kernels of that: each takes time to compile, and as long to start as to compute.
+- Nothing is computed twice. XLA repeats a chain of cheap operations in each of its consumers; along
+  a block of time steps that is work that grows with the square of its length. It does not repeat a
+  division, so cell states and their gradients are divided by `one`, a 1 that XLA does not know.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 Tensor = Any
 Gradient = Callable[..., tuple[Tensor, ...]]
 
+CLOSED = 1e4
+"""The gate inputs of a masked step: the sigmoid of -CLOSED is 0, that of CLOSED is 1."""
+
 
 class LstmCall(NamedTuple):
-    """An LSTM's run over a sequence; calls of one call are independent of each other."""
+    """One LSTM over one sequence; the calls that run together are independent of each other."""
 
     inputs: Tensor  # (steps, batch, 4 units): the LSTM's inputs times its kernel, plus bias
     kernel: Tensor  # (units, 4 units): the recurrent one
-    state: tuple[Tensor, Tensor] | None = None  # (batch, units) to start from; zeros if not given
+    state: tuple[Tensor, Tensor] | None = None  # (batch, units) to start from; None is zeros
     mask: Tensor | None = None  # (steps, batch): where false, states and output stay as they are
     dropped: Tensor | None = None  # (batch, units): recurrent dropout's factors
     reverse: bool = False  # take the last step first
@@ -28,25 +39,16 @@ class LstmCall(NamedTuple):
     gives_state: bool = True
 
     @property
-    def start(self) -> tuple[Tensor, Tensor]:
-        """The hidden and the cell state to start from."""
-        return self.state or zero_state(self.inputs)
-
-
-def zero_state(inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """Return zeros for the states of an LSTM with these inputs."""
-    _, batch, width = inputs.shape
-    # Not tf.zeros: what TensorFlow folds into a constant has another name in each process, and a
-    # kept program would not be found by it.
-    zeros = tf.constant(0.0, inputs.dtype, (batch, width // 4))
-    return zeros, zeros
+    def zeros(self) -> Tensor:
+        """A state of zeros, (batch, units)."""
+        _, batch, width = self.inputs.shape
+        # Not tf.zeros: what TensorFlow folds into a constant has another name in each process, and
+        # a kept program would not be found by it.
+        return tf.constant(0.0, self.inputs.dtype, (batch, width // 4))
 
 
 class LstmOutputs(NamedTuple):
-    """What an LSTM makes of a sequence, as far as its call gives it.
-
-    What is not used is not given, or its backward pass would add up zeros.
-    """
+    """The results that a call asks for; the others are None, and cost nothing."""
 
     outputs: Tensor | None  # (steps, batch, units), in the order of the inputs
     hidden: Tensor | None  # (batch, units), after the last step taken
@@ -54,51 +56,288 @@ class LstmOutputs(NamedTuple):
 
     @classmethod
     def of(cls, call: LstmCall, values: Iterator[Tensor]) -> "LstmOutputs":
-        """Return the next of these values as a call's, those that are not given as None."""
-        given = (call.gives_outputs, call.gives_state, call.gives_state)
-        return cls(*(next(values) if is_given else None for is_given in given))
+        """Return the next of these values as a call's results."""
+        asked = (call.gives_outputs, call.gives_state, call.gives_state)
+        return cls(*(next(values) if is_asked else None for is_asked in asked))
 
-    def given(self, call: LstmCall) -> list[Tensor]:
-        """Return what the call gives of it, in the order in which `of` takes it."""
+    def flat(self, call: LstmCall) -> list[Tensor]:
+        """Return the results that the call asks for, in the order in which `of` takes them."""
         ends = [self.hidden, self.cell] if call.gives_state else []
         return [self.outputs, *ends] if call.gives_outputs else ends
 
 
-class StepActivations(NamedTuple):
-    """What a forward step leaves for the backward one."""
+class Step(NamedTuple):
+    """What a step leaves for the backward pass."""
 
-    gates: Tensor  # (batch, 4 units), activated
+    gates: Tensor  # (batch, 4 units): the tanh of each
     cell_before: Tensor  # (batch, units)
     cell: Tensor  # (batch, units)
 
 
-def step_forward(gates: Tensor, cell: Tensor) -> tuple[StepActivations, Tensor]:
-    """Complete gate inputs (batch, 4 units), cell -> activations, hidden state (batch, units)."""
-    i, f, candidate, o = tf.split(gates, 4, axis=-1)
-    i, f, candidate, o = tf.sigmoid(i), tf.sigmoid(f), tf.tanh(candidate), tf.sigmoid(o)
-    after = f * cell + i * candidate
-    return StepActivations(tf.concat([i, f, candidate, o], axis=-1), cell, after), o * tf.tanh(
-        after
+def run_lstms(calls: Sequence[LstmCall], block: int, one: Tensor) -> list[LstmOutputs]:
+    """Run LSTMs over sequences of one length, `block` time steps in each iteration of one loop.
+
+    The calls are what XLA can run side by side. They are differentiable in inputs, kernel and
+    state; all dimensions are static. `one` is a scalar 1 that XLA cannot fold.
+    """
+    n_steps = calls[0].inputs.shape[0]
+    block = min(block, n_steps)
+    if n_rest := n_steps % block:
+        return _run_rest(calls, n_rest, block, one)
+    closed = [_closed_where_masked(call) for call in calls]
+
+    def sequences(*flat: Tensor) -> tuple[Any, Gradient]:
+        values = iter(flat)
+        bound = [
+            call._replace(
+                inputs=next(values),
+                kernel=next(values),
+                state=(next(values), next(values)) if call.state else None,
+            )
+            for call in closed
+        ]
+        return _run_blocks(bound, block, one)
+
+    flat = [x for call in closed for x in (call.inputs, call.kernel, *(call.state or ()))]
+    results = iter(tf.custom_gradient(sequences)(*flat))
+    return [LstmOutputs.of(call, results) for call in calls]
+
+
+def _run_rest(calls: Sequence[LstmCall], n_rest: int, block: int, one: Tensor) -> list[LstmOutputs]:
+    """Run all steps that fill blocks, and after them the others."""
+
+    def cut(call: LstmCall, values: Tensor | None) -> list[Any]:
+        if values is None:
+            return [None, None]
+        sizes = _ordered(call, [values.shape[0] - n_rest, n_rest])
+        return _ordered(call, tf.split(values, sizes))
+
+    inputs, masks = (
+        [cut(call, x) for call, x in zip(calls, arrays, strict=True)]
+        for arrays in ([call.inputs for call in calls], [call.mask for call in calls])
     )
-
-
-def step_backward(
-    activations: StepActivations, d_hidden: Tensor, d_cell: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Gradients of the states after a step -> of its gates (batch, 4 units), of the cell before."""
-    i, f, candidate, o = tf.split(activations.gates, 4, axis=-1)
-    tanh_cell = tf.tanh(activations.cell)
-    d_cell += d_hidden * o * (1.0 - tanh_cell * tanh_cell)
-    d_gates = [
-        d_cell * candidate * i * (1.0 - i),
-        d_cell * activations.cell_before * f * (1.0 - f),
-        d_cell * i * (1.0 - candidate * candidate),
-        d_hidden * tanh_cell * o * (1.0 - o),
+    first = run_lstms(
+        [
+            call._replace(inputs=x[0], mask=m[0], gives_state=True)
+            for call, x, m in zip(calls, inputs, masks, strict=True)
+        ],
+        block,
+        one,
+    )
+    last = run_lstms(
+        [
+            call._replace(inputs=x[1], mask=m[1], state=(start.hidden, start.cell))
+            for call, x, m, start in zip(calls, inputs, masks, first, strict=True)
+        ],
+        n_rest,
+        one,
+    )
+    return [
+        after._replace(outputs=tf.concat(_ordered(call, [before.outputs, after.outputs]), 0))
+        if call.gives_outputs
+        else after
+        for call, before, after in zip(calls, first, last, strict=True)
     ]
-    return tf.concat(d_gates, axis=-1), d_cell * f
 
 
-def kernel_gradient(hidden_before: Tensor, d_gates: Tensor) -> Tensor:
+def _closed_where_masked(call: LstmCall) -> LstmCall:
+    """Return the call with inputs that, where its mask is false, leave the cell state as it is."""
+    if call.mask is None:
+        return call
+    closed = _each_gate(call, -CLOSED, CLOSED, 0.0, -CLOSED)
+    return call._replace(inputs=tf.where(call.mask[:, :, tf.newaxis], call.inputs, closed))
+
+
+def _each_gate(call: LstmCall, *values: float) -> Tensor:
+    """Return a vector (4 units,) with a value for each of the gates i, f, c, o."""
+    return tf.constant(np.repeat(np.float32(values), call.inputs.shape[2] // 4))
+
+
+def _forward(
+    call: LstmCall,
+    one: Tensor,
+    state: tuple[Tensor | None, Tensor],
+    inputs: Sequence[Tensor],
+    passing: Sequence[Tensor | None],
+) -> tuple[list[Step], list[Tensor]]:
+    """Take a block of steps; return what each leaves, and the hidden states.
+
+    `inputs` are (batch, 4 units) each, `passing` (batch, 1) with a 1 where the step is masked. A
+    hidden state of None is zero, and costs no product.
+    """
+    hidden, cell = state
+    scale = _each_gate(call, 0.5, 0.5, 1.0, 0.5)
+    steps, outputs = list[Step](), list[Tensor]()
+    for gates, passes in zip(inputs, passing, strict=True):
+        if hidden is not None:
+            before = hidden if call.dropped is None else hidden * call.dropped
+            gates += tf.matmul(before, call.kernel)  # (batch, units) @ (units, 4 units)
+        gates = tf.tanh(gates * scale)
+        i, f, candidate, o = tf.split(gates, 4, axis=-1)
+        after = ((0.5 + 0.5 * f) * cell + (0.5 + 0.5 * i) * candidate) / one
+        output = (0.5 + 0.5 * o) * tf.tanh(after)
+        if passes is not None and hidden is not None:
+            output += hidden * passes / one
+        steps.append(Step(gates, cell, after))
+        outputs.append(output)
+        hidden, cell = output, after
+    return steps, outputs
+
+
+def _backward(
+    call: LstmCall,
+    one: Tensor,
+    transposed: Tensor,
+    d_state: tuple[Tensor, Tensor],
+    steps: Sequence[Step],
+    d_outputs: Sequence[Tensor | None],
+    passing: Sequence[Tensor | None],
+) -> tuple[tuple[Tensor, Tensor], list[Tensor]]:
+    """Go back through a block of steps; return the gradients of the state before it and of gates.
+
+    All lists are in the order in which the steps were taken.
+    """
+    d_hidden, d_cell = d_state
+    slopes = _each_gate(call, 0.25, 0.25, 1.0, 0.25)
+    d_gates = list[Tensor]()
+    for step, d_output, passes in zip(*map(reversed, (steps, d_outputs, passing)), strict=True):
+        if d_output is not None:
+            d_hidden += d_output
+        i, f, candidate, o = tf.split(step.gates, 4, axis=-1)
+        tanh_cell = tf.tanh(step.cell)
+        d_cell = (d_cell + d_hidden * (0.5 + 0.5 * o) * (1.0 - tanh_cell * tanh_cell)) / one
+        factors = [d_cell * candidate, d_cell * step.cell_before, d_cell * (0.5 + 0.5 * i)]
+        factors.append(d_hidden * tanh_cell)
+        d_gates.append(tf.concat(factors, axis=-1) * (slopes * (1.0 - step.gates * step.gates)))
+        d_recurrent = tf.matmul(d_gates[-1], transposed)  # (batch, 4 units) @ (4 units, units)
+        if call.dropped is not None:
+            d_recurrent *= call.dropped
+        d_hidden = d_recurrent if passes is None else d_recurrent + d_hidden * passes / one
+        d_cell *= 0.5 + 0.5 * f
+    return (d_hidden, d_cell), d_gates[::-1]
+
+
+def _kernel_gradient(call: LstmCall, hidden_before: Tensor, d_gates: Tensor) -> Tensor:
     """Hidden states (steps, batch, units) and gates (steps, batch, 4 units) -> one product."""
+    if call.dropped is not None:
+        hidden_before *= call.dropped
     rows = tf.reshape(hidden_before, (-1, hidden_before.shape[-1]))
     return tf.matmul(rows, tf.reshape(d_gates, (-1, d_gates.shape[-1])), transpose_a=True)
+
+
+def _passing(call: LstmCall) -> Tensor | None:
+    """Return where a step is masked, so that the hidden state passes it: (steps, batch, 1)."""
+    return None if call.mask is None else tf.where(call.mask, 0.0, 1.0)[:, :, tf.newaxis]
+
+
+def _ordered(call: LstmCall, values: Sequence[Any]) -> list[Any]:
+    """Turn what is in the order of the inputs into the order of the steps taken, or back."""
+    return list(values[::-1] if call.reverse else values)
+
+
+class _Arrays(NamedTuple):
+    """What the blocks of a call leave, in the order of the inputs; XLA updates it in place."""
+
+    gates: tf.TensorArray  # (blocks, block, batch, 4 units)
+    cells: tf.TensorArray  # (blocks, block, batch, units): before each step
+    hidden: tf.TensorArray  # (blocks, block, batch, units): after each step
+
+
+def _run_blocks(calls: Sequence[LstmCall], block: int, one: Tensor) -> tuple[Any, Gradient]:
+    n_blocks = calls[0].inputs.shape[0] // block
+    passing = [_passing(call) for call in calls]
+    numbers = count(1)
+
+    def new_array(like: Tensor) -> tf.TensorArray:
+        """Return an array for the blocks' rows, each like this one.
+
+        All of it will be written. XLA would merge arrays of equal values, and copy the one for each
+        loop: hence a value for each.
+        """
+        shape = (block, *like.shape[-2:])
+        values = tf.constant(float(next(numbers)), like.dtype, (n_blocks, *shape))
+        return tf.TensorArray(like.dtype, n_blocks, element_shape=shape).unstack(values)
+
+    def place(call: LstmCall, number: Any) -> Any:
+        """Return where the arrays have the block that is taken as number `number`, from 0."""
+        return n_blocks - 1 - number if call.reverse else number
+
+    def rows(call: LstmCall, array: Tensor | None, number: Any) -> list[Any]:
+        """Return a block's rows of (steps, batch, width), in the order of the steps."""
+        if array is None:
+            return [None] * block
+        begin = tf.stack([place(call, number) * block, 0, 0])
+        return _ordered(call, tf.unstack(tf.slice(array, begin, (block, *array.shape[1:]))))
+
+    def write(array: tf.TensorArray, call: LstmCall, number: Any, rows: list[Any]) -> Any:
+        return array.write(place(call, number), tf.stack(_ordered(call, rows)))
+
+    def forward(number: Any, states: Any, arrays: Any) -> tuple[Any, Any, Any]:
+        ends, written = [], []
+        for call, passes, state, array in zip(calls, passing, states, arrays, strict=True):
+            inputs, passed = rows(call, call.inputs, number), rows(call, passes, number)
+            steps, hidden = _forward(call, one, state, inputs, passed)
+            gates, cells = [step.gates for step in steps], [step.cell_before for step in steps]
+            ends.append((hidden[-1], steps[-1].cell))
+            parts = zip(array, (gates, cells, hidden), strict=True)
+            written.append(_Arrays(*(write(x, call, number, values) for x, values in parts)))
+        return number + 1, ends, written
+
+    starts = [call.state or (call.zeros, call.zeros) for call in calls]
+    arrays = [
+        _Arrays(new_array(call.inputs), new_array(call.zeros), new_array(call.zeros))
+        for call in calls
+    ]
+    _, ends, arrays = tf.while_loop(
+        lambda number, *_: number < n_blocks, forward, (0, starts, arrays)
+    )
+
+    def whole(array: tf.TensorArray) -> Tensor:
+        """Return an array's rows: (steps, batch, width)."""
+        _, _, *shape = array.stack().shape
+        return tf.reshape(array.stack(), (n_blocks * block, *shape))
+
+    left = [_Arrays(*map(whole, array)) for array in arrays]
+    outputs = [LstmOutputs(kept.hidden, *end) for kept, end in zip(left, ends, strict=True)]
+
+    def gradient(*upstream: Tensor) -> tuple[Tensor, ...]:
+        values = iter(upstream)
+        d_outputs = [LstmOutputs.of(call, values) for call in calls]
+        transposed = [tf.transpose(call.kernel) for call in calls]
+
+        def backward(done: Any, d_states: Any, cells: Any, arrays: Any) -> tuple[Any, ...]:
+            number, moved = n_blocks - 1 - done, []
+            for i, call in enumerate(calls):
+                gates, before = (rows(call, x, number) for x in (left[i].gates, left[i].cells))
+                after = [*before[1:], cells[i]]
+                steps = [Step(*parts) for parts in zip(gates, before, after, strict=True)]
+                d_rows, passed = (rows(call, x, number) for x in (d_outputs[i].outputs, passing[i]))
+                d_state, d_gates = _backward(
+                    call, one, transposed[i], d_states[i], steps, d_rows, passed
+                )
+                moved.append((d_state, before[0], write(arrays[i], call, number, d_gates)))
+            return done + 1, *map(list, zip(*moved, strict=True))
+
+        d_ends = [
+            (d.hidden, d.cell) if call.gives_state else (call.zeros, call.zeros)
+            for call, d in zip(calls, d_outputs, strict=True)
+        ]
+        # It counts upwards to a constant, so that XLA knows how often the body runs.
+        _, d_starts, _, arrays = tf.while_loop(
+            lambda done, *_: done < n_blocks,
+            backward,
+            (0, d_ends, [cell for _, cell in ends], [new_array(call.inputs) for call in calls]),
+        )
+        gradients = []
+        for call, start, kept, array, d_start in zip(
+            calls, starts, left, arrays, d_starts, strict=True
+        ):
+            first = start[0][tf.newaxis]
+            before = [kept.hidden[1:], first] if call.reverse else [first, kept.hidden[:-1]]
+            d_gates = whole(array)
+            gradients += [d_gates, _kernel_gradient(call, tf.concat(before, 0), d_gates)]
+            gradients += d_start if call.state else ()
+        return tuple(gradients)
+
+    flat = [x for call, output in zip(calls, outputs, strict=True) for x in output.flat(call)]
+    return tuple(flat), gradient
