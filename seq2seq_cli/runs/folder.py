@@ -212,15 +212,15 @@ def has_checkpoint(folder: Path) -> bool:
     return (folder / CONFIG_FILE).is_file() and bool(numbers(folder / CHECKPOINTS))
 
 
-def has_unfinished(folder: Path) -> bool:
-    """Tell whether a complete run's newest checkpoint is that of another training, or a longer one.
+def has_unfinished(folder: Path, manifest: Manifest | None = None) -> bool:
+    """Return whether a complete run's newest checkpoint is of another training, or a longer one.
 
-    Raises ModelError where the manifest is damaged.
+    The manifest is read unless it is passed. Raises ModelError where it is damaged.
     """
     newest = newest_description(folder)
     if newest is None:
         return False
-    ended_with = read_manifest(folder).checkpoint_sha256
+    ended_with = (manifest or read_manifest(folder)).checkpoint_sha256
     if not ended_with:  # complete before manifests had it, as checkpoints of version 1 are
         return newest.format_version > 1
     return newest.sha256 != ended_with
