@@ -14,7 +14,7 @@ from seq2seq_cli.errors import ConfigurationError, ModelError, S2sError
 from seq2seq_cli.runs.advice import anew_command, list_command, resume_command, train_command
 from seq2seq_cli.runs.checkpoint_files import newest_description
 from seq2seq_cli.runs.folder import has_checkpoint, has_unfinished, is_replaceable
-from seq2seq_cli.runs.history import EpochRecord, parse_history
+from seq2seq_cli.runs.history import EpochRecord, parse_file
 from seq2seq_cli.runs.location import folders_in, run_path
 from seq2seq_cli.runs.lock import is_in_training
 from seq2seq_cli.runs.manifest import (
@@ -49,7 +49,7 @@ class Run:
 
     def history(self) -> tuple[EpochRecord, ...]:
         """Return what its validations came to; ModelError unless it is what the manifest says."""
-        return parse_history(self.read(HISTORY), self.path / HISTORY)
+        return parse_file(self.read(HISTORY), self.path / HISTORY)
 
 
 def open_run(runs_dir: Path, name: str | None = None) -> Run:
