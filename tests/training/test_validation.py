@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import threading
 
 import keras
 import numpy as np
@@ -68,12 +69,12 @@ def lines_of(folder):
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """Return the numbers of held-out rows that trainings draw to be validated on."""
+    """Return the numbers of held-out rows that trainings draw, and whether on the main thread."""
     numbers, draw = [], GeneratedStream.draw
 
     def counted(self, split, start, n):
         if split is Split.VALIDATION:
-            numbers.append(n)
+            numbers.append((n, threading.current_thread() is threading.main_thread()))
         return draw(self, split, start, n)
 
     monkeypatch.setattr(GeneratedStream, "draw", counted)
@@ -112,7 +113,7 @@ def test_held_out_rows_are_drawn_once_and_each_width_is_traced_once(
 ):
     runs = train_seeds(varying(validate_every=EVERY), 2, tmp_path)
     assert all(len(lines_of(run.path)) == 6 for run in runs)
-    assert drawn == [10_000] * 2  # of each seed
+    assert drawn == [(10_000, False)] * 2  # of each seed
     assert len(set(traced)) == len(traced) > 1
 
 
@@ -124,8 +125,9 @@ def test_more_rows_than_are_kept_are_drawn_again_some_at_a_time(
     run = train(tiny_config(validate_every=EVERY), tmp_path, "run")
     assert_identical(run.path, watched)
     n = run.manifest.results.n_samples
-    assert max(drawn) <= 250 < n
-    assert n * len(PLACES) <= sum(drawn) <= n * len(PLACES) + 250
+    numbers = [number for number, _ in drawn]
+    assert max(numbers) <= 250 < n
+    assert n * len(PLACES) <= sum(numbers) <= n * len(PLACES) + 250
 
 
 def test_widths_and_filled_batches_change_no_result(several_widths):
