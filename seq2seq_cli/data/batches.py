@@ -32,7 +32,6 @@ kept program is loaded, and a third of those while it is compiled."""
 MOST_LENGTHS = 256
 """Different lengths that are looked at for the widths; between them the next longer one counts."""
 
-
 KEPT_BYTES = 5 * 10**6
 """Held-out sequences up to this size are sorted together, and kept for the next validation."""
 
