@@ -1,12 +1,12 @@
-"""Batches of like length: sources of several lengths are not all padded to the longest.
+"""Batches of similar length: sources of several lengths are not all padded to the longest.
 
 The rows of some batches of a stream are sorted by length and made into the same number of batches,
 each of which is padded to one of a few widths, for a program is compiled for each (length
 bucketing: Khomenko et al. 2016). Which rows a step takes is a pure function of the seed and the
-step, and an epoch has the same rows as without.
+step, and an epoch has the same rows as without. Validation uses the same widths.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.sampling import Split
 from seq2seq_cli.data.streams import Stream, TrainingStream
-from seq2seq_cli.data.vocabulary import Ids, lengths, widen
+from seq2seq_cli.data.vocabulary import PADDING, Ids, lengths, widen
 
 WINDOW = 32
 """Batches whose rows are sorted together, at most."""
@@ -31,6 +31,9 @@ kept program is loaded, and a third of those while it is compiled."""
 
 MOST_LENGTHS = 256
 """Different lengths that are looked at for the widths; between them the next longer one counts."""
+
+KEPT_BYTES = 5 * 10**6
+"""Held-out sequences up to this size are sorted together, and kept for the next validation."""
 
 
 class Width(NamedTuple):
@@ -117,6 +120,58 @@ class Batches:
         turned = generator.permutation(n)
         rows = order[turned].ravel()
         return sources[rows], targets[rows], fits.argmax(axis=1)[turned]
+
+
+class HeldOutBatch(NamedTuple):
+    """Sequences that are validated together."""
+
+    sources: Ids  # (rows, n_in)
+    targets: Ids  # (rows, n_out)
+    n: int  # rows that count; the others have no target, and make all batches equally large
+
+
+class HeldOutBatches:
+    """The first rows of a stream's validation split, in equally large batches of similar length.
+
+    They are drawn again in each iteration, unless they are few enough to be kept.
+    """
+
+    def __init__(self, stream: Stream, widths: Sequence[Width], n_samples: int, most: int) -> None:
+        """Take `n_samples` rows, at most `most` of them in a batch; the last width fits all."""
+        self._stream, self._widths, self._n_samples = stream, widths, n_samples
+        self._size = -(-n_samples // -(-n_samples // most))
+        fitting = KEPT_BYTES // (4 * self._size * sum(widths[-1]))
+        self._window = max(1, fitting) * self._size
+        self._kept: list[HeldOutBatch] | None = None
+
+    @property
+    def are_kept(self) -> bool:
+        """Whether they are drawn only once."""
+        return self._n_samples <= self._window
+
+    def __iter__(self) -> Iterator[HeldOutBatch]:
+        if self.are_kept and self._kept is None:
+            self._kept = list(self._draw())
+        return iter(self._kept) if self._kept is not None else self._draw()
+
+    def _draw(self) -> Iterator[HeldOutBatch]:
+        for first in range(0, self._n_samples, self._window):
+            n = min(self._window, self._n_samples - first)
+            sources, targets = self._stream.draw(Split.VALIDATION, first, n)
+            order = np.lexsort((lengths(targets), lengths(sources)))
+            for start in range(0, n, self._size):
+                yield self._batch(sources, targets, order[start : start + self._size])
+
+    def _batch(self, sources: Ids, targets: Ids, rows: NDArray[np.int64]) -> HeldOutBatch:
+        longest = lengths(sources[rows]).max(), lengths(targets[rows]).max()
+        n_in, n_out = next(
+            width for width in self._widths if width[0] >= longest[0] and width[1] >= longest[1]
+        )
+        # A source of nothing but padding would have no place for attention.
+        filled = sources[np.resize(rows, self._size)]
+        ended = np.full((self._size, targets.shape[1]), PADDING, np.int32)
+        ended[: len(rows)] = targets[rows]
+        return HeldOutBatch(_fit(filled, n_in), _fit(ended, n_out), len(rows))
 
 
 def _fit(rows: Ids, width: int) -> Ids:

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from seq2seq_cli.data.vocabulary import PADDING, START, Floats, Ids, Vocabulary
-from seq2seq_cli.inference.layers import LstmState, likeliest, log_softmax
-from seq2seq_cli.inference.network import LoadedRun
+from seq2seq_cli.inference.layers import likeliest, log_softmax
+from seq2seq_cli.inference.network import LoadedRun, is_worth_dropping, take_states
 
 
 class Candidates(NamedTuple):
@@ -40,7 +40,7 @@ def beam_search(
     states, outputs = loaded.encoder.encode(sources)
     rows = np.repeat(np.arange(n, dtype=np.int32), beam)
     memory = loaded.decoder.remember(outputs, sources)
-    states = _take(states, rows)
+    states = take_states(states, rows)
     memory = memory.take(rows) if memory else None
     tokens = np.full((n, beam, steps), PADDING, np.int32)
     shape = (n, beam, steps, sources.shape[1])
@@ -50,35 +50,43 @@ def beam_search(
     totals[:, 0] = 0
     ended = np.zeros((n, beam), np.bool_)
     last = np.full(n * beam, START, np.int32)
+    going = np.arange(n)  # sources with a target that may grow
     for t in range(steps):
-        closed = ended | (t >= limits)[:, None]
-        if closed.all():
+        closed = ended[going] | (t >= limits[going])[:, None]
+        is_open = np.asarray(~closed.all(axis=1))
+        if not is_open.any():
             break
+        if is_worth_dropping(is_open):
+            rows = np.repeat(is_open, beam)
+            going, closed, last = going[is_open], closed[is_open], last[rows]
+            states = take_states(states, rows)
+            memory = memory.take(rows) if memory else None
         logits, after, looks = loaded.decoder.step(last, states, memory)
-        scores = log_softmax(logits).reshape(n, beam, features)
+        scores = log_softmax(logits).reshape(len(going), beam, features)
         scores[:, :, PADDING] = -np.inf
-        # What is closed goes on as it is, with padding.
+        # A closed target continues as it is, with padding.
         scores[closed] = -np.inf
         scores[closed, PADDING] = 0
-        candidates = (totals[:, :, None] + scores).reshape(n, beam * features)
+        candidates = (totals[going, :, None] + scores).reshape(len(going), beam * features)
         if beam == 1:  # as greedy decoding chooses among equals
             best = likeliest(scores[:, 0])
             chosen = np.where(closed[:, 0], PADDING, best)[:, None].astype(np.int64)
         else:
             chosen = largest(candidates, beam)
         parents, found = np.divmod(chosen, features)
-        totals = np.take_along_axis(candidates, chosen, axis=1)
-        tokens = np.take_along_axis(tokens, parents[:, :, None], axis=1)
-        ended = np.take_along_axis(ended, parents, axis=1)
-        tokens[:, :, t] = found
-        flat = (np.arange(n)[:, None] * beam + parents).ravel()
-        states = _take(after, flat)
-        if weights is not None and looks is not None:
-            weights = np.take_along_axis(weights, parents[:, :, None, None], axis=1)
-            weights[:, :, t] = looks[flat].reshape(n, beam, -1)
-        last = found.ravel().astype(np.int32)
+        totals[going] = np.take_along_axis(candidates, chosen, axis=1)
+        tokens[going] = np.take_along_axis(tokens[going], parents[:, :, None], axis=1)
+        tokens[going, :, t] = found
+        ended[going] = np.take_along_axis(ended[going], parents, axis=1)
         if end is not None:
-            ended |= found == end
+            ended[going] |= found == end
+        flat = (np.arange(len(going))[:, None] * beam + parents).ravel()
+        states = take_states(after, flat)
+        if weights is not None and looks is not None:
+            kept = np.take_along_axis(weights[going], parents[:, :, None, None], axis=1)
+            kept[:, :, t] = looks[flat].reshape(len(going), beam, -1)
+            weights[going] = kept
+        last = found.ravel().astype(np.int32)
     finished = np.isfinite(totals) & (ended if end is not None else True)
     order = np.lexsort((-totals, ~finished), axis=1)[:, :top]
     return Candidates(
@@ -105,7 +113,3 @@ def largest(values: Floats, k: int) -> NDArray[np.int64]:
     places = np.nonzero(taken)[1].reshape(n, k)
     found = np.take_along_axis(values, places, axis=1)
     return np.take_along_axis(places, np.argsort(-found, axis=1, kind="stable"), axis=1)
-
-
-def _take(states: list[LstmState], rows: Ids | NDArray[np.int64]) -> list[LstmState]:
-    return [LstmState(state.hidden[rows], state.cell[rows]) for state in states]

@@ -20,8 +20,14 @@ from seq2seq_cli.data.vocabulary import (
     one_hot_encode,
     shift_right,
 )
-from seq2seq_cli.inference.layers import LstmState, likeliest, log_softmax
-from seq2seq_cli.inference.network import LoadedRun, Memory, States
+from seq2seq_cli.inference.layers import likeliest, log_softmax
+from seq2seq_cli.inference.network import (
+    LoadedRun,
+    Memory,
+    States,
+    is_worth_dropping,
+    take_states,
+)
 
 
 class Decoded(NamedTuple):
@@ -66,8 +72,8 @@ def greedy(
     rows = np.arange(len(sources)) if attention else np.flatnonzero(~right)
     decoded = _whole(limits, targets, likelihoods)
     if len(rows):
-        some = [LstmState(*(part[rows] for part in state)) for state in states]
-        mine = _decode(loaded, some, memory.take(rows) if memory else None, limits[rows], attention)
+        some, seen = take_states(states, rows), memory.take(rows) if memory else None
+        mine = _decode(loaded, some, seen, limits[rows], attention)
         if len(rows) == len(sources):
             return mine._replace(likelihoods=likelihoods)
         width = mine.tokens.shape[1]
@@ -122,9 +128,9 @@ def _decode(
     limits: NDArray[np.int64],
     attention: bool,
 ) -> Decoded:
-    """Decode step by step, each token from those found before."""
+    """Decode step by step, each token from those found before; rows that have ended are dropped."""
     n, steps = len(limits), int(limits.max(initial=0))
-    rows = np.arange(n)
+    rows = np.arange(n)  # still decoded
     tokens = np.full(n, START, np.int32)
     found = np.full((n, steps), PADDING, np.int32)
     log_probabilities = np.zeros((n, steps), np.float32)
@@ -134,18 +140,24 @@ def _decode(
     end = Vocabulary.of(loaded.config.task).end
     ended = np.full(n, end is None)
     for t in range(steps):
-        going = (t < limits) & (~ended if end is not None else True)
+        going = t < limits[rows]
+        if end is not None:
+            going &= ~ended[rows]
         if not going.any():
             break
+        if is_worth_dropping(going):
+            rows, tokens, states = rows[going], tokens[going], take_states(states, going)
+            memory = memory.take(going) if memory else None
+            going = going[going]
         logits, states, looks = loaded.decoder.step(tokens, states, memory)
         scores = log_softmax(logits)
         tokens = likeliest(scores)
-        found[:, t] = np.where(going, tokens, PADDING)
-        log_probabilities[:, t] = np.where(going, scores[rows, tokens], 0)
+        found[rows, t] = np.where(going, tokens, PADDING)
+        log_probabilities[rows, t] = np.where(going, scores[np.arange(len(rows)), tokens], 0)
         if weights is not None and looks is not None:
-            weights[:, t] = looks
+            weights[rows, t] = looks
         if end is not None:
-            ended |= going & (tokens == end)
+            ended[rows] |= going & (tokens == end)
     return Decoded(found, log_probabilities, ended, np.zeros((n, 0), np.float32), weights)
 
 

@@ -40,8 +40,21 @@ ATTENDED_FLOATS = 2**22
 WEIGHED_FLOATS = 2**17
 """Weights of attention that are computed together: they fit a core's second-level cache."""
 
+Rows = Ids | NDArray[np.int64] | Mask
+"""Rows of a batch: their numbers, or a mark for each."""
+
 States = list[LstmState]
 """A state for each layer of a stack, each (batch, width)."""
+
+
+def take_states(states: States, rows: Rows) -> States:
+    """Return the states of these rows of the batch."""
+    return [LstmState(state.hidden[rows], state.cell[rows]) for state in states]
+
+
+def is_worth_dropping(going: Mask) -> bool:
+    """Return whether the rows (batch,) that are not going on save more than it costs to copy."""
+    return bool(going.mean() <= 0.75)
 
 
 class EncoderLayer(NamedTuple):
@@ -57,7 +70,7 @@ class Memory(NamedTuple):
     outputs: Floats  # (batch, steps, width): the encoder's
     mask: Mask | None  # (batch, steps): false at padding; none where there is no padding
 
-    def take(self, rows: Ids | NDArray[np.int64] | slice) -> "Memory":
+    def take(self, rows: Rows | slice) -> "Memory":
         """Return the memory of these rows of the batch."""
         return Memory(self.outputs[rows], None if self.mask is None else self.mask[rows])
 

@@ -1,6 +1,7 @@
 """Checkpoints: all that a training needs to go on as if it had never stopped.
 
-A checkpoint is an archive of arrays and a description in JSON, with the archive's hash.
+A checkpoint is an archive of arrays, lines of a history, and a description in JSON with the hashes
+of the others.
 """
 
 from collections.abc import Sequence
@@ -19,12 +20,12 @@ from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.vocabulary import Floats
 from seq2seq_cli.runs.document import Document, Record
 from seq2seq_cli.runs.environment import Environment
-from seq2seq_cli.runs.history import Call, EpochRecord
+from seq2seq_cli.runs.history import Call, EpochRecord, parse_history
 from seq2seq_cli.runs.manifest import Results
 from seq2seq_cli.storage import sha256_of
 
-CHECKPOINT_VERSION = 3
-READABLE_VERSIONS = (1, 2, 3)
+CHECKPOINT_VERSION = 4
+READABLE_VERSIONS = (1, 4)
 
 GROUPS = ("weights", "first", "second")
 
@@ -57,6 +58,19 @@ class TrainingStatus(Record):
     has_ended: bool = False  # so that nothing is left but to complete the run
 
 
+class HistoryRecord(Record):
+    """The beginning of a history file, which is all of a checkpoint's history."""
+
+    name: str = Field(default="", pattern=r"^([0-9]{12})?$")  # of the file; empty without lines
+    n_bytes: int = Field(ge=0)
+    sha256: str
+
+    @classmethod
+    def of(cls, lines: bytes) -> "HistoryRecord":
+        """Return the record of lines that are in no file."""
+        return cls(n_bytes=len(lines), sha256=sha256_of(lines))
+
+
 class Description(Document):
     """The content of a checkpoint's JSON file."""
 
@@ -66,7 +80,7 @@ class Description(Document):
     config: RunConfig
     environment: Environment = Field(validation_alias=AliasChoices("environment", "circumstances"))
     status: TrainingStatus = Field(validation_alias=AliasChoices("status", "progressed"))
-    history: tuple[EpochRecord, ...] | None = None  # version 1 has it in the run's file alone
+    history: HistoryRecord | None = None  # version 1 has it in the run's file alone
 
 
 @dataclass(frozen=True)
@@ -81,8 +95,11 @@ class Checkpoint:
     history: tuple[EpochRecord, ...] = ()
 
 
-def serialize(checkpoint: Checkpoint) -> tuple[Description, bytes]:
-    """Return a checkpoint's description and the archive of its arrays."""
+def serialize(checkpoint: Checkpoint, history: HistoryRecord) -> tuple[Description, bytes]:
+    """Return a checkpoint's description and the archive of its arrays.
+
+    `history` records where the lines of the checkpoint's history are.
+    """
     state = checkpoint.state
     arrays = {
         f"{group}/{number}": array
@@ -102,13 +119,13 @@ def serialize(checkpoint: Checkpoint) -> tuple[Description, bytes]:
         config=checkpoint.config,
         environment=checkpoint.environment,
         status=checkpoint.status,
-        history=checkpoint.history,
+        history=history,
     )
     return description, content
 
 
-def deserialize(description: bytes, content: bytes) -> Checkpoint:
-    """Return the checkpoint that its two files hold.
+def deserialize(description: bytes, content: bytes, lines: bytes) -> Checkpoint:
+    """Return the checkpoint of a description, an archive and the lines of the history.
 
     Raises ValueError where they are damaged, or hold other arrays than the model has; what is no
     archive raises whatever zipfile and zlib raise.
@@ -116,6 +133,8 @@ def deserialize(description: bytes, content: bytes) -> Checkpoint:
     described = read_description(description)
     if sha256_of(content) != described.sha256:
         raise ValueError("its SHA-256 is not the recorded one")
+    if described.history and sha256_of(lines) != described.history.sha256:
+        raise ValueError("the SHA-256 of its history is not the recorded one")
     architecture = Architecture.of(described.config)
     shapes = [shape for layer in architecture.all_layers for shape in layer.shapes]
     with ZipFile(BytesIO(content)) as archive:
@@ -131,7 +150,7 @@ def deserialize(description: bytes, content: bytes) -> Checkpoint:
         status=described.status,
         config=described.config,
         environment=described.environment,
-        history=described.history or (),
+        history=parse_history(lines),
     )
 
 

@@ -1,12 +1,15 @@
 """The checkpoints in a run's folder, as files of the folder `checkpoint`.
 
-Each is `NUMBER.npz` with the arrays, and `NUMBER.json`, written after it, with the rest. They are
-numbered in the order in which they are written. One is whole when both are there and the hash
-agrees; the last two are kept, so that a damaged one has one before it.
+Each is `NUMBER.npz` with the arrays, and `NUMBER.json`, written after it, with the rest but the
+history. That is the beginning of a file `NUMBER.jsonl`, to which all checkpoints of one process
+add lines. They are numbered in the order in which they are written. One is whole when its files are
+there and the hashes agree; the last two are kept, so that a damaged one has one before it.
 """
 
+import hashlib
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,27 +19,60 @@ from seq2seq_cli.runs.advice import anew_command
 from seq2seq_cli.runs.checkpoint import (
     Checkpoint,
     Description,
+    HistoryRecord,
     deserialize,
     read_description,
     serialize,
 )
-from seq2seq_cli.runs.history import read_history
+from seq2seq_cli.runs.history import EpochRecord, history_text, read_history
 from seq2seq_cli.runs.manifest import HISTORY
-from seq2seq_cli.storage import atomic_path, make_folder, remove_leftovers, write_text
+from seq2seq_cli.storage import atomic_path, make_folder, remove_leftovers, unwritable, write_text
 
 CHECKPOINTS = "checkpoint"
 """The folder in a run's folder that holds them."""
 KEPT = 2
 
 
-def save_checkpoint(place: Path, checkpoint: Checkpoint) -> str:
+class HistoryFile:
+    """The history file of the checkpoints that one process writes into a folder."""
+
+    def __init__(self, place: Path) -> None:
+        self._place, self._name = place, ""
+        self._n_records, self._n_bytes, self._hash = 0, 0, hashlib.sha256()
+
+    def record(self, history: Sequence[EpochRecord], number: str) -> HistoryRecord:
+        """Write the records that are new; the first ones into a file of this number.
+
+        Raises StorageError where writing fails; the lines before are then as they were.
+        """
+        lines = history_text(history[self._n_records :]).encode()
+        if lines:
+            self._name = self._name or number
+            self._append(self._place / f"{self._name}.jsonl", lines)
+            self._n_records, self._n_bytes = len(history), self._n_bytes + len(lines)
+            self._hash.update(lines)
+        return HistoryRecord(name=self._name, n_bytes=self._n_bytes, sha256=self._hash.hexdigest())
+
+    def _append(self, path: Path, lines: bytes) -> None:
+        try:
+            with path.open("r+b" if self._n_bytes else "wb") as file:
+                file.seek(self._n_bytes)  # an attempt that failed may have written more
+                file.write(lines)
+                file.truncate()
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise unwritable(path, error) from error
+
+
+def save_checkpoint(place: Path, checkpoint: Checkpoint, history: HistoryFile) -> str:
     """Write a checkpoint into a folder, as its newest one; return its arrays' hash.
 
     Raises StorageError where writing fails; the checkpoints before it are then as they were.
     """
     make_folder(place)
-    description, content = serialize(checkpoint)
     name = f"{max(map(int, numbers(place)), default=0) + 1:012d}"
+    description, content = serialize(checkpoint, history.record(checkpoint.history, name))
     with atomic_path(place / f"{name}.npz") as path:
         path.write_bytes(content)
     write_text(place / f"{name}.json", description.to_json())
@@ -48,18 +84,21 @@ def remove_checkpoints(place: Path, names: Iterable[str]) -> None:
     for name in names:
         (place / f"{name}.json").unlink(missing_ok=True)
         (place / f"{name}.npz").unlink(missing_ok=True)
+    remove_undescribed(place)
 
 
 def remove_undescribed(place: Path) -> None:
-    """Remove what a killed process has left of a checkpoint: half files, arrays that none tells of.
+    """Remove files of checkpoints that are no longer, or not yet, described.
 
-    Who calls it holds the run's lock.
+    The caller holds the run's lock.
     """
     remove_leftovers(place, lambda name: bool(re.fullmatch(r"\d{12}\.(npz|json)", name)))
-    described = numbers(place)
-    for path in place.glob("*.npz"):
-        if re.fullmatch(r"\d{12}", path.stem) and path.stem not in described:
-            path.unlink()
+    descriptions = [_description(place, name) for name in numbers(place)]
+    histories = {found.history.name for found in descriptions if found and found.history}
+    for suffix, described in ((".npz", numbers(place)), (".jsonl", histories)):
+        for path in place.glob(f"*{suffix}"):
+            if re.fullmatch(r"\d{12}", path.stem) and path.stem not in described:
+                path.unlink()
 
 
 def numbers(place: Path) -> list[str]:
@@ -78,7 +117,9 @@ def load_checkpoint(folder: Path) -> tuple[Checkpoint, list[str]]:
     for name in numbers(place):
         try:
             description = (place / f"{name}.json").read_bytes()
-            checkpoint = deserialize(description, (place / f"{name}.npz").read_bytes())
+            lines = _history_lines(place, description)
+            content = (place / f"{name}.npz").read_bytes()
+            checkpoint = deserialize(description, content, lines)
             return _with_history(checkpoint, description, folder), notes
         except MemoryError:
             raise
@@ -93,12 +134,23 @@ def load_checkpoint(folder: Path) -> tuple[Checkpoint, list[str]]:
 def newest_description(folder: Path) -> Description | None:
     """Return what a run's newest checkpoint says of itself; its arrays are not looked at."""
     place = folder / CHECKPOINTS
-    for name in numbers(place):
-        try:
-            return read_description((place / f"{name}.json").read_bytes())
-        except (OSError, ValueError):
-            continue
-    return None
+    return next(filter(None, (_description(place, name) for name in numbers(place))), None)
+
+
+def _description(place: Path, name: str) -> Description | None:
+    try:
+        return read_description((place / f"{name}.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _history_lines(place: Path, description: bytes) -> bytes:
+    """Return the lines of the history that a description records."""
+    record = read_description(description).history
+    if record is None or not record.n_bytes:
+        return b""
+    with (place / f"{record.name}.jsonl").open("rb") as file:
+        return file.read(record.n_bytes)
 
 
 def _with_history(checkpoint: Checkpoint, description: bytes, folder: Path) -> Checkpoint:

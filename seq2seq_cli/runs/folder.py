@@ -3,6 +3,7 @@
     config.toml  history.jsonl           of the training, from its beginning
     train.keras  inference_encoder.keras  inference_decoder.keras  run.json     once it is complete
     checkpoint/NUMBER.npz, NUMBER.json   the last two
+    checkpoint/NUMBER.jsonl              their history
     tensorboard/                         events, on demand
     .lock                                while a training has the folder
     .STEM.s2s-TOKEN.SUFFIX               what is being written, and
@@ -21,6 +22,7 @@ from seq2seq_cli.runs.checkpoint import Checkpoint
 from seq2seq_cli.runs.checkpoint_files import (
     CHECKPOINTS,
     KEPT,
+    HistoryFile,
     newest_description,
     numbers,
     remove_checkpoints,
@@ -70,6 +72,8 @@ class RunFolder:
         self._checkpoints = path / CHECKPOINTS
         self._earlier: list[str] = []  # numbers of checkpoints of a training that this one replaces
         self._earlier_events: list[Path] = []
+        self._history = HistoryFile(self._checkpoints)
+        self._ended_with = ""  # hash of the arrays, once the last step is saved
         self._first_step = 0  # that this training has begun, or gone on, with
         self._remove_leftovers()
 
@@ -129,12 +133,14 @@ class RunFolder:
     def complete(
         self, checkpoint: Checkpoint, results: Results, models: Mapping[str, SaveModel], now: str
     ) -> Manifest:
-        """Write the last checkpoint, the models and the manifest; `now` in ISO 8601, UTC.
+        """Write the models, the manifest and, unless it is written, the last checkpoint.
+
+        `now` is in ISO 8601, UTC.
 
         Everything is written and flushed before anything of an earlier run is touched. If the
         process is killed after that, the last checkpoint has what it takes to complete the run.
         """
-        checkpoint_sha256 = self._save(checkpoint)
+        checkpoint_sha256 = self._ended_with or self._save(checkpoint)
         with atomic_paths([self.path / name for name in (*RECORDED, MANIFEST)]) as paths:
             places = dict(zip((*RECORDED, MANIFEST), paths, strict=True))
             places[CONFIG_FILE].write_text(checkpoint.config.to_toml(), encoding="utf-8")
@@ -173,7 +179,8 @@ class RunFolder:
 
     def _save(self, checkpoint: Checkpoint) -> str:
         """Write a checkpoint, then remove what it takes the place of; return its arrays' hash."""
-        sha256 = save_checkpoint(self._checkpoints, checkpoint)
+        sha256 = save_checkpoint(self._checkpoints, checkpoint, self._history)
+        self._ended_with = sha256 if checkpoint.status.has_ended else ""
         replaced = bool(self._earlier)
         remove_checkpoints(self._checkpoints, self._earlier)
         for path in self._earlier_events:
@@ -212,15 +219,15 @@ def has_checkpoint(folder: Path) -> bool:
     return (folder / CONFIG_FILE).is_file() and bool(numbers(folder / CHECKPOINTS))
 
 
-def has_unfinished(folder: Path) -> bool:
-    """Tell whether a complete run's newest checkpoint is that of another training, or a longer one.
+def has_unfinished(folder: Path, manifest: Manifest | None = None) -> bool:
+    """Return whether a complete run's newest checkpoint is of another training, or a longer one.
 
-    Raises ModelError where the manifest is damaged.
+    The manifest is read unless it is passed. Raises ModelError where it is damaged.
     """
     newest = newest_description(folder)
     if newest is None:
         return False
-    ended_with = read_manifest(folder).checkpoint_sha256
+    ended_with = (manifest or read_manifest(folder)).checkpoint_sha256
     if not ended_with:  # complete before manifests had it, as checkpoints of version 1 are
         return newest.format_version > 1
     return newest.sha256 != ended_with

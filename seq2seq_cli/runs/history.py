@@ -89,13 +89,18 @@ def history_text(records: Iterable[EpochRecord]) -> str:
 
 def read_history(path: Path) -> tuple[EpochRecord, ...]:
     """Return the records in a file; ModelError where it is damaged."""
-    return parse_history(read_text(path).encode(), path)
+    return parse_file(read_text(path).encode(), path)
 
 
-def parse_history(content: bytes, path: Path) -> tuple[EpochRecord, ...]:
+def parse_file(content: bytes, path: Path) -> tuple[EpochRecord, ...]:
     """Return the records in the content of a file; ModelError where it is damaged."""
-    adapter = TypeAdapter(EpochRecord)  # here, for few commands read histories
     try:
-        return tuple(adapter.validate_json(line) for line in content.splitlines())
+        return parse_history(content)
     except ValidationError as error:
         raise ModelError(f"{path} is corrupt: {error.errors()[0]['msg']}") from error
+
+
+def parse_history(content: bytes) -> tuple[EpochRecord, ...]:
+    """Return the records in lines; ValueError where they are damaged."""
+    adapter = TypeAdapter(EpochRecord)  # here, for few commands read histories
+    return tuple(adapter.validate_json(line) for line in content.splitlines())

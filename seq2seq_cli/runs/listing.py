@@ -4,6 +4,7 @@ A folder is complete once its manifest is there.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from seq2seq_cli.errors import ConfigurationError, ModelError, S2sError
 from seq2seq_cli.runs.advice import anew_command, list_command, resume_command, train_command
 from seq2seq_cli.runs.checkpoint_files import newest_description
 from seq2seq_cli.runs.folder import has_checkpoint, has_unfinished, is_replaceable
-from seq2seq_cli.runs.history import EpochRecord, parse_history
+from seq2seq_cli.runs.history import EpochRecord, parse_file
 from seq2seq_cli.runs.location import folders_in, run_path
 from seq2seq_cli.runs.lock import is_in_training
 from seq2seq_cli.runs.manifest import (
@@ -21,6 +22,7 @@ from seq2seq_cli.runs.manifest import (
     HISTORY,
     MANIFEST,
     Manifest,
+    completed_at,
     read_manifest,
     read_recorded,
 )
@@ -47,7 +49,7 @@ class Run:
 
     def history(self) -> tuple[EpochRecord, ...]:
         """Return what its validations came to; ModelError unless it is what the manifest says."""
-        return parse_history(self.read(HISTORY), self.path / HISTORY)
+        return parse_file(self.read(HISTORY), self.path / HISTORY)
 
 
 def open_run(runs_dir: Path, name: str | None = None) -> Run:
@@ -57,11 +59,12 @@ def open_run(runs_dir: Path, name: str | None = None) -> Run:
     """
     if name:
         return _open_folder(run_path(runs_dir, name))
-    runs = [listed.run for listed in list_runs(runs_dir) if listed.run]
-    if not runs:
-        advice = f"train one with `{train_command(runs_dir)}`"
-        raise ModelError(f"there is no completed run in {runs_dir}: {advice}")
-    return max(runs, key=lambda run: run.manifest.completed_at)
+    ages = {folder: completed_at(folder) for folder in folders_in(runs_dir)}
+    for folder in sorted(filter(ages.get, ages), key=ages.__getitem__, reverse=True):
+        with suppress(S2sError, OSError):
+            return _open_folder(folder)
+    advice = f"train one with `{train_command(runs_dir)}`"
+    raise ModelError(f"there is no completed run in {runs_dir}: {advice}")
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,8 @@ def _list_folder(folder: Path) -> ListedRun:
     """Return what a folder is; none is so damaged that the others cannot be listed."""
     try:
         run = _open_folder(folder)
-        return ListedRun(folder.name, run, under_way=_under_way(folder, has_unfinished(folder)))
+        is_stopped = has_unfinished(folder, run.manifest)
+        return ListedRun(folder.name, run, under_way=_under_way(folder, is_stopped))
     except (S2sError, OSError) as error:
         if (folder / MANIFEST).exists():
             return ListedRun(folder.name, None, f"damaged: {error}")

@@ -7,6 +7,7 @@ own hash; whatever reads one of them reads it whole and checks it here first.
 from pathlib import Path
 
 from pydantic import AliasChoices, Field, ValidationError
+from pydantic_core import from_json
 
 from seq2seq_cli.errors import ModelError, S2sError
 from seq2seq_cli.runs.document import Document, Record, UnknownVersionError
@@ -88,6 +89,14 @@ def read_manifest(folder: Path) -> Manifest:
         raise ModelError(f"{path} is corrupt: {where}: {first['msg']}") from error
     except ValueError as error:
         raise ModelError(f"{path} is corrupt: {error}") from error
+
+
+def completed_at(folder: Path) -> str:
+    """Return when a run was completed, by its unchecked manifest; empty if that is unreadable."""
+    try:
+        return str(from_json((folder / MANIFEST).read_bytes())["completed_at"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def read_recorded(folder: Path, file: str, manifest: Manifest) -> bytes:

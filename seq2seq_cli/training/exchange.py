@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from seq2seq_cli.errors import S2sError, StorageError
-from seq2seq_cli.runs.checkpoint import Checkpoint, deserialize, serialize
+from seq2seq_cli.runs.checkpoint import Checkpoint, HistoryRecord, deserialize, serialize
+from seq2seq_cli.runs.history import history_text
 from seq2seq_cli.training.cluster import Cluster
 
 
@@ -44,12 +45,13 @@ class Exchange:
         """Return the chief's checkpoint in every process, or None where it has none."""
         if self.cluster.n_workers == 1:
             return checkpoint
-        text, content = b"", b""
+        parts = [b"", b"", b""]
         if checkpoint:
-            described, content = serialize(checkpoint)
-            text = described.to_json().encode()
-        text, content = self.share(text), self.share(content)
-        return deserialize(text, content) if text else None
+            lines = history_text(checkpoint.history).encode()
+            description, content = serialize(checkpoint, HistoryRecord.of(lines))
+            parts = [description.to_json().encode(), content, lines]
+        parts = [self.share(part) for part in parts]
+        return deserialize(*parts) if parts[0] else None
 
     @contextmanager
     def checking(self) -> Iterator[None]:

@@ -3,9 +3,11 @@
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from itertools import islice
+from threading import Lock
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
-from seq2seq_cli.data.batches import Batches
+from seq2seq_cli.data.batches import Batches, HeldOutBatches, Width
 from seq2seq_cli.data.curriculum import Stage
 from seq2seq_cli.data.plan import Plan, validation_samples
 from seq2seq_cli.data.sampling import Split
@@ -56,6 +58,8 @@ class Runner:
         self._call_steps = loop.call_steps or 1
         self._thread, self._preparation = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
         self._under_way: Future[Any] | None = None
+        self._held_out: Future[HeldOutBatches] | None = None
+        self._tracing = Lock()  # since a program is named by what is traced meanwhile
 
     def chunks(self, stage: Stage, stop: int) -> Iterator[Chunk]:
         """Yield the sequences of all steps before `stop` on a stage, some steps at a time.
@@ -94,6 +98,8 @@ class Runner:
         started = time.perf_counter()
         is_first = chunk.lengths not in self.loop.ran
         run = self._first_call if is_first else self.loop.train
+        if not is_first:
+            self._prepare_validation()
         result = self._call(run, chunk.sources, chunk.targets, rates)
         seconds = time.perf_counter() - started
         if not self.loop.call_steps:
@@ -107,9 +113,9 @@ class Runner:
         key = program_key(self._config, *lengths)
         cache = self._cache if is_free(key) else None
         if self.loop.is_one_program:
-            self.loop.trace(*lengths, key)
-            if not self.loop.ran:
-                self._preparation.submit(self._prepare_validation)
+            with self._tracing:
+                self.loop.trace(*lengths, key)
+            self._prepare_validation()
         result = self.loop.train(sources, targets, rates)
         self.loop.ran.add(lengths)
         if cache:
@@ -119,10 +125,9 @@ class Runner:
     def validate(self) -> Results:
         """Return the results on the validation stream, the chief's in all workers."""
         tally = Tally()
-        for start, n in self._validation_batches():
-            pairs = self._stream.draw(Split.VALIDATION, start, n)
-            tokens, log_likelihood = self._call(self.loop.validate, *pairs)
-            tally.add(tokens, pairs[1], log_likelihood)
+        for sources, targets, n in self._prepare_validation().result():
+            tokens, log_likelihood = self._call(self.loop.validate, sources, targets)
+            tally.add(tokens[:n], targets[:n], log_likelihood)
         token_accuracy, loss = tally.token_accuracy, tally.loss
         assert token_accuracy is not None
         assert loss is not None  # every target has a token
@@ -138,19 +143,23 @@ class Runner:
         shared = self._call(self._share, results.model_dump_json().encode())
         return Results.model_validate_json(shared)
 
-    def _validation_batches(self) -> Iterator[tuple[int, int]]:
-        """Yield the first row and the number of rows of all that are validated together."""
-        wanted = validation_samples(self._config)
-        wanted = min(wanted, self._stream.size(Split.VALIDATION) or wanted)
-        size = validation_batch(self._config)
-        for start in range(0, wanted, size):
-            yield start, min(size, wanted - start)
+    def _prepare_validation(self) -> Future[HeldOutBatches]:
+        """Draw what is validated and trace its programs, while the first steps run."""
+        if self._held_out is None:
+            self._held_out = self._preparation.submit(self._draw_validation)
+        return self._held_out
 
-    def _prepare_validation(self) -> None:
-        """Trace validation's program, while the first steps are compiled and run."""
-        start, n = next(self._validation_batches())
-        sources, targets = self._stream.draw(Split.VALIDATION, start, n)
-        self.loop.trace_validation(n, sources.shape[1], targets.shape[1])
+    def _draw_validation(self) -> HeldOutBatches:
+        task, n_samples = self._config.task, validation_samples(self._config)
+        n_samples = min(n_samples, self._stream.size(Split.VALIDATION) or n_samples)
+        widths = [*self._plan.widths, Width(task.lengths.longest, task.n_out + int(task.has_end))]
+        most = validation_batch(self._config)
+        batches = HeldOutBatches(self._stream, widths, n_samples, most)
+        for sources, targets, _ in islice(batches, None if batches.are_kept else 1):
+            if self.loop.is_one_program:
+                with self._tracing:
+                    self.loop.trace_validation(len(sources), sources.shape[1], targets.shape[1])
+        return batches
 
     def comes_to_rest(self, seconds: float) -> bool:
         """Tell whether the call under way ends within this time."""

@@ -213,13 +213,19 @@ class Trainer:
         is_over = record.is_whole or self._stops
         if is_over:
             self._callbacks.end_epoch(record)
+        if self._stops or progress.status.epochs_done == self._training.epochs:
+            self._end()
         self._save()
         self._report((EpochEnded if is_over else Validated)(**asdict(record)))
 
-    def _complete(self) -> None:
-        training, status = self._training, self._progress.status
-        status = status.model_copy(update={"has_ended": True})
+    def _end(self) -> None:
+        """Note that nothing is left but to complete the run."""
+        status = self._progress.status.model_copy(update={"has_ended": True})
         self._progress = self._progress._replace(status=status)
+
+    def _complete(self) -> None:
+        self._end()
+        training, status = self._training, self._progress.status
         if self._folder:
             assert status.best is not None
             models = models_to_save(self._config, self._progress.best_weights)

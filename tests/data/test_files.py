@@ -405,6 +405,33 @@ def test_cells_of_a_csv_may_be_quoted(tmp_path):
     assert (sources.tolist(), targets.tolist()) == ([[1, 2], [4, 5]], [[3], [6]])
 
 
+def test_a_row_of_a_csv_takes_few_more_calls_than_a_line_of_json(tmp_path):
+    rows = np.arange(1, 1801, dtype=np.int32).reshape(300, 6)
+
+    def calls_for(suffix):
+        path, events = tmp_path / f"pairs{suffix}", []
+        write_pairs(path, [(rows, rows)])
+        sys.setprofile(lambda frame, event, value: events.append(event))
+        try:
+            files.read_pairs(path)
+        finally:
+            sys.setprofile(None)
+        return sum(event in ("call", "c_call") for event in events)
+
+    assert calls_for(".csv") < 2.5 * calls_for(".jsonl")
+
+
+@pytest.mark.parametrize("text", ["1 2", " [1, 2] ", ",1,,2,", "+1\t2", "(1 2)", "1,\n2"])
+def test_separators_of_integers_are_spaces_and_commas(text):
+    assert parse_sequence(text) == [1, 2]
+
+
+@pytest.mark.parametrize("word", ["1_0", "\u0661", "1.0", "1\u20032", "1-2", "+", "--1", "1" * 19])
+def test_what_is_no_integer_is_named(word):
+    with pytest.raises(DataError, match="^'.*' is not an integer: separate"):
+        parse_sequence(f"3 {word} x")
+
+
 @pytest.mark.parametrize("suffix", TEXTS)
 def test_pairs_of_different_lengths_are_padded(tmp_path, suffix):
     path = tmp_path / f"pairs{suffix}"

@@ -1,6 +1,7 @@
 """A user's own tasks: imported because named, and checked."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -81,6 +82,17 @@ def test_an_own_task_makes_targets(place):
         assert target.tolist() == [v for v in values for _ in range(2)] + [9] + [0] * (
             6 - 2 * len(values)
         )
+
+
+@pytest.mark.parametrize(("n_in", "lengths"), [(4, [4]), ("2-5", [2, 3, 4, 5])])
+def test_a_custom_task_is_tried_once_for_each_length(place, n_in, lengths):
+    (place / "counted.py").write_text(
+        "calls = []\ndef same(sources):\n    calls.append(sources.shape[1])\n    return sources\n"
+    )
+    plan = planned("counted.py:same", n_in=n_in)
+    for stream in (plan.stream, plan.with_seed(5).stream):
+        assert stream.target_width == max(lengths)
+    assert sys.modules["own_task_counted"].calls == lengths
 
 
 @pytest.mark.parametrize(("name", "named"), [

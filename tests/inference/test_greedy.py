@@ -6,6 +6,7 @@ from random_run import load_random
 
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
 from seq2seq_cli.data.vocabulary import PADDING, shift_right
+from seq2seq_cli.inference.beam import beam_search
 from seq2seq_cli.inference.greedy import greedy
 from seq2seq_cli.inference.layers import log_softmax
 
@@ -79,6 +80,52 @@ def test_what_is_right_is_not_decoded_step_by_step(monkeypatch):
     targets[1, 0] = targets[1, 0] % 8 + 1
     greedy(run, sources[rows], LIMIT, targets)
     assert set(batches) == {1}
+
+
+@pytest.mark.parametrize("beam", [0, 1, 3])
+def test_rows_that_have_ended_are_dropped(monkeypatch, beam):
+    run = loaded(True, attention="dot")
+    sources = draw(run, 400)
+    limits = np.full(400, 2)
+    limits[7] = 60  # a runaway
+    run.decoder.bias[-1] = -20
+    decoder, batches = type(run.decoder), []
+    step = decoder.step
+    monkeypatch.setattr(
+        decoder, "step", lambda self, t, *rest: batches.append(len(t)) or step(self, t, *rest)
+    )  # fmt: skip
+    decode = (lambda *a, **k: beam_search(*a, beam, **k)) if beam else greedy
+    together = decode(run, sources, limits, attention=True)
+    assert batches == [400 * max(1, beam)] * 2 + [max(1, beam)] * 58
+    alone = decode(run, sources[7:8], 60, attention=True)
+    np.testing.assert_array_equal(together.tokens[7], alone.tokens[0])
+    np.testing.assert_allclose(together.attention[7], alone.attention[0], atol=1e-6)
+    others = decode(run, sources[:7], 2)
+    np.testing.assert_array_equal(together.tokens[:7, ..., :2], others.tokens)
+    assert not together.tokens[:7, ..., 2:].any()
+
+
+def test_rows_are_dropped_where_a_quarter_has_ended(monkeypatch):
+    run = loaded(True)
+    sources, seen = draw(run, 200), []
+    step = type(run.decoder).step
+    monkeypatch.setattr(
+        type(run.decoder), "step",
+        lambda self, t, *rest: seen.append(len(t)) or step(self, t, *rest),
+    )  # fmt: skip
+    decoded = greedy(run, sources, 40)
+    n_tokens = (decoded.tokens != PADDING).sum(axis=1)
+    for t, n_rows in enumerate(seen):
+        going = (n_tokens > t).sum()
+        assert going <= n_rows <= max(going, going / 0.75)
+    assert sum(seen) <= n_tokens.sum() / 0.75
+    for row in range(0, 200, 20):
+        alone = greedy(run, sources[row : row + 1], 40)
+        np.testing.assert_array_equal(decoded.tokens[row], alone.tokens[0])
+        np.testing.assert_allclose(
+            decoded.log_probabilities[row], alone.log_probabilities[0], atol=1e-5
+        )
+        assert decoded.finished[row] == alone.finished[0]
 
 
 def test_weights_of_attention_are_those_without_targets():

@@ -295,6 +295,11 @@ def checkpoint_files(folder):
     return path.with_suffix(".json").read_bytes(), path.read_bytes()
 
 
+def read(folder, description, content):
+    (history,) = (folder / "checkpoint").glob("*.jsonl")
+    return deserialize(description, content, history.read_bytes())
+
+
 def changed_arrays(content, change):
     with np.load(io.BytesIO(content), allow_pickle=False) as found:
         arrays = dict(found)
@@ -334,11 +339,11 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_arrays_that_are_not_the_models_are_refused(folder, change):
     description, content = checkpoint_files(folder)
-    deserialize(description, content)
+    read(folder, description, content)
     hostile = changed_arrays(content, CHANGES[change])
     described = edited(description, lambda d: d.update(sha256=sha256_of(hostile)))
     with pytest.raises(ValueError, match=r"first|second|belong"):
-        deserialize(described, hostile)
+        read(folder, described, hostile)
 
 
 def test_an_array_that_claims_more_than_is_there_is_refused_before_it_is_made(folder):
@@ -350,7 +355,7 @@ def test_an_array_that_claims_more_than_is_there_is_refused_before_it_is_made(fo
         document["sha256"] = sha256_of(hostile)
 
     with pytest.raises(ValueError, match="weights/0"):
-        deserialize(edited(description, change), hostile)
+        read(folder, edited(description, change), hostile)
 
 
 # Pickle

@@ -8,9 +8,17 @@ from small import CONFIG, a_checkpoint, flip, stop
 
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.errors import ConfigurationError, ModelError
-from seq2seq_cli.runs.checkpoint import CHECKPOINT_VERSION, deserialize, serialize
-from seq2seq_cli.runs.checkpoint_files import load_checkpoint
+from seq2seq_cli.runs import checkpoint_files
+from seq2seq_cli.runs.checkpoint import (
+    CHECKPOINT_VERSION,
+    HistoryRecord,
+    deserialize,
+    serialize,
+)
+from seq2seq_cli.runs.checkpoint_files import HistoryFile, load_checkpoint
 from seq2seq_cli.runs.environment import current_environment, differences
+from seq2seq_cli.runs.history import history_text
+from seq2seq_cli.runs.location import create_folder, reopen_folder
 from seq2seq_cli.runs.resumption import check_resumable
 
 
@@ -18,10 +26,16 @@ def newest(folder, kind):
     return max((folder / "checkpoint").glob(f"*.{kind}"))
 
 
+def parts_of(checkpoint):
+    lines = history_text(checkpoint.history).encode()
+    description, content = serialize(checkpoint, HistoryRecord.of(lines))
+    return description.to_json().encode(), content, lines
+
+
 def test_a_checkpoint_is_read_as_it_was_written():
     written = a_checkpoint(80, 2, 0.1)
-    description, content = serialize(written)
-    read = deserialize(description.to_json().encode(), content)
+    description, content, lines = parts_of(written)
+    read = deserialize(description, content, lines)
     for name in ("status", "config", "environment", "history"):
         assert getattr(read, name) == getattr(written, name)
     for ours, theirs in zip(read.state[:3], written.state[:3], strict=True):
@@ -49,14 +63,82 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, file, damage
 
 
 def test_any_change_of_a_checkpoints_description_is_found():
-    description, content = serialize(a_checkpoint(80, 2, 0.1))
-    text = description.to_json().encode()
+    text, content, lines = parts_of(a_checkpoint(80, 2, 0.1))
     for position in range(len(text)):
         changed = bytearray(text)
         changed[position] ^= 1 << position % 8
         with pytest.raises(ValueError, match="."):
-            deserialize(bytes(changed), content)
-    assert deserialize(text, content).state.steps_done == 80
+            deserialize(bytes(changed), content, lines)
+    with pytest.raises(ValueError, match="SHA-256 of its history"):
+        deserialize(text, content, lines[:-1])
+    assert deserialize(text, content, lines).state.steps_done == 80
+
+
+def validated(runs_dir, name, validations):
+    """Stop a training after each of these numbers of validations has had a checkpoint."""
+    try:
+        with create_folder(runs_dir, name, CONFIG.task) as folder:
+            folder.begin(CONFIG)
+            for number in validations:
+                folder.save_checkpoint(a_checkpoint(10 * number, number))
+            raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        return folder.path
+
+
+def test_each_line_of_the_history_is_written_once(tmp_path, monkeypatch):
+    written, sizes = [], []
+    append = HistoryFile._append
+    monkeypatch.setattr(
+        HistoryFile, "_append", lambda self, path, lines: written.append(lines) or append(
+            self, path, lines),
+    )  # fmt: skip
+    write_text = checkpoint_files.write_text
+    monkeypatch.setattr(
+        checkpoint_files, "write_text", lambda path, text: sizes.append(len(text)) or write_text(
+            path, text),
+    )  # fmt: skip
+    folder = validated(tmp_path, "a", range(60))
+    checkpoint, notes = load_checkpoint(folder)
+    assert notes == []
+    assert b"".join(written).decode() == history_text(checkpoint.history)
+    assert len(checkpoint.history) == 59
+    assert max(sizes) - min(sizes) < 30  # digits of numbers
+
+
+def test_a_damaged_history_gives_way_to_the_lines_before(tmp_path):
+    folder = validated(tmp_path, "a", [0, 1, 2])
+    flip(newest(folder, "jsonl"), newest(folder, "jsonl").stat().st_size - 5)
+    loaded, notes = load_checkpoint(folder)
+    assert len(loaded.history) == 1
+    assert "the SHA-256 of its history is not the recorded one" in notes[0]
+
+
+def test_a_resumed_training_writes_its_own_history_file_and_removes_the_other(tmp_path):
+    folder = validated(tmp_path, "a", [0, 1, 2])
+    newest(folder, "npz").unlink()
+    for number in (2, 3):
+        with reopen_folder(tmp_path, "a") as resumed:
+            loaded = load_checkpoint(folder)[0]
+            assert len(loaded.history) == number - 1
+            resumed.go_on(loaded)
+            resumed.save_checkpoint(a_checkpoint(10 * number, number))
+    checkpoint, notes = load_checkpoint(folder)
+    assert (len(checkpoint.history), notes) == (3, [])
+    assert len(list((folder / "checkpoint").glob("*.jsonl"))) == 2
+    with reopen_folder(tmp_path, "a") as resumed:
+        resumed.go_on(checkpoint)
+        for number in (4, 5):
+            resumed.save_checkpoint(a_checkpoint(10 * number, number))
+    assert len(list((folder / "checkpoint").glob("*.jsonl"))) == 1
+    assert len(load_checkpoint(folder)[0].history) == 5
+
+
+def test_a_history_file_has_no_other_name_than_a_number(tmp_path):
+    folder = validated(tmp_path, "a", [0, 1])
+    edit(newest(folder, "json"), lambda found: found["history"].update(name="../../secret"))
+    loaded, notes = load_checkpoint(folder)
+    assert (loaded.history, len(notes)) == ((), 1)
 
 
 def test_where_every_checkpoint_is_damaged_it_says_so(tmp_path):

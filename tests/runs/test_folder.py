@@ -46,6 +46,7 @@ def test_a_complete_folder_holds_exactly_what_is_documented(tmp_path):
     folder = train(tmp_path)
     files = {CONFIG_FILE, HISTORY, MANIFEST, *MODELS}
     files |= {f"checkpoint/{number:012d}.{kind}" for number in (3, 4) for kind in ("json", "npz")}
+    files.add(f"checkpoint/{2:012d}.jsonl")  # since the first validation
     assert set(contents(folder)) == files
     assert (folder / HISTORY).read_text().count("\n") == 2
 
@@ -128,7 +129,8 @@ def test_a_training_forced_over_a_stopped_one_writes_its_own_from_its_first_chec
         assert (folder / CONFIG_FILE).read_text() == OTHER.to_toml()
         forced.add_record(record(2))
         assert (folder / HISTORY).read_text().count("\n") == 2
-        assert len(list((folder / "checkpoint").iterdir())) == 2
+        kinds = sorted(path.suffix for path in (folder / "checkpoint").iterdir())
+        assert kinds == [".json", ".jsonl", ".npz"]
 
 
 def test_a_resumed_training_leaves_the_complete_run_until_it_is_complete_again(tmp_path):

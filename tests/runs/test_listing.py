@@ -1,5 +1,7 @@
 """What there is in the runs' folder, and which of it other commands take."""
 
+from pathlib import Path
+
 import pytest
 from small import (
     CONFIG,
@@ -26,6 +28,38 @@ def test_newest_completed_run_is_opened_without_a_name(tmp_path):
     train(tmp_path, "c", "2025-12-31T23:59:59Z")
     damage(train(tmp_path, "damaged", "2026-01-03T00:00:00Z"))
     make_incomplete(train(tmp_path, "incomplete", "2026-01-04T00:00:00Z"))
+    assert open_run(tmp_path).name == "a"
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """Return the names of the files that are read, as they are read."""
+    names, read = [], Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: names.append(path.name) or read(path))
+    return names
+
+
+def test_a_listed_run_is_read_once(tmp_path, opened):
+    for name in "abc":
+        train(tmp_path, name)
+    opened.clear()
+    assert len(list_runs(tmp_path)) == 3
+    assert opened.count(MANIFEST) == opened.count(CONFIG_FILE) == 3
+
+
+def test_only_the_newest_run_is_opened_without_a_name(tmp_path, opened):
+    for second in range(5):
+        train(tmp_path, f"run{second}", f"2026-01-02T12:00:0{second}Z")
+    damage(train(tmp_path, "damaged", "2026-01-03T00:00:00Z"))
+    opened.clear()
+    assert open_run(tmp_path).name == "run4"
+    assert opened.count(CONFIG_FILE) == 2  # the damaged one and the one before it
+    assert not any(name.endswith("npz") or name[:12].isdigit() for name in opened)
+
+
+def test_of_runs_of_one_moment_the_first_by_name_is_opened(tmp_path):
+    for name in "bac":
+        train(tmp_path, name)
     assert open_run(tmp_path).name == "a"
 
 
@@ -111,6 +145,7 @@ DAMAGES = {
     "of a later version": lambda folder: rerecord(folder, b"[task]\nlater = 1\n"),
     "manifest of bytes": lambda folder: (folder / MANIFEST).write_bytes(b"\xff\x00"),
     "manifest is empty": lambda folder: (folder / MANIFEST).write_bytes(b""),
+    "manifest is deep": lambda folder: (folder / MANIFEST).write_bytes(b"[" * 10**6),
     "manifest is a list": lambda folder: (folder / MANIFEST).write_bytes(b"[]"),
     "manifest is a folder": lambda folder: make_folder(folder / MANIFEST),
     "configuration is a folder": lambda folder: make_folder(folder / CONFIG_FILE),

@@ -10,6 +10,7 @@ from tiny import tiny_config
 
 from seq2seq_cli import train
 from seq2seq_cli.errors import ConfigurationError, StorageError
+from seq2seq_cli.runs import checkpoint_files
 from seq2seq_cli.runs.checkpoint_files import load_checkpoint
 from seq2seq_cli.runs.folder import has_checkpoint
 from seq2seq_cli.training.events import Compiling, EpochEnded, Finished
@@ -64,6 +65,25 @@ def test_the_saved_weights_are_the_best_epochs(tmp_path):
     for array, saved in zip(checkpoint.best_weights, model.get_weights(), strict=True):
         np.testing.assert_array_equal(array, saved)
     assert not np.array_equal(checkpoint.best_weights[0], checkpoint.state.weights[0])
+
+
+@pytest.mark.usefixtures("compiled_once")
+@pytest.mark.parametrize(("settings", "steps"), [
+    ({"epochs": 1}, [0, 40]), ({"epochs": 2, "validate_every": 320}, [0, 20, 40, 60, 80]),
+    ({"epochs": 9, "stop_at": 1e-9}, [0, 40]),
+])  # fmt: skip
+def test_a_state_is_saved_once(tmp_path, monkeypatch, settings, steps):
+    saved, save = [], checkpoint_files.save_checkpoint
+
+    def counted(place, checkpoint, history):
+        saved.append(checkpoint.state.steps_done)
+        return save(place, checkpoint, history)
+
+    monkeypatch.setattr("seq2seq_cli.runs.folder.save_checkpoint", counted)
+    run, _ = events_of(tmp_path, tiny_config(**settings))
+    assert saved == steps
+    description = checkpoint_files.newest_description(run.path)
+    assert description.sha256 == run.manifest.checkpoint_sha256
 
 
 @pytest.mark.usefixtures("compiled_once")

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import threading
 
 import keras
 import numpy as np
@@ -9,13 +10,20 @@ import pytest
 from tiny import assert_identical, checkpoint_arrays, stop_after, tiny_config
 
 from seq2seq_cli import train
-from seq2seq_cli.config import RunConfig, TrainingConfig
+from seq2seq_cli.config import RunConfig, TaskConfig, TrainingConfig
+from seq2seq_cli.data.plan import prepare
+from seq2seq_cli.data.sampling import Split
+from seq2seq_cli.data.streams import GeneratedStream
 from seq2seq_cli.errors import ConfigurationError, Interrupted
+from seq2seq_cli.metrics import Tally
 from seq2seq_cli.runs.checkpoint_files import load_checkpoint
 from seq2seq_cli.runs.history import read_history
 from seq2seq_cli.runs.manifest import Results
 from seq2seq_cli.training.events import Advanced, EpochEnded, Finished, Validated
+from seq2seq_cli.training.models import build_models
+from seq2seq_cli.training.program.loop import Loop
 from seq2seq_cli.training.runner import Runner
+from seq2seq_cli.training.seeds import train_seeds
 from seq2seq_cli.training.validation import places, places_left
 
 pytestmark = pytest.mark.usefixtures("compiled_once")
@@ -57,6 +65,87 @@ def lines_of(folder):
     lines = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
     return [{k: v for k, v in line.items() if k not in ("seconds", "samples_per_s", "calls")}
             for line in lines]  # fmt: skip
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Return the numbers of held-out rows that trainings draw, and whether on the main thread."""
+    numbers, draw = [], GeneratedStream.draw
+
+    def counted(self, split, start, n):
+        if split is Split.VALIDATION:
+            numbers.append((n, threading.current_thread() is threading.main_thread()))
+        return draw(self, split, start, n)
+
+    monkeypatch.setattr(GeneratedStream, "draw", counted)
+    return numbers
+
+
+@pytest.fixture
+def traced(monkeypatch):
+    """Return the widths of the sources for which validation is traced."""
+    widths, scores = [], Loop._validation_scores
+
+    def counted(self, sources, *rest):
+        widths.append(sources.shape[1])
+        return scores(self, sources, *rest)
+
+    monkeypatch.setattr(Loop, "_validation_scores", counted)
+    return widths
+
+
+def varying(**training):
+    """Return settings of a training in which sources have one of several widths."""
+    tiny = tiny_config(epochs=2, **training)
+    task = TaskConfig(name="reverse", n_in="1-7", cardinality=13)
+    return tiny.model_copy(update={"task": task})
+
+
+@pytest.fixture
+def several_widths(monkeypatch):
+    monkeypatch.setattr("seq2seq_cli.data.batches.PROGRAM_COLUMNS", 1)
+    monkeypatch.setattr("seq2seq_cli.data.batches.MOST_WIDTHS", 2)
+    monkeypatch.setattr("seq2seq_cli.training.runner.validation_batch", lambda config: 900)
+
+
+def test_held_out_rows_are_drawn_once_and_each_width_is_traced_once(
+    tmp_path, drawn, traced, several_widths
+):
+    runs = train_seeds(varying(validate_every=EVERY), 2, tmp_path)
+    assert all(len(lines_of(run.path)) == 6 for run in runs)
+    assert drawn == [(10_000, False)] * 2  # of each seed
+    assert len(set(traced)) == len(traced) > 1
+
+
+def test_more_rows_than_are_kept_are_drawn_again_some_at_a_time(
+    tmp_path, watched, drawn, monkeypatch
+):
+    monkeypatch.setattr("seq2seq_cli.training.runner.validation_batch", lambda config: 100)
+    monkeypatch.setattr("seq2seq_cli.data.batches.KEPT_BYTES", 4 * 250 * 6)
+    run = train(tiny_config(validate_every=EVERY), tmp_path, "run")
+    assert_identical(run.path, watched)
+    n = run.manifest.results.n_samples
+    numbers = [number for number, _ in drawn]
+    assert max(numbers) <= 250 < n
+    assert n * len(PLACES) <= sum(numbers) <= n * len(PLACES) + 250
+
+
+def test_widths_and_filled_batches_change_no_result(several_widths):
+    config = varying()
+    plan = prepare(config)
+    loop = Loop(build_models(config)[0], plan.config)
+    assert len(plan.widths) > 1
+    runner = Runner(loop, plan, lambda content: content)
+    results = runner.validate()
+    runner.close()
+    pairs = plan.stream.draw(Split.VALIDATION, 0, 10_000)
+    tokens, log_likelihood = loop.validate(*pairs)
+    tally = Tally()
+    tally.add(tokens, pairs[1], log_likelihood)
+    assert results.n_samples == 10_000
+    assert results.exact_match == tally.exact_match
+    assert results.teacher_forced_token_accuracy == tally.token_accuracy
+    assert results.loss == pytest.approx(tally.loss, rel=1e-6)
 
 
 def status_of(folder):

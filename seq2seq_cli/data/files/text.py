@@ -21,6 +21,10 @@ MAX_LINE = 2**24
 """Bytes that a line may have."""
 
 _SEPARATOR = re.compile(r"[\s,]+", re.ASCII)
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+_INTEGERS = re.compile(
+    rf"[\s,]*{_INTEGER.pattern}(?:{_SEPARATOR.pattern}{_INTEGER.pattern})*+[\s,]*", re.ASCII
+)  # possessive, since a long line would fill the memory with states to return to
 _BYTE_ORDER_MARK = "\ufeff"
 _UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _GZIP_MARK = b"\x1f\x8b"
@@ -33,15 +37,17 @@ def parse_sequence(text: str, cardinality: int = MAX_CARDINALITY) -> list[int]:
     Raises DataError for an empty text, for what is no integer, and for one outside
     1 .. cardinality-1.
     """
-    words = [word for word in _SEPARATOR.split(text.strip(" \t\r\n[]()")) if word]
-    if not words:
-        raise DataError("the sequence is empty: give at least one integer")
-    for word in words:
-        if not re.fullmatch(r"[+-]?[0-9]{1,18}", word):
-            shown = word if len(word) <= 40 else f"{word[:40]}... ({len(word)} characters)"
-            raise DataError(f"{shown!r} is not an integer: separate integers by spaces or commas")
-    ids = [int(word) for word in words]
-    check_ids(ids, cardinality)
+    text = text.strip(" \t\r\n[]()")
+    if not _INTEGERS.fullmatch(text):
+        words = [word for word in _SEPARATOR.split(text) if word]
+        if not words:
+            raise DataError("the sequence is empty: give at least one integer")
+        word = next(word for word in words if not _INTEGER.fullmatch(word))
+        shown = word if len(word) <= 40 else f"{word[:40]}... ({len(word)} characters)"
+        raise DataError(f"{shown!r} is not an integer: separate integers by spaces or commas")
+    ids = [int(word) for word in text.replace(",", " ").split()]
+    if min(ids) < 1 or max(ids) >= cardinality:
+        check_ids(ids, cardinality)
     return ids
 
 

@@ -1,7 +1,7 @@
 """What a task is: a function from sources to targets, and what is known of it."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from seq2seq_cli.data.vocabulary import PADDING, Ids, lengths
 from seq2seq_cli.errors import ConfigurationError
 
 PROBES = 8
-"""Sources of each length that an own task is tried on, to learn how long its targets are."""
+"""Sources of each length that a custom task is tried on, to learn how long its targets are."""
 
 PROBES_OF_ONE = 64
 """The same where all sources have one length, for then it is unknown whether targets end early."""
@@ -57,6 +57,14 @@ TaskFunction = Callable[[Ids, Parameters], Integers]
 """Maps sources (n, n_in) of one length to targets (n, target length)."""
 
 
+class Probed(NamedTuple):
+    """What a custom task returned for sources of one length when it was tried."""
+
+    columns: int
+    shortest: int  # of its targets
+    longest: int
+
+
 class Number(NamedTuple):
     """What the setting `k` is to a task; its default and its limit depend on the cardinality."""
 
@@ -77,7 +85,7 @@ class Task:
     same target, where that is plain to see. With a `shape` sources are not uniform.
 
     Of an `own` task, a user's, nothing is known beforehand: every target is checked, and how long
-    they are is found by trying.
+    they are is found by trying it once for each length of the sources; `probed` keeps the results.
     """
 
     name: str
@@ -94,6 +102,7 @@ class Task:
     alike: str = ""
     shape: Shape | None = None
     own: bool = False
+    probed: dict[tuple[int, int], Probed] = field(default_factory=dict, compare=False, repr=False)
 
     def parameters(self, config: TaskConfig) -> Parameters:
         """Return the settings of the task, those that are not given by their defaults."""
@@ -144,10 +153,9 @@ class Task:
             sources = (np.ones((1, n), np.int32) for n in limits)
             return [self._whole_targets(s, self.parameters(config)).shape[1] for s in sources]
         found, longest, tried = list[int](), 0, shortest - 1
-        generator = np.random.default_rng(0)
         for limit in limits:
             for n in range(tried + 1, limit + 1):
-                longest = max(longest, self._probe(generator, n, PROBES, config).shape[1])
+                longest = max(longest, self._probe(n, config).columns)
             tried = limit
             found.append(longest)
         return found
@@ -160,18 +168,25 @@ class Task:
         """
         if not self.own:
             return self.ends_early
-        targets = self._probe(np.random.default_rng(1), n_in, PROBES_OF_ONE, config)
-        found = lengths(targets)
-        if not found.any():
+        probed = self._probe(n_in, config)
+        if not probed.longest:
             raise ConfigurationError(
                 f"task {self.name}: every target was empty when it was tried on sources of {n_in} "
                 f"integers: values go from 1 to {config.cardinality - 1}"
             )
-        return bool(found.min() < targets.shape[1])
+        return probed.shortest < probed.columns
 
-    def _probe(self, generator: np.random.Generator, n_in: int, n: int, config: TaskConfig) -> Ids:
-        probes = generator.integers(1, config.cardinality, (n, n_in), np.int32)
-        return self._whole_targets(probes, self.parameters(config))
+    def _probe(self, n_in: int, config: TaskConfig) -> Probed:
+        """Return what the task makes of sources of a length; it is tried on them only once."""
+        key = (n_in, config.cardinality)
+        if key not in self.probed:
+            shape = (PROBES if config.lengths.vary else PROBES_OF_ONE, n_in)
+            generator = np.random.default_rng(1)
+            sources = generator.integers(1, config.cardinality, shape, np.int32)
+            targets = self._whole_targets(sources, self.parameters(config))
+            n_out = lengths(targets)
+            self.probed[key] = Probed(targets.shape[1], int(n_out.min()), int(n_out.max()))
+        return self.probed[key]
 
     def _whole_targets(self, sources: Ids, parameters: Parameters) -> Ids:
         """Return the targets of sources (n, n_in) without padding, as contiguous int32."""
