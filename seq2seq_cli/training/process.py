@@ -10,11 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from seq2seq_cli.errors import ConfigurationError
-from seq2seq_cli.training.compilation_cache import is_measured, open_cache
-
-# Two parts of a program are compiled at once (a quarter off the compilation), and products go to
-# the YNN kernels (40 % off it, 15 % off each step).
-XLA_FLAGS = "--xla_cpu_parallel_codegen_split_count=2 --xla_cpu_experimental_ynn_fusion_type=dot"
+from seq2seq_cli.training.compilation_cache import open_cache
+from seq2seq_cli.training.release import behaviour
 
 # glibc's malloc.h: parameters of mallopt.
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
@@ -31,8 +28,8 @@ def configure_process() -> None:
     backend = loaded.backend.backend() if loaded else os.environ["KERAS_BACKEND"]
     if backend != "tensorflow":
         raise ConfigurationError(f"KERAS_BACKEND = {backend}: training needs tensorflow: unset it")
-    if is_measured():
-        os.environ.setdefault("XLA_FLAGS", XLA_FLAGS)
+    if flags := behaviour().flags:
+        os.environ.setdefault("XLA_FLAGS", flags)
     open_cache()
     _keep_freed_memory()
 
