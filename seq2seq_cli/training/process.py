@@ -4,12 +4,14 @@ Only `train` does so, and only what the user has not set: importing this package
 """
 
 import ctypes
+import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from seq2seq_cli.errors import ConfigurationError
+from seq2seq_cli.noise import quiet_stderr
 from seq2seq_cli.training.compilation_cache import open_cache
 from seq2seq_cli.training.release import behaviour
 
@@ -35,21 +37,30 @@ def configure_process() -> None:
 
 
 def import_keras() -> None:
-    """Import Keras; ConfigurationError where what it is configured with keeps it from starting.
+    """Import Keras and TensorFlow, without a line of theirs on standard error.
 
-    It writes a configuration of its own into the user's home; to whom has none it would make a
-    folder `~` here.
+    Raises ConfigurationError where Keras cannot start with its configuration. Where the user has
+    imported TensorFlow before, its logging stays as it is.
     """
+    # Keras writes keras.json to the home folder. Without one it would create a folder named `~`.
     if not os.path.isabs(os.path.expanduser("~")):  # noqa: PTH111, PTH117 (pathlib would raise)
         os.environ.setdefault("KERAS_HOME", os.path.join(os.devnull, "keras"))  # noqa: PTH118
-    try:
-        import keras  # noqa: F401
-    except (ValueError, TypeError, AttributeError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigurationError(
-            f"Keras cannot start: {reason}: mend or remove its keras.json, in ~/.keras or "
-            "KERAS_HOME, and unset variables KERAS_..."
-        ) from error
+    is_ours = "tensorflow" not in sys.modules
+    if is_ours:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # The level holds once TensorFlow is imported, and some lines come before.
+    with quiet_stderr() if is_ours else nullcontext():
+        try:
+            import keras  # noqa: F401
+        except (ValueError, TypeError, AttributeError) as error:
+            reason = str(error).splitlines()[0]
+            raise ConfigurationError(
+                f"Keras cannot start: {reason}: mend or remove its keras.json, in ~/.keras or "
+                "KERAS_HOME, and unset variables KERAS_..."
+            ) from error
+    if is_ours:
+        # Of a worker that is gone it warns in its own words; all else that matters is raised.
+        logging.getLogger("tensorflow").setLevel(logging.CRITICAL)
 
 
 def _keep_freed_memory() -> None:

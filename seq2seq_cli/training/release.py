@@ -49,28 +49,31 @@ KNOWN_RELEASES = {("2.21", "CPU")}
 
 @cache
 def behaviour() -> Behaviour:
-    """Return what TensorFlow can do here; a release that is not known is tried once, for seconds.
+    """Return what TensorFlow can do here.
 
-    Where there is no cache folder to remember it in, it is not tried.
+    A release that is not known is tried, which takes three times as long as importing TensorFlow:
+    once, or at each start where there is no cache folder to remember the outcome in.
     """
     release, device = version("tensorflow"), "GPU" if visible_gpus() else "CPU"
     flags = f"{CPU_FLAGS} {GPU_FLAGS}" if device == "GPU" else CPU_FLAGS
     if (".".join(release.split(".")[:2]), device) in KNOWN_RELEASES:
         return Behaviour(flags=flags, keeps_programs=True)
-    folder = cache_folder()
-    if folder is None:
-        return UNKNOWN
     key = sha256_of("\n".join([release, flags, *hardware()]).encode())[:16]
-    path = folder / "releases" / f"{release}-{key}.json"
-    with suppress(OSError, ValueError):
-        return Behaviour.model_validate_json(path.read_bytes())
-    with suppress(OSError, StorageError, subprocess.TimeoutExpired):
-        tried = _try(flags)
-        path.parent.mkdir(exist_ok=True)
-        with atomic_path(path) as temporary:
-            temporary.write_text(tried.model_dump_json(), encoding="utf-8")
-        return tried
-    return UNKNOWN
+    folder = cache_folder()
+    path = folder / "releases" / f"{release}-{key}.json" if folder else None
+    if path:
+        with suppress(OSError, ValueError):
+            return Behaviour.model_validate_json(path.read_bytes())
+    try:
+        outcome = _try(flags)
+    except (OSError, subprocess.TimeoutExpired):
+        return UNKNOWN
+    if path:
+        with suppress(OSError, StorageError):
+            path.parent.mkdir(exist_ok=True)
+            with atomic_path(path) as temporary:
+                temporary.write_text(outcome.model_dump_json(), encoding="utf-8")
+    return outcome
 
 
 def _try(flags: str) -> Behaviour:

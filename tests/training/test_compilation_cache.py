@@ -264,7 +264,7 @@ def test_a_child_has_a_folder_of_its_own_and_a_killed_ones_is_removed(root):
     assert len(list(root.glob(f"{OWN_FOLDER}*.lock"))) == 2
     child()
     assert list(root.glob(f"{OWN_FOLDER}*.lock")) == [mine]
-    assert [path.stem for path in root.iterdir() if path.is_dir()] == [mine.stem]
+    assert [path for path in root.glob(f"{OWN_FOLDER}*") if path.is_dir()] == [mine.with_suffix("")]
 
 
 @pytest.mark.parametrize("change", ["flags", "release", "processor", "cores"])

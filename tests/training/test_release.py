@@ -120,9 +120,19 @@ def test_a_known_release_is_not_tried_and_needs_no_folder(new_release, processes
     monkeypatch.setattr(release, "version", lambda name: "2.99.1")
     monkeypatch.setenv(FOLDER_VARIABLE, "")
     assert BEHAVIOUR() == ALL
-    monkeypatch.setattr(release, "version", lambda name: "2.100.0")
-    assert BEHAVIOUR() == UNKNOWN
     assert processes.flags == []
+
+
+def test_the_same_flags_without_a_cache_folder_where_each_start_tries(
+    new_release, processes, monkeypatch
+):
+    processes.act = keeping
+    monkeypatch.setenv(FOLDER_VARIABLE, "")
+    assert BEHAVIOUR() == BEHAVIOUR() == ALL
+    assert len(processes.flags) == 4
+    new_release.write_text("a file")
+    monkeypatch.setenv(FOLDER_VARIABLE, str(new_release))
+    assert BEHAVIOUR() == ALL
 
 
 def test_a_gpu_is_tried_separately_with_its_own_flags(new_release, processes, monkeypatch):
