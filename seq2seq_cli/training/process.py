@@ -33,6 +33,8 @@ def configure_process() -> None:
     if flags := behaviour().flags:
         os.environ.setdefault("XLA_FLAGS", flags)
     open_cache()
+    # TensorFlow would take all memory of a GPU, which cells of a sweep share.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     _keep_freed_memory()
 
 
