@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from seq2seq_cli.training.compilation_cache import FOLDER_VARIABLE
+from seq2seq_cli.training.cache_folder import FOLDER_VARIABLE
 from seq2seq_cli.training.process import configure_process
 
 

@@ -34,7 +34,7 @@ from seq2seq_cli.runs.folder import has_checkpoint, is_abandoned
 from seq2seq_cli.runs.listing import open_run
 from seq2seq_cli.runs.lock import LOCK, is_in_training
 from seq2seq_cli.runs.manifest import RECORDED
-from seq2seq_cli.training.compilation_cache import FOLDER_VARIABLE
+from seq2seq_cli.training.cache_folder import FOLDER_VARIABLE
 
 TRAIN = ["train", *TASK, "--units", "8", "--batch-size", "16", "-q", "--run", "a",
          "--checkpoint-seconds", "0.1"]  # fmt: skip

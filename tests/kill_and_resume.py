@@ -30,7 +30,8 @@ from workers import free_addresses, tf_config
 from seq2seq_cli.runs.checkpoint_files import load_checkpoint
 from seq2seq_cli.runs.folder import has_checkpoint
 from seq2seq_cli.runs.history import history_text
-from seq2seq_cli.training.compilation_cache import FOLDER_VARIABLE, open_cache
+from seq2seq_cli.training.cache_folder import FOLDER_VARIABLE
+from seq2seq_cli.training.compilation_cache import open_cache
 from seq2seq_cli.training.process import configure_process
 
 OPTIONS = "--units 8 --batch-size 16 -q --checkpoint-seconds 0.02".split()

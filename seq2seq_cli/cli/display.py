@@ -1,16 +1,11 @@
 """What a user sees of a training while it runs."""
 
 import gc
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from seq2seq_cli.cli import output, phases, supervision
 from seq2seq_cli.cli.progress import Advance
-from seq2seq_cli.errors import S2sError
 
 if TYPE_CHECKING:
     from seq2seq_cli.data.streams import TrainingStream
@@ -116,50 +111,16 @@ def _part(epoch: int, n_samples: int | None) -> str:
 
 
 def import_quietly(*more: str) -> None:
-    """Import what trains, and more modules, with TensorFlow, which writes to standard error.
+    """Import what trains, and more modules.
 
-    What it makes is there to stay: looking for garbage among it would take a fifth of the time.
+    What TensorFlow makes is there to stay: looking for garbage among it would take a fifth of the
+    time.
     """
-    import logging
-
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with quiet_stderr():
-        gc.disable()
-        try:
-            import_module("seq2seq_cli.training.process").import_keras()
-            for name in ("seq2seq_cli.training.trainer", *more):
-                import_module(name)
-            # Of a worker that is gone it warns in its own words; all else that matters is raised.
-            logging.getLogger("tensorflow").setLevel(logging.CRITICAL)
-            gc.freeze()
-        finally:
-            gc.enable()
-
-
-@contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Keep what libraries write to standard error, and write it only where something fails.
-
-    What is told as an error of the user's needs no more words.
-    """
-    with _file_of_no_folder() as noise:
-        standard_error = os.dup(2)
-        os.dup2(noise.fileno(), 2)
-        try:
-            yield
-        except S2sError:
-            raise
-        except Exception:
-            noise.seek(0)
-            os.write(standard_error, noise.read())
-            raise
-        finally:
-            os.dup2(standard_error, 2)
-            os.close(standard_error)
-
-
-def _file_of_no_folder() -> IO[bytes]:
-    """Return a file in memory where the system has such, since there may be no room for others."""
-    if hasattr(os, "memfd_create"):
-        return os.fdopen(os.memfd_create("noise"), "w+b")
-    return tempfile.TemporaryFile()
+    gc.disable()
+    try:
+        import_module("seq2seq_cli.training.process").import_keras()
+        for name in ("seq2seq_cli.training.trainer", *more):
+            import_module(name)
+        gc.freeze()
+    finally:
+        gc.enable()

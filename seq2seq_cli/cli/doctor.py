@@ -34,11 +34,11 @@ def doctor(
     from seq2seq_cli.evaluation import evaluate
     from seq2seq_cli.inference.loading import load_network
     from seq2seq_cli.memory import available, shown
-    from seq2seq_cli.runs.environment import current_environment
+    from seq2seq_cli.runs.environment import installed_versions
     from seq2seq_cli.training.process import configure_process
 
     configure_process()
-    versions = {"python": platform.python_version(), **current_environment().versions}
+    versions = {"python": platform.python_version(), **installed_versions()}
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     document: dict[str, Any] = {
         "versions": versions,
@@ -55,7 +55,7 @@ def doctor(
         trial = try_training(Path(folder), seconds)
         found = evaluate(load_network(trial.run), 1000, n_examples=0)
     document |= {
-        "devices": list(trial.devices),
+        "device": trial.device,
         "cache": None if trial.cache is None else str(trial.cache),
         "cached_programs": trial.n_programs,
         "cached_bytes": trial.n_bytes,
@@ -76,7 +76,7 @@ def doctor(
     rows = [
         *versions.items(),
         ("platform", document["platform"]),
-        ("cores", f"{usable}, {', '.join(trial.devices)}"),
+        ("device", f"{trial.device}, {usable} cores"),
         ("memory", shown(memory) if memory else "unknown"),
         *given.items(),
         ("compiled programs", kept),

@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from seq2seq_cli.cli import output, phases
-from seq2seq_cli.cli.display import import_quietly, quiet_stderr
+from seq2seq_cli.cli.display import import_quietly
 from seq2seq_cli.cli.options import DEFAULT_RUNS_DIR, Force, Json, Quiet, RunName, RunsDir
 from seq2seq_cli.inference import threads
+from seq2seq_cli.noise import quiet_stderr
 
 
 class Format(StrEnum):

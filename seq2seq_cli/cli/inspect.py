@@ -38,6 +38,7 @@ def inspect(
         ("validation sequences", f"{results.n_samples:,}"),
         ("completed", manifest.completed_at),
         ("seconds", f"{manifest.seconds:,.1f}"),
+        ("device", manifest.device or "unknown"),
         ("threads", str(manifest.threads)),
         *manifest.versions.items(),
         *manifest.flags.items(),

@@ -62,6 +62,7 @@ class Manifest(Document):
     completed_at: str  # in ISO 8601, UTC
     seconds: float
     versions: dict[str, str]
+    device: str = ""  # unknown, for runs of earlier versions
     threads: int
     flags: dict[str, str] = Field(
         default={}

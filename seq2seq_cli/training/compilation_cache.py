@@ -7,12 +7,11 @@ reaches TensorFlow, which would end the training. Whatever else fails, a full di
 cannot be written, means compiling as before.
 
 A compiled program is machine code: it is kept under a name made of TensorFlow's release, XLA's
-flags and the processor's features, in a folder that none but its owner may write.
+flags and the hardware, in a folder that none but its owner may write.
 """
 
 import atexit
 import os
-import platform
 import re
 import secrets
 import shutil
@@ -25,12 +24,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from seq2seq_cli.errors import StorageError
+from seq2seq_cli.machine import hardware
 from seq2seq_cli.storage import atomic_path, remove_leftovers, sha256_of
-
-MEASURED_RELEASES = ("2.21",)
-
-FOLDER_VARIABLE = "S2S_CACHE_DIR"
-"""Names another folder; empty, nothing is kept."""
+from seq2seq_cli.training.cache_folder import cache_folder
+from seq2seq_cli.training.release import CACHE_FLAG, behaviour
 
 MOST_BYTES = 200 * 2**20
 """Of all that is kept; the least recently used goes first."""
@@ -39,7 +36,6 @@ ROOM_BYTES = 32 * 2**20
 """TensorFlow fails where it cannot write a program: with less room than this nothing is kept."""
 
 FLAGS_VARIABLE = "TF_XLA_FLAGS"
-FLAG = "--tf_xla_persistent_cache_directory"
 OWN_FOLDER = "process-"
 PROGRAMS = "programs"
 
@@ -93,73 +89,33 @@ class CompilationCache:
 
 @cache
 def open_cache() -> CompilationCache | None:
-    """Return this process's cache, of which TensorFlow is told; None where there can be none.
+    """Return this process's cache, after naming it to TensorFlow; None where none is possible.
 
     TensorFlow reads the flag once in a process, when it first runs something: where it has been
-    imported before, nothing is kept. A cache that the user has told it of stays.
+    imported before, nothing is kept. A cache that the user has named to it stays.
     """
-    given = os.environ.get(FLAGS_VARIABLE, "")
+    flags = os.environ.get(FLAGS_VARIABLE, "")
     # A parent process's own folder is not this one's.
-    given = re.sub(rf"{FLAG}=(['\"]).*?[/\\]{OWN_FOLDER}.*?\1", "", given).strip()
-    if FLAG in given or "tensorflow" in sys.modules or not is_measured():
+    flags = re.sub(rf"{CACHE_FLAG}=(['\"]).*?[/\\]{OWN_FOLDER}.*?\1", "", flags).strip()
+    if CACHE_FLAG in flags or "tensorflow" in sys.modules or not behaviour().keeps_programs:
         return None
     if FLAGS_VARIABLE in os.environ:
-        os.environ[FLAGS_VARIABLE] = given
+        os.environ[FLAGS_VARIABLE] = flags
     with suppress(OSError):
-        if opened := _open():
-            os.environ[FLAGS_VARIABLE] = f"{given} {FLAG}='{opened.own}'".strip()
+        root = cache_folder()
+        if root and (own := _own_folder(root)):
+            opened = CompilationCache(root, own)
+            os.environ[FLAGS_VARIABLE] = f"{flags} {CACHE_FLAG}='{own}'".strip()
             return opened
     return None
-
-
-def is_measured() -> bool:
-    """Tell whether this is a release of TensorFlow with which XLA's flags were measured.
-
-    XLA ends the process on a flag that it does not know, so other releases run without any.
-    """
-    return version("tensorflow").startswith(MEASURED_RELEASES)
 
 
 def machine_key() -> str:
     """Name what a compiled program depends on besides what it computes."""
     names = ("XLA_FLAGS", FLAGS_VARIABLE, "TF_NUM_INTRAOP_THREADS")
     flags = [os.environ.get(name, "") for name in names]
-    described = [version("tensorflow"), *flags, str(os.cpu_count()), *_processor()]
+    described = [version("tensorflow"), *flags, str(os.cpu_count()), *hardware()]
     return sha256_of("\n".join(described).encode())[:16]
-
-
-def _processor() -> list[str]:
-    """Describe the processor's features; where they cannot be asked, the machine by its name."""
-    names = ("model name", "flags", "CPU implementer", "CPU part", "Features")
-    try:
-        first = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0]
-    except OSError:
-        first = ""
-    found = [line for line in first.splitlines() if line.split("\t")[0].strip(" :") in names]
-    return [platform.machine(), *(found or [platform.processor(), platform.node()])]
-
-
-def _open() -> CompilationCache | None:
-    """Return the cache in its folder, made if need be; None where others may write there."""
-    given = os.environ.get(FOLDER_VARIABLE)
-    if given == "":
-        return None
-    # Imported where it is needed: most commands compile nothing.
-    from platformdirs import user_cache_path
-
-    try:
-        root = Path(given).absolute() if given else user_cache_path("s2s")
-    except RuntimeError:  # a user without a home
-        return None
-    # A relative home is no home, and the flag could not name a quote.
-    if not root.is_absolute() or "'" in str(root):
-        return None
-    root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    status = root.stat()
-    if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022):
-        return None
-    own = _own_folder(root)
-    return CompilationCache(root, own) if own else None
 
 
 def _own_folder(root: Path) -> Path | None:

@@ -4,17 +4,16 @@ Only `train` does so, and only what the user has not set: importing this package
 """
 
 import ctypes
+import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from seq2seq_cli.errors import ConfigurationError
-from seq2seq_cli.training.compilation_cache import is_measured, open_cache
-
-# Two parts of a program are compiled at once (a quarter off the compilation), and products go to
-# the YNN kernels (40 % off it, 15 % off each step).
-XLA_FLAGS = "--xla_cpu_parallel_codegen_split_count=2 --xla_cpu_experimental_ynn_fusion_type=dot"
+from seq2seq_cli.noise import quiet_stderr
+from seq2seq_cli.training.compilation_cache import open_cache
+from seq2seq_cli.training.release import behaviour
 
 # glibc's malloc.h: parameters of mallopt.
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
@@ -31,28 +30,39 @@ def configure_process() -> None:
     backend = loaded.backend.backend() if loaded else os.environ["KERAS_BACKEND"]
     if backend != "tensorflow":
         raise ConfigurationError(f"KERAS_BACKEND = {backend}: training needs tensorflow: unset it")
-    if is_measured():
-        os.environ.setdefault("XLA_FLAGS", XLA_FLAGS)
+    if flags := behaviour().flags:
+        os.environ.setdefault("XLA_FLAGS", flags)
     open_cache()
+    # TensorFlow would take all memory of a GPU, which cells of a sweep share.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     _keep_freed_memory()
 
 
 def import_keras() -> None:
-    """Import Keras; ConfigurationError where what it is configured with keeps it from starting.
+    """Import Keras and TensorFlow, without a line of theirs on standard error.
 
-    It writes a configuration of its own into the user's home; to whom has none it would make a
-    folder `~` here.
+    Raises ConfigurationError where Keras cannot start with its configuration. Where the user has
+    imported TensorFlow before, its logging stays as it is.
     """
+    # Keras writes keras.json to the home folder. Without one it would create a folder named `~`.
     if not os.path.isabs(os.path.expanduser("~")):  # noqa: PTH111, PTH117 (pathlib would raise)
         os.environ.setdefault("KERAS_HOME", os.path.join(os.devnull, "keras"))  # noqa: PTH118
-    try:
-        import keras  # noqa: F401
-    except (ValueError, TypeError, AttributeError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigurationError(
-            f"Keras cannot start: {reason}: mend or remove its keras.json, in ~/.keras or "
-            "KERAS_HOME, and unset variables KERAS_..."
-        ) from error
+    is_ours = "tensorflow" not in sys.modules
+    if is_ours:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # The level holds once TensorFlow is imported, and some lines come before.
+    with quiet_stderr() if is_ours else nullcontext():
+        try:
+            import keras  # noqa: F401
+        except (ValueError, TypeError, AttributeError) as error:
+            reason = str(error).splitlines()[0]
+            raise ConfigurationError(
+                f"Keras cannot start: {reason}: mend or remove its keras.json, in ~/.keras or "
+                "KERAS_HOME, and unset variables KERAS_..."
+            ) from error
+    if is_ours:
+        # Of a worker that is gone it warns in its own words; all else that matters is raised.
+        logging.getLogger("tensorflow").setLevel(logging.CRITICAL)
 
 
 def _keep_freed_memory() -> None:

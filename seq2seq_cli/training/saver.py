@@ -8,6 +8,7 @@ from seq2seq_cli.config import RunConfig
 from seq2seq_cli.runs.checkpoint import Checkpoint, TrainState
 from seq2seq_cli.runs.environment import current_environment
 from seq2seq_cli.runs.folder import RunFolder
+from seq2seq_cli.training.device import device_name
 from seq2seq_cli.training.validation import Progress
 
 
@@ -40,7 +41,7 @@ class Saver:
                 update={"seconds": seconds, "rate_scale": rate_scale}
             ),
             config=self._config,
-            environment=current_environment(),
+            environment=current_environment(device_name()),
             history=progress.history,
         )
 

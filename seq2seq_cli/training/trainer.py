@@ -13,10 +13,11 @@ from seq2seq_cli.data.plan import Plan
 from seq2seq_cli.data.vocabulary import Floats
 from seq2seq_cli.errors import Stopped
 from seq2seq_cli.runs.checkpoint import Checkpoint, TrainingStatus, TrainState
-from seq2seq_cli.runs.environment import differences
+from seq2seq_cli.runs.environment import current_environment, differences
 from seq2seq_cli.runs.folder import RunFolder
 from seq2seq_cli.runs.history import Call
 from seq2seq_cli.training.callbacks import STATE_NOTE, Callbacks, tensorboard
+from seq2seq_cli.training.device import device_name
 from seq2seq_cli.training.events import (
     Advanced,
     Built,
@@ -124,7 +125,8 @@ class Trainer:
         self._callbacks.scale = status.rate_scale
         if status.has_ended:
             self._last_state = state
-        told = [*notes, *differences(checkpoint.environment)]
+        environment = current_environment(device_name())
+        told = [*notes, *differences(environment, checkpoint.environment)]
         if self._has_state_note:
             told.append(STATE_NOTE)
         epoch = min(status.epochs_done + 1, self._training.epochs)

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import keras
-import tensorflow as tf
 
 from seq2seq_cli.config import ModelConfig, RunConfig, TrainingConfig
 from seq2seq_cli.runs.listing import Run
 from seq2seq_cli.training.compilation_cache import open_cache
+from seq2seq_cli.training.device import device_name
 from seq2seq_cli.training.events import Advanced, Compiling, Event
 from seq2seq_cli.training.session import train
 
@@ -33,7 +33,7 @@ class Trial:
     cache: Path | None  # where programs are kept; None where they are not
     n_programs: int
     n_bytes: int
-    devices: tuple[str, ...]
+    device: str
 
 
 class _Limit(keras.callbacks.Callback):  # type: ignore[misc]
@@ -68,5 +68,5 @@ def try_training(folder: Path, seconds: float) -> Trial:
         cache=cache.root if cache else None,
         n_programs=n_programs,
         n_bytes=n_bytes,
-        devices=tuple(device.name.split(":", 1)[1] for device in tf.config.list_physical_devices()),
+        device=device_name(),
     )

@@ -200,26 +200,29 @@ def test_a_file_may_be_elsewhere_if_its_content_is_the_same(name):
 
 
 def test_another_environment_is_noted(monkeypatch):
-    now = current_environment()
-    assert differences(now) == []
-    (noted,) = differences(now.model_copy(update={"threads": 77}))
+    now = current_environment("CPU")
+    assert differences(now, now) == []
+    (noted,) = differences(now, now.model_copy(update={"threads": 77}))
     assert re.match(r"the number of cores is \d+ and was 77: the weights will not be bit-id", noted)
     monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_auto_jit=2")
-    (noted,) = differences(now)
+    (noted,) = differences(current_environment("CPU"), now)
     assert noted.startswith("TF_XLA_FLAGS is --tf_xla_auto_jit=2 and was unset: ")
     older = {**now.versions, "tensorflow": "2.20.0"}
     monkeypatch.delenv("TF_XLA_FLAGS")
-    (noted,) = differences(now.model_copy(update={"versions": older}))
-    assert re.match(r"tensorflow is [\d.]+ and was 2\.20\.0: ", noted)
+    (noted,) = differences(now, now.model_copy(update={"versions": older}))
+    assert re.match(r"tensorflow is \S+ and was 2\.20\.0: ", noted)
+    (noted,) = differences(current_environment("GPU: NVIDIA H200"), now)
+    assert noted.startswith("the device is GPU: NVIDIA H200 and was CPU: ")
+    assert differences(now, now.model_copy(update={"device": ""})) == []  # of an earlier version
 
 
 @pytest.mark.parametrize("other", ["", "--tf_xla_auto_jit=2"])
 @pytest.mark.parametrize("folder", ["'/a b/process-2'", '"/c/process-3"', "/d"])
 def test_where_programs_are_kept_makes_no_other_environment(monkeypatch, other, folder):
     monkeypatch.setenv("TF_XLA_FLAGS", other)
-    plain = current_environment()
+    plain = current_environment("CPU")
     flags = f"--tf_xla_persistent_cache_directory={folder} {other}"
     monkeypatch.setenv("TF_XLA_FLAGS", flags)
-    assert current_environment() == plain
+    assert current_environment("CPU") == plain
     old = plain.model_copy(update={"flags": {**plain.flags, "TF_XLA_FLAGS": flags}})
-    assert differences(old) == []  # as trainings were saved before
+    assert differences(plain, old) == []  # as trainings were saved before

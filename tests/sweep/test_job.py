@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fake import small
@@ -18,7 +19,8 @@ from seq2seq_cli.sweep.engine.job import Job, run_job
 TOLD = """
 import json, os, sys
 arguments = sys.argv[1:]
-told = {"arguments": arguments, "threads": os.environ.get("TF_NUM_INTRAOP_THREADS")}
+told = {"arguments": arguments, "threads": os.environ.get("TF_NUM_INTRAOP_THREADS"),
+        "gpu": os.environ.get("CUDA_VISIBLE_DEVICES")}
 print(json.dumps({"seeds": [{"seed": 0, "told": told}, {"seed": 1}]}))
 """
 FAILING = """
@@ -133,6 +135,38 @@ def test_one_that_another_process_trains_is_waited_for(trains, tmp_path):
         assert run_job(a_job(tmp_path), lambda: True).code == -signal.SIGTERM
 
 
+def test_cells_at_a_time_use_different_gpus(trains, tmp_path, monkeypatch):
+    trains(
+        TOLD
+        + f"""
+import time
+from pathlib import Path
+Path({str(tmp_path)!r}, "started-" + arguments[arguments.index("--run") + 1]).touch()
+while len(list(Path({str(tmp_path)!r}).glob("started-*"))) < 3:
+    time.sleep(0.01)
+"""
+    )
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,GPU-8f2b")
+    jobs = [a_job(tmp_path, cell=cell, has_own_gpu=True) for cell in "abc"]
+    with ThreadPoolExecutor(3) as pool:
+        outcomes = list(pool.map(lambda job: run_job(job, never), jobs))
+    gpus = [outcome.reports[0]["told"]["gpu"] for outcome in outcomes]
+    assert sorted(gpus) == ["2", "2", "GPU-8f2b"]
+
+
+@pytest.mark.parametrize("has_own_gpu", [True, False])
+@pytest.mark.parametrize(("visible", "alone"), [("", ""), ("1,0", "1")])
+def test_a_cell_has_the_gpus_of_its_sweep(
+    trains, tmp_path, monkeypatch, has_own_gpu, visible, alone
+):
+    trains(TOLD)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    outcome = run_job(a_job(tmp_path, has_own_gpu=has_own_gpu), never)
+    assert outcome.reports[0]["told"]["gpu"] == (alone if has_own_gpu else visible)
+
+
 SENDING = """
 import sys
 from pathlib import Path
@@ -166,6 +200,7 @@ def test_jobs_share_the_cores(monkeypatch):
         monkeypatch.setattr(executors, "cores", lambda n=n_cores: n)
         with local_workers(jobs) as workers:
             assert (workers.slots(), workers.threads) == (jobs, threads)
+            assert workers.have_own_gpus is (jobs > 1)
             assert max(1, threads) * jobs <= n_cores
     with pytest.raises(Exception, match="--jobs 9: should be from 1 to 4"), local_workers(9):
         pass

@@ -14,15 +14,15 @@ from tiny import assert_identical
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
 from seq2seq_cli.storage import atomic_path
 from seq2seq_cli.training import compilation_cache
+from seq2seq_cli.training.cache_folder import FOLDER_VARIABLE
 from seq2seq_cli.training.compilation_cache import (
-    FLAG,
     FLAGS_VARIABLE,
-    FOLDER_VARIABLE,
     OWN_FOLDER,
     CompilationCache,
     machine_key,
     open_cache,
 )
+from seq2seq_cli.training.release import CACHE_FLAG, UNKNOWN
 
 OPEN = open_cache.__wrapped__
 
@@ -111,7 +111,7 @@ def test_the_least_recently_used_goes_first(tmp_path, monkeypatch):
 def test_the_folder_is_its_owners_alone(root):
     assert OPEN() is not None
     assert root.stat().st_mode & 0o777 == 0o700
-    assert FLAG in os.environ[FLAGS_VARIABLE]
+    assert CACHE_FLAG in os.environ[FLAGS_VARIABLE]
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o770, 0o702])
@@ -120,7 +120,7 @@ def test_a_folder_that_others_can_write_is_not_used(root, mode):
     root.chmod(mode)
     assert OPEN() is None
     assert list(root.iterdir()) == []
-    assert FLAG not in os.environ.get(FLAGS_VARIABLE, "")
+    assert CACHE_FLAG not in os.environ.get(FLAGS_VARIABLE, "")
 
 
 def test_the_folder_of_another_user_is_not_used(root, monkeypatch):
@@ -153,7 +153,7 @@ def test_a_folder_that_cannot_be_made_or_has_no_room_is_not_used(root, monkeypat
     with monkeypatch.context() as context:
         context.setattr(os, "posix_fallocate", full)
         assert OPEN() is None
-        assert FLAG not in os.environ.get(FLAGS_VARIABLE, "")
+        assert CACHE_FLAG not in os.environ.get(FLAGS_VARIABLE, "")
     assert OPEN() is not None  # negative control
 
 
@@ -228,9 +228,15 @@ def test_what_cannot_be_written_is_not_kept(tmp_path, monkeypatch):
 
 
 def test_the_users_own_cache_stays(root, monkeypatch):
-    monkeypatch.setenv(FLAGS_VARIABLE, f"{FLAG}=/somewhere")
+    monkeypatch.setenv(FLAGS_VARIABLE, f"{CACHE_FLAG}=/somewhere")
     assert OPEN() is None
-    assert os.environ[FLAGS_VARIABLE] == f"{FLAG}=/somewhere"
+    assert os.environ[FLAGS_VARIABLE] == f"{CACHE_FLAG}=/somewhere"
+
+
+def test_a_release_that_does_not_find_kept_programs_has_no_cache(root, monkeypatch):
+    monkeypatch.setattr(compilation_cache, "behaviour", lambda: UNKNOWN)
+    assert OPEN() is None
+    assert not root.exists()
 
 
 def test_where_tensorflow_has_read_its_flags_nothing_is_kept(root, monkeypatch):
@@ -253,12 +259,12 @@ def test_a_child_has_a_folder_of_its_own_and_a_killed_ones_is_removed(root):
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     killed = child("killed")
-    assert killed.count(FLAG) == 1
+    assert killed.count(CACHE_FLAG) == 1
     assert mine.stem not in killed
     assert len(list(root.glob(f"{OWN_FOLDER}*.lock"))) == 2
     child()
     assert list(root.glob(f"{OWN_FOLDER}*.lock")) == [mine]
-    assert [path.stem for path in root.iterdir() if path.is_dir()] == [mine.stem]
+    assert [path for path in root.glob(f"{OWN_FOLDER}*") if path.is_dir()] == [mine.with_suffix("")]
 
 
 @pytest.mark.parametrize("change", ["flags", "release", "processor", "cores"])
@@ -270,7 +276,7 @@ def test_another_kind_of_machine_has_other_programs(monkeypatch, change):
     elif change == "release":
         monkeypatch.setattr(compilation_cache, "version", lambda name: "2.99")
     elif change == "processor":
-        monkeypatch.setattr(compilation_cache, "_processor", lambda: ["x86_64", "without avx"])
+        monkeypatch.setattr(compilation_cache, "hardware", lambda: ["x86_64", "without avx"])
     else:
         monkeypatch.setattr(os, "cpu_count", lambda: 64)
     assert machine_key() != before
@@ -343,6 +349,21 @@ def test_nothing_in_a_program_is_named_in_an_order_that_changes(task, model):
     assert re.findall(r"[\w/]+/_\d+\b", program) == []  # the names of folded constants
 
 
+def test_without_a_cache_tensorflow_numbers_its_own_functions(monkeypatch):
+    from tensorflow.python.framework import ops
+
+    from seq2seq_cli.training.program import naming
+
+    own = ops.uid
+    monkeypatch.setattr(naming, "open_cache", lambda: None)
+    with naming.named_after("0" * 32):
+        assert ops.uid is own
+    monkeypatch.setattr(naming, "open_cache", lambda: "a cache")
+    with naming.named_after("0" * 32):  # negative control
+        assert ops.uid is not own
+    assert ops.uid is own
+
+
 def test_a_second_program_of_a_kind_in_one_process_is_neither_taken_nor_kept(monkeypatch):
     from types import SimpleNamespace
 
@@ -353,7 +374,8 @@ def test_a_second_program_of_a_kind_in_one_process_is_neither_taken_nor_kept(mon
     plan = prepare(RunConfig(task=TaskConfig(n_in=4, n_out=2, cardinality=13)))
     kept = []
     cache = SimpleNamespace(take=lambda key: True, keep=kept.append)
-    monkeypatch.setattr(runner, "open_cache", lambda: cache)
+    for module in (runner, naming):
+        monkeypatch.setattr(module, "open_cache", lambda: cache)
     monkeypatch.setattr(naming, "_named", set())
 
     class StubLoop:

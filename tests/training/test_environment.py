@@ -152,3 +152,40 @@ def test_a_folder_that_is_gone_is_told_in_one_line(plain, tmp_path):
         assert "Traceback" not in result.stderr
         if command == "train -q":
             assert result.stderr.startswith("s2s: cannot write in runs: ")
+
+
+TRAIN = """
+from seq2seq_cli import train
+from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
+config = RunConfig(task=TaskConfig(n_in=4, n_out=2, cardinality=13), model=ModelConfig(units=8),
+                   training=TrainingConfig(n_samples=640))
+train(config, "runs", force=True)
+"""
+
+
+def test_no_line_of_tensorflow_reaches_a_python_user(tmp_path):
+    """Neither while a program is compiled nor while a kept one is loaded."""
+    hidden = ("TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS", "CUDA_VISIBLE_DEVICES")
+    environment = {key: value for key, value in os.environ.items() if key not in hidden}
+    environment |= {
+        "S2S_CACHE_DIR": str(tmp_path / "kept"),
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    for _ in range(2):
+        command = [sys.executable, "-c", TRAIN]
+        result = subprocess.run(command, cwd=tmp_path, env=environment, text=True,
+                                capture_output=True, check=False)  # fmt: skip
+        assert (result.returncode, result.stderr, result.stdout) == (0, "", "")
+    assert len(list(tmp_path.glob("kept/programs/*/*/*.pb"))) == 1
+
+
+def test_a_failing_import_shows_what_was_written_meanwhile(tmp_path):
+    (tmp_path / "keras.py").write_text(
+        "import os\nos.write(2, b'libcudart is missing\\n')\nraise ImportError('no keras')\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    code = "from seq2seq_cli.training.process import import_keras; import_keras()"
+    result = subprocess.run([sys.executable, "-c", code], env=environment, text=True,
+                            capture_output=True, check=False)  # fmt: skip
+    assert result.stderr.startswith("libcudart is missing\n")
+    assert "ImportError: no keras" in result.stderr

@@ -173,6 +173,7 @@ class Dispatcher:
             cwd=str(Path.cwd()),
             seal=self._seal,
             threads=self._workers.threads,
+            has_own_gpu=self._workers.have_own_gpus,
             checkpoint_seconds=self._checkpoint_seconds,
         )
 

@@ -30,6 +30,7 @@ class Workers:
     slots: Callable[[], int]  # may change as workers come and go
     stop: Callable[[], None]
     threads: int = 0  # that each cell may take; 0: all of its machine
+    have_own_gpus: bool = False  # whether each cell uses one GPU; otherwise all of its machine
     share: bool = True  # whether all of them surely share the sweep's folder
 
 
@@ -70,7 +71,9 @@ def local_workers(jobs: int) -> Iterator[Workers]:
     executor = ThreadPoolExecutor(jobs, thread_name_prefix="cell")
     work = partial(run_job, is_stopped=stopped.is_set)
     try:
-        yield Workers(executor, work, lambda: jobs, stopped.set, threads_each(jobs))
+        yield Workers(
+            executor, work, lambda: jobs, stopped.set, threads_each(jobs), have_own_gpus=jobs > 1
+        )
     finally:
         stopped.set()
         executor.shutdown(wait=False, cancel_futures=True)
@@ -111,7 +114,8 @@ def dask_workers(address: str) -> Iterator[Workers]:
 
     try:
         executor: Executor = client.get_executor(pure=False)
-        yield Workers(executor, partial(run_on_worker, name), slots, stop, share=False)
+        work = partial(run_on_worker, name)
+        yield Workers(executor, work, slots, stop, have_own_gpus=True, share=False)
     finally:
         stop()
         with suppress(Exception):

@@ -8,17 +8,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from seq2seq_cli.errors import ExistsError
+from seq2seq_cli.machine import GPU_VARIABLE
 from seq2seq_cli.runs.folder import RunFolder, has_checkpoint, is_abandoned
 from seq2seq_cli.runs.lock import hold_lock, is_in_training
 from seq2seq_cli.runs.manifest import MANIFEST
 from seq2seq_cli.runs.seeds import seed_run
 from seq2seq_cli.sweep.cells.description import toml_value
+from seq2seq_cli.sweep.engine.gpus import least_used_gpu
 
 COMMAND = (sys.executable, "-m", "seq2seq_cli", "train")
 THREADS_VARIABLE = "TF_NUM_INTRAOP_THREADS"
@@ -46,6 +48,7 @@ class Job:
     cwd: str
     seal: str = ""
     threads: int = 0  # that it may take; 0: all
+    has_own_gpu: bool = False  # or uses all GPUs that its process sees
     checkpoint_seconds: float = 60.0
 
 
@@ -127,7 +130,10 @@ def _train(
     if job.threads:
         environment[THREADS_VARIABLE] = str(job.threads)
     started = time.monotonic()
-    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+    gpu = least_used_gpu() if job.has_own_gpu else nullcontext()
+    with gpu as name, tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        if name is not None:
+            environment[GPU_VARIABLE] = name
         # A session of its own: of a terminal's Ctrl-C it hears once, through the sweep.
         process = subprocess.Popen(
             command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=output,

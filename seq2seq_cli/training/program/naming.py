@@ -12,6 +12,7 @@ from tensorflow.python.framework import ops
 from seq2seq_cli import architecture
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.storage import sha256_of
+from seq2seq_cli.training.compilation_cache import open_cache
 from seq2seq_cli.training.program.device import layout
 
 FROM_FILES = {"pretrained_embedding", "pretrained_embedding_sha256"}
@@ -44,13 +45,20 @@ def named_after(key: str) -> Iterator[None]:
 
     TensorFlow numbers all that it traces from the process's beginning on, by `ops.uid`, and finds
     compiled programs by these names: a program would be found only where just as much was traced
-    before it. There is no public way to name a function.
+    before it. There is no public way to name a function. Without a cache nothing is named.
     """
-    if not is_free(key):
+    if open_cache() is None or not is_free(key):
         yield
         return
     _named.add(key)
-    numbers, before = count(int(key[:12], 16)), ops.uid
+    with numbered_from(int(key[:12], 16)):
+        yield
+
+
+@contextmanager
+def numbered_from(first: int) -> Iterator[None]:
+    """Let what is traced in this block be numbered from here on."""
+    numbers, before = count(first), ops.uid
     ops.uid = lambda: next(numbers)
     try:
         yield

@@ -1,0 +1,113 @@
+"""What the installed release of TensorFlow can do on this machine.
+
+Two things cannot be assumed of a release: XLA ends the process on a flag that it does not know, and
+nothing but trying shows that a kept program is found again. So before the first training with a
+release, two processes compile the same small program, and the outcome is remembered in the cache
+folder. It decides about all later trainings, which would otherwise not end with the same bits.
+"""
+
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from seq2seq_cli.errors import StorageError
+from seq2seq_cli.machine import hardware, visible_gpus
+from seq2seq_cli.runs.document import Record
+from seq2seq_cli.storage import atomic_path, sha256_of
+from seq2seq_cli.training.cache_folder import cache_folder
+
+CPU_FLAGS = "--xla_cpu_parallel_codegen_split_count=2 --xla_cpu_experimental_ynn_fusion_type=dot"
+"""Two parts of a program are compiled at once (a quarter off the compilation), and products go to
+the YNN kernels (40% off it, 15% off each step)."""
+
+GPU_FLAGS = "--xla_gpu_deterministic_ops=true"
+"""The same bits in each process: without it, products are chosen by timing them, and sums into
+rows (scatter) are added up in any order."""
+
+CACHE_FLAG = "--tf_xla_persistent_cache_directory"
+SECONDS = 300
+"""After which a process that compiles the small program is given up."""
+
+
+class Behaviour(Record):
+    """XLA's flags that a release accepts, and whether it finds programs that were kept."""
+
+    flags: str
+    keeps_programs: bool
+
+
+UNKNOWN = Behaviour(flags="", keeps_programs=False)
+
+KNOWN_RELEASES = {("2.21", "CPU")}
+"""Those that were tried before this version of s2s was published: they do all of it."""
+
+
+@cache
+def behaviour() -> Behaviour:
+    """Return what TensorFlow can do here.
+
+    A release that is not known is tried, which takes three times as long as importing TensorFlow:
+    once, or at each start where there is no cache folder to remember the outcome in.
+    """
+    release, device = version("tensorflow"), "GPU" if visible_gpus() else "CPU"
+    flags = f"{CPU_FLAGS} {GPU_FLAGS}" if device == "GPU" else CPU_FLAGS
+    if (".".join(release.split(".")[:2]), device) in KNOWN_RELEASES:
+        return Behaviour(flags=flags, keeps_programs=True)
+    key = sha256_of("\n".join([release, flags, *hardware()]).encode())[:16]
+    folder = cache_folder()
+    path = folder / "releases" / f"{release}-{key}.json" if folder else None
+    if path:
+        with suppress(OSError, ValueError):
+            return Behaviour.model_validate_json(path.read_bytes())
+    try:
+        outcome = _try(flags)
+    except (OSError, subprocess.TimeoutExpired):
+        return UNKNOWN
+    if path:
+        with suppress(OSError, StorageError):
+            path.parent.mkdir(exist_ok=True)
+            with atomic_path(path) as temporary:
+                temporary.write_text(outcome.model_dump_json(), encoding="utf-8")
+    return outcome
+
+
+def _try(flags: str) -> Behaviour:
+    for accepted in (flags, ""):
+        with TemporaryDirectory() as name:
+            folder = Path(name)
+            if compiled := _run(folder, accepted, n_traces=0):
+                kept = _files(folder)
+                loaded = _run(folder, accepted, n_traces=3)
+                # TensorFlow writes a program that it has compiled, not one that it has loaded.
+                is_found = bool(kept) and loaded == compiled and _files(folder) == kept
+                return Behaviour(flags=accepted, keeps_programs=is_found)
+    return UNKNOWN
+
+
+def _run(folder: Path, flags: str, n_traces: int) -> bytes:
+    """Return what a process prints that keeps the small program in a folder; empty if it fails."""
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CONFIG"}
+    environment |= {
+        "XLA_FLAGS": flags,
+        "TF_XLA_FLAGS": f"{CACHE_FLAG}='{folder}'",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+    }
+    result = subprocess.run(
+        [sys.executable, "-m", "seq2seq_cli.training.probe", str(n_traces)],
+        env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, timeout=SECONDS, check=False,
+    )  # fmt: skip
+    return b"" if result.returncode else result.stdout
+
+
+def _files(folder: Path) -> dict[str, tuple[int, int]]:
+    """Return the name of each kept program, and what changes when it is written again."""
+    return {
+        path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.glob("*.pb")
+    }
