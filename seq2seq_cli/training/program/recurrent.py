@@ -150,7 +150,7 @@ def _closed_where_masked(call: LstmCall) -> LstmCall:
 
 def _each_gate(call: LstmCall, *values: float) -> Tensor:
     """Return a vector (4 units,) with a value for each of the gates i, f, c, o."""
-    return tf.constant(np.repeat(np.float32(values), call.inputs.shape[2] // 4))
+    return tf.constant(np.repeat(np.array(values, np.float32), call.inputs.shape[2] // 4))
 
 
 def _forward(
