@@ -97,10 +97,10 @@ def open_cache() -> CompilationCache | None:
     flags = os.environ.get(FLAGS_VARIABLE, "")
     # A parent process's own folder is not this one's.
     flags = re.sub(rf"{CACHE_FLAG}=(['\"]).*?[/\\]{OWN_FOLDER}.*?\1", "", flags).strip()
-    if CACHE_FLAG in flags or "tensorflow" in sys.modules or not behaviour().keeps_programs:
-        return None
     if FLAGS_VARIABLE in os.environ:
         os.environ[FLAGS_VARIABLE] = flags
+    if CACHE_FLAG in flags or "tensorflow" in sys.modules or not behaviour().keeps_programs:
+        return None
     with suppress(OSError):
         root = cache_folder()
         if root and (own := _own_folder(root)):

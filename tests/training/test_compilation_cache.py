@@ -235,7 +235,10 @@ def test_the_users_own_cache_stays(root, monkeypatch):
 
 def test_a_release_that_does_not_find_kept_programs_has_no_cache(root, monkeypatch):
     monkeypatch.setattr(compilation_cache, "behaviour", lambda: UNKNOWN)
+    parents = f"{CACHE_FLAG}='/not/writable/{OWN_FOLDER}0'"
+    monkeypatch.setenv(FLAGS_VARIABLE, f"--tf_xla_clustering_debug {parents}")
     assert OPEN() is None
+    assert os.environ[FLAGS_VARIABLE] == "--tf_xla_clustering_debug"
     assert not root.exists()
 
 

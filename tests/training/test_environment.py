@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from tiny import assert_identical
 
+from seq2seq_cli.training.process import configure_process
+
 OPTIONS = ["--n-in", "4", "--n-out", "2", "--cardinality", "13", "--units", "8",
            "--n-samples", "640", "-q"]  # fmt: skip
 NOBODY = 12345
@@ -189,3 +191,12 @@ def test_a_failing_import_shows_what_was_written_meanwhile(tmp_path):
                             capture_output=True, check=False)  # fmt: skip
     assert result.stderr.startswith("libcudart is missing\n")
     assert "ImportError: no keras" in result.stderr
+
+
+@pytest.mark.parametrize("own", [None, "false"])
+def test_memory_of_a_gpu_is_taken_as_needed_unless_the_user_says_otherwise(monkeypatch, own):
+    monkeypatch.delenv("TF_FORCE_GPU_ALLOW_GROWTH", raising=False)
+    if own:
+        monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", own)
+    configure_process()
+    assert os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] == (own or "true")
