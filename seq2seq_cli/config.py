@@ -140,6 +140,11 @@ class ModelConfig(Section):
     attention: Literal["none", "dot"] = Field(
         "none", description="dot: the decoder looks at the encoder's outputs (Luong)"
     )
+    attention_radius: int = Field(
+        4,
+        ge=0,
+        description="positions up to which attention learns where to look; 0: by content alone",
+    )
     embedding: int = Field(0, ge=0, description="size of a learned embedding; 0: one-hot")
     pretrained_embedding: str = Field(
         "", description=".npy file of shape (cardinality, embedding) to start from"

@@ -35,11 +35,11 @@ def beam_search(
     """
     vocabulary = Vocabulary.of(loaded.config.task)
     n, features, end = len(sources), vocabulary.n_features, vocabulary.end
-    limits = np.broadcast_to(limits, n)
+    limits = np.broadcast_to(limits, n).astype(np.int64)
     steps = int(limits.max(initial=0))
     states, outputs = loaded.encoder.encode(sources)
     rows = np.repeat(np.arange(n, dtype=np.int32), beam)
-    memory = loaded.decoder.remember(outputs, sources)
+    memory = loaded.decoder.remember(outputs, sources, limits)
     states = _take(states, rows)
     memory = memory.take(rows) if memory else None
     tokens = np.full((n, beam, steps), PADDING, np.int32)
@@ -54,7 +54,7 @@ def beam_search(
         closed = ended | (t >= limits)[:, None]
         if closed.all():
             break
-        logits, after, looks = loaded.decoder.step(last, states, memory)
+        logits, after, looks = loaded.decoder.step(last, states, memory, t)
         scores = log_softmax(logits).reshape(n, beam, features)
         scores[:, :, PADDING] = -np.inf
         # What is closed goes on as it is, with padding.
