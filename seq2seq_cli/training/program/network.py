@@ -153,24 +153,29 @@ class Network:
         """
         (keys_kernel,) = self._layers[KEYS_LAYER]
         kernel, bias = self._layers[COMBINING_LAYER]
-        biases = None
-        if self._config.attention_radius:
-            biases = self._position_biases(memory.shape[0], values.shape[0], mask)
-            if mask is not None:
-                memory = tf.where(mask[:, :, tf.newaxis], memory, 0.0)
-                mask = tf.pad(mask, ((2, 0), (0, 0)), constant_values=True)
-            memory = tf.pad(memory, ((1, 1), (0, 0), (0, 0)))
         memory = tf.transpose(memory, (1, 0, 2))
         keys = tf.tensordot(memory, keys_kernel, 1)
         queries = tf.transpose(values, (1, 0, 2))
         scores = tf.matmul(queries, keys, transpose_b=True)  # (batch, n_out, steps)
-        if biases is not None:
-            scores += biases
-        if mask is not None:
-            scores = tf.where(tf.transpose(mask)[:, tf.newaxis], scores, -1e9)
-        context = tf.matmul(tf.nn.softmax(scores), memory)  # (batch, n_out, width)
+        if self._config.attention_radius:
+            weights = self._positioned_weights(scores, mask)
+        else:
+            weights = tf.nn.softmax(_masked(scores, mask, -1e9))
+        context = tf.matmul(weights, memory)  # (batch, n_out, width)
         both = tf.concat([tf.transpose(context, (1, 0, 2)), values], axis=2)
         return tf.tanh(tf.tensordot(both, kernel, 1) + bias)
+
+    def _positioned_weights(self, scores: Tensor, mask: Tensor | None) -> Tensor:
+        """Return attention's weights from scores by content, (batch, n_out, n_in) both.
+
+        The rest of a weight is before the source and after it, where the scores are biases alone.
+        """
+        _, n_out, n_in = scores.shape
+        biases = self._position_biases(n_in, n_out, mask)
+        scores = tf.pad(_masked(scores, mask, 0.0), ((0, 0), (0, 0), (1, 1))) + biases
+        if mask is not None:
+            scores = _masked(scores, tf.pad(mask, ((2, 0), (0, 0)), constant_values=True), -1e9)
+        return _masked(tf.nn.softmax(scores)[:, :, 1:-1], mask, 0.0)
 
     def _position_biases(self, n_in: int, n_out: int, mask: Tensor | None) -> Tensor:
         """Return attention's biases (batch or 1, n_out, n_in + 2), as in `Architecture`.
@@ -192,8 +197,9 @@ class Network:
         differences, sums = tf.range(-n_out, n_in + 1), tf.range(-1, n_in + n_out)
         along = look_up(0, differences) + look_up(3, source_last - last - differences)
         across = look_up(1, sums - last) + look_up(2, source_last - sums)
-        biases = _windows(across, n_out) + tf.reverse(_windows(along, n_out), [1])
-        return BIAS_SCALE * biases
+        parts = [_windows(across, n_out), tf.reverse(_windows(along, n_out), [1])]
+        # Added by a product, which XLA computes once: sums are computed again for each score.
+        return tf.tensordot([BIAS_SCALE] * 2, tf.stack(parts), 1)
 
     def _factors(self, shape: Sequence[int], rate: float) -> Tensor | None:
         """Return dropout's factors, where there is any: zero, or a little more than one."""
@@ -212,6 +218,13 @@ class Network:
         seed = tf.stack([self._seed + self._sites, self._step])
         kept = tf.random.stateless_uniform(values.shape, seed) >= rate
         return tf.where(kept, values / (1 - rate), 0.0)
+
+
+def _masked(values: Tensor, mask: Tensor | None, replacement: float) -> Tensor:
+    """Return values (batch, n_out, steps) with others where the mask (steps, batch) is false."""
+    if mask is None:
+        return values
+    return tf.where(tf.transpose(mask)[:, tf.newaxis], values, replacement)
 
 
 def _windows(vectors: Tensor, n: int) -> Tensor:
