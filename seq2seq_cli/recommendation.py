@@ -6,7 +6,7 @@ from their end, and the shipped configurations with which long ones were learned
 
 from dataclasses import dataclass
 
-from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
+from seq2seq_cli.config import ModelConfig, RunConfig, TrainingConfig
 from seq2seq_cli.data.tasks import is_own
 from seq2seq_cli.settings import laid_over, parse_config
 from seq2seq_cli.shipped import shipped_file

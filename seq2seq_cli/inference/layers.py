@@ -216,10 +216,12 @@ def position_biases(
     radius = tables.shape[1] // 2
 
     def look_up(table: int, offsets: NDArray[np.int64]) -> Floats:
-        return tables[table].take(offsets.clip(-radius, radius) + radius)
+        values: Floats = tables[table].take(offsets.clip(-radius, radius) + radius)
+        return values
 
     def windows(vectors: Floats) -> Floats:
-        return sliding_window_view(vectors, n_in + 2, axis=1)
+        view: Floats = sliding_window_view(vectors, n_in + 2, axis=1)
+        return view
 
     differences = np.arange(-n_out, n_in + 1) - first
     sums = np.arange(-1, n_in + n_out) + first

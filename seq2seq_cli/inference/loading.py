@@ -116,7 +116,9 @@ def load_decoder(architecture: Architecture, file: SavedModel) -> Decoder:
     attention = None
     if architecture.attention_layers:
         keys, combining, *tables = map(file.arrays, architecture.attention_layers)
-        biases = np.stack([table[:, 0] for (table,) in tables]) if tables else None
-        attention = Attention(*keys, *combining, biases)
+        attention = Attention(*keys, *combining)
+        if tables:
+            biases = np.stack([table[:, 0] for (table,) in tables])
+            attention = attention._replace(biases=biases)
     kernel, bias = file.arrays(architecture.output)
     return Decoder(layers, attention, kernel, bias, architecture.target_length)

@@ -67,7 +67,9 @@ class Memory(NamedTuple):
     def biases(self, tables: Floats, t: int, n_out: int) -> Floats:
         """Return attention's biases (batch or 1, n_out, steps + 2) from `t` target tokens on."""
         ends = self.ends[:1] if (self.ends == self.ends[0]).all() else self.ends
-        return position_biases(tables, self.outputs.shape[1], n_out, *(ends + [0, 0, t]).T[..., None])
+        source_last, target_last, first = ends.T[:, :, np.newaxis]
+        n_in = self.outputs.shape[1]
+        return position_biases(tables, n_in, n_out, source_last, target_last, first + t)
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def guessing_loss(targets: Ids) -> float:
     for column in targets.T:
         _, counts = np.unique(column[column != PADDING], return_counts=True)
         total -= float((counts * np.log(counts / counts.sum())).sum())
-    return total / max(1, np.count_nonzero(targets != PADDING))
+    return total / np.count_nonzero(targets != PADDING)
 
 
 def _is_falling(history: tuple[EpochRecord, ...]) -> bool:

@@ -27,9 +27,7 @@ def network(varies=False, attention=False, seed=0, units=5):
         weights = LstmWeights(array(inputs, 4 * units), array(units, 4 * units), array(4 * units))
         return fold_ids(fold_lstm(weights))
 
-    looks = Attention(
-        array(units, units), array(2 * units, units), array(units), array(4, 5) / 20
-    )
+    looks = Attention(array(units, units), array(2 * units, units), array(units), array(4, 5) / 20)
     features = Vocabulary.of(task).n_features
     decoder = Decoder(
         [lstm(features)], looks if attention else None, array(units, features), array(features),

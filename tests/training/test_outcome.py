@@ -48,7 +48,9 @@ def test_it_says_what_to_try():
     assert "`--config long`" in shortfall(long, chance, TARGETS)
     assert "--attention dot" in shortfall(RunConfig(), chance, TARGETS)
     attending = RunConfig(model=ModelConfig(attention="dot"))
-    assert shortfall(attending, chance, TARGETS).endswith("try more steps, such as --n-samples 200000")
+    assert shortfall(attending, chance, TARGETS).endswith(
+        "try more steps, such as --n-samples 200000"
+    )
 
 
 @pytest.mark.usefixtures("compiled_once")
