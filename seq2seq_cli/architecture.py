@@ -17,8 +17,13 @@ DECODER_LAYER = "decoder_lstm"
 SOURCE_EMBEDDING = "source_embedding"
 TARGET_EMBEDDING = "target_embedding"
 KEYS_LAYER = "attention_keys"
+BIAS_LAYER = "attention_bias"
 COMBINING_LAYER = "attention_output"
 OUTPUT_LAYER = "output"
+
+N_BIASES = 4
+BIAS_SCALE = 20.0
+"""Factor of attention's biases: they learn faster than Adam's rate allows, and become sharp."""
 
 Shape = tuple[int, ...]
 
@@ -61,12 +66,14 @@ class Architecture:
     layers: int = 1
     bidirectional: bool = False
     attention: Literal["none", "dot"] = "none"
+    attention_radius: int = 0
     embedding: int = 0
+    target_length: int | None = None  # None where targets end by themselves
 
     @classmethod
     def of(cls, config: RunConfig) -> "Architecture":
         """Return the architecture that a configuration describes."""
-        model, vocabulary = config.model, Vocabulary.of(config.task)
+        task, model, vocabulary = config.task, config.model, Vocabulary.of(config.task)
         return cls(
             vocabulary.cardinality,
             vocabulary.n_features,
@@ -74,7 +81,9 @@ class Architecture:
             model.layers,
             model.bidirectional,
             model.attention,
+            model.attention_radius,
             model.embedding,
+            None if task.has_end else task.n_out,
         )
 
     @property
@@ -121,13 +130,24 @@ class Architecture:
 
     @property
     def attention_layers(self) -> tuple[Layer, ...]:
-        """The projection to attention's keys, and the layer that combines context and output."""
+        """The projection to keys, the layer that combines context and output, the position biases.
+
+        The score of source position j at target step t is query . key + BIAS_SCALE (a[j - t] +
+        b[j - s] + c[i - t] + d[i - s]), where i = n - 1 - j counts the source, of n tokens, from
+        its end, and s = target_length - 1 - t the target. Where targets end by themselves s = -t.
+        Offsets are clipped to -attention_radius and attention_radius. The source has a zero vector
+        before its first and after its last token. Relative positions in attention: Shaw, Uszkoreit
+        and Vaswani 2018; scalar biases: Raffel et al. 2020.
+        """
         if self.attention == "none":
             return ()
+        table = ((2 * self.attention_radius + 1, 1),)
+        n_biases = N_BIASES if self.attention_radius else 0
         keys, combining = ((self.width, self.width),), ((2 * self.width, self.width), (self.width,))
         return (
             Layer(KEYS_LAYER, "Dense", keys, {"use_bias": False, "activation": "linear"}),
             Layer(COMBINING_LAYER, "Dense", combining, {"use_bias": True, "activation": "tanh"}),
+            *(Layer(numbered(BIAS_LAYER, i), "Embedding", table) for i in range(n_biases)),
         )
 
     @property
@@ -167,7 +187,7 @@ class Architecture:
 
 
 def numbered(name: str, number: int) -> str:
-    """Return the name of a layer of a stack, counted from 0: encoder_lstm, encoder_lstm_2."""
+    """Return the name of a layer of several, counted from 0: encoder_lstm, encoder_lstm_2."""
     return f"{name}_{number + 1}" if number else name
 
 

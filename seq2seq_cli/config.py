@@ -140,6 +140,11 @@ class ModelConfig(Section):
     attention: Literal["none", "dot"] = Field(
         "none", description="dot: the decoder looks at the encoder's outputs (Luong)"
     )
+    attention_radius: int = Field(
+        4,
+        ge=0,
+        description="positions up to which attention learns where to look; 0: by content alone",
+    )
     embedding: int = Field(0, ge=0, description="size of a learned embedding; 0: one-hot")
     pretrained_embedding: str = Field(
         "", description=".npy file of shape (cardinality, embedding) to start from"
@@ -252,6 +257,13 @@ class RunConfig(Section):
     task: TaskConfig = Field(default_factory=TaskConfig)
     model: ModelConfig = Field(default_factory=ModelConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
+
+    def as_saved(self) -> "RunConfig":
+        """Return the configuration of a saved run: before attention_radius there were no biases."""
+        if "attention_radius" in self.model.model_fields_set:
+            return self
+        model = self.model.model_copy(update={"attention_radius": 0})
+        return self.model_copy(update={"model": model})
 
     def to_toml(self) -> str:
         """Return the configuration as TOML text, every setting written out."""

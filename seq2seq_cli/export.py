@@ -127,7 +127,7 @@ def _compare(run: Run, encoder: "ExportedModel", decoder: "ExportedModel") -> fl
     given = _encoded(config, sources, config.task.cardinality)
     ours, theirs = loaded.encoder(given), encoder.run([given])
     differences = [_difference(theirs, ours)]
-    n_states = 2 * config.model.layers
+    n_states = len(decoder.outputs) - 1
     memories = ours[n_states:], theirs[n_states:]
     states = ours[:n_states], theirs[:n_states]
     token = np.full((len(sources), 1), START, np.int32)
@@ -184,7 +184,7 @@ def _describe(
         "longest_source": task.lengths.longest,
         "longest_target": longest_target(task, task.lengths.longest),
         "encoder": _model(encoder, states),
-        "decoder": _model(decoder, ["probabilities", *states[: 2 * run.config.model.layers]]),
+        "decoder": _model(decoder, ["probabilities", *states[: len(decoder.outputs) - 1]]),
         "compared_with_numpy": {
             "sequences": result.n_compared,
             "largest_difference": result.largest_difference,

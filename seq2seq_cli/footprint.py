@@ -9,6 +9,9 @@ FLOAT = 4  # bytes; an id has as many
 CHUNK = 100
 """Most optimizer steps in one call of the compiled program: so many batches are in memory."""
 
+ATTENTION_COPIES = 3
+"""Arrays of attention's scores in a step: scores, weights and a gradient."""
+
 VALIDATION_BATCH = 1000
 VALIDATION_BATCH_TOKENS = 50_000
 """Of long sequences fewer are validated together, or their arrays would fill the memory."""
@@ -36,6 +39,7 @@ def training_needs(config: RunConfig, n_processes: int = 1) -> list[Need]:
     parameters = FLOAT * architecture.parameters
     steps = longest * (2 if model.bidirectional else 1)
     states = model.layers * (steps * model.units + n_out * architecture.width)
+    scores = longest * n_out * ATTENTION_COPIES if model.attention != "none" else 0
     return [
         # Weights, their gradients and two moments of these.
         Need(
@@ -54,6 +58,7 @@ def training_needs(config: RunConfig, n_processes: int = 1) -> list[Need]:
             FLOAT * batch * 5 * states,
             {**batches, "model.units": model.units},
         ),
+        Need("attention's scores", FLOAT * batch * scores, batches),
         Need(
             "a batch's scores of all ids",
             FLOAT * max(batch, validated) * n_out * architecture.n_output,

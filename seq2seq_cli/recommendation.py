@@ -6,7 +6,7 @@ from their end, and the shipped configurations with which long ones were learned
 
 from dataclasses import dataclass
 
-from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
+from seq2seq_cli.config import ModelConfig, RunConfig, TrainingConfig
 from seq2seq_cli.data.tasks import is_own
 from seq2seq_cli.settings import laid_over, parse_config
 from seq2seq_cli.shipped import shipped_file
@@ -18,15 +18,20 @@ COPYING = ("reverse-prefix", "reverse", "copy")
 PLAIN_REACH = 12
 """The longest source that a model without attention has learned to 99 % with the defaults."""
 
-ATTENTION_REACH = 25
-"""The longest source that one with attention has learned to 99 % without a curriculum."""
+CONTENT_REACH = 25
+"""The longest source that attention by content alone has learned to 99 % without a curriculum."""
 
-CONFIGURED = ((50, "attention"), (400, "long"), (1000, "thousand"))
+CONFIGURED = (
+    (50, "attention"),
+    (400, "long"),
+    (1000, "thousand"),
+    (2000, "two-thousand"),
+    (10_000, "ten-thousand"),
+)
 """The longest source of shipped configurations, and their names."""
 
 VARYING = "varying"
-SAMPLES_OF_VARYING = 50_000
-"""Pairs in an epoch of that configuration, which has a file's."""
+"""The configuration for sources of several lengths."""
 
 
 @dataclass(frozen=True)
@@ -51,16 +56,16 @@ def recommend(config: RunConfig) -> Recommendation | None:
         return None
     longest = task.lengths.longest
     has_attention = model.attention != "none"
-    reach = ATTENTION_REACH if has_attention else PLAIN_REACH
-    if longest <= reach:
+    reach = CONTENT_REACH if has_attention else PLAIN_REACH
+    if longest <= reach or (has_attention and model.attention_radius):
         return None
     name = VARYING if task.lengths.vary else _nearest(longest)
     shipped = parse_config(read_text(shipped_file(name)), name)
-    kind = "with attention and no curriculum" if has_attention else "without attention"
+    kind = "with attention by content alone" if has_attention else "without attention"
     return Recommendation(
         name,
         shipped.model,
-        _fitted(shipped.training, task, name),
+        shipped.training,
         f"a model {kind} has learned sources of up to {reach} integers to 99 %, and these have "
         f"{longest}",
     )
@@ -69,19 +74,3 @@ def recommend(config: RunConfig) -> Recommendation | None:
 def _nearest(longest: int) -> str:
     """Return the configuration for the least length that is as long, or the longest one."""
     return next((name for most, name in CONFIGURED if longest <= most), CONFIGURED[-1][1])
-
-
-def _fitted(training: TrainingConfig, task: TaskConfig, name: str) -> TrainingConfig:
-    """Return a shipped configuration's training with the stages that these lengths can have."""
-    if name == VARYING:
-        return training.model_copy(update={"n_samples": SAMPLES_OF_VARYING})
-    values = task.cardinality - 1
-    stages = []
-    for stage in training.curriculum:
-        assert not isinstance(stage, str)
-        if int(stage.n_in) > task.lengths.longest:
-            continue  # what is left of the steps is taken at full length
-        n_out = min(stage.n_out, task.n_out) if task.name == COPYING[0] else 0
-        distinct = stage.distinct if stage.distinct < values else 0
-        stages.append(stage.model_copy(update={"n_out": n_out, "distinct": distinct}))
-    return training.model_copy(update={"curriculum": stages})

@@ -44,6 +44,8 @@ def resolve(
     """
     problems: list[str] = []
     given = parse_toml(read_text(file, MOST_TOML), str(file)) if file else {}
+    task = given.get("task")
+    generated = dict(task) if isinstance(task, dict) and not task.get("data") else {}
     for text in settings:
         key, equals, value = text.partition("=")
         if equals:
@@ -53,6 +55,12 @@ def resolve(
     for key, option in (options or {}).items():
         if option is not None:
             _assign(given, key, option, problems)
+    task = given.get("task")
+    if isinstance(task, dict) and task.get("data"):
+        # Data given for a file's task takes the task's place.
+        for key in ("name", "n_in", "n_out"):
+            if key in generated and task[key] == generated[key]:
+                del task[key]
     return _merge(given, problems, check)
 
 

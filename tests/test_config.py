@@ -341,3 +341,19 @@ def test_what_was_given_is_known():
     config = resolve(settings=["model.units=9"], options={"task.n_in": None, "training.seed": 3})
     assert (config.task.model_fields_set, config.model.model_fields_set) == (set(), {"units"})
     assert config.training.model_fields_set == {"seed"}
+
+
+def test_data_that_is_given_takes_the_place_of_a_file_s_task(tmp_path):
+    path = tmp_path / "varying.toml"
+    path.write_text('[task]\nname = "reverse"\nn_in = "1-25"\n[model]\nunits = 8\n')
+    task = resolve(path, options={"task.data": "pairs.jsonl"}).task
+    assert task.model_fields_set == {"data"}
+    assert resolve(path, ["task.data=pairs.jsonl", "task.n_in=9"]).task.n_in == 9
+    assert resolve(path).task.n_in == "1-25"
+
+
+def test_a_run_saved_before_there_were_position_biases_has_none():
+    text = RunConfig().to_toml()
+    old = "".join(line for line in text.splitlines(True) if not line.startswith("attention_radius"))
+    assert parse_config(text, "new").as_saved().model.attention_radius == 4
+    assert parse_config(old, "old").as_saved().model.attention_radius == 0

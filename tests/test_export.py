@@ -50,10 +50,11 @@ def test_it_predicts_what_numpy_does_at_any_length(kind, config, tmp_path):
     for part in ("encoder", "decoder"):
         assert (tmp_path / "out" / description[part]["file"]).exists()
         assert [given["shape"][0] for given in description[part]["inputs"]] == [None] * (
-            1 if part == "encoder" else 1 + 2 * config.model.layers + (config is RICH)
+            1 if part == "encoder" else 1 + 2 * config.model.layers + 2 * (config is RICH)
         )
     states = [output["what"] for output in description["encoder"]["outputs"]]
     assert states[:2] == ["hidden", "cell"]
+    assert config is PLAIN or states[-2:] == ["position", "encoder_outputs"]
     assert description["decoder"]["outputs"][0]["what"] == "probabilities"
 
 

@@ -6,7 +6,7 @@ from seq2seq_cli.cli.train import train
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.data.plan import prepare
 from seq2seq_cli.errors import ConfigurationError
-from seq2seq_cli.recommendation import recommend
+from seq2seq_cli.recommendation import CONFIGURED, VARYING, recommend
 from seq2seq_cli.settings import parse_config
 from seq2seq_cli.shipped import shipped_file
 
@@ -23,12 +23,14 @@ def wanted(n_in, n_out=3, name="reverse-prefix", cardinality=51, **model):
         (6, {}, None),
         (12, {}, None),
         (24, {}, "attention"),
-        (25, {"attention": "dot"}, None),
-        (50, {"attention": "dot"}, "attention"),
+        (50, {"attention": "dot"}, None),
+        (25, {"attention": "dot", "attention_radius": 0}, None),
+        (50, {"attention": "dot", "attention_radius": 0}, "attention"),
         (51, {}, "long"),
         (400, {}, "long"),
         (401, {}, "thousand"),
-        (3000, {}, "thousand"),
+        (1001, {}, "two-thousand"),
+        (30_000, {}, "ten-thousand"),
         ("1-12", {}, None),
         ("1-25", {}, "varying"),
     ],
@@ -46,7 +48,7 @@ def test_nothing_is_known_of_other_tasks_of_own_data_and_of_curricula():
     assert recommend(grown) is None
 
 
-@pytest.mark.parametrize("name", ["attention", "long", "thousand"])
+@pytest.mark.parametrize("name", [*(name for _, name in CONFIGURED), VARYING])
 def test_at_its_own_lengths_it_is_the_shipped_configuration(name):
     shipped = parse_config(shipped_file(name).read_text(), name)
     given = RunConfig(task=shipped.task)
@@ -61,7 +63,7 @@ def test_what_is_recommended_can_be_trained_with(name, n_in, n_out, cardinality)
     given = wanted(n_in, n_out, name, cardinality)
     taken = recommend(given).under(given)
     prepare(taken)
-    assert recommend(taken) is None or taken.task.lengths.vary
+    assert recommend(taken) is None
 
 
 def test_what_is_given_stays():
@@ -72,7 +74,7 @@ def test_what_is_given_stays():
     )
     taken = recommend(given).under(given)
     assert (taken.model.units, taken.training.learning_rate) == (9, 0.1)
-    assert (taken.model.attention, bool(taken.training.curriculum)) == ("dot", True)
+    assert (taken.model.attention, taken.training.clip_norm) == ("dot", 1.0)
 
 
 @pytest.fixture

@@ -80,6 +80,8 @@ class Display:
                 )
             if best != last:
                 self._say(f"{self._seed}the weights are those after {_part(*best)}")
+            if event.shortfall:
+                self._say(f"{self._seed}{event.shortfall}")
 
     def _begin_seed(self, event: "SeedBegun") -> None:
         self._run, self._seed = event.run, f"seed {event.seed}, "

@@ -35,11 +35,11 @@ def beam_search(
     """
     vocabulary = Vocabulary.of(loaded.config.task)
     n, features, end = len(sources), vocabulary.n_features, vocabulary.end
-    limits = np.broadcast_to(limits, n)
+    limits = np.broadcast_to(limits, n).astype(np.int64)
     steps = int(limits.max(initial=0))
     states, outputs = loaded.encoder.encode(sources)
     rows = np.repeat(np.arange(n, dtype=np.int32), beam)
-    memory = loaded.decoder.remember(outputs, sources)
+    memory = loaded.decoder.remember(outputs, sources, limits)
     states = take_states(states, rows)
     memory = memory.take(rows) if memory else None
     tokens = np.full((n, beam, steps), PADDING, np.int32)
@@ -61,7 +61,7 @@ def beam_search(
             going, closed, last = going[is_open], closed[is_open], last[rows]
             states = take_states(states, rows)
             memory = memory.take(rows) if memory else None
-        logits, after, looks = loaded.decoder.step(last, states, memory)
+        logits, after, looks = loaded.decoder.step(last, states, memory, t)
         scores = log_softmax(logits).reshape(len(going), beam, features)
         scores[:, :, PADDING] = -np.inf
         # A closed target continues as it is, with padding.

@@ -63,7 +63,7 @@ def greedy(
     """
     limits = np.broadcast_to(limits, len(sources)).astype(np.int64)
     states, outputs = loaded.encoder.encode(sources)
-    memory = loaded.decoder.remember(outputs, sources)
+    memory = loaded.decoder.remember(outputs, sources, limits)
     if targets is None:
         return _decode(loaded, states, memory, limits, attention)
     # As long as the tokens are right, the decoder's inputs are those of teacher forcing, and all
@@ -149,7 +149,7 @@ def _decode(
             rows, tokens, states = rows[going], tokens[going], take_states(states, going)
             memory = memory.take(going) if memory else None
             going = going[going]
-        logits, states, looks = loaded.decoder.step(tokens, states, memory)
+        logits, states, looks = loaded.decoder.step(tokens, states, memory, t)
         scores = log_softmax(logits)
         tokens = likeliest(scores)
         found[rows, t] = np.where(going, tokens, PADDING)

@@ -7,8 +7,10 @@ import threading
 from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from seq2seq_cli.architecture import BIAS_SCALE
 from seq2seq_cli.data.vocabulary import PADDING, Floats, Ids
 
 Mask = NDArray[np.bool_]
@@ -169,19 +171,65 @@ def _first(lstm: FoldedLstm, values: Floats | Ids) -> LstmState:
     return LstmState(each.hidden[values], each.cell[values])
 
 
-def attend(queries: Floats, memory: Floats, mask: Mask | None) -> tuple[Floats, Floats]:
+def attend(
+    queries: Floats, memory: Floats, mask: Mask | None, biases: Floats | None = None
+) -> tuple[Floats, Floats]:
     """Return dot attention's contexts (batch, n, width) and weights (batch, n, steps).
 
     Queries have shape (batch, n, width), and what they look at, memory, (batch, steps, width);
-    where `mask` (batch, steps) is false the weight is zero.
+    where `mask` (batch, steps) is false the weight is zero. With biases (batch or 1, n, steps + 2)
+    queries may also look before the source and after it, where the memory is zero: the weights
+    that are returned then sum to less than 1.
     """
     weights = np.matmul(queries, memory.transpose(0, 2, 1))
-    if mask is not None:
-        np.copyto(weights, -np.inf, where=~mask[:, None])
+    looked_at = mask
+    if biases is not None:
+        weights = np.pad(weights, ((0, 0), (0, 0), (1, 1))) + biases
+        if mask is not None:
+            looked_at = np.pad(mask, ((0, 0), (2, 0)), constant_values=True)
+    if looked_at is not None:
+        np.copyto(weights, -np.inf, where=~looked_at[:, None])
     weights -= weights.max(axis=2, keepdims=True)
     np.exp(weights, out=weights)
     weights /= weights.sum(axis=2, keepdims=True)
+    if biases is not None:
+        weights = weights[:, :, 1:-1]
+        if mask is not None:
+            weights *= mask[:, None]
     return np.matmul(weights, memory), weights
+
+
+def position_biases(
+    tables: Floats,
+    n_in: int,
+    n_out: int,
+    source_last: NDArray[np.int64],
+    target_last: NDArray[np.int64],
+    first: NDArray[np.int64],
+) -> Floats:
+    """Return attention's biases (rows, n_out, n_in + 2) of target positions from `first` on.
+
+    Each of the others has shape (rows, 1): the positions of the last token of source and target,
+    and the first of the target. `tables` are (4, 2 radius + 1); the formula is in
+    `Architecture.attention_layers`. Biases are constant along the diagonals j - t and j + t.
+    """
+    radius = tables.shape[1] // 2
+
+    def look_up(table: int, offsets: NDArray[np.int64]) -> Floats:
+        values: Floats = tables[table].take(offsets.clip(-radius, radius) + radius)
+        return values
+
+    def windows(vectors: Floats) -> Floats:
+        view: Floats = sliding_window_view(vectors, n_in + 2, axis=1)
+        return view
+
+    differences = np.arange(-n_out, n_in + 1) - first
+    sums = np.arange(-1, n_in + n_out) + first
+    along = look_up(0, differences) + look_up(3, source_last - target_last - differences)
+    across = look_up(1, sums - target_last) + look_up(2, source_last - sums)
+    biases: Floats = windows(across) + windows(along)[:, ::-1]
+    biases *= np.float32(BIAS_SCALE)
+    return biases
 
 
 def dense(inputs: Floats, kernel: Floats, bias: Floats) -> Floats:

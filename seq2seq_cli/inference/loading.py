@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from seq2seq_cli.architecture import LSTM_SETTINGS, Architecture, Layer
 from seq2seq_cli.data.vocabulary import Floats
 from seq2seq_cli.errors import ModelError
@@ -103,8 +105,8 @@ def load_encoder(architecture: Architecture, file: SavedModel) -> Encoder:
         )
     embedding = file.embedding(architecture.source_embedding)
     layers[0] = [fold_ids(lstm, embedding) for lstm in layers[0]]
-    attended = bool(architecture.attention_layers)
-    return Encoder([EncoderLayer(*both) for both in layers], attended)
+    attended, positioned = (len(architecture.attention_layers) > n for n in (0, 2))
+    return Encoder([EncoderLayer(*both) for both in layers], attended, positioned)
 
 
 def load_decoder(architecture: Architecture, file: SavedModel) -> Decoder:
@@ -113,7 +115,10 @@ def load_decoder(architecture: Architecture, file: SavedModel) -> Decoder:
     layers[0] = fold_ids(layers[0], file.embedding(architecture.target_embedding))
     attention = None
     if architecture.attention_layers:
-        keys, combining = map(file.arrays, architecture.attention_layers)
+        keys, combining, *tables = map(file.arrays, architecture.attention_layers)
         attention = Attention(*keys, *combining)
+        if tables:
+            biases = np.stack([table[:, 0] for (table,) in tables])
+            attention = attention._replace(biases=biases)
     kernel, bias = file.arrays(architecture.output)
-    return Decoder(layers, attention, kernel, bias)
+    return Decoder(layers, attention, kernel, bias, architecture.target_length)

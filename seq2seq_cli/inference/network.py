@@ -22,6 +22,7 @@ from seq2seq_cli.inference.layers import (
     log_softmax,
     lstm_sequence,
     lstm_step,
+    position_biases,
 )
 from seq2seq_cli.runs.listing import Run
 
@@ -69,10 +70,19 @@ class Memory(NamedTuple):
 
     outputs: Floats  # (batch, steps, width): the encoder's
     mask: Mask | None  # (batch, steps): false at padding; none where there is no padding
+    ends: NDArray[np.int64]  # (batch, 3): last positions of source and target; the target's next
 
     def take(self, rows: Rows | slice) -> "Memory":
         """Return the memory of these rows of the batch."""
-        return Memory(self.outputs[rows], None if self.mask is None else self.mask[rows])
+        mask = None if self.mask is None else self.mask[rows]
+        return Memory(self.outputs[rows], mask, self.ends[rows])
+
+    def biases(self, tables: Floats, t: int, n_out: int) -> Floats:
+        """Return attention's biases (batch or 1, n_out, steps + 2) from `t` target tokens on."""
+        ends = self.ends[:1] if (self.ends == self.ends[0]).all() else self.ends
+        source_last, target_last, first = ends.T[:, :, np.newaxis]
+        n_in = self.outputs.shape[1]
+        return position_biases(tables, n_in, n_out, source_last, target_last, first + t)
 
 
 @dataclass(frozen=True)
@@ -81,6 +91,7 @@ class Encoder:
 
     layers: list[EncoderLayer]
     attended: bool  # whether the decoder needs the outputs
+    positioned: bool = False  # whether it counts its steps
 
     def encode(self, sources: Ids) -> tuple[States, Floats | None]:
         """Return the states after sources (n, steps), each read up to its padding.
@@ -106,13 +117,15 @@ class Encoder:
         return states, np.asarray(values) if self.attended else None
 
     def __call__(self, sources: Floats | Ids) -> list[Floats]:
-        """Return the states, and with attention the outputs, as the Keras encoder does.
+        """Return the states, and with attention position and outputs, as the Keras encoder does.
 
         `sources` are one-hot (n, steps, cardinality), padding being zero vectors, or, for a model
         with an embedding, ids (n, steps).
         """
         states, outputs = self.encode(_ids(sources, self.layers[0].forward))
         flat = [array for state in states for array in state]
+        if self.positioned:
+            flat.append(np.zeros((len(sources), 1), np.float32))
         return flat if outputs is None else [*flat, outputs]
 
 
@@ -126,6 +139,7 @@ class Attention(NamedTuple):
     keys_kernel: Floats  # (width, width)
     kernel: Floats  # (2 width, width): of context and output together
     bias: Floats  # (width,)
+    biases: Floats | None = None  # (4, 2 radius + 1): of relative positions
 
 
 class Step(NamedTuple):
@@ -144,25 +158,40 @@ class Decoder:
     attention: Attention | None
     kernel: Floats  # (width, n_features)
     bias: Floats  # (n_features,)
+    target_length: int | None = None  # of all targets; None where they end by themselves
 
-    def remember(self, outputs: Floats | None, sources: Ids | None = None) -> Memory | None:
+    def remember(
+        self,
+        outputs: Floats | None,
+        sources: Ids | None = None,
+        limits: NDArray[np.int64] | None = None,
+        position: Floats | None = None,
+    ) -> Memory | None:
         """Return what attention looks at, of the encoder's outputs (n, steps, width).
 
-        Padding is known by the sources (n, steps), or by its outputs, which are zero.
+        Padding is known by the sources (n, steps), or by its outputs, which are zero. Where
+        targets have a fixed length, `limits` (n,) are theirs. The next target token is at
+        `position` (n,), or the first.
         """
         if self.attention is None or outputs is None:
             return None
         mask = (outputs != 0).any(axis=2) if sources is None else sources != PADDING
-        return Memory(outputs, None if mask.all() else mask)
+        ends = np.zeros((len(outputs), 3), np.int64)
+        ends[:, 0] = mask.sum(axis=1) - 1
+        if self.target_length is not None:
+            ends[:, 1] = (self.target_length if limits is None else limits) - 1
+        if position is not None:
+            ends[:, 2] = position
+        return Memory(outputs, None if mask.all() else mask, ends)
 
-    def step(self, tokens: Ids, states: States, memory: Memory | None = None) -> Step:
-        """Return what follows after `tokens` (n,)."""
+    def step(self, tokens: Ids, states: States, memory: Memory | None = None, t: int = 0) -> Step:
+        """Return what follows after `tokens` (n,), which come before the `t`-th of the target."""
         after: States = []
         for layer, state in zip(self.layers, states, strict=True):
             after.append(lstm_step(layer, after[-1].hidden if after else tokens, state))
         values, weights = after[-1].hidden, None
         if self.attention and memory:
-            found, looks = self._attend(self.attention, values[:, None], memory)
+            found, looks = self._attend(self.attention, values[:, None], memory, t)
             values, weights = found[:, 0], looks[:, 0]
         return Step(self.score(values), after, weights)
 
@@ -187,10 +216,14 @@ class Decoder:
         return dense(values, self.kernel, self.bias)
 
     @staticmethod
-    def _attend(attention: Attention, values: Floats, memory: Memory) -> tuple[Floats, Floats]:
+    def _attend(
+        attention: Attention, values: Floats, memory: Memory, t: int = 0
+    ) -> tuple[Floats, Floats]:
         """Return the values (n, steps, width) with what they look at in them, and the weights."""
-        queries = values @ attention.keys_kernel.T
-        contexts, weights = attend(queries, memory.outputs, memory.mask)
+        queries, biases = values @ attention.keys_kernel.T, None
+        if attention.biases is not None:
+            biases = memory.biases(attention.biases, t, values.shape[1])
+        contexts, weights = attend(queries, memory.outputs, memory.mask, biases)
         both = np.concatenate([contexts, values], axis=2)
         return np.tanh(dense(both, attention.kernel, attention.bias)), weights
 
@@ -198,18 +231,25 @@ class Decoder:
         """Return probabilities (n, steps, n_features) and the states, as the Keras decoder does.
 
         `inputs` are tokens, one-hot (n, steps, n_features) or, for a model with an embedding, ids
-        (n, steps); then hidden and cell state (n, width) of each layer; then, with attention, the
-        encoder's outputs.
+        (n, steps); then hidden and cell state (n, width) of each layer; then, with position biases,
+        the position (n, 1) of the next token; then, with attention, the encoder's outputs.
         """
         tokens, *rest = inputs
-        flat = [np.asarray(array, np.float32) for array in rest[: 2 * len(self.layers)]]
+        n_states = 2 * len(self.layers)
+        flat = [np.asarray(array, np.float32) for array in rest[:n_states]]
         states = [LstmState(*flat[i : i + 2]) for i in range(0, len(flat), 2)]
-        memory = self.remember(np.asarray(rest[-1], np.float32)) if self.attention else None
+        position = [np.asarray(array, np.float32) for array in rest[n_states:-1]]
+        memory = None
+        if self.attention:
+            outputs = np.asarray(rest[-1], np.float32)
+            memory = self.remember(outputs, position=position[0][:, 0] if position else None)
         probabilities = []
-        for ids in _ids(tokens, self.layers[0]).T:
-            logits, states, _ = self.step(ids, states, memory)
+        for t, ids in enumerate(_ids(tokens, self.layers[0]).T):
+            logits, states, _ = self.step(ids, states, memory, t)
             probabilities.append(np.exp(log_softmax(logits)))
-        return [np.stack(probabilities, axis=1), *(array for state in states for array in state)]
+        after = [array + len(probabilities) for array in position]
+        flat = [array for state in states for array in state]
+        return [np.stack(probabilities, axis=1), *flat, *after]
 
 
 @dataclass(frozen=True)

@@ -181,4 +181,5 @@ def _read_group(archive: ZipFile, group: str, shapes: Sequence[Shape]) -> list[F
 
 def read_description(description: bytes) -> Description:
     """Return what a checkpoint says of itself; raises ValueError where that is damaged."""
-    return Description.from_json(description, READABLE_VERSIONS)
+    described = Description.from_json(description, READABLE_VERSIONS)
+    return described.model_copy(update={"config": described.config.as_saved()})

@@ -99,6 +99,7 @@ class Finished(Event):
     best_epoch: int
     best_n_samples: int | None
     reason: str
+    shortfall: str = ""  # what was not learned, and what to try
 
 
 OnEvent = Callable[[Event], None]

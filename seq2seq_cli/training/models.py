@@ -12,8 +12,10 @@ from typing import Any, Literal
 import keras
 import numpy as np
 from keras import layers as stock
+from keras import ops
 
 from seq2seq_cli.architecture import (
+    BIAS_SCALE,
     SOURCE_EMBEDDING,
     TARGET_EMBEDDING,
     Architecture,
@@ -52,12 +54,14 @@ def define_models(
     layers: int = 1,
     bidirectional: bool = False,
     attention: Literal["none", "dot"] = "none",
+    attention_radius: int = 4,
     embedding: int = 0,
     dropout: float = 0.0,
     token_dropout: float = 0.0,
     recurrent_dropout: float = 0.0,
     recurrent_dropout_in: Literal["both", "encoder", "decoder"] = "both",
     masked: bool = False,
+    target_length: int | None = None,
 ) -> Models:
     """Return the train model, the inference encoder and the inference decoder; they share layers.
 
@@ -73,8 +77,11 @@ def define_models(
     - inference decoder: [tokens, hidden, cell, ...] -> [probabilities, hidden, cell, ...]
 
     With attention "dot" (Luong, Pham and Manning 2015) the inference encoder returns, last, its
-    outputs (batch, steps, width), and the inference decoder takes them, last. `masked` models take
-    sources of various lengths, padded at their end with id 0 or with zero vectors. `dropout` is
+    outputs (batch, steps, width), and the inference decoder takes them, last. An `attention_radius`
+    above 0 adds biases for relative positions up to that distance; the position of the next target
+    token (batch, 1) is then the last state. If all targets have `target_length` tokens, positions
+    are counted from the target's end too. `masked` models take sources of various lengths, padded
+    at their end with id 0 or with zero vectors. `dropout` is
     the share of values dropped in training before each layer, except of one-hot vectors,
     `token_dropout` that of whole tokens of the decoder's input (word dropout: Bowman et al. 2016),
     and `recurrent_dropout` that of the LSTMs' hidden states, in both or in one of encoder and
@@ -84,7 +91,15 @@ def define_models(
     """
     seeds = _seeds(seed)
     architecture = Architecture(
-        n_input, n_output, n_units, layers, bidirectional, attention, embedding
+        n_input,
+        n_output,
+        n_units,
+        layers,
+        bidirectional,
+        attention,
+        attention_radius,
+        embedding,
+        target_length,
     )
     width = architecture.width
 
@@ -142,12 +157,19 @@ def define_models(
             values, *ends = lstm(n_units, name, "encoder")(values)
             states += ends
     memory = [values] if attention == "dot" else []
+    has_biases = bool(memory and attention_radius)
+    if has_biases:  # the first position, 0
+        states.append(ops.zeros_like(ops.sum(states[0], axis=1, keepdims=True)))
 
     embed_target = embed(n_output, TARGET_EMBEDDING) if embedding else lambda tokens: tokens
     decoders = [lstm(width, layer.name, "decoder") for layer in architecture.decoder_lstms]
     if memory:
-        keys, combine = (dense(layer) for layer in architecture.attention_layers)
+        keys, combine = (dense(layer) for layer in architecture.attention_layers[:2])
         attend = stock.Attention(name="attention")
+        tables = [
+            stock.Embedding(*layer.shapes[0], "zeros", name=layer.name)
+            for layer in architecture.attention_layers[2:]
+        ]
     output = dense(architecture.output)
 
     def decode(tokens: Tensor, states: list[Tensor], memory: list[Tensor]) -> list[Tensor]:
@@ -160,7 +182,13 @@ def define_models(
             values = drop(values) if number else values
             values, *ends = layer(values, initial_state=states[2 * number : 2 * number + 2])
             after += ends
-        if memory:
+        if has_biases:
+            context, position = _attend_by_position(
+                values, memory[0], keys, tables, states[-1], target_length
+            )
+            values = combine(stock.Concatenate()([context, values]))
+            after.append(position)
+        elif memory:
             outputs = stock.Masking()(memory[0]) if masked else memory[0]
             context = attend([values, outputs, keys(outputs)])
             values = combine(stock.Concatenate()([context, values]))
@@ -174,10 +202,55 @@ def define_models(
         for number in range(layers)
         for kind in ("hidden", "cell")
     ]
+    if has_biases:
+        given.append(keras.Input((1,), name="position"))
     attended = [keras.Input((None, width), name="encoder_outputs")] if memory else []
     inputs = [shifted, *given, *attended]
     decoder = keras.Model(inputs, decode(shifted, given, attended), name="inference_decoder")
     return train, encoder, decoder
+
+
+def _attend_by_position(
+    values: Tensor,
+    memory: Tensor,
+    keys: stock.Dense,
+    tables: list[stock.Embedding],
+    position: Tensor,
+    target_length: int | None,
+) -> tuple[Tensor, Tensor]:
+    """Return the contexts of `values`, whose first one is at `position`, and the position after.
+
+    The formula is in `Architecture.attention_layers`.
+    """
+    radius = tables[0].input_dim // 2
+    slots = ops.pad(memory, ((0, 0), (1, 1), (0, 0)))
+    is_real = ops.cast(ops.any(ops.not_equal(memory, 0), axis=-1), "float32")
+    lengths = ops.sum(is_real, axis=1, keepdims=True)
+    # A source has n tokens, and they and what surrounds them are at positions -1 to n.
+    source = _numbers(slots) - 2
+    target = position + _numbers(values) - 1
+    source_left, target_left = lengths - 1 - source, (target_length or 1) - 1 - target
+    offsets = [
+        ops.expand_dims(i, 1) - ops.expand_dims(t, 2)
+        for i in (source, source_left)
+        for t in (target, target_left)
+    ]
+    biases = stock.Add()(
+        [
+            table(ops.clip(offset, -radius, radius) + radius)
+            for table, offset in zip(tables, offsets, strict=True)
+        ]
+    )
+    scores = stock.Dot(2)([values, keys(slots)])
+    scores += ops.squeeze(stock.Rescaling(BIAS_SCALE)(biases), -1)
+    scores = ops.where(ops.expand_dims(source <= lengths, 1), scores, -1e9)
+    context = stock.Dot((2, 1))([stock.Softmax()(scores), slots])
+    return context, ops.max(target, axis=1, keepdims=True) + 1
+
+
+def _numbers(sequences: Tensor) -> Tensor:
+    """Return the numbers of sequences' steps, from 1: (batch, steps)."""
+    return ops.cumsum(ops.ones_like(ops.sum(sequences, axis=-1)), axis=1)
 
 
 def build_models(config: RunConfig, embedding: Floats | None = None) -> Models:
@@ -193,6 +266,7 @@ def build_models(config: RunConfig, embedding: Floats | None = None) -> Models:
         model.units,
         config.training.seed,
         masked=task.has_end,
+        target_length=architecture.target_length,
         **settings,
     )
     if embedding is not None:

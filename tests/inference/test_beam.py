@@ -27,11 +27,12 @@ def network(varies=False, attention=False, seed=0, units=5):
         weights = LstmWeights(array(inputs, 4 * units), array(units, 4 * units), array(4 * units))
         return fold_ids(fold_lstm(weights))
 
-    looks = Attention(array(units, units), array(2 * units, units), array(units))
+    looks = Attention(array(units, units), array(2 * units, units), array(units), array(4, 5) / 20)
     features = Vocabulary.of(task).n_features
     decoder = Decoder(
-        [lstm(features)], looks if attention else None, array(units, features), array(features)
-    )
+        [lstm(features)], looks if attention else None, array(units, features), array(features),
+        None if varies else task.n_out,
+    )  # fmt: skip
     run = type("Run", (), {"config": RunConfig(task=task, model=ModelConfig(units=units))})()
     return LoadedRun(run, Encoder([EncoderLayer(lstm(4))], attention), decoder)
 
@@ -41,10 +42,10 @@ def all_targets(model, row, steps):
     vocabulary, found = Vocabulary.of(model.config.task), {}
     for tokens in itertools.product(range(1, vocabulary.n_features), repeat=steps):
         states, outputs = model.encoder.encode(SOURCES[row : row + 1])
-        memory = model.decoder.remember(outputs)
+        memory = model.decoder.remember(outputs, None, np.array([steps]))
         last, total, target = 0, 0.0, []
-        for token in tokens:
-            logits, states, _ = model.decoder.step(np.array([last], np.int32), states, memory)
+        for t, token in enumerate(tokens):
+            logits, states, _ = model.decoder.step(np.array([last], np.int32), states, memory, t)
             total += float(log_softmax(logits)[0, token])
             target.append(token)
             last = token

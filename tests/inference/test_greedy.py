@@ -1,5 +1,7 @@
 """Greedy decoding: with targets it finds what it finds without, and their likelihoods besides."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from random_run import load_random
@@ -32,9 +34,9 @@ def draw(run, n=40):
 def forced_likelihoods(run, sources, targets):
     """Return the targets' log-likelihoods, found step by step."""
     states, outputs = run.encoder.encode(sources)
-    memory, found = run.decoder.remember(outputs), []
-    for tokens, wanted in zip(shift_right(targets).T, targets.T, strict=True):
-        logits, states, _ = run.decoder.step(tokens, states, memory)
+    memory, found = run.decoder.remember(outputs, sources, np.full(len(sources), LIMIT)), []
+    for t, (tokens, wanted) in enumerate(zip(shift_right(targets).T, targets.T, strict=True)):
+        logits, states, _ = run.decoder.step(tokens, states, memory, t)
         found.append(log_softmax(logits)[np.arange(len(wanted)), wanted])
     return np.stack(found, 1)
 
@@ -134,5 +136,30 @@ def test_weights_of_attention_are_those_without_targets():
     alone = greedy(run, sources, LIMIT, attention=True)
     both = greedy(run, sources, LIMIT, alone.tokens, attention=True)
     np.testing.assert_allclose(both.attention, alone.attention, atol=1e-6)
-    np.testing.assert_allclose(both.attention.sum(axis=2)[:, 0], 1, atol=1e-5)
     assert not both.attention[:, 0][sources == PADDING].any()
+    # The rest of a weight is before and after the source.
+    sums = both.attention.sum(axis=2)[:, 0]
+    assert (sums <= 1 + 1e-5).all()
+    assert sums.min() < 0.99
+    by_content = loaded(True, attention="dot", attention_radius=0)
+    sums = greedy(by_content, sources, LIMIT, attention=True).attention.sum(axis=2)[:, 0]
+    np.testing.assert_allclose(sums, 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_a_row_has_the_same_targets_beside_others_of_other_lengths(fixed):
+    """Positions are those of each source and target, whatever it is padded to."""
+    model = ModelConfig(units=6, attention="dot", bidirectional=True)
+    run = load_random(RunConfig(task=TaskConfig(n_in="1-6", n_out=3, cardinality=9), model=model))
+    if fixed:
+        run = replace(run, decoder=replace(run.decoder, target_length=3))
+    sources, limits = draw(run), np.arange(40) % LIMIT + 1
+    together = greedy(run, sources, limits, attention=True)
+    for row in range(5):
+        source = sources[row : row + 1, : np.count_nonzero(sources[row])]
+        alone = greedy(run, source, limits[row : row + 1], attention=True)
+        n_out, n_in = alone.attention.shape[1:]
+        np.testing.assert_array_equal(together.tokens[row, :n_out], alone.tokens[0])
+        np.testing.assert_allclose(
+            together.attention[row, :n_out, :n_in], alone.attention[0], atol=1e-5
+        )

@@ -9,13 +9,15 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from random_run import RandomRun
 from tiny import draw_pairs
 
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.data.sampling import Split
 from seq2seq_cli.data.vocabulary import one_hot_decode, one_hot_encode, shift_right
-from seq2seq_cli.inference.greedy import predict_sequence
-from seq2seq_cli.inference.loading import load_run
+from seq2seq_cli.inference.greedy import greedy, predict_sequence
+from seq2seq_cli.inference.loading import load_network, load_run
+from seq2seq_cli.runs.manifest import DECODER_MODEL, ENCODER_MODEL
 from seq2seq_cli.training.models import build_models, define_models
 from seq2seq_cli.training.program import device
 from seq2seq_cli.training.program.lookup import gather_rows
@@ -50,6 +52,39 @@ for source in ([5, 11, 12, 4], [1, 2, 3, 4], [12, 12, 1, 1]):
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert [json.loads(line) for line in result.stdout.splitlines()] == [[11, 5], [2, 1], [12, 12]]
+
+
+@pytest.mark.parametrize("n_in", [4, "2-4"])
+def test_plain_keras_predicts_with_position_biases_as_the_tutorial_does(n_in, tmp_path):
+    """Nothing of this package is imported, and states out are states in."""
+    task = TaskConfig(n_in=n_in, n_out=3, cardinality=9)
+    model = ModelConfig(units=5, attention="dot", bidirectional=True, embedding=3)
+    config = RunConfig(task=task, model=model)
+    models = build_models(config)
+    generator = np.random.default_rng(3)
+    for weight in models[0].trainable_variables:
+        weight.assign(generator.normal(0, 0.5, weight.shape))
+    files = {}
+    for name, saved in zip((ENCODER_MODEL, DECODER_MODEL), models[1:], strict=True):
+        saved.save(tmp_path / name)
+        files[name] = (tmp_path / name).read_bytes()
+    source = [[5, 1, 8, 4], [3, 2, 8, 0]] if task.has_end else [[5, 1, 8, 4], [3, 2, 8, 8]]
+    code = f"""
+import json, sys, keras, numpy as np
+encoder, decoder = (keras.models.load_model(path) for path in {list(files)})
+*state, outputs = encoder.predict(np.array({source}), verbose=0)
+tokens = [np.zeros(2, int)]
+for _ in range(3):
+    probabilities, *state = decoder.predict([tokens[-1][:, None], *state, outputs], verbose=0)
+    tokens.append(1 + probabilities[:, 0, 1:].argmax(axis=1))
+assert "seq2seq_cli" not in sys.modules
+print(json.dumps(np.stack(tokens[1:], 1).tolist()))
+"""
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    expected = greedy(load_network(RandomRun(config, files)), np.array(source, np.int32), 3).tokens
+    tokens = np.array(json.loads(result.stdout))
+    np.testing.assert_array_equal(np.where(expected, tokens, 0), expected)
 
 
 def test_numpy_agrees_with_keras_on_trained_weights(trained):

@@ -10,10 +10,13 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from seq2seq_cli.architecture import (
+    BIAS_LAYER,
+    BIAS_SCALE,
     COMBINING_LAYER,
     DECODER_LAYER,
     ENCODER_LAYER,
     KEYS_LAYER,
+    N_BIASES,
     OUTPUT_LAYER,
     SOURCE_EMBEDDING,
     TARGET_EMBEDDING,
@@ -154,11 +157,49 @@ class Network:
         keys = tf.tensordot(memory, keys_kernel, 1)
         queries = tf.transpose(values, (1, 0, 2))
         scores = tf.matmul(queries, keys, transpose_b=True)  # (batch, n_out, steps)
-        if mask is not None:
-            scores = tf.where(tf.transpose(mask)[:, tf.newaxis], scores, -1e9)
-        context = tf.matmul(tf.nn.softmax(scores), memory)  # (batch, n_out, width)
+        if self._config.attention_radius:
+            weights = self._positioned_weights(scores, mask)
+        else:
+            weights = tf.nn.softmax(_masked(scores, mask, -1e9))
+        context = tf.matmul(weights, memory)  # (batch, n_out, width)
         both = tf.concat([tf.transpose(context, (1, 0, 2)), values], axis=2)
         return tf.tanh(tf.tensordot(both, kernel, 1) + bias)
+
+    def _positioned_weights(self, scores: Tensor, mask: Tensor | None) -> Tensor:
+        """Return attention's weights from scores by content, (batch, n_out, n_in) both.
+
+        The rest of a weight is before the source and after it, where the scores are biases alone.
+        """
+        _, n_out, n_in = scores.shape
+        biases = self._position_biases(n_in, n_out, mask)
+        scores = tf.pad(_masked(scores, mask, 0.0), ((0, 0), (0, 0), (1, 1))) + biases
+        if mask is not None:
+            scores = _masked(scores, tf.pad(mask, ((2, 0), (0, 0)), constant_values=True), -1e9)
+        return _masked(tf.nn.softmax(scores)[:, :, 1:-1], mask, 0.0)
+
+    def _position_biases(self, n_in: int, n_out: int, mask: Tensor | None) -> Tensor:
+        """Return attention's biases (batch or 1, n_out, n_in + 2), as in `Architecture`.
+
+        They are constant along the diagonals j - t and j + t, so each is a vector's sliding window.
+        """
+        radius = self._config.attention_radius
+        tables = [self._layers[numbered(BIAS_LAYER, i)][0] for i in range(N_BIASES)]
+
+        def look_up(table: int, offsets: Tensor) -> Tensor:
+            rows = tf.clip_by_value(offsets, -radius, radius) + radius
+            return gather_rows(tables[table], rows)[..., 0]
+
+        if mask is None:
+            source_last, last = tf.constant([[n_in - 1]]), n_out - 1
+        else:
+            lengths = tf.reduce_sum(tf.cast(mask, tf.int32), axis=0)
+            source_last, last = lengths[:, tf.newaxis] - 1, 0
+        differences, sums = tf.range(-n_out, n_in + 1), tf.range(-1, n_in + n_out)
+        along = look_up(0, differences) + look_up(3, source_last - last - differences)
+        across = look_up(1, sums - last) + look_up(2, source_last - sums)
+        parts = [_windows(across, n_out), tf.reverse(_windows(along, n_out), [1])]
+        # Added by a product, which XLA computes once: sums are computed again for each score.
+        return tf.tensordot([BIAS_SCALE] * 2, tf.stack(parts), 1)
 
     def _factors(self, shape: Sequence[int], rate: float) -> Tensor | None:
         """Return dropout's factors, where there is any: zero, or a little more than one."""
@@ -177,6 +218,23 @@ class Network:
         seed = tf.stack([self._seed + self._sites, self._step])
         kept = tf.random.stateless_uniform(values.shape, seed) >= rate
         return tf.where(kept, values / (1 - rate), 0.0)
+
+
+def _masked(values: Tensor, mask: Tensor | None, replacement: float) -> Tensor:
+    """Return values (batch, n_out, steps) with others where the mask (steps, batch) is false."""
+    if mask is None:
+        return values
+    return tf.where(tf.transpose(mask)[:, tf.newaxis], values, replacement)
+
+
+def _windows(vectors: Tensor, n: int) -> Tensor:
+    """Return vectors (rows, length) from each of their first n values: (rows, n, length - n + 1).
+
+    Row i of a vector's repetitions, cut into rows that are one value longer, begins at value i.
+    """
+    rows, length = vectors.shape
+    repeated = tf.tile(vectors, (1, n + 1))[:, : n * (length + 1)]
+    return tf.reshape(repeated, (rows, n, length + 1))[:, :, : length - n + 1]
 
 
 def _joined(tensors: list[Tensor], axis: int) -> Tensor:

@@ -1,0 +1,67 @@
+"""Whether a training learned its task, and what to try where it did not."""
+
+import numpy as np
+
+from seq2seq_cli.config import RunConfig
+from seq2seq_cli.data.vocabulary import PADDING, Ids
+from seq2seq_cli.recommendation import recommend
+from seq2seq_cli.runs.history import EpochRecord
+
+LEARNED = 0.99
+"""From this held-out exact match on nothing is missing."""
+
+CHANCE_SHARE = 0.95
+"""A loss of at least this share of guessing's is that of guessing."""
+
+FALLING_SHARE = 0.9
+"""A loss is still falling if in the last fifth of the steps it is below this share of what it was
+in the fifth before."""
+
+
+def shortfall(config: RunConfig, history: tuple[EpochRecord, ...], targets: Ids) -> str:
+    """Return what a training did not reach, and what to try; empty if there is nothing to say.
+
+    `targets` (n, steps) are some of the task's.
+    """
+    best = max(history, key=lambda record: (record.exact_match, -record.loss))
+    if best.exact_match >= LEARNED:
+        return ""
+    guessing = guessing_loss(targets)
+    if best.loss >= CHANCE_SHARE * guessing:
+        found = f"the held-out loss is {best.loss:.3f}, and that of guessing is {guessing:.3f}"
+        return f"nothing was learned: {found}; try {_advice(config)}"
+    if _is_falling(history):
+        return f"the loss was still falling at the end; try {_advice(config)}"
+    return ""
+
+
+def guessing_loss(targets: Ids) -> float:
+    """Return the loss per token, in nats, of a model that knows how often each is at a position."""
+    total = 0.0
+    for column in targets.T:
+        _, counts = np.unique(column[column != PADDING], return_counts=True)
+        total -= float((counts * np.log(counts / counts.sum())).sum())
+    return total / np.count_nonzero(targets != PADDING)
+
+
+def _is_falling(history: tuple[EpochRecord, ...]) -> bool:
+    calls = [call for record in history for call in record.calls]
+    end = calls[-1].steps_done if calls else 0
+    means = []
+    for low, high in ((0.6, 0.8), (0.8, 1.0)):
+        part = [call for call in calls if low * end < call.steps_done <= high * end]
+        if not part:
+            return False
+        losses, steps = [call.loss for call in part], [call.steps for call in part]
+        means.append(float(np.average(losses, weights=steps)))
+    return means[1] < FALLING_SHARE * means[0]
+
+
+def _advice(config: RunConfig) -> str:
+    recommended, training = recommend(config), config.training
+    advice = [f"more steps, such as --n-samples {2 * training.n_samples}"]
+    if recommended:
+        advice.insert(0, f"--auto, the settings of `--config {recommended.name}`")
+    elif config.model.attention == "none":
+        advice.insert(0, "--attention dot")
+    return " or ".join(advice)

@@ -1,0 +1,60 @@
+"""A training that did not learn its task says so, and what to try."""
+
+import math
+
+import numpy as np
+import pytest
+from tiny import tiny_config
+
+from seq2seq_cli import train
+from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
+from seq2seq_cli.runs.history import Call, EpochRecord
+from seq2seq_cli.training.outcome import guessing_loss, shortfall
+
+TARGETS = np.array([[1, 2, 4], [2, 1, 0], [1, 2, 4], [2, 1, 0]], np.int32)
+
+
+def ended(loss, exact_match, *training_losses):
+    n = len(training_losses)
+    calls = tuple(Call(10 * (i + 1), 10, x, 0.0, 0.1) for i, x in enumerate(training_losses))
+    record = EpochRecord(
+        1, 1, 640, 1.0, loss, exact_match, 0.0, 1.0, 0.5, 0.01, 2.0, 320.0, 10 * n, True, calls
+    )
+    return (record,)
+
+
+def test_the_loss_of_guessing_is_that_of_each_position_s_frequencies():
+    assert guessing_loss(TARGETS) == pytest.approx(8 * math.log(2) / 10)
+
+
+@pytest.mark.parametrize(
+    ("history", "problem"),
+    [
+        (ended(0.55, 0.0, 1, 1, 1, 1, 1), "nothing was learned"),
+        (ended(0.2, 0.5, 1, 1, 1, 1, 0.8), "still falling"),
+        (ended(0.2, 0.5, 1, 1, 1, 1, 0.95), ""),
+        (ended(0.2, 0.995, 1, 1, 1, 1, 0.1), ""),
+        (ended(0.2, 0.5), ""),
+    ],
+)
+def test_a_training_at_chance_or_still_learning_is_short_of_something(history, problem):
+    assert problem in shortfall(RunConfig(), history, TARGETS)
+    assert bool(problem) == bool(shortfall(RunConfig(), history, TARGETS))
+
+
+def test_it_says_what_to_try():
+    chance = ended(2.0, 0.0)
+    long = RunConfig(task=TaskConfig(n_in=400))
+    assert "`--config long`" in shortfall(long, chance, TARGETS)
+    assert "--attention dot" in shortfall(RunConfig(), chance, TARGETS)
+    attending = RunConfig(model=ModelConfig(attention="dot"))
+    assert shortfall(attending, chance, TARGETS).endswith(
+        "try more steps, such as --n-samples 200000"
+    )
+
+
+@pytest.mark.usefixtures("compiled_once")
+def test_a_training_ends_with_it(tmp_path):
+    events = []
+    train(tiny_config(learning_rate=1e-6), tmp_path, "idle", progress=events.append)
+    assert events[-1].shortfall.startswith("nothing was learned: the held-out loss is 2.")
