@@ -68,9 +68,11 @@ def training_needs(config: RunConfig, n_processes: int = 1) -> list[Need]:
 
 
 def validation_batch(config: RunConfig) -> int:
-    """Return how many held-out sequences are validated together, at the most."""
+    """Return the number of held-out sequences that are validated together, at most."""
     length = config.task.lengths.longest + config.task.n_out
-    return min(VALIDATION_BATCH, max(1, VALIDATION_BATCH_TOKENS // length))
+    # There is room for a training batch: a training keeps more of it than a validation.
+    least = config.training.batch_size
+    return min(VALIDATION_BATCH, max(least, VALIDATION_BATCH_TOKENS // length))
 
 
 def decoding_needs(

@@ -228,4 +228,5 @@ def test_a_full_memory_of_a_training_is_one_line(tmp_path):
 
 def test_no_batch_is_validated_that_is_larger_than_the_estimate_says():
     assert footprint.validation_batch(RunConfig()) == 1000
-    assert footprint.validation_batch(RunConfig(task=TaskConfig(n_in=10**6))) == 1
+    one = TrainingConfig(batch_size=1)
+    assert footprint.validation_batch(RunConfig(task=TaskConfig(n_in=10**6), training=one)) == 1

@@ -30,7 +30,7 @@ from seq2seq_cli.data.vocabulary import Floats
 from seq2seq_cli.errors import ConfigurationError, DataError
 
 MOST_VALIDATED = 10_000
-LEAST_VALIDATED = 1000
+LEAST_VALIDATED = 100
 VALIDATED_INTEGERS = 1_000_000
 """A training is validated, and reported at its end, on MOST_VALIDATED held-out sequences; of long
 ones on fewer, so that there are about as many integers in all."""

@@ -38,6 +38,9 @@ SCORES = 2**25
 ATTENDED_FLOATS = 2**22
 """What attention looks at of the sequences decoded together, where there is more than that."""
 
+LEAST_ATTENDED = 16
+"""Sequences decoded together even if that is more to look at: a step of fewer takes as long."""
+
 WEIGHED_FLOATS = 2**17
 """Weights of attention that are computed together: they fit a core's second-level cache."""
 
@@ -269,7 +272,8 @@ class LoadedRun:
         """Return how many sources of this length are best decoded together."""
         most = min(PADDED_IDS // n_in, SCORES // len(self.decoder.bias))
         if self.decoder.attention:
-            most = min(most, ATTENDED_FLOATS // (n_in * len(self.decoder.kernel)))
+            attended = ATTENDED_FLOATS // (n_in * len(self.decoder.kernel))
+            most = min(most, max(LEAST_ATTENDED, attended))
         return max(1, min(BATCH, most))
 
     def length_notes(self, given: Iterable[int]) -> list[str]:
