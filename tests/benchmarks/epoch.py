@@ -2,7 +2,7 @@
 
     python tests/benchmarks/epoch.py [--n-in 6] [--n-out 3] [--cardinality 51] [--units 128]
         [--embedding 0] [--attention] [--batch-size 64] [--n-samples 100000] [--rounds 3]
-        [--call 100] [--unroll auto|yes|no]
+        [--call 100]
 
 With --attention the encoder is bidirectional. `--n-samples` are those of an epoch and of its time.
 
@@ -20,12 +20,12 @@ step, 6.4 ms in all (so 3.2 ms on both cores):
     0.1 ms  gathers of the input projections
     0.8 ms  the rest: activations, softmax, waiting for the other shard
 
-What was tried against it: products by YNN instead of Eigen kernels, a sixth of the step and 40 % of
+What was tried against it: products by YNN instead of Eigen kernels, a sixth of the step and 40% of
 the compilation less (kept); two parts of the program compiled at once (kept); the batch as two
-shards (kept, 10 to 15 %); vectors of 512 bits (half as fast), oneDNN and XNNPACK products, fast
-math, one tanh for all gates (no gain); the scheduler without concurrency (half as fast again).
-Beyond 12 steps an LSTM is looped; its body is too short to keep both cores busy, and a third of its
-time goes to arrays that a step leaves for the backward pass.
+shards (kept, 10 to 15%); one tanh for all gates and one product for their gradients, so that a step
+has half as many kernels (kept: 0.76 of PyTorch at 24 -> 12 where it was 1.2); sums by row instead of
+products with one-hot vectors (kept, 10 to 20%); vectors of 512 bits (half as fast), oneDNN and
+XNNPACK products, fast math (no gain); the scheduler without concurrency (half as fast again).
 """
 
 import argparse
@@ -46,7 +46,6 @@ from seq2seq_cli.data.streams import GeneratedStream
 from seq2seq_cli.data.tasks import find_task
 from seq2seq_cli.training.models import build_models
 from seq2seq_cli.training.process import configure_process
-from seq2seq_cli.training.program import forward
 from seq2seq_cli.training.program.loop import Loop
 
 
@@ -58,13 +57,9 @@ def main() -> None:
     ):  # fmt: skip
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--attention", action="store_true")
-    parser.add_argument("--unroll", choices=("auto", "yes", "no"), default="auto")
     args = parser.parse_args()
-    if args.unroll != "auto":
-        forward.UNROLLED_AFTER = 0 if args.unroll == "yes" else 2**60
-        forward.UNROLLED_LENGTH = 2**60
     task = TaskConfig(n_in=args.n_in, n_out=args.n_out, cardinality=args.cardinality)
-    training = TrainingConfig(batch_size=args.batch_size)  # of which it follows what is unrolled
+    training = TrainingConfig(batch_size=args.batch_size)
     looking = {"bidirectional": True, "attention": "dot"} if args.attention else {}
     model = ModelConfig(units=args.units, embedding=args.embedding, **looking)
     config = RunConfig(task=task, model=model, training=training)

@@ -24,7 +24,7 @@ CPU = Layout(shards=2, block=1, scattered_rows=0)
 machine would end with other weights. A loop of single steps compiles fastest, and is as fast as
 longer blocks now that it has few kernels."""
 
-GPU = Layout(shards=1, block=32, scattered_rows=512)
+GPU = Layout(shards=1, block=16, scattered_rows=512)
 """The time goes to starting kernels: one part has half of them, and a long block saves the loop's
 own. The product is deterministic; adding up row by row is not, unless XLA sorts the rows first."""
 
