@@ -23,7 +23,7 @@ step, 6.4 ms in all (so 3.2 ms on both cores):
 What was tried against it: products by YNN instead of Eigen kernels, a sixth of the step and 40% of
 the compilation less (kept); two parts of the program compiled at once (kept); the batch as two
 shards (kept, 10 to 15%); one tanh for all gates and one product for their gradients, so that a step
-has half as many kernels (kept: 0.76 of PyTorch at 24 -> 12 where it was 1.2); sums by row instead of
+has half the kernels (kept: 0.76 of PyTorch at 24 -> 12 where it was 1.2); sums by row instead of
 products with one-hot vectors (kept, 10 to 20%); vectors of 512 bits (half as fast), oneDNN and
 XNNPACK products, fast math (no gain); the scheduler without concurrency (half as fast again).
 """
