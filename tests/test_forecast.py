@@ -14,8 +14,6 @@ from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfi
 from seq2seq_cli.data.plan import prepare
 from seq2seq_cli.errors import ConfigurationError, ExistsError
 from seq2seq_cli.forecast import forecast, step_seconds
-from seq2seq_cli.settings import resolve
-from seq2seq_cli.shipped import shipped_file
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 MEASURED = re.findall(
@@ -96,10 +94,16 @@ def test_the_steps_are_those_of_the_training(planned):
 
 
 def test_stages_and_lengths_that_vary_are_told(planned):
-    document = planned(resolve(shipped_file("long")))
-    assert [stage["steps"] for stage in document["stages"]] == [200, 300, 300, 450, 200, 150]
-    assert [stage["n_in"] for stage in document["stages"]] == [16, 40, 100, 100, 200, 400]
-    assert document["programs"] == 5
+    curriculum = [
+        {"n_in": 16, "n_out": 8, "steps": 200},
+        {"n_in": 100, "n_out": 40, "steps": 300},
+        {"n_in": 100, "n_out": 40, "distinct": 20, "steps": 450},
+    ]
+    training = TrainingConfig.model_validate({"n_samples": 64_000, "curriculum": curriculum})
+    document = planned(RunConfig(task=TaskConfig(n_in=400, n_out=40), training=training))
+    assert [stage["steps"] for stage in document["stages"]] == [200, 300, 450, 50]
+    assert [stage["n_in"] for stage in document["stages"]] == [16, 100, 100, 400]
+    assert document["programs"] == 3
     varying = RunConfig(task=TaskConfig(name="reverse", n_in="1-25", cardinality=51))
     stage = planned(varying)["stages"][0]
     assert 13 < stage["n_in"] < 25

@@ -1,9 +1,11 @@
 """Whether a training learned its task, and what to try where it did not."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from seq2seq_cli.config import RunConfig
-from seq2seq_cli.data.vocabulary import PADDING, Ids
+from seq2seq_cli.data.vocabulary import PADDING, Ids, widen
 from seq2seq_cli.recommendation import recommend
 from seq2seq_cli.runs.history import EpochRecord
 
@@ -18,26 +20,31 @@ FALLING_SHARE = 0.9
 in the fifth before."""
 
 
-def shortfall(config: RunConfig, history: tuple[EpochRecord, ...], targets: Ids) -> str:
+def shortfall(config: RunConfig, history: tuple[EpochRecord, ...], validated: Sequence[Ids]) -> str:
     """Return what a training did not reach, and what to try; empty if there is nothing to say.
 
-    `targets` (n, steps) are some of the task's.
+    `validated` are batches of held-out targets, (n, steps) each. A training that is resumed after
+    its last validation has none, and is not compared with guessing.
     """
     best = max(history, key=lambda record: (record.exact_match, -record.loss))
     if best.exact_match >= LEARNED:
         return ""
-    guessing = guessing_loss(targets)
+    guessing = guessing_loss(validated) if validated else float("inf")
     if best.loss >= CHANCE_SHARE * guessing:
-        found = f"the held-out loss is {best.loss:.3f}, and that of guessing is {guessing:.3f}"
-        return f"nothing was learned: {found}; try {_advice(config)}"
+        losses = f"the held-out loss is {best.loss:.3f}, and that of guessing is {guessing:.3f}"
+        return f"nothing was learned: {losses}; try {_advice(config)}"
     if _is_falling(history):
         return f"the loss was still falling at the end; try {_advice(config)}"
     return ""
 
 
-def guessing_loss(targets: Ids) -> float:
-    """Return the loss per token, in nats, of a model that knows how often each is at a position."""
-    total = 0.0
+def guessing_loss(batches: Sequence[Ids]) -> float:
+    """Return the loss per token, in nats, of a model that knows how often each is at a position.
+
+    The batches are targets (n, steps), of which the number of steps may differ.
+    """
+    width, total = max(batch.shape[1] for batch in batches), 0.0
+    targets = np.concatenate([widen(batch, width) for batch in batches])
     for column in targets.T:
         _, counts = np.unique(column[column != PADDING], return_counts=True)
         total -= float((counts * np.log(counts / counts.sum())).sum())

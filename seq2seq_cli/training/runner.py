@@ -59,6 +59,7 @@ class Runner:
         self._thread, self._preparation = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
         self._under_way: Future[Any] | None = None
         self._held_out: Future[HeldOutBatches] | None = None
+        self.validated: list[Ids] = []  # the targets of the last validation, of several widths
         self._tracing = Lock()  # since a program is named by what is traced meanwhile
 
     def chunks(self, stage: Stage, stop: int) -> Iterator[Chunk]:
@@ -125,9 +126,11 @@ class Runner:
     def validate(self) -> Results:
         """Return the results on the validation stream, the chief's in all workers."""
         tally = Tally()
+        self.validated = []
         for sources, targets, n in self._prepare_validation().result():
             tokens, log_likelihood = self._call(self.loop.validate, sources, targets)
             tally.add(tokens[:n], targets[:n], log_likelihood)
+            self.validated.append(targets[:n])
         token_accuracy, loss = tally.token_accuracy, tally.loss
         assert token_accuracy is not None
         assert loss is not None  # every target has a token

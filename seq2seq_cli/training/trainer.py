@@ -10,8 +10,7 @@ import numpy as np
 
 from seq2seq_cli.architecture import Architecture
 from seq2seq_cli.data.plan import Plan
-from seq2seq_cli.data.sampling import Split
-from seq2seq_cli.data.vocabulary import Floats, Ids
+from seq2seq_cli.data.vocabulary import Floats
 from seq2seq_cli.errors import Stopped
 from seq2seq_cli.runs.checkpoint import Checkpoint, TrainingStatus, TrainState
 from seq2seq_cli.runs.environment import current_environment, differences
@@ -39,9 +38,6 @@ from seq2seq_cli.training.saver import Saver
 from seq2seq_cli.training.schedule import learning_rates
 from seq2seq_cli.training.stopping import left, loss_error, stop_reason, to_go_on_from
 from seq2seq_cli.training.validation import Progress, places_left
-
-N_TARGETS = 1000
-"""Held-out targets from which the loss of guessing is estimated."""
 
 STOP_SECONDS = 1.5
 """How long a stopped training waits for the end of a call before it leaves without it."""
@@ -244,13 +240,8 @@ class Trainer:
             reason = reason or "a callback stopped it"
         n_samples = None if last.is_whole else last.n_samples
         best = status.best_epoch, status.best_n_samples
-        missing = shortfall(self._config, self._progress.history, self._some_targets())
+        missing = shortfall(self._config, self._progress.history, self._runner.validated)
         self._report(Finished(last.epoch, training.epochs, n_samples, *best, reason, missing))
-
-    def _some_targets(self) -> Ids:
-        stream = self._plan.stream
-        size = stream.size(Split.VALIDATION) or N_TARGETS
-        return stream.draw(Split.VALIDATION, 0, min(size, N_TARGETS))[1]
 
     def _checkpoint(self) -> Checkpoint:
         state = self._last_state or self._loop.state

@@ -24,7 +24,9 @@ def ended(loss, exact_match, *training_losses):
 
 
 def test_the_loss_of_guessing_is_that_of_each_position_s_frequencies():
-    assert guessing_loss(TARGETS) == pytest.approx(8 * math.log(2) / 10)
+    assert guessing_loss([TARGETS[:1], TARGETS[1:2, :2], TARGETS[2:]]) == pytest.approx(
+        8 * math.log(2) / 10
+    )
 
 
 @pytest.mark.parametrize(
@@ -38,17 +40,17 @@ def test_the_loss_of_guessing_is_that_of_each_position_s_frequencies():
     ],
 )
 def test_a_training_at_chance_or_still_learning_is_short_of_something(history, problem):
-    assert problem in shortfall(RunConfig(), history, TARGETS)
-    assert bool(problem) == bool(shortfall(RunConfig(), history, TARGETS))
+    assert problem in shortfall(RunConfig(), history, [TARGETS])
+    assert bool(problem) == bool(shortfall(RunConfig(), history, [TARGETS]))
 
 
 def test_it_says_what_to_try():
     chance = ended(2.0, 0.0)
     long = RunConfig(task=TaskConfig(n_in=400))
-    assert "`--config long`" in shortfall(long, chance, TARGETS)
-    assert "--attention dot" in shortfall(RunConfig(), chance, TARGETS)
+    assert "`--config long`" in shortfall(long, chance, [TARGETS])
+    assert "--attention dot" in shortfall(RunConfig(), chance, [TARGETS])
     attending = RunConfig(model=ModelConfig(attention="dot"))
-    assert shortfall(attending, chance, TARGETS).endswith(
+    assert shortfall(attending, chance, [TARGETS]).endswith(
         "try more steps, such as --n-samples 200000"
     )
 
