@@ -106,32 +106,18 @@ def run_lstms(calls: Sequence[LstmCall], block: int, one: Tensor) -> list[LstmOu
 def _run_rest(calls: Sequence[LstmCall], n_rest: int, block: int, one: Tensor) -> list[LstmOutputs]:
     """Run all steps that fill blocks, and after them the others."""
 
-    def cut(call: LstmCall, values: Tensor | None) -> list[Any]:
-        if values is None:
-            return [None, None]
-        sizes = _ordered(call, [values.shape[0] - n_rest, n_rest])
-        return _ordered(call, tf.split(values, sizes))
+    def part(call: LstmCall, number: int, **changes: Any) -> LstmCall:
+        """Return the call for the steps that fill blocks, number 0, or for the others, number 1."""
+        sizes = _ordered(call, [call.inputs.shape[0] - n_rest, n_rest])
+        for name in ("inputs", "mask"):
+            if (values := getattr(call, name)) is not None:
+                changes[name] = _ordered(call, tf.split(values, sizes))[number]
+        return call._replace(**changes)
 
-    inputs, masks = (
-        [cut(call, x) for call, x in zip(calls, arrays, strict=True)]
-        for arrays in ([call.inputs for call in calls], [call.mask for call in calls])
-    )
-    first = run_lstms(
-        [
-            call._replace(inputs=x[0], mask=m[0], gives_state=True)
-            for call, x, m in zip(calls, inputs, masks, strict=True)
-        ],
-        block,
-        one,
-    )
-    last = run_lstms(
-        [
-            call._replace(inputs=x[1], mask=m[1], state=(start.hidden, start.cell))
-            for call, x, m, start in zip(calls, inputs, masks, first, strict=True)
-        ],
-        n_rest,
-        one,
-    )
+    first = run_lstms([part(call, 0, gives_state=True) for call in calls], block, one)
+    started = zip(calls, first, strict=True)
+    rest = [part(call, 1, state=(start.hidden, start.cell)) for call, start in started]
+    last = run_lstms(rest, n_rest, one)
     return [
         after._replace(outputs=tf.concat(_ordered(call, [before.outputs, after.outputs]), 0))
         if call.gives_outputs
@@ -156,27 +142,25 @@ def _each_gate(call: LstmCall, *values: float) -> Tensor:
 def _forward(
     call: LstmCall,
     one: Tensor,
-    state: tuple[Tensor | None, Tensor],
+    state: tuple[Tensor, Tensor],
     inputs: Sequence[Tensor],
     passing: Sequence[Tensor | None],
 ) -> tuple[list[Step], list[Tensor]]:
     """Take a block of steps; return what each leaves, and the hidden states.
 
-    `inputs` are (batch, 4 units) each, `passing` (batch, 1) with a 1 where the step is masked. A
-    hidden state of None is zero, and costs no product.
+    `inputs` are (batch, 4 units) each, `passing` (batch, 1) with a 1 where the step is masked.
     """
     hidden, cell = state
     scale = _each_gate(call, 0.5, 0.5, 1.0, 0.5)
     steps, outputs = list[Step](), list[Tensor]()
     for gates, passes in zip(inputs, passing, strict=True):
-        if hidden is not None:
-            before = hidden if call.dropped is None else hidden * call.dropped
-            gates += tf.matmul(before, call.kernel)  # (batch, units) @ (units, 4 units)
+        before = hidden if call.dropped is None else hidden * call.dropped
+        gates += tf.matmul(before, call.kernel)  # (batch, units) @ (units, 4 units)
         gates = tf.tanh(gates * scale)
         i, f, candidate, o = tf.split(gates, 4, axis=-1)
         after = ((0.5 + 0.5 * f) * cell + (0.5 + 0.5 * i) * candidate) / one
         output = (0.5 + 0.5 * o) * tf.tanh(after)
-        if passes is not None and hidden is not None:
+        if passes is not None:
             output += hidden * passes / one
         steps.append(Step(gates, cell, after))
         outputs.append(output)
@@ -294,8 +278,8 @@ def _run_blocks(calls: Sequence[LstmCall], block: int, one: Tensor) -> tuple[Any
 
     def whole(array: tf.TensorArray) -> Tensor:
         """Return an array's rows: (steps, batch, width)."""
-        _, _, *shape = array.stack().shape
-        return tf.reshape(array.stack(), (n_blocks * block, *shape))
+        blocks = array.stack()
+        return tf.reshape(blocks, (n_blocks * block, *blocks.shape[2:]))
 
     left = [_Arrays(*map(whole, array)) for array in arrays]
     outputs = [LstmOutputs(kept.hidden, *end) for kept, end in zip(left, ends, strict=True)]
