@@ -76,6 +76,7 @@ def test_long_sequences_are_decoded_fewer_together(looking, monkeypatch):
 
     monkeypatch.setattr(type(network.encoder), "encode", counted)
     monkeypatch.setattr("seq2seq_cli.inference.network.ATTENDED_FLOATS", 4 * 48 * 7)
+    monkeypatch.setattr("seq2seq_cli.inference.network.LEAST_ATTENDED", 1)
     apart = predict(network, sequences, attention=True), predict(network, sequences, 3, 2)
     assert len(sizes) > len({len(sequence) for sequence in sequences})
     assert all(n * steps <= 4 * 7 for n, steps in sizes)
