@@ -40,47 +40,31 @@ COPIES = 3
 
 
 @dataclass(frozen=True)
-class StageForecast:
-    """The steps of a stage; lengths are those of its batches with their padding, on average."""
-
-    steps: int
-    n_in: float
-    n_out: float
-    step_seconds: float
-
-
-@dataclass(frozen=True)
 class Forecast:
     """What a training will take."""
 
-    stages: tuple[StageForecast, ...]
+    steps: int
+    n_in: float  # on average, of batches with their padding
+    n_out: float
+    step_seconds: float
     programs: int  # that are compiled, unless they are kept
     memory: int  # bytes
     seconds: float
-
-    @property
-    def steps(self) -> int:
-        """Optimizer steps in all."""
-        return sum(stage.steps for stage in self.stages)
 
 
 def forecast(plan: Plan, n_seeds: int = 1) -> Forecast:
     """Return what a planned training will take, under each of so many seeds in turn.
 
-    Some batches of each stage are drawn, as they will be.
+    Some batches are drawn, as they will be.
     """
-    stages, shapes, before = [], set(), 0
-    for stage in plan.stages:
-        steps, before = stage.stop - before, stage.stop
-        batches = Batches(stage.stream, plan.widths, plan.config)
-        drawn = 1 if len(plan.widths) == 1 else min(steps, WINDOW)
-        found = [tuple(part.shape[1] for part in batches.draw(step, 1)) for step in range(drawn)]
-        shapes.update(found)
-        n_in, n_out = (sum(both) / drawn for both in zip(*found, strict=True))
-        stages.append(StageForecast(steps, n_in, n_out, step_seconds(plan.config, n_in, n_out)))
-    trained = sum(stage.steps * stage.step_seconds for stage in stages)
-    seconds = START_SECONDS + PROGRAM_SECONDS * len(shapes) + n_seeds * trained
-    return Forecast(tuple(stages), len(shapes), expected_bytes(plan), seconds)
+    steps = plan.config.training.total_steps
+    batches = Batches(plan.stream, plan.widths, plan.config)
+    drawn = 1 if len(plan.widths) == 1 else min(steps, WINDOW)
+    shapes = [tuple(part.shape[1] for part in batches.draw(step, 1)) for step in range(drawn)]
+    n_in, n_out = (sum(both) / drawn for both in zip(*shapes, strict=True))
+    each, programs = step_seconds(plan.config, n_in, n_out), len(set(shapes))
+    seconds = START_SECONDS + PROGRAM_SECONDS * programs + n_seeds * steps * each
+    return Forecast(steps, n_in, n_out, each, programs, expected_bytes(plan), seconds)
 
 
 def expected_bytes(plan: Plan) -> int:

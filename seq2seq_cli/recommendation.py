@@ -19,7 +19,7 @@ PLAIN_REACH = 12
 """The longest source that a model without attention has learned to 99 % with the defaults."""
 
 CONTENT_REACH = 25
-"""The longest source that attention by content alone has learned to 99 % without a curriculum."""
+"""The longest source that attention by content alone has learned to 99 %."""
 
 CONFIGURED = (
     (50, "attention"),
@@ -52,7 +52,7 @@ class Recommendation:
 def recommend(config: RunConfig) -> Recommendation | None:
     """Return what is recommended in the place of a configuration; None where it may well do."""
     task, model = config.task, config.model
-    if is_own(task) or task.name not in COPYING or config.training.curriculum:
+    if is_own(task) or task.name not in COPYING:
         return None
     longest = task.lengths.longest
     has_attention = model.attention != "none"

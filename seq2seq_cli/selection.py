@@ -163,14 +163,9 @@ def _predicted(task: TaskConfig, limit: int) -> str:
 
 
 def is_trained_length(config: RunConfig, length: int) -> bool:
-    """Tell whether sources of this length may have been trained on, in a stage or at last."""
-    task, curriculum = config.task, config.training.curriculum
-    if curriculum == "auto":  # its stages have shorter sources
-        return length <= task.lengths.longest and not (
-            task.lengths.vary and length < task.lengths.shortest
-        )
-    stages = [] if curriculum == "" else [Lengths.parse(stage.n_in) for stage in curriculum]
-    return any(low <= length <= high for low, high in (task.lengths, *stages))
+    """Return whether sources of this length may have been trained on."""
+    shortest, longest = config.task.lengths
+    return shortest <= length <= longest
 
 
 def _unsplit_notes(config: RunConfig, given: Iterable[Lengths]) -> list[str]:

@@ -40,8 +40,6 @@ KINDS = {
     "generated": TASK,
     "validate_every": [*TASK, "--set", "training.validate_every=640"],
     "own data": ["--data", "own.csv", "--epochs", "8"],
-    "curriculum": ["--task", "reverse", *TASK[:2], *TASK[4:],
-                   "--set", "training.curriculum=auto"],
     "attention": [*TASK, "--attention", "dot"],
     "dropout": [*TASK, "--set", "model.dropout=0.2", "--set", "model.recurrent_dropout=0.1"],
     "varying lengths": ["--task", "reverse", "--n-in", "1-5", *TASK[4:]],

@@ -9,7 +9,7 @@ from random_run import load_random, random_run
 
 from seq2seq_cli.architecture import Architecture
 from seq2seq_cli.cli.accuracy import as_json, show
-from seq2seq_cli.config import ModelConfig, RunConfig, StageConfig, TaskConfig, TrainingConfig
+from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.data.files.pair_files import read_pairs
 from seq2seq_cli.data.own_tasks import load_task
 from seq2seq_cli.data.plan import open_stream, prepare
@@ -171,9 +171,6 @@ def test_an_unsplit_space_says_what_training_saw():
     assert not any("training saw" in note for note in other.notes)
     part = evaluate(run, 50, n_in="3-4")
     assert "training saw those of the lengths that it was trained on" in part.notes[0]
-    stages = [StageConfig(n_in="1-4", steps=1)]
-    grown = loaded(name="copy", n_in="1-3", cardinality=10, training={"curriculum": stages})
-    assert "training saw these too" in evaluate(grown, 50, n_in=4).notes[0]
 
 
 def test_other_lengths_keep_the_runs_split():

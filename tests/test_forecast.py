@@ -83,31 +83,20 @@ def test_the_steps_are_those_of_the_training(planned):
     config = RunConfig(training=TrainingConfig(n_samples=1000, batch_size=64, epochs=3))
     document = planned(config)
     assert document["steps"] == config.training.total_steps == 48
-    assert document["stages"][0]["n_in"] == 6
-    assert document["stages"][0]["n_out"] == 3
+    assert (document["n_in"], document["n_out"]) == (6, 3)
     assert document["programs"] == 1
     assert document["parameters"] == sum(layer["parameters"] for layer in document["layers"])
     assert RunConfig.model_validate(document["config"]).training == config.training
     once, thrice = document["seconds"], planned(config, seeds=3)["seconds"]
-    each = document["stages"][0]["step_seconds"] * 48
-    assert thrice - once == pytest.approx(2 * each)
+    assert thrice - once == pytest.approx(2 * 48 * document["step_seconds"])
 
 
-def test_stages_and_lengths_that_vary_are_told(planned):
-    curriculum = [
-        {"n_in": 16, "n_out": 8, "steps": 200},
-        {"n_in": 100, "n_out": 40, "steps": 300},
-        {"n_in": 100, "n_out": 40, "distinct": 20, "steps": 450},
-    ]
-    training = TrainingConfig.model_validate({"n_samples": 64_000, "curriculum": curriculum})
-    document = planned(RunConfig(task=TaskConfig(n_in=400, n_out=40), training=training))
-    assert [stage["steps"] for stage in document["stages"]] == [200, 300, 450, 50]
-    assert [stage["n_in"] for stage in document["stages"]] == [16, 100, 100, 400]
-    assert document["programs"] == 3
-    varying = RunConfig(task=TaskConfig(name="reverse", n_in="1-25", cardinality=51))
-    stage = planned(varying)["stages"][0]
-    assert 13 < stage["n_in"] < 25
-    assert stage["n_in"] < stage["n_out"] < 26
+def test_lengths_that_vary_are_those_of_padded_batches(planned):
+    config = RunConfig(task=TaskConfig(name="reverse", n_in="1-25", cardinality=51))
+    document = planned(config)
+    assert document["programs"] == len(prepare(config).widths) > 1
+    assert 13 < document["n_in"] < 25
+    assert document["n_in"] < document["n_out"] < 26
 
 
 def test_own_data_is_described(planned, capsys):

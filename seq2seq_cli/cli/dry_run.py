@@ -57,7 +57,7 @@ def show_plan(plan: "Plan", n_seeds: int, as_json: bool, quiet: bool) -> None:
         document: dict[str, Any] = {"config": plan.config.model_dump()}
         document["layers"] = accuracy.layers_as_json(layers)
         document["parameters"] = sum(layer.parameters for layer in layers)
-        document |= {"steps": expected.steps, **asdict(expected)}
+        document |= asdict(expected)
         document["data"] = asdict(plan.report) if plan.report else None
         output.write_json(document)
         return
@@ -65,15 +65,14 @@ def show_plan(plan: "Plan", n_seeds: int, as_json: bool, quiet: bool) -> None:
         accuracy.show_data(plan.config.task, plan.report, stderr=False)
     accuracy.show_settings(plan.config)
     accuracy.show_architecture(layers)
-    digits = int(all(stage.step_seconds < 0.01 for stage in expected.stages))
+    digits = int(expected.step_seconds < 0.01)
     rows = [
         (
-            f"stage {number} of {len(expected.stages)}" if len(expected.stages) > 1 else "training",
-            f"{stage.steps:,} steps of {plan.config.training.batch_size:,} sequences, "
-            f"{stage.n_in:.3g} → {stage.n_out:.3g}; "
-            f"some {1000 * stage.step_seconds:,.{digits}f} ms each",
+            "training",
+            f"{expected.steps:,} steps of {plan.config.training.batch_size:,} sequences, "
+            f"{expected.n_in:.3g} → {expected.n_out:.3g}; "
+            f"about {1000 * expected.step_seconds:,.{digits}f} ms each",
         )
-        for number, stage in enumerate(expected.stages, 1)
     ]
     if n_seeds > 1:
         rows.append(("seeds", f"{n_seeds:,}, one after the other"))

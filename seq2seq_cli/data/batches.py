@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.sampling import Split
 from seq2seq_cli.data.streams import Stream, TrainingStream
-from seq2seq_cli.data.vocabulary import PADDING, Ids, lengths, widen
+from seq2seq_cli.data.vocabulary import PADDING, Ids, lengths
 
 WINDOW = 32
 """Batches whose rows are sorted together, at most."""
@@ -78,7 +78,7 @@ class Batches:
     """The batches of a stream's training steps."""
 
     def __init__(self, stream: Stream, widths: Sequence[Width], config: RunConfig) -> None:
-        self.stream, self._widths = stream, widths
+        self._stream, self._widths = stream, widths
         self._size, self._seed = config.training.batch_size, config.training.seed
         self._epoch_steps = config.training.epoch_steps
         fitting = WINDOW_INTEGERS // (self._size * stream.longest)
@@ -91,7 +91,7 @@ class Batches:
         Sources are (steps * batch_size, n_in), targets (steps * batch_size, n_out).
         """
         if len(self._widths) == 1:
-            return self.stream.draw(Split.TRAIN, step * self._size, n * self._size)
+            return self._stream.draw(Split.TRAIN, step * self._size, n * self._size)
         epoch, within = divmod(step, self._epoch_steps)
         number, place = divmod(within, self._window_steps)
         sources, targets, widths = self._window(epoch, number)
@@ -99,7 +99,7 @@ class Batches:
         n = len(same) if same.all() else int(same.argmin())
         rows = slice(place * self._size, (place + n) * self._size)
         width = self._widths[widths[place]]
-        return _fit(sources[rows], width.n_in), _fit(targets[rows], width.n_out)
+        return sources[rows, : width.n_in], targets[rows, : width.n_out]
 
     def _make_window(self, epoch: int, number: int) -> tuple[Ids, Ids, NDArray[np.int64]]:
         """Return a window's rows in the order of its steps, and the place of each step's width.
@@ -109,7 +109,7 @@ class Batches:
         first = number * self._window_steps
         n = min(self._window_steps, self._epoch_steps - first)
         first += epoch * self._epoch_steps
-        sources, targets = self.stream.draw(Split.TRAIN, first * self._size, n * self._size)
+        sources, targets = self._stream.draw(Split.TRAIN, first * self._size, n * self._size)
         n_in, n_out = lengths(sources), lengths(targets)
         order = np.lexsort((n_out, n_in)).reshape(n, self._size)
         longest = np.stack([n_in[order].max(axis=1), n_out[order].max(axis=1)], axis=1)
@@ -171,9 +171,4 @@ class HeldOutBatches:
         filled = sources[np.resize(rows, self._size)]
         ended = np.full((self._size, targets.shape[1]), PADDING, np.int32)
         ended[: len(rows)] = targets[rows]
-        return HeldOutBatch(_fit(filled, n_in), _fit(ended, n_out), len(rows))
-
-
-def _fit(rows: Ids, width: int) -> Ids:
-    """Return rows (n, steps) cut or padded to a width; what is cut is padding."""
-    return widen(rows, width) if rows.shape[1] < width else rows[:, :width]
+        return HeldOutBatch(filled[:, :n_in], ended[:, :n_out], len(rows))

@@ -1,7 +1,6 @@
 """All that a training needs to know, checked before anything is written.
 
-`prepare` reads each of the user's files once, fits the configuration to what it finds there, and
-plans the stages.
+`prepare` reads each of the user's files once, and fits the configuration to what it finds there.
 """
 
 from collections.abc import Sequence
@@ -11,7 +10,6 @@ import numpy as np
 
 from seq2seq_cli.config import Lengths, RunConfig
 from seq2seq_cli.data.batches import Width, plan_widths
-from seq2seq_cli.data.curriculum import Stage, plan_stages
 from seq2seq_cli.data.files.embedding import read_embedding
 from seq2seq_cli.data.files.pair_files import PairsFile, read_pairs
 from seq2seq_cli.data.own_tasks import load_task, with_end
@@ -54,9 +52,8 @@ class DataReport:
 class Plan:
     """A training that can begin: nothing of it is wrong as far as can be known beforehand."""
 
-    config: RunConfig  # with all that the data, the task and the curriculum settle
+    config: RunConfig  # with all that the data and the task settle
     stream: TrainingStream
-    stages: tuple[Stage, ...]
     widths: tuple[Width, ...]
     report: DataReport | None = None  # of own data
     embedding: Floats | None = None  # (cardinality, size): the pretrained one
@@ -64,8 +61,7 @@ class Plan:
     def with_seed(self, seed: int) -> "Plan":
         """Return the plan of the same training under another seed; no file is read again."""
         config = _updated(self.config, "training", seed=seed)
-        stream = self.stream.with_seed(seed)
-        return replace(self, config=config, stream=stream, stages=plan_stages(config, stream))
+        return replace(self, config=config, stream=self.stream.with_seed(seed))
 
 
 def prepare(config: RunConfig, resumed: bool = False) -> Plan:
@@ -91,15 +87,11 @@ def prepare(config: RunConfig, resumed: bool = False) -> Plan:
     else:
         config, stream = _open_task(config)
     config = _updated(config, "task", end_of_sequence=config.task.has_end)
-    training = config.training
-    if training.curriculum == "auto" and not training.curriculum_steps:
-        config = _updated(config, "training", curriculum_steps=training.total_steps)
     embedding = None
     if config.model.pretrained_embedding and not resumed:
         embedding, found = read_embedding(config)
         config = _updated(config, "model", pretrained_embedding_sha256=found)
-    stages, widths = plan_stages(config, stream), plan_widths(stream, config)
-    return Plan(config, stream, stages, widths, report, embedding)
+    return Plan(config, stream, plan_widths(stream, config), report, embedding)
 
 
 def open_stream(config: RunConfig, task: Task | None = None) -> TrainingStream:

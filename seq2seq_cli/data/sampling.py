@@ -60,27 +60,22 @@ Block = Callable[[Split, int, int], Ids]
 class SourceSpace:
     """The sources of some lengths: which there are, and how they are drawn.
 
-    `is_split` is the run's: a curriculum's stage, or an evaluation at other lengths, has its own
-    lengths and holds out what the run holds out. With `distinct`, at least 2, each source is drawn
-    from so many random integers, or fewer, so that it repeats itself more often. Where there is a
-    `shape` sources are not the integers drawn but made of them, and have some lengths only.
+    `is_split` is the run's: an evaluation at other lengths holds out what the run holds out. Where
+    there is a `shape`, sources are made of the integers drawn, and have some lengths only.
     """
 
     cardinality: int
     lengths: Lengths
     is_split: bool
-    distinct: int = 0
     shape: Shape | None = None
 
     @classmethod
-    def of(
-        cls, task: TaskConfig, lengths: Lengths | None = None, distinct: int = 0
-    ) -> "SourceSpace":
+    def of(cls, task: TaskConfig, lengths: Lengths | None = None) -> "SourceSpace":
         """Return the sources of a run's task, or those of other `lengths` under its split."""
         shape = None if task.data else SHAPES.get(task.name)
         whole = cls(task.cardinality, task.lengths, is_split=False, shape=shape)
         is_split = whole.size >= SMALLEST_SPLIT_SPACE
-        return cls(task.cardinality, lengths or task.lengths, is_split, distinct, shape)
+        return cls(task.cardinality, lengths or task.lengths, is_split, shape)
 
     @property
     def n_values(self) -> int:
@@ -187,11 +182,7 @@ class SourceSpace:
     def _random(self, generator: np.random.Generator, rows: int) -> Ids:
         """Return random sources, int32 (rows, longest), padded where their lengths vary."""
         longest = self.lengths.longest
-        width = self.distinct or longest
-        sources = generator.integers(1, self.n_values + 1, (rows, width), np.int32)
-        if self.distinct:
-            chosen = generator.integers(0, self.distinct, (rows, longest))
-            sources = np.take_along_axis(sources, chosen, axis=1)
+        sources = generator.integers(1, self.n_values + 1, (rows, longest), np.int32)
         if self.shape:
             return self.shape.draw(generator, sources, self.possible_lengths, self.cardinality)
         if self.lengths.vary:

@@ -18,7 +18,6 @@ FILLED_IN = (
     "task.data_sha256",
     "task.validation_data_sha256",
     "model.pretrained_embedding_sha256",
-    "training.curriculum_steps",
 )
 """Settings that follow from others and are no user's."""
 

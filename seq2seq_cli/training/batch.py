@@ -22,7 +22,8 @@ from seq2seq_cli.runs.lock import is_in_training
 from seq2seq_cli.runs.manifest import MANIFEST
 from seq2seq_cli.runs.resumption import check_resumable
 from seq2seq_cli.runs.seeds import find_seeds, free_name, seed_run
-from seq2seq_cli.training.session import Begin, check_own_task, resumed_config
+from seq2seq_cli.settings import laid_over
+from seq2seq_cli.training.session import Begin, check_own_task
 from seq2seq_cli.training.stopping import has_enough
 
 SEEDS = 2**63
@@ -111,7 +112,7 @@ def resumed_batch(
             f"training.seed = {seeds[0]}: of {runs_dir / name}-seed-... there are only "
             f"{', '.join(map(str, found))}: leave it out, or leave out --resume"
         )
-    merged = resumed_config(_saved_config(runs_dir / seed_run(name, known[0])), config)
+    merged = laid_over(_saved_config(runs_dir / seed_run(name, known[0])), config)
     check_own_task(merged, config)
     plan = prepare(merged, resumed=True).with_seed(seeds[0])
     batch = Batch(plan, runs_dir, name, {}, force)

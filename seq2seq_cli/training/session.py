@@ -170,7 +170,7 @@ def train_begun(
 def _resumed(config: RunConfig, folder: RunFolder) -> Begin:
     """Return what a stopped training goes on with; own code is run only if `config` names it."""
     checkpoint, notes = load_checkpoint(folder.path)
-    merged = resumed_config(checkpoint.config, config)
+    merged = laid_over(checkpoint.config, config)
     check_resumable(checkpoint.config, merged)
     check_own_task(merged, config)
     return Begin(prepare(merged, resumed=True), folder, checkpoint, tuple(notes))
@@ -180,16 +180,6 @@ def check_own_task(merged: RunConfig, wanted: RunConfig) -> None:
     """Raise ConfigurationError for an own task of a saved run which `wanted` does not name."""
     if OWN_TASK in merged.task.name and "name" not in wanted.task.model_fields_set:
         find_task(merged.task)  # says how to name it
-
-
-def resumed_config(saved: RunConfig, wanted: RunConfig) -> RunConfig:
-    """Return the saved settings with those that `wanted` gives, in its `model_fields_set`."""
-    merged = laid_over(saved, wanted)
-    if merged.training.curriculum == "auto" and not merged.training.curriculum_steps:
-        steps = {"curriculum_steps": saved.training.total_steps}
-        training = merged.training.model_copy(update=steps)
-        return merged.model_copy(update={"training": training})
-    return merged
 
 
 def _go_on(begin: Begin | None, callback: str) -> str:

@@ -1,7 +1,7 @@
 """A training under way: epochs, validation, checkpoints, and what is left of it when it stops."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
@@ -70,7 +70,7 @@ class Trainer:
         options: Options,
     ) -> None:
         config, training = plan.config, plan.config.training
-        self._plan, self._config, self._training = plan, config, training
+        self._config, self._training = config, training
         self._folder, self._exchange, self._report = folder, exchange, options.report
         callbacks = list(options.callbacks)
         if options.callback:
@@ -170,19 +170,12 @@ class Trainer:
 
     def _train_until(self, end: int, epoch: int, first: int) -> None:
         """Take the steps before `end`, of an epoch with this first one, unless it is stopped."""
-        for chunk in self._chunks(end):
+        for chunk in self._runner.chunks(end):
             self._train_chunk(epoch, chunk, chunk.start - first)
             if self._saver.is_due:
                 self._save()
             if self._callbacks.stop:
                 break
-
-    def _chunks(self, end: int) -> Iterator[Chunk]:
-        """Yield the sequences of the steps before `end`, each of its stage."""
-        for stage in self._plan.stages:
-            stop = min(stage.stop, end)
-            if self._loop.steps_done < stop:
-                yield from self._runner.chunks(stage, stop)
 
     def _train_chunk(self, epoch: int, chunk: Chunk, place: int) -> None:
         """Take the steps of a chunk, whose first one is the epoch's `place`-th, from 0."""

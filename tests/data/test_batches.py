@@ -20,10 +20,10 @@ def configured(task, **training):
     return RunConfig(task=TaskConfig(**task), training=TrainingConfig(**settings))
 
 
-def steps_of(plan, sizes=(1,), stream=None):
+def steps_of(plan, sizes=(1,)):
     """Yield each step's batch, drawn by calls of these sizes in turn."""
     config = plan.config
-    drawing = Batches(stream or plan.stream, plan.widths, config)
+    drawing = Batches(plan.stream, plan.widths, config)
     size, step, call = config.training.batch_size, 0, 0
     while step < config.training.total_steps:
         wanted = min(sizes[call % len(sizes)], config.training.total_steps - step)
@@ -132,15 +132,6 @@ def test_the_widths_are_the_best_ones(monkeypatch, price):
     found = [width.n_in for width in plan_widths(plan.stream, plan.config)]
     assert total(found) == pytest.approx(min(map(total, every)))
     assert len(found) == {1: 4, 10**9: 1}.get(price, len(found))
-
-
-def test_a_stage_of_a_curriculum_shares_the_widths():
-    stages = [{"n_in": "1-9", "steps": 100}]
-    plan = prepare(configured(VARYING, curriculum=stages))
-    short, _ = plan.stages
-    for sources, targets in steps_of(plan, (5,), short.stream):
-        assert (sources.shape[1], targets.shape[1]) in plan.widths
-        assert lengths(sources).max() <= 9
 
 
 def test_an_own_task_is_tried_once_a_length():

@@ -308,11 +308,3 @@ def test_a_resumed_training_may_be_validated_at_other_places(tmp_path, whole):
     assert_identical(run.path, whole, but=["best"])
     history = read_history(run.path / "history.jsonl")
     assert [line.steps_done for line in history] == [40, 56, 72, 80, 96, 112, 120]
-
-
-def test_a_stage_ends_where_it_does_whatever_is_validated(tmp_path):
-    stages = {"curriculum": [{"n_in": 3, "n_out": 2, "steps": 20}], "epochs": 1}
-    plain = train(tiny_config(**stages), tmp_path, "plain")
-    other = train(tiny_config(**stages, validate_every=EVERY), tmp_path, "other")
-    assert_identical(other.path, plain.path, but=["best"])
-    assert len(lines_of(other.path)) == 3

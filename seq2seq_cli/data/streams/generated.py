@@ -1,12 +1,11 @@
 """Sequences of a task, drawn anew."""
 
-from dataclasses import replace
 from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seq2seq_cli.config import Lengths, TaskConfig
+from seq2seq_cli.config import TaskConfig
 from seq2seq_cli.data.sampling import BLOCK, SPLITS, SourceSpace, Split, check_drawable
 from seq2seq_cli.data.tasks import Task
 from seq2seq_cli.data.vocabulary import PADDING, Ids, Vocabulary, widen
@@ -87,13 +86,6 @@ class GeneratedStream:
     def with_seed(self, seed: int) -> "GeneratedStream":
         """Return the stream under another seed and the same split."""
         return GeneratedStream(self._task, self._config, seed, self.space)
-
-    def stage(self, lengths: Lengths, n_out: int, distinct: int) -> "GeneratedStream":
-        """Return the stream of other lengths under the same seed and the same split."""
-        config = self._config.model_copy(update={"n_out": n_out})
-        space = replace(self.space, lengths=lengths, distinct=distinct)
-        space.check_trainable()
-        return GeneratedStream(self._task, config, self._seed, space)
 
     def _enumerate(self, split: Split) -> Ids:
         """Return what a split has, each once, in an order that is a pure function of the seed."""

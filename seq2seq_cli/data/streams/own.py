@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from seq2seq_cli.config import Lengths, TaskConfig
+from seq2seq_cli.config import TaskConfig
 from seq2seq_cli.data.pairs import Pairs, Rows
 from seq2seq_cli.data.sampling import Split, split_codes
 from seq2seq_cli.data.vocabulary import Ids, Vocabulary
-from seq2seq_cli.errors import ConfigurationError, DataError
+from seq2seq_cli.errors import DataError
 
 LEAST_VALIDATION = 1000
 """Held-out pairs of own data that are enough for validation and for the report each."""
@@ -81,19 +81,6 @@ class OwnStream:
     def with_seed(self, seed: int) -> "OwnStream":
         """Return the same pairs, which are held in memory once, under another seed."""
         return OwnStream(self._subsets, self._task, seed)
-
-    def stage(self, lengths: Lengths, n_out: int, distinct: int) -> "OwnStream":
-        """Return the pairs to train on whose sources have these lengths."""
-        pairs, rows = self._subsets[Split.TRAIN]
-        found = pairs.sources.lengths[rows]
-        chosen = rows[(found >= lengths.shortest) & (found <= lengths.longest)]
-        if not len(chosen):
-            raise ConfigurationError(
-                f"no pair that is trained on has a source of {lengths} integers: give other lengths"
-            )
-        longest_target = int(pairs.targets.lengths[chosen].max())
-        task = self._task.model_copy(update={"n_in": lengths.setting, "n_out": longest_target})
-        return OwnStream({Split.TRAIN: Subset(pairs, chosen)}, task, self._seed)
 
     def _permutation(self, split: Split, number: int) -> Rows:
         """Return the order of a pass: a pure function of the seed and the pass's number.

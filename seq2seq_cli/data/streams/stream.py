@@ -11,7 +11,6 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from seq2seq_cli.config import Lengths
 from seq2seq_cli.data.sampling import BLOCK, Split
 from seq2seq_cli.data.vocabulary import Ids
 
@@ -31,7 +30,7 @@ class Stream(Protocol):
 
 
 class TrainingStream(Stream, Protocol):
-    """A stream that can be trained on, in stages too."""
+    """A stream that can be trained on."""
 
     def with_seed(self, seed: int) -> "TrainingStream":
         """Return the stream under another seed, of the same task or the same pairs."""
@@ -43,14 +42,6 @@ class TrainingStream(Stream, Protocol):
         """Return the width of the targets, with their end, of sources of up to each length, (n,).
 
         The lengths ascend.
-        """
-
-    def stage(self, lengths: Lengths, n_out: int, distinct: int) -> Stream:
-        """Return the stream of a curriculum's stage, with sources of these lengths.
-
-        Where sequences are generated, a target has up to `n_out` integers if the task leaves that
-        free, and each source is drawn from `distinct` integers; 0: all. Raises ConfigurationError
-        where there is nothing to train on.
         """
 
 

@@ -4,7 +4,6 @@ The guess is `seq2seq_cli.forecast`'s; it is the ratio of one cell to another th
 right, for the first finished cell corrects the rest.
 """
 
-from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.plan import Plan, validation_samples
 from seq2seq_cli.forecast import PROGRAM_SECONDS, START_SECONDS, step_seconds
 
@@ -20,30 +19,18 @@ ONE_CORE = 1.5
 
 def start_seconds(plan: Plan) -> float:
     """Return what a process takes before its first step, however many seeds it trains."""
-    n_programs = max(len(plan.stages), len(plan.widths))
-    return START_SECONDS + PROGRAM_SECONDS * n_programs
+    return START_SECONDS + PROGRAM_SECONDS * len(plan.widths)
 
 
 def seed_seconds(plan: Plan) -> float:
     """Return what the training of a seed takes; less if it is stopped early."""
-    config, training = plan.config, plan.config.training
-    seconds, done = SAVE_SECONDS, 0
-    for stage in plan.stages:
-        longest = stage.stream.longest
-        share = longest / config.task.lengths.longest
-        seconds += (stage.stop - done) * _step_seconds(config, share)
-        done = stage.stop
+    config, task, training = plan.config, plan.config.task, plan.config.training
+    n_in = (task.lengths.shortest + task.lengths.longest) / 2
+    step = step_seconds(config, n_in, min(float(task.n_out), n_in) + task.has_end)
     # A validation has no backward pass, which is two thirds of a step.
     n_validations = -(-training.epoch_steps // training.validation_steps) * training.epochs
-    batches = validation_samples(config) / training.batch_size
-    return seconds + n_validations * batches * _step_seconds(config, 1.0) / 3
-
-
-def _step_seconds(config: RunConfig, share: float) -> float:
-    """Return what a step takes on sequences of this share of the whole length."""
-    task = config.task
-    n_in = share * (task.lengths.shortest + task.lengths.longest) / 2
-    return step_seconds(config, n_in, min(float(task.n_out), n_in) + task.has_end)
+    validated = n_validations * validation_samples(config) / training.batch_size
+    return SAVE_SECONDS + (training.total_steps + validated / 3) * step
 
 
 class Forecast:

@@ -75,8 +75,8 @@ class Cell:
 
 
 def split_values(text: str) -> list[str]:
-    """Split a text at the commas that are in no quotes and no brackets."""
-    parts, depth, quote, escaped = [""], 0, "", False
+    """Split a text at the commas that are not in quotes."""
+    parts, quote, escaped = [""], "", False
     for character in text:
         if quote:
             closes = character == quote and not escaped
@@ -84,11 +84,7 @@ def split_values(text: str) -> list[str]:
             quote = "" if closes else quote
         elif character in "\"'":
             quote = character
-        elif character in "[{":
-            depth += 1
-        elif character in "]}":
-            depth -= 1
-        elif character == "," and depth == 0:
+        elif character == ",":
             parts.append("")
             continue
         parts[-1] += character
