@@ -62,7 +62,8 @@ def forecast(plan: Plan, n_seeds: int = 1) -> Forecast:
     drawn = 1 if len(plan.widths) == 1 else min(steps, WINDOW)
     shapes = [tuple(part.shape[1] for part in batches.draw(step, 1)) for step in range(drawn)]
     n_in, n_out = (sum(both) / drawn for both in zip(*shapes, strict=True))
-    each, programs = step_seconds(plan.config, n_in, n_out), len(set(shapes))
+    each = step_seconds(plan.config, n_in, n_out)
+    programs = len(set(shapes))
     seconds = START_SECONDS + PROGRAM_SECONDS * programs + n_seeds * steps * each
     return Forecast(steps, n_in, n_out, each, programs, expected_bytes(plan), seconds)
 

@@ -68,7 +68,7 @@ def select_generated(
         origin = kind if space.is_split else f"random {kind}"
         selection = Selection(stream, n_samples, origin)
     if not space.is_split:
-        selection.notes += _unsplit_notes(config, [found])
+        selection.notes += _unsplit_notes(config, range(found.shortest, found.longest + 1))
     return selection
 
 
@@ -168,13 +168,9 @@ def is_trained_length(config: RunConfig, length: int) -> bool:
     return shortest <= length <= longest
 
 
-def _unsplit_notes(config: RunConfig, given: Iterable[Lengths]) -> list[str]:
+def _unsplit_notes(config: RunConfig, lengths: Iterable[int]) -> list[str]:
     """Return a note where nothing is held out, if training saw sources of these lengths."""
-    seen = [
-        is_trained_length(config, length)
-        for low, high in given
-        for length in range(low, high + 1)
-    ]  # fmt: skip
+    seen = [is_trained_length(config, length) for length in lengths]
     if not any(seen):
         return []
     these = "these too" if all(seen) else "those of the lengths that it was trained on"
@@ -186,10 +182,10 @@ def _trained_side_notes(config: RunConfig, file: PairsFile) -> list[str]:
     """Return a note of the sources of a file that a generated run may have been trained on."""
     n_in = file.pairs.sources.lengths
     if not SourceSpace.of(config.task).is_split:
-        return _unsplit_notes(config, [Lengths(n, n) for n in np.unique(n_in).tolist()])
+        return _unsplit_notes(config, np.unique(n_in).tolist())
     codes = np.concatenate([split_codes(part) for part in file.pairs.sources.parts()])
-    trained = [length for length in np.unique(n_in).tolist() if is_trained_length(config, length)]
-    n = int(((codes == 0) & np.isin(n_in, trained)).sum())
+    shortest, longest = config.task.lengths
+    n = int(((codes == 0) & (n_in >= shortest) & (n_in <= longest)).sum())
     if not n:
         return []
     return [

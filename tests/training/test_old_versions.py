@@ -20,8 +20,10 @@ from seq2seq_cli.training.events import EpochEnded
 pytestmark = pytest.mark.usefixtures("compiled_once")
 
 OLD = Path(__file__).parent.parent / "data-of-old-versions"
-"""Trained by 0.1.0 as of commit c5a4e7d: two epochs of `tiny_config()`, complete and stopped. Settings
-that were removed since are removed here too."""
+"""Trained by 0.1.0 as of commit c5a4e7d: two epochs of `tiny_config()`, complete and stopped.
+
+Settings that were removed since are removed here too.
+"""
 
 
 @pytest.fixture
