@@ -43,8 +43,8 @@ class Shape:
         return self.shortest + max(0, length - self.shortest) // 2 * 2
 
     def problem(self, wanted: Lengths) -> str:
-        """Return what is wrong with lengths that are asked for; nothing where they can be had."""
-        if all(self.fit(length) == length for length in wanted):
+        """Return why there are no sources of any of these lengths; nothing if there are."""
+        if self.lengths(wanted):
             return ""
         several = ", ".join(str(self.shortest + 2 * i) for i in range(3))
         return f"sources of this task have {several}... integers"
