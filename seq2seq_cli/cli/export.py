@@ -15,7 +15,7 @@ from seq2seq_cli.noise import quiet_stderr
 
 
 class Format(StrEnum):
-    """The formats that there are."""
+    """The available formats."""
 
     SAVED_MODEL = "saved-model"
     ONNX = "onnx"
@@ -40,15 +40,14 @@ def export(
 ) -> None:
     """Write a run's encoder and decoder for TensorFlow, ONNX Runtime or LiteRT.
 
-    They are compared with NumPy's predictions there, and export.json says what goes in and comes
-    out.
+    Their predictions are compared with NumPy's; export.json describes their inputs and outputs.
     """
     threads.use_one_blas_thread()
     from seq2seq_cli.export import check_export, export_run
     from seq2seq_cli.runs.listing import open_run
 
     opened = open_run(runs_dir, run)
-    check_export(opened, folder, kind.value, force)
+    check_export(folder, kind.value, force)
     output.message("importing TensorFlow and converting ...", quiet or as_json)
     import_quietly("seq2seq_cli.training.export")
     phases.end("TensorFlow imported")
@@ -58,7 +57,7 @@ def export(
         output.write_json({**asdict(result), "path": str(result.path)})
         return
     output.message(
-        f"wrote {result.path}, which predicts {result.n_compared} sequences as NumPy does, with "
-        f"differences of at most {result.largest_difference:.1g}",
+        f"wrote {result.path}: its predictions for {result.n_compared} sequences differ from "
+        f"NumPy's by at most {result.largest_difference:.1g}",
         quiet,
     )
