@@ -17,13 +17,13 @@ from seq2seq_cli.data.streams import Stream
 from seq2seq_cli.data.tasks import Task, longest_target
 from seq2seq_cli.data.vocabulary import PADDING, Ids, Vocabulary, lengths, unpad
 from seq2seq_cli.errors import ConfigurationError
-from seq2seq_cli.footprint import evaluation_needs
 from seq2seq_cli.html import table
 from seq2seq_cli.inference.greedy import Decoded, decoding_limits, greedy
 from seq2seq_cli.inference.network import LoadedRun
-from seq2seq_cli.inference.threads import map_batches, n_threads
-from seq2seq_cli.memory import check
+from seq2seq_cli.inference.threads import map_batches
+from seq2seq_cli.machine import cores
 from seq2seq_cli.metrics import Tally, percent
+from seq2seq_cli.resources import check, evaluation_needs
 from seq2seq_cli.selection import Selection, select_generated, select_given, select_own
 
 OnProgress = Callable[[int], None]
@@ -154,7 +154,7 @@ def report_on(
     size = min(n_samples, loaded.batch_size(stream.longest))
     n_out = longest_target(task, stream.longest)
     shown = min(n_examples, n_samples)
-    check(evaluation_needs(loaded.config, stream.longest, n_out, size, shown, n_threads()))
+    check(evaluation_needs(loaded.config, stream.longest, n_out, size, shown, cores()))
 
     def decode(start: int) -> _Chunk:
         sources, targets = stream.draw(Split.TEST, start, min(size, n_samples - start))

@@ -73,7 +73,7 @@ def show_plan(prepared: "Prepared", jobs: int, threads: int, quiet: bool) -> Non
 
     So many jobs run at a time, with so many threads each; 0 is all.
     """
-    from seq2seq_cli.sweep.cells.forecast import Forecast
+    from seq2seq_cli.resources import Pace
 
     searches, n = prepared.searches, len(prepared.planned)
     if searches:
@@ -87,8 +87,8 @@ def show_plan(prepared: "Prepared", jobs: int, threads: int, quiet: bool) -> Non
         )
         return
     left = [planned for planned in prepared.planned if prepared.missing(planned)]
-    guessed = [prepared.guessed(planned) for planned in left]
-    seconds = Forecast(threads).left(guessed, jobs)
+    estimated = [prepared.estimated_seconds(planned) for planned in left]
+    seconds = Pace(threads).left(estimated, jobs)
     complete = f", {n - len(left)} of them complete" if len(left) < n else ""
     output.message(
         f"{_count(n, 'cell')} x {_count(prepared.sweep.seeds, 'seed')}{complete}: "
@@ -111,7 +111,7 @@ def show_cells(prepared: "Prepared") -> None:
                 *(_value(values.get(key)) for key in keys),
                 f"{planned.config.training.total_steps:,}",
                 f"{done} of {planned.n_seeds}",
-                spell(prepared.guessed(planned)) if missing else "",
+                spell(prepared.estimated_seconds(planned)) if missing else "",
             )
         )
     columns = ("cell", *map(_short, keys), ">steps a seed", ">complete", ">about")
@@ -129,7 +129,7 @@ def cells_as_json(prepared: "Prepared") -> list[dict[str, Any]]:
             "seeds": list(planned.seeds),
             "missing": prepared.missing(planned),
             "steps": planned.config.training.total_steps,
-            "expected_seconds": round(prepared.guessed(planned), 1),
+            "expected_seconds": round(prepared.estimated_seconds(planned), 1),
         }
         for planned in prepared.planned
     ]

@@ -33,18 +33,18 @@ def doctor(
     threads.use_one_blas_thread()
     from seq2seq_cli.evaluation import evaluate
     from seq2seq_cli.inference.loading import load_network
-    from seq2seq_cli.memory import available, shown
+    from seq2seq_cli.machine import available_memory, cores
+    from seq2seq_cli.resources import format_bytes
     from seq2seq_cli.runs.environment import installed_versions
     from seq2seq_cli.training.process import configure_process
 
     configure_process()
     versions = {"python": platform.python_version(), **installed_versions()}
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     document: dict[str, Any] = {
         "versions": versions,
         "platform": platform.platform(),
-        "cores": usable,
-        "memory": available(),
+        "cores": cores(),
+        "memory": available_memory(),
         "variables": given,
     }
     output.message(f"importing TensorFlow and training for {seconds:g} s ...", quiet or as_json)
@@ -72,12 +72,12 @@ def doctor(
     memory = document["memory"]
     kept = "nowhere: every training compiles its program"
     if trial.cache:
-        kept = f"{trial.cache}: {trial.n_programs:,}, {shown(trial.n_bytes)}"
+        kept = f"{trial.cache}: {trial.n_programs:,}, {format_bytes(trial.n_bytes)}"
     rows = [
         *versions.items(),
         ("platform", document["platform"]),
-        ("device", f"{trial.device}, {usable} cores"),
-        ("memory", shown(memory) if memory else "unknown"),
+        ("device", f"{trial.device}, {document['cores']} cores"),
+        ("memory", format_bytes(memory) if memory else "unknown"),
         *given.items(),
         ("compiled programs", kept),
         ("trained", f"{trial.samples:,} sequences, {trial.samples_per_s:,.0f}/s"),

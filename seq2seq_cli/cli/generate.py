@@ -76,8 +76,7 @@ def generate(
     from seq2seq_cli.data.streams import iterate_pairs
     from seq2seq_cli.data.vocabulary import PADDING, START, Vocabulary, shift_right, unpad
     from seq2seq_cli.errors import ConfigurationError
-    from seq2seq_cli.footprint import generating_needs
-    from seq2seq_cli.memory import check
+    from seq2seq_cli.resources import check, generating_needs
 
     named = {"name": task, "n_in": n_in, "n_out": n_out, "cardinality": cardinality}
     options: dict[str, object] = {f"task.{key}": value for key, value in named.items()}

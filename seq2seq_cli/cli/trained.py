@@ -18,9 +18,9 @@ SHOWN_SOURCE = 12
 def show_run(trained: "Run", stream: "TrainingStream | None", as_json: bool, quiet: bool) -> None:
     """Evaluate a run and print its accuracy, and what to do next."""
     from seq2seq_cli.cli import accuracy
-    from seq2seq_cli.data.plan import validation_samples
     from seq2seq_cli.evaluation import evaluate
     from seq2seq_cli.inference.loading import load_network
+    from seq2seq_cli.resources import validation_samples
     from seq2seq_cli.runs.advice import evaluate_command, predict_command
 
     n_evaluated = validation_samples(trained.config)
@@ -43,10 +43,10 @@ def show_seed_runs(trained: "Sequence[SeedRun]", as_json: bool, quiet: bool) -> 
     Raises ConfigurationError where a seed has come to no run.
     """
     from seq2seq_cli.cli.spread import SeedRow, show_seeds, spread_as_json
-    from seq2seq_cli.data.plan import validation_samples
     from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.evaluation import evaluate
     from seq2seq_cli.inference.loading import load_network
+    from seq2seq_cli.resources import validation_samples
     from seq2seq_cli.runs.advice import list_command
 
     rows = []

@@ -74,6 +74,14 @@ def plan_widths(stream: TrainingStream, config: RunConfig) -> tuple[Width, ...]:
     return tuple(widths[place] for place in reversed(places))
 
 
+def mean_width(stream: TrainingStream, widths: Sequence[Width]) -> tuple[float, float]:
+    """Return the mean numbers of columns of sources and of targets padded to these widths."""
+    found, counts = stream.length_counts()
+    fitting = np.searchsorted([width.n_in for width in widths], found)
+    n_in, n_out = np.average(np.array(widths)[fitting], axis=0, weights=counts)
+    return float(n_in), float(n_out)
+
+
 class Batches:
     """The batches of a stream's training steps."""
 

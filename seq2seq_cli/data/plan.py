@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from seq2seq_cli.config import Lengths, RunConfig
-from seq2seq_cli.data.batches import Width, plan_widths
+from seq2seq_cli.data.batches import Width, mean_width, plan_widths
 from seq2seq_cli.data.files.embedding import read_embedding
 from seq2seq_cli.data.files.pair_files import PairsFile, read_pairs
 from seq2seq_cli.data.own_tasks import load_task, with_end
@@ -26,12 +26,7 @@ from seq2seq_cli.data.tasks import (
 )
 from seq2seq_cli.data.vocabulary import Floats
 from seq2seq_cli.errors import ConfigurationError, DataError
-
-MOST_VALIDATED = 10_000
-LEAST_VALIDATED = 100
-VALIDATED_INTEGERS = 1_000_000
-"""A training is validated, and reported at its end, on MOST_VALIDATED held-out sequences; of long
-ones on fewer, so that there are about as many integers in all."""
+from seq2seq_cli.resources import Estimate, estimate
 
 
 @dataclass(frozen=True)
@@ -57,6 +52,11 @@ class Plan:
     widths: tuple[Width, ...]
     report: DataReport | None = None  # of own data
     embedding: Floats | None = None  # (cardinality, size): the pretrained one
+
+    @property
+    def estimate(self) -> Estimate:
+        """The memory and time that the training is expected to need."""
+        return estimate(self.config, *mean_width(self.stream, self.widths), len(self.widths))
 
     def with_seed(self, seed: int) -> "Plan":
         """Return the plan of the same training under another seed; no file is read again."""
@@ -103,12 +103,6 @@ def open_stream(config: RunConfig, task: Task | None = None) -> TrainingStream:
     if config.task.data:
         return _open_data(config)[1]
     return GeneratedStream(task or find_task(config.task), config.task, config.training.seed)
-
-
-def validation_samples(config: RunConfig) -> int:
-    """Return how many held-out sequences a training is judged by."""
-    by_integers = VALIDATED_INTEGERS // (config.task.lengths.longest + config.task.n_out)
-    return min(MOST_VALIDATED, max(LEAST_VALIDATED, by_integers))
 
 
 def _open_task(config: RunConfig) -> tuple[RunConfig, GeneratedStream]:

@@ -19,7 +19,7 @@ from seq2seq_cli.config import Lengths, TaskConfig
 from seq2seq_cli.data.shapes import SHAPES, Shape
 from seq2seq_cli.data.vocabulary import PADDING, Ids
 from seq2seq_cli.errors import ConfigurationError
-from seq2seq_cli.memory import Need, check
+from seq2seq_cli.resources import Need, check
 
 Hashes = NDArray[np.uint64]
 

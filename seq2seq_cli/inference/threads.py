@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
+from seq2seq_cli.machine import cores
+
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
@@ -24,12 +26,6 @@ def use_one_blas_thread() -> None:
     """Keep NumPy's products on the thread that asks for them; before NumPy is imported."""
     for name in BLAS_THREADS:
         os.environ.setdefault(name, "1")
-
-
-def n_threads() -> int:
-    """Return on how many threads batches are computed: as many as there are cores."""
-    has_affinity = hasattr(os, "sched_getaffinity")
-    return len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
 
 
 def map_batches(
@@ -47,7 +43,7 @@ def map_batches(
     """
     from concurrent.futures import ThreadPoolExecutor  # which a single sequence does without
 
-    workers = n_threads()
+    workers = cores()
     pending: deque[Future[Result]] = deque()
     upcoming, failure = iter(batches), None
     with _one_blas_thread(), ThreadPoolExecutor(workers) as pool:

@@ -5,7 +5,7 @@ import re
 from types import ModuleType
 
 from seq2seq_cli.errors import ConfigurationError
-from seq2seq_cli.memory import address_limit
+from seq2seq_cli.machine import address_limit
 from seq2seq_cli.report.chart import Chart, Spec
 from seq2seq_cli.report.theme import IN_DARK, variable
 

@@ -16,11 +16,11 @@ from typing import Any
 
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.own_tasks import load_task
-from seq2seq_cli.data.plan import validation_samples
 from seq2seq_cli.data.tasks import OWN_TASK
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError
 from seq2seq_cli.evaluation import evaluate
 from seq2seq_cli.inference.loading import load_network
+from seq2seq_cli.resources import validation_samples
 from seq2seq_cli.runs.advice import list_command, remove_command
 from seq2seq_cli.runs.checkpoint_files import newest_description
 from seq2seq_cli.runs.folder import has_unfinished, is_abandoned

@@ -50,16 +50,18 @@ class Prepared:
         the weights' last bits depend on them.
         """
         n = len(self.searches.cells if self.searches else self.planned)
-        return fitting_jobs(n, max((planned.memory for planned in self.planned), default=1))
+        return fitting_jobs(
+            n, max((planned.estimate.memory for planned in self.planned), default=1)
+        )
 
     def missing(self, planned: PlannedCell) -> list[int]:
         """Return the seeds of a cell that are not complete."""
         states = self.states.get(planned.name, {})
         return [seed for seed in planned.seeds if states.get(seed) is not State.COMPLETE]
 
-    def guessed(self, planned: PlannedCell) -> float:
-        """Return the seconds that are guessed for what is left of a cell."""
-        return planned.seconds(len(self.missing(planned)))
+    def estimated_seconds(self, planned: PlannedCell) -> float:
+        """Return the time that the missing seeds of a cell are estimated to take."""
+        return planned.estimate.seconds(len(self.missing(planned)))
 
 
 @dataclass

@@ -8,11 +8,11 @@ from threading import Lock
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from seq2seq_cli.data.batches import Batches, HeldOutBatches, Width
-from seq2seq_cli.data.plan import Plan, validation_samples
+from seq2seq_cli.data.plan import Plan
 from seq2seq_cli.data.sampling import Split
 from seq2seq_cli.data.vocabulary import Floats, Ids
-from seq2seq_cli.footprint import CHUNK, validation_batch
 from seq2seq_cli.metrics import Tally
+from seq2seq_cli.resources import CHUNK, validation_batch, validation_samples
 from seq2seq_cli.runs.manifest import Results
 from seq2seq_cli.training.compilation_cache import open_cache
 from seq2seq_cli.training.program.loop import ChunkResult, Loop

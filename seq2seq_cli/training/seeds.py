@@ -8,12 +8,13 @@ from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.streams import TrainingStream
 from seq2seq_cli.errors import ConfigurationError, LossError, Stopped
 from seq2seq_cli.own_code import CALLBACK, check_function
+from seq2seq_cli.resources import check_training
 from seq2seq_cli.runs.listing import Run, open_run
 from seq2seq_cli.training.batch import Batch, State, new_batch, resumed_batch
 from seq2seq_cli.training.cluster import read_cluster
 from seq2seq_cli.training.events import OnEvent, Planned, SeedBegun, SeedFailed
 from seq2seq_cli.training.process import configure_process, full_memory_named, import_keras
-from seq2seq_cli.training.session import CHECKPOINT_SECONDS, check_memory, train_begun
+from seq2seq_cli.training.session import CHECKPOINT_SECONDS, train_begun
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def train_seeds(
     batch = find(config, n_seeds, Path(runs_dir), run, force)
     if set(batch.states.values()) == {State.COMPLETE}:
         return [_kept(batch, seed, report) for seed in batch.states]
-    check_memory(batch.plan.config)
+    check_training(batch.plan.config)
     first = next(seed for seed, state in batch.states.items() if state is not State.COMPLETE)
     with ExitStack() as held:  # before TensorFlow is imported, as `train` does
         begun = held.enter_context(batch.begun(first))

@@ -16,9 +16,8 @@ from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.plan import Plan, prepare
 from seq2seq_cli.data.tasks import OWN_TASK, find_task
 from seq2seq_cli.errors import StorageError
-from seq2seq_cli.footprint import TENSORFLOW, training_needs
-from seq2seq_cli.memory import check
 from seq2seq_cli.own_code import CALLBACK, check_function
+from seq2seq_cli.resources import check_training
 from seq2seq_cli.runs.advice import resume_command
 from seq2seq_cli.runs.checkpoint import Checkpoint
 from seq2seq_cli.runs.checkpoint_files import load_checkpoint
@@ -130,19 +129,14 @@ def _begun(
     elif resume:
         with reopen_folder(runs_dir, run) as folder:
             begin = _resumed(config, folder)
-            check_memory(begin.plan.config, cluster.n_workers)
+            check_training(begin.plan.config, cluster.n_workers)
             yield begin
     else:
         plan = prepare(config)
         check_free(runs_dir, run, force)
-        check_memory(plan.config, cluster.n_workers)
+        check_training(plan.config, cluster.n_workers)
         with create_folder(runs_dir, run, plan.config.task, force) as folder:
             yield Begin(plan, folder)
-
-
-def check_memory(config: RunConfig, n_workers: int = 1) -> None:
-    """Raise ConfigurationError for sizes that need more memory than there is."""
-    check(training_needs(config, n_workers), TENSORFLOW)
 
 
 def train_begun(

@@ -9,7 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from seq2seq_cli import memory
+from seq2seq_cli import resources
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
 from seq2seq_cli.data import pairs
 from seq2seq_cli.data.files.embedding import read_embedding
@@ -54,7 +54,7 @@ ONE = np.ones((1, 1), np.int32)
     ("sources", "reason"),
     [
         (npy(ONE, (10**9, 4)), "rows of sources = 1000000000: all of them would take at least"),
-        (npy(ONE, (3, 10**12)), "columns of sources = 1000000000000: .* all there is are"),
+        (npy(ONE, (3, 10**12)), "columns of sources = 1000000000000: .* 8 GB is available"),
         (npy(ONE, (1000, 1000)), "it has 4 bytes of values, and says 4,000,000"),
         (npy(ONE, (-1, 2)), "sources"),
         (npy(np.ones((2000, 2000))), "sources should be integers of shape"),
@@ -63,7 +63,7 @@ ONE = np.ones((1, 1), np.int32)
     ],
 )
 def test_an_archive_is_refused_by_its_header(tmp_path, monkeypatch, sources, reason):
-    monkeypatch.setattr(memory, "available", lambda: 8 * 10**9)
+    monkeypatch.setattr(resources, "available_memory", lambda: 8 * 10**9)
     path = archive(tmp_path / "pairs.npz", sources=sources, targets=npy(ONE))
 
     def refuse():
@@ -79,7 +79,7 @@ def test_what_the_memory_has_no_room_for_is_not_unpacked(tmp_path, monkeypatch):
     path = archive(tmp_path / "pairs.npz", sources=rows, targets=rows)
     assert path.stat().st_size < 200_000
     assert len(read_pairs(path).pairs) == 10**6  # the control
-    monkeypatch.setattr(memory, "available", lambda: 5 * 10**7)
+    monkeypatch.setattr(resources, "available_memory", lambda: 5 * 10**7)
 
     def refuse():
         with pytest.raises(DataError, match="rows of sources = 1000000: .* 52 MB of memory"):
@@ -106,7 +106,7 @@ def test_what_never_ends_is_no_archive(tmp_path, target):
 
 
 def test_a_file_larger_than_the_memory_is_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "available", lambda: 10**9)
+    monkeypatch.setattr(resources, "available_memory", lambda: 10**9)
     path = archive(tmp_path / "pairs.npz", sources=npy(ONE), targets=npy(ONE))
     with path.open("rb+") as file:
         file.truncate(2**40)
@@ -116,7 +116,8 @@ def test_a_file_larger_than_the_memory_is_not_read(tmp_path, monkeypatch):
 
 def test_an_endless_stream_of_pairs_is_refused_when_it_fills_the_memory():
     code = (
-        "from seq2seq_cli import memory; memory.available = lambda: 10**7; import sys; "
+        "import sys; from seq2seq_cli import resources; "
+        "resources.available_memory = lambda: 10**7; "
         "from seq2seq_cli.cli import main; sys.argv = ['s2s', *sys.argv[1:]]; main()"
     )
     command = [sys.executable, "-c", code, "train", "--data", "/dev/stdin"]
@@ -128,7 +129,7 @@ def test_an_endless_stream_of_pairs_is_refused_when_it_fills_the_memory():
     (line,) = result.stderr.splitlines()
     assert result.returncode == 3
     assert line.startswith("s2s: /dev/stdin: pairs = ")
-    assert line.endswith("of memory, and all there is are 10 MB: make it smaller")
+    assert line.endswith("of memory, and 10 MB is available: use a smaller value")
 
 
 def test_rows_with_one_that_is_long_are_not_all_padded_to_it(monkeypatch):
@@ -196,6 +197,6 @@ def test_an_embedding_that_never_ends_is_none(tmp_path):
 
 
 def test_an_embedding_beyond_the_memory_is_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "available", lambda: 100)
+    monkeypatch.setattr(resources, "available_memory", lambda: 100)
     with pytest.raises(ConfigurationError, match=r"task.cardinality = 9: .*table\.npy"):
         embedding(tmp_path / "table.npy", npy(np.ones((9, 5))))

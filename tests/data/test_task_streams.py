@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from conftest import run_s2s
 
-from seq2seq_cli import memory
+from seq2seq_cli import resources
 from seq2seq_cli.config import RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.data.batches import Batches
 from seq2seq_cli.data.plan import prepare
@@ -87,7 +87,7 @@ def test_an_evaluation_at_lengths_without_sources_is_refused():
 
 
 def test_targets_too_long_to_be_drawn_are_refused(monkeypatch):
-    monkeypatch.setattr(memory, "available", lambda: 10**9)
+    monkeypatch.setattr(resources, "available_memory", lambda: 10**9)
     with pytest.raises(ConfigurationError, match="task.n_in = 50000000: 1,024 drawn sources"):
         planned("repeat-copy", 50_000_000, k=1000)
     with pytest.raises(ConfigurationError, match="task.n_in = 2000: their targets of 2,000,000"):

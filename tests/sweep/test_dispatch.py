@@ -15,7 +15,6 @@ from seq2seq_cli.errors import (
     StorageError,
 )
 from seq2seq_cli.runs.lock import hold_lock
-from seq2seq_cli.sweep.cells.forecast import Forecast
 from seq2seq_cli.sweep.engine import dispatch, executors
 from seq2seq_cli.sweep.engine.events import CellAgain, CellEnded, CellStarted
 from seq2seq_cli.sweep.engine.job import Outcome, receive
@@ -196,23 +195,13 @@ def test_a_description_that_says_nothing_is_damaged(tmp_path):
 
 def test_what_is_left_is_trained_on_as_many_threads_as_before(tmp_path, monkeypatch):
     monkeypatch.setattr(executors, "cores", lambda: 8)
-    monkeypatch.setattr(executors, "available", lambda: None)
+    monkeypatch.setattr(executors, "available_memory", lambda: None)
     sweep, folder = describe(GRID), folder_at(tmp_path / "s")
     assert prepare_sweep(sweep, folder).fitting_jobs == 3
     run(sweep, folder, Fake(folder, {"units-2": [Outcome(2, "it is wrong")]}))
     again = prepare_sweep(sweep, folder)
     assert [again.missing(planned) for planned in again.planned] == [[], [0, 1], []]
     assert again.fitting_jobs == 3
-
-
-def test_a_forecast_is_corrected_by_what_was_measured():
-    forecast = Forecast()
-    assert forecast.expected(10) == 10
-    forecast.learn(1000, 3000)
-    assert 29 < forecast.expected(10) < 30
-    assert forecast.left([10, 10, 10, 10], 2) == forecast.expected(20)
-    assert forecast.left([10, 30], 2) == forecast.expected(30)
-    assert Forecast(1).expected(10) > Forecast(2).expected(10) == Forecast(0).expected(10)
 
 
 def test_shares_of_the_cells_are_disjoint_and_whole(tmp_path):

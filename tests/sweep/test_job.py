@@ -215,5 +215,5 @@ def test_as_many_cells_at_a_time_as_there_are_cores_and_memory(
     monkeypatch, n_cells, n_cores, memory, jobs
 ):
     monkeypatch.setattr(executors, "cores", lambda: n_cores)
-    monkeypatch.setattr(executors, "available", lambda: memory)
+    monkeypatch.setattr(executors, "available_memory", lambda: memory)
     assert executors.fitting_jobs(n_cells, 10) == jobs

@@ -12,7 +12,7 @@ from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.files.arrays import MOST_HEADER, read_header
 from seq2seq_cli.data.vocabulary import Floats
 from seq2seq_cli.errors import ConfigurationError, DataError
-from seq2seq_cli.memory import Need, check
+from seq2seq_cli.resources import Need, check
 from seq2seq_cli.storage import sha256_of, unreadable
 
 

@@ -20,7 +20,7 @@ from seq2seq_cli.data.files.arrays import Header, read_member_array
 from seq2seq_cli.data.files.text import parse_sequence, parse_target
 from seq2seq_cli.data.vocabulary import PADDING, Ids, advice_on, check_ids
 from seq2seq_cli.errors import DataError
-from seq2seq_cli.memory import Need, check
+from seq2seq_cli.resources import Need, check
 
 SUFFIXES = (".jsonl", ".csv", ".tsv", ".npz")
 HEADER = ["source", "target"]

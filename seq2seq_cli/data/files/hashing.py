@@ -7,7 +7,7 @@ from typing import Any
 
 from seq2seq_cli.data.files.formats import ARCHIVE_MARK
 from seq2seq_cli.errors import DataError
-from seq2seq_cli.memory import Need, check
+from seq2seq_cli.resources import Need, check
 
 PART = 2**22
 """Bytes that are read of an archive before it is asked again whether the memory has room."""

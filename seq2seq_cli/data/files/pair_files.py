@@ -35,7 +35,7 @@ from seq2seq_cli.data.pairs import Pairs, RaggedBuilder, from_padded
 from seq2seq_cli.data.vocabulary import Ids, unpad, widen
 from seq2seq_cli.destination import check_replaceable
 from seq2seq_cli.errors import DataError
-from seq2seq_cli.memory import Need, check
+from seq2seq_cli.resources import Need, check
 from seq2seq_cli.storage import atomic_path, unreadable
 
 MOST_PROBLEMS = 10

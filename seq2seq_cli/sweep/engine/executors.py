@@ -3,7 +3,6 @@
 Either is a `concurrent.futures.Executor`; nothing else of them is known elsewhere.
 """
 
-import os
 import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -14,7 +13,7 @@ from threading import Event
 from typing import Any
 
 from seq2seq_cli.errors import ConfigurationError, StorageError
-from seq2seq_cli.memory import available
+from seq2seq_cli.machine import available_memory, cores
 from seq2seq_cli.sweep.engine.job import Job, Outcome, run_job
 
 CONNECT_SECONDS = 10
@@ -34,13 +33,6 @@ class Workers:
     share: bool = True  # whether all of them surely share the sweep's folder
 
 
-def cores() -> int:
-    """Return how many this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def check_jobs(jobs: int) -> None:
     """Raise ConfigurationError for more cells at a time than there are cores."""
     if not 1 <= jobs <= cores():
@@ -53,7 +45,7 @@ def fitting_jobs(n_cells: int, bytes_each: int) -> int:
     Cells side by side, on a core each, take less time than one after the other on all of them:
     one starts and is evaluated while another trains, and a core of its own is used whole.
     """
-    limit = available()
+    limit = available_memory()
     fitting = n_cells if limit is None else limit // bytes_each
     return max(1, min(cores(), n_cells, fitting))
 

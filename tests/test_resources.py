@@ -1,20 +1,32 @@
-"""What surely needs more memory than there is is refused before any of it is taken."""
+"""The memory and time that configurations need: near what was measured, or refused."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from random_run import load_random
 
-from seq2seq_cli import footprint, memory
+from seq2seq_cli import resources
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
+from seq2seq_cli.data.plan import prepare
 from seq2seq_cli.data.streams import GeneratedStream
 from seq2seq_cli.data.tasks import find_task
 from seq2seq_cli.errors import ConfigurationError, DataError
 from seq2seq_cli.evaluation import evaluate
-from seq2seq_cli.footprint import TENSORFLOW, training_needs
-from seq2seq_cli.memory import Need, check, group_limits
 from seq2seq_cli.prediction import encode, predict
+from seq2seq_cli.resources import (
+    TENSORFLOW,
+    Need,
+    Pace,
+    check,
+    check_training,
+    step_seconds,
+    training_needs,
+    validation_batch,
+    validation_samples,
+)
 from seq2seq_cli.training.process import full_memory_named
 
 MEASURED = """
@@ -56,15 +68,15 @@ def test_sizes_are_refused_before_anything_is_taken(tmp_path, arguments, named):
     assert result.returncode == 2, result.stderr
     (line,) = result.stderr.splitlines()
     assert line.startswith(f"s2s: {named}")
-    assert "of memory, and all there is are" in line
+    assert "of memory, and " in line
     assert int(result.stdout) * 1024 < 300e6
     assert list(tmp_path.iterdir()) == []
 
 
 def refusal(config, limit, monkeypatch):
-    monkeypatch.setattr(memory, "available", lambda: limit)
+    monkeypatch.setattr(resources, "available_memory", lambda: limit)
     with pytest.raises(ConfigurationError) as refused:
-        check(training_needs(config), TENSORFLOW)
+        check_training(config)
     return str(refused.value)
 
 
@@ -102,42 +114,18 @@ def test_what_was_measured_to_work_is_not_refused(sizes, measured, monkeypatch):
     config = RunConfig(task=TaskConfig(**task), model=ModelConfig(**model))
     taken = TENSORFLOW + sum(need.bytes for need in training_needs(config))
     assert measured * 1e6 / 3 < taken <= measured * 1e6
-    monkeypatch.setattr(memory, "available", lambda: measured * 10**6)
-    check(training_needs(config), TENSORFLOW)
+    monkeypatch.setattr(resources, "available_memory", lambda: measured * 10**6)
+    check_training(config)
 
 
-@pytest.mark.parametrize(
-    ("line", "file", "text", "found"),
-    [
-        ("0::/a/b", "a/b/memory.max", "1000", [1000]),
-        ("0::/a/b", "a/memory.max", "1000", [1000]),
-        ("0::/of/the/host", "memory.max", "1000", [1000]),
-        ("0::/a", "a/memory.max", "max", []),
-        ("4:memory:/a/b", "memory/a/b/memory.limit_in_bytes", "1000", [1000]),
-        ("4:memory:/of/the/host", "memory/memory.limit_in_bytes", "1000", [1000]),
-        ("3:cpuset:/a", "cpuset/a/memory.max", "1000", []),
-        ("no line", "memory.max", "1000", []),
-    ],
-)
-def test_limits_of_control_groups_are_found(tmp_path, line, file, text, found):
-    (tmp_path / "cgroup").write_text(f"1:cpu:/\n{line}\n")
-    path = tmp_path / "groups" / file
-    path.parent.mkdir(parents=True)
-    path.write_text(text + "\n")
-    assert group_limits(tmp_path / "cgroup", tmp_path / "groups") == found
-    assert group_limits(tmp_path / "none", tmp_path / "groups") == []
-
-
-def test_the_smallest_limit_counts(monkeypatch):
-    monkeypatch.setattr(memory, "group_limits", lambda *_: [2**63 - 4096])
-    whole = memory.available()
-    assert whole is not None
-    assert 10**8 < whole < 2**60
-    monkeypatch.setattr(memory, "group_limits", lambda *_: [10**8])
-    assert memory.available() == 10**8
-    with pytest.raises(ConfigurationError, match="all there is are 100 MB"):
-        check([Need("it", 2 * 10**8, {"a": 1})])
-    monkeypatch.setattr(memory, "available", lambda: None)
+def test_needs_beyond_the_memory_are_refused(monkeypatch):
+    monkeypatch.setattr(resources, "available_memory", lambda: 10**8)
+    check([Need("it", 10**8, {"a": 1})])
+    with pytest.raises(
+        ConfigurationError, match="a = 1: it would take .*, and 100 MB is available"
+    ):
+        check([Need("it", 10**8, {"a": 1})], besides=1)
+    monkeypatch.setattr(resources, "available_memory", lambda: None)
     check([Need("it", 2**80, {"a": 1})])
 
 
@@ -150,14 +138,14 @@ def attending_run(units=6):
 def test_a_source_that_fills_the_memory_is_refused(monkeypatch, use):
     run = attending_run()
     use(run, [[1, 2, 3]])
-    monkeypatch.setattr(memory, "available", lambda: 1000)
+    monkeypatch.setattr(resources, "available_memory", lambda: 1000)
     with pytest.raises(DataError, match="a sequence's length = 100: .* at least 2.4 kB"):
         use(run, [[1] * 100])
 
 
 def test_states_that_fill_the_memory_are_refused(monkeypatch):
     run = attending_run()
-    monkeypatch.setattr(memory, "available", lambda: 10_000)
+    monkeypatch.setattr(resources, "available_memory", lambda: 10_000)
     encode(run, [[1, 2, 3]] * 50)
     with pytest.raises(DataError, match="sequences = 100: their states .* at least 10.8 kB"):
         encode(run, [[1, 2, 3]] * 100)
@@ -165,23 +153,23 @@ def test_states_that_fill_the_memory_are_refused(monkeypatch):
 
 def test_a_beam_and_its_attention_that_fill_the_memory_are_refused(monkeypatch):
     run = attending_run()
-    monkeypatch.setattr(memory, "available", lambda: 30_000)
+    monkeypatch.setattr(resources, "available_memory", lambda: 30_000)
     assert predict(run, [[1, 2, 3]], beam=4, attention=True)
-    with pytest.raises(ConfigurationError, match="beam = 1000: its hypotheses would take"):
+    with pytest.raises(ConfigurationError, match="beam = 1000: the hypotheses would take"):
         predict(run, [[1, 2, 3]], beam=1000)
-    with pytest.raises(DataError, match="a sequence's length = 200: its hypotheses|what is kept"):
+    with pytest.raises(DataError, match="a sequence's length = 200: the encoder's outputs"):
         predict(run, [[1] * 200], beam=20, attention=True)
 
 
 def test_an_evaluation_that_fills_the_memory_is_refused(monkeypatch):
     run = attending_run()
-    monkeypatch.setattr(memory, "available", lambda: 10**8)
+    monkeypatch.setattr(resources, "available_memory", lambda: 10**8)
     assert evaluate(run, 50, n_in=5).n_samples == 50
     with pytest.raises(ConfigurationError, match="examples = 1000000: the examples would take"):
         evaluate(run, 10**6, n_in=20, n_examples=10**6)
     with pytest.raises(ConfigurationError, match="task.n_in = 100000: 1,024 drawn sources"):
         evaluate(run, 50, n_in=100_000)
-    monkeypatch.setattr(memory, "available", lambda: 3 * 10**6)
+    monkeypatch.setattr(resources, "available_memory", lambda: 3 * 10**6)
     evaluate(run, 512, n_in=30)
     with pytest.raises(ConfigurationError, match="n_in = 30: decoding 512 sequences would take"):
         evaluate(attending_run(units=64), 512, n_in=30)
@@ -214,7 +202,7 @@ def test_tensorflows_own_words_are_a_full_memory(error):
 def test_a_full_memory_of_a_training_is_one_line(tmp_path):
     """The estimate let by, TensorFlow cannot have what it asks for."""
     code = (
-        "import sys; from seq2seq_cli import memory; memory.available = lambda: None; "
+        "import sys; from seq2seq_cli import resources; resources.available_memory = lambda: None; "
         "from seq2seq_cli.cli import main; "
         "sys.argv = ['s2s', 'train', '--units', '1000000', '--n-samples', '64']; main()"
     )
@@ -226,7 +214,83 @@ def test_a_full_memory_of_a_training_is_one_line(tmp_path):
     assert "Traceback" not in result.stderr
 
 
-def test_no_batch_is_validated_that_is_larger_than_the_estimate_says():
-    assert footprint.validation_batch(RunConfig()) == 1000
-    one = TrainingConfig(batch_size=1)
-    assert footprint.validation_batch(RunConfig(task=TaskConfig(n_in=10**6), training=one)) == 1
+def test_long_sequences_are_validated_in_smaller_numbers_and_batches():
+    def sizes(n_in, batch_size=64):
+        training = TrainingConfig(batch_size=batch_size)
+        config = RunConfig(task=TaskConfig(n_in=n_in, n_out=n_in), training=training)
+        return validation_samples(config), validation_batch(config)
+
+    assert sizes(6) == (10_000, 1000)
+    assert sizes(200) == (2500, 125)
+    assert sizes(10**6) == (100, 64)
+    assert sizes(10**6, batch_size=1) == (100, 1)
+
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+MEASURED_STEPS = re.findall(
+    r"^\| (\d+) → (\d+)(, embedding 64)?(, attention)?(?: \(two\))? \| (\d+) \| ([\d,]+) \| "
+    r"[\d.]+ s \| ([\d.]+) ms \| [^|]+\| [^|]+\| ([\d,]+) MB \|$",
+    README,
+    re.MULTILINE,
+)
+"""The README's table of steps: n_in, n_out, embedding, attention, units, cardinality, ms, MB."""
+
+
+def test_the_measured_steps_are_those_of_the_table():
+    assert len(MEASURED_STEPS) == 8
+
+
+@pytest.mark.parametrize("row", MEASURED_STEPS, ids=lambda row: "-".join(filter(None, row[:6])))
+def test_time_and_memory_fit_what_was_measured(row):
+    n_in, n_out, embedding, attention, units, cardinality, milliseconds, megabytes = row
+    config = RunConfig(
+        task=TaskConfig(
+            n_in=int(n_in), n_out=int(n_out), cardinality=int(cardinality.replace(",", ""))
+        ),
+        model=ModelConfig(
+            units=int(units),
+            embedding=64 if embedding else 0,
+            attention="dot" if attention else "none",
+        ),
+    )
+    found = 1000 * step_seconds(config, int(n_in), int(n_out))
+    assert 0.5 < found / float(milliseconds) < 2
+    memory = prepare(config).estimate.memory / 10**6
+    assert 2 / 3 < memory / float(megabytes.replace(",", "")) < 3 / 2
+
+
+def test_a_width_that_is_the_cardinality_by_chance_changes_nothing_much():
+    def seconds(cardinality):
+        task = TaskConfig(cardinality=cardinality)
+        return step_seconds(RunConfig(task=task, model=ModelConfig(units=128)), 6, 3)
+
+    assert seconds(127) < seconds(128) < seconds(129)
+    assert seconds(129) - seconds(127) < seconds(127) / 10
+
+
+def test_the_estimated_time_has_a_part_for_each_seed():
+    config = RunConfig(training=TrainingConfig(n_samples=1000, batch_size=64, epochs=3))
+    estimate = prepare(config).estimate
+    assert estimate.steps == config.training.total_steps == 48
+    assert (estimate.n_in, estimate.n_out, estimate.programs) == (6, 3, 1)
+    assert estimate.seed_seconds > 48 * estimate.step_seconds
+    assert estimate.seconds(3) - estimate.seconds() == pytest.approx(2 * estimate.seed_seconds)
+    assert estimate.seconds(0) == 0
+
+
+def test_lengths_that_vary_are_estimated_by_the_mean_width_of_the_batches():
+    config = RunConfig(task=TaskConfig(name="reverse", n_in="1-25", cardinality=51))
+    estimate = prepare(config).estimate
+    assert 13 < estimate.n_in < 25
+    assert estimate.n_out == estimate.n_in + 1
+    assert estimate.programs > 1
+
+
+def test_the_pace_is_corrected_by_what_was_measured():
+    pace = Pace()
+    assert pace.expected(10) == 10
+    pace.learn(1000, 3000)
+    assert 29 < pace.expected(10) < 30
+    assert pace.left([10, 10, 10, 10], 2) == pace.expected(20)
+    assert pace.left([10, 30], 2) == pace.expected(30)
+    assert Pace(1).expected(10) > Pace(2).expected(10) == Pace(0).expected(10)
