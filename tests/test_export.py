@@ -12,7 +12,7 @@ from seq2seq_cli import export
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
 from seq2seq_cli.data.vocabulary import one_hot_encode
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError
-from seq2seq_cli.export import PACKAGES, export_run
+from seq2seq_cli.export import PACKAGES, check_export, export_run
 from seq2seq_cli.inference.greedy import greedy
 from seq2seq_cli.inference.loading import load_network
 
@@ -116,7 +116,7 @@ def test_an_export_is_replaced_only_with_force_and_nothing_else_ever(tmp_path):
     first = export_run(random_run(PLAIN), out, "saved-model")
     assert first.path == out
     with pytest.raises(ExistsError, match="replace it with --force"):
-        export_run(random_run(PLAIN), out, "saved-model")
+        check_export(out, "saved-model", force=False)
     (out / "left").touch()
     export_run(random_run(PLAIN), out, "saved-model", force=True)
     assert sorted(path.name for path in out.iterdir()) == ["decoder", "encoder", "export.json"]
@@ -124,14 +124,14 @@ def test_an_export_is_replaced_only_with_force_and_nothing_else_ever(tmp_path):
     (tmp_path / "mine" / "notes.txt").touch()
     for place in (tmp_path / "mine", tmp_path / "mine" / "notes.txt"):
         with pytest.raises(ExistsError, match="is not an export"):
-            export_run(random_run(PLAIN), place, "saved-model", force=True)
+            check_export(place, "saved-model", force=True)
 
 
 @pytest.mark.parametrize(("kind", "package"), [("onnx", "tf2onnx"), ("litert", "ai-edge-litert")])
 def test_missing_packages_are_named_in_one_line(tmp_path, monkeypatch, kind, package):
     monkeypatch.setattr(export, "find_spec", lambda name: None)
     with pytest.raises(ConfigurationError, match=f"the format {kind} needs {package}") as refused:
-        export_run(random_run(PLAIN), tmp_path / "out", kind)
+        check_export(tmp_path / "out", kind, force=False)
     assert str(refused.value).endswith(f"pip install 'seq2seq-cli[{kind}]'")
     assert "\n" not in str(refused.value)
 
