@@ -98,7 +98,8 @@ def test_lengths_are_every_second_one(name):
         shortest, shortest, shortest, shortest + 2, shortest + 2,
     ]  # fmt: skip
     assert shape.problem(Lengths(shortest, shortest + 2)) == ""
-    assert "integers" in shape.problem(Lengths(shortest, shortest + 1))
+    assert shape.problem(Lengths(shortest, shortest + 1)) == ""
+    assert "integers" in shape.problem(Lengths(shortest + 1, shortest + 1))
     assert "integers" in shape.problem(Lengths(shortest - 1, shortest - 1))
 
 
