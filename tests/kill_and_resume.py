@@ -47,6 +47,8 @@ KINDS = {
 }  # fmt: skip
 IMPORTED = ["cli.app", "cli.train", "cli.accuracy", "evaluation", "inference.loading"]
 LIMIT_SECONDS = 600
+WAITING_SECONDS = 60
+"""How long the other worker may take to notice a kill; one that still waits for it is killed."""
 
 
 def digest(folder: Path) -> str:
@@ -147,23 +149,12 @@ def kill(training: Training, moment: str, generator: random.Random, seconds: flo
         if moment == "steps":
             time.sleep(0.01)
     time.sleep(delay)
-    for pid in [victim.pid, *(children(victim.pid) if generator.random() < 0.5 else [])][-1:]:
-        if not victim.has_ended():
-            os.kill(pid, signal.SIGKILL)
-    codes = [process.end(LIMIT_SECONDS) for process in processes]
+    victim.send(signal.SIGKILL)
+    codes = [process.end(WAITING_SECONDS) for process in processes]
     for process in processes:
-        allowed = (0, -signal.SIGKILL, 128 + signal.SIGKILL, 6)
-        if process.code not in allowed or "Traceback" in process.err:
+        if process.code not in (0, -signal.SIGKILL, 6) or "Traceback" in process.err:
             sys.exit(f"{process.arguments} ended with {process.code}: {process.err}")
     return any(codes)
-
-
-def children(pid: int) -> list[int]:
-    """Return the processes that a process has started: a worker, where another watches it."""
-    try:
-        return [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
 
 
 def kill_all(n: int, kinds: list[str], generator: random.Random, top: Path) -> bool:

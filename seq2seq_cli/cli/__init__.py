@@ -5,7 +5,7 @@ import os
 import sys
 from typing import NoReturn
 
-from seq2seq_cli.cli import phases, signals, streams, supervision
+from seq2seq_cli.cli import phases, signals, streams
 
 
 def main() -> NoReturn:
@@ -20,8 +20,6 @@ def main() -> NoReturn:
         streams.open_closed()
         streams.write_whole_lines()
         signals.install()
-        if supervision.is_needed() and (ended := supervision.run_worker()) is not None:
-            os._exit(ended)
         message, code = _run()
         signals.leave_at_once()
         streams.tell(message)

@@ -4,7 +4,7 @@ import gc
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from seq2seq_cli.cli import output, phases, supervision
+from seq2seq_cli.cli import output, phases
 from seq2seq_cli.cli.progress import Advance
 
 if TYPE_CHECKING:
@@ -97,7 +97,6 @@ class Display:
             accuracy.show_data(event.config.task, event.report)
         if event.n_workers > 1:
             self._say(f"worker {event.worker - 1} of {event.n_workers}, waiting for all")
-            supervision.joins()
         training = event.config.training
         self._samples = training.epochs * training.n_samples
         self._advance(0, total=event.n_seeds * self._samples)

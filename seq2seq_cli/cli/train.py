@@ -202,7 +202,7 @@ def train(
     if seeds is not None:
         show_seed_runs(several, as_json, quiet)
     elif single is None:
-        output.message("trained along; the run is where the chief has it", is_quiet)
+        output.message("this worker has finished; worker 0 has saved the run", is_quiet)
     else:
         show_run(single, display.stream, as_json, quiet)
 

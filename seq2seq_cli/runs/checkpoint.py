@@ -49,7 +49,6 @@ class TrainingStatus(Record):
     epochs_done: int = 0
     loss_sum: float = 0.0  # of the steps' losses, at the last epoch's end
     seconds: float = 0.0  # of all processes
-    rate_scale: float = 1.0  # what callbacks have made of the learning rate
     validations_done: int = 0  # at their places; none in older checkpoints, for each epoch had one
     best_epoch: int = 0  # the epoch that the best validation was in
     best_n_samples: int | None = None  # of its sequences that were trained on; None: all

@@ -90,9 +90,7 @@ class RunFolder:
     @property
     def is_finished(self) -> bool:
         """Whether a complete run lies there and its last checkpoint is the newest one."""
-        with suppress(ModelError):
-            return self.is_complete and not has_unfinished(self.path)
-        return False
+        return is_finished(self.path)
 
     @property
     def holds_earlier(self) -> bool:
@@ -200,6 +198,13 @@ class RunFolder:
         remove_leftovers(self.path, (*RECORDED, MANIFEST).__contains__)
         remove_temporary_folders(self.path)
         remove_undescribed(self._checkpoints)
+
+
+def is_finished(folder: Path) -> bool:
+    """Return whether a folder holds a complete run and its last checkpoint is the newest one."""
+    with suppress(ModelError):
+        return (folder / MANIFEST).is_file() and not has_unfinished(folder)
+    return False
 
 
 def is_replaceable(folder: Path) -> bool:

@@ -24,7 +24,7 @@ from seq2seq_cli.runs.resumption import check_resumable
 from seq2seq_cli.runs.seeds import find_seeds, free_name, seed_run
 from seq2seq_cli.settings import laid_over
 from seq2seq_cli.training.session import Begin, check_own_task
-from seq2seq_cli.training.stopping import has_enough
+from seq2seq_cli.training.stopping import has_enough, to_go_on_from
 
 SEEDS = 2**63
 """How many there are."""
@@ -64,6 +64,7 @@ class Batch:
         else:
             with reopen_folder(self.runs_dir, folder.name) as reopened:
                 checkpoint, notes = load_checkpoint(folder)
+                checkpoint = to_go_on_from(checkpoint, plan.config, folder)
                 yield Begin(plan, reopened, checkpoint, tuple(notes))
 
     def go_on(self, more: Sequence[str] = ()) -> str:

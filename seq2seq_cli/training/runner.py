@@ -43,14 +43,11 @@ class Chunk(NamedTuple):
 class Runner:
     """A loop on a thread of its own, so that a signal is heard while it computes.
 
-    `share` returns the chief's content in all of a training's processes.
-
     How many steps a call takes follows from the machine's speed; the weights do not depend on it.
     """
 
-    def __init__(self, loop: Loop, plan: Plan, share: Callable[[bytes], bytes]) -> None:
+    def __init__(self, loop: Loop, plan: Plan) -> None:
         self.loop = loop
-        self._share = share
         self._plan, self._stream, self._config = plan, plan.stream, plan.config
         self._cache = open_cache() if loop.is_one_program else None
         self._batches = Batches(plan.stream, plan.widths, plan.config)
@@ -118,7 +115,7 @@ class Runner:
         return result
 
     def validate(self) -> Results:
-        """Return the results on the validation stream, the chief's in all workers."""
+        """Return the results on the validation stream."""
         tally = Tally()
         self.validated = []
         for sources, targets, n in self._prepare_validation().result():
@@ -129,7 +126,7 @@ class Runner:
         assert token_accuracy is not None
         assert loss is not None  # every target has a token
         low, high = tally.interval
-        results = Results(
+        return Results(
             exact_match=tally.exact_match,
             exact_match_low=low,
             exact_match_high=high,
@@ -137,8 +134,6 @@ class Runner:
             loss=loss,
             n_samples=tally.n_samples,
         )
-        shared = self._call(self._share, results.model_dump_json().encode())
-        return Results.model_validate_json(shared)
 
     def _prepare_validation(self) -> Future[HeldOutBatches]:
         """Draw what is validated and trace its programs, while the first steps run."""

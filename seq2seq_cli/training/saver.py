@@ -31,15 +31,13 @@ class Saver:
         """Whether it is time for the next checkpoint."""
         return time.perf_counter() - self._saved_at > self._checkpoint_seconds
 
-    def checkpoint(self, state: TrainState, progress: Progress, rate_scale: float) -> Checkpoint:
+    def checkpoint(self, state: TrainState, progress: Progress) -> Checkpoint:
         """Return all that there is to go on from; the seconds are of all processes so far."""
         seconds = progress.status.seconds + time.perf_counter() - self._started
         return Checkpoint(
             state=state,
             best_weights=progress.best_weights,
-            status=progress.status.model_copy(
-                update={"seconds": seconds, "rate_scale": rate_scale}
-            ),
+            status=progress.status.model_copy(update={"seconds": seconds}),
             config=self._config,
             environment=current_environment(device_name()),
             history=progress.history,

@@ -76,11 +76,10 @@ def train_seeds(
 
         import_keras()
         from seq2seq_cli.training.compiled import SharedLoop
-        from seq2seq_cli.training.exchange import Exchange
+        from seq2seq_cli.training.distribution import find_strategy
         from seq2seq_cli.training.trainer import Options
 
-        exchange = Exchange(cluster)
-        loop = SharedLoop(exchange.strategy)
+        loop = SharedLoop(find_strategy(cluster))
         options = Options(
             report, checkpoint_seconds, write_tensorboard=write_tensorboard, callback=callback
         )
@@ -92,7 +91,7 @@ def train_seeds(
                 with held.pop_all() as stack:
                     begin = begun if seed == first else stack.enter_context(batch.begun(seed))
                     stream = begin.plan.stream
-                    train_begun(begin, loop.begun, exchange, options, go_on="")
+                    train_begun(begin, loop.begun(begin.plan), options, go_on="")
             except LossError as error:
                 report(SeedFailed(1, epochs, seed, str(error)))
                 return SeedRun(seed, folder, stream, None, str(error))

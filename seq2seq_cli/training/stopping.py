@@ -6,6 +6,7 @@ from pathlib import Path
 from seq2seq_cli.config import RunConfig, TrainingConfig
 from seq2seq_cli.errors import ConfigurationError, LossError
 from seq2seq_cli.runs.checkpoint import Checkpoint, TrainingStatus
+from seq2seq_cli.runs.folder import is_finished
 from seq2seq_cli.runs.manifest import Results
 
 
@@ -40,16 +41,16 @@ def loss_error(loss: float, where: str, config: TrainingConfig) -> LossError:
     )
 
 
-def to_go_on_from(checkpoint: Checkpoint, config: RunConfig, finished: Path | None) -> Checkpoint:
+def to_go_on_from(checkpoint: Checkpoint, config: RunConfig, folder: Path) -> Checkpoint:
     """Return a checkpoint with a resumed training's settings, without what is to be done again.
 
-    `finished` is the run's folder where the run is complete and this is its last checkpoint. Raises
-    ConfigurationError where there is nothing left to train then.
+    Raises ConfigurationError if the run in `folder` is complete and nothing is left to train.
     """
+    finished = is_finished(folder)
     status, history = checkpoint.status, checkpoint.history
     enough = has_enough(status, config.training)
     if finished and enough:
-        raise _complete(finished, status, config.training)
+        raise _complete(folder, status, config.training)
     if finished or config.training != checkpoint.config.training:
         status = status.model_copy(update={"has_ended": False})
     if not status.has_ended and not enough:

@@ -399,7 +399,7 @@ def test_a_second_program_of_a_kind_in_one_process_is_neither_taken_nor_kept(mon
 
     rates = np.zeros(1, np.float32)
     for is_second in (False, True):
-        running = runner.Runner(StubLoop(), plan, lambda content: content)
+        running = runner.Runner(StubLoop(), plan)
         chunk = runner.Chunk(0, 1, np.ones((64, 4), np.int32), np.ones((64, 2), np.int32))
         assert running.compiles(chunk) is is_second
         running.train(chunk, rates)

@@ -136,7 +136,7 @@ def test_widths_and_filled_batches_change_no_result(several_widths):
     plan = prepare(config)
     loop = Loop(build_models(config)[0], plan.config)
     assert len(plan.widths) > 1
-    runner = Runner(loop, plan, lambda content: content)
+    runner = Runner(loop, plan)
     results = runner.validate()
     runner.close()
     pairs = plan.stream.draw(Split.VALIDATION, 0, 10_000)

@@ -1,11 +1,18 @@
-"""The loop over several processes or GPUs: each takes its part of every global batch.
+"""A training on several workers or GPUs, each of which takes its part of every global batch.
 
-The stock strategies of `tf.distribute` carry the sums; the steps are ours, since `Model.fit` cannot
-be used with MultiWorkerMirroredStrategy (keras issue 20585). A step is three programs: the
-gradients of the own rows, compiled; the sum over all replicas; and the optimizer, compiled. Every
-replica ends it with the same weights.
+The stock strategies of `tf.distribute` add up the gradients; the steps are ours, since `Model.fit`
+cannot be used with MultiWorkerMirroredStrategy (keras issue 20585). A step is three programs: the
+gradients of a replica's rows, compiled; the sum over all replicas; and the optimizer, compiled. All
+replicas end it with the same weights.
+
+Workers exchange nothing but these sums and, before the first step, the sum that shows whether all
+of them train the same.
 """
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import current_thread, main_thread
 from typing import Any
 
 import keras
@@ -14,9 +21,69 @@ import tensorflow as tf
 
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.vocabulary import Floats, Ids, shift_right
-from seq2seq_cli.errors import ConfigurationError
-from seq2seq_cli.training.exchange import lost_worker
+from seq2seq_cli.errors import ConfigurationError, StorageError
+from seq2seq_cli.training.cluster import Cluster
 from seq2seq_cli.training.program.loop import ChunkResult, Loop, fill, token_counts
+
+
+class LostWorkerError(StorageError):
+    """Another worker of this training has ended."""
+
+
+def find_strategy(cluster: Cluster) -> tf.distribute.Strategy | None:
+    """Return how a training is distributed, or None for one process on at most one GPU.
+
+    Of several workers it waits until all are there. It must be called before TensorFlow computes
+    anything.
+    """
+    if cluster.n_workers > 1:
+        with _default_signals(), _naming_lost_workers():
+            return tf.distribute.MultiWorkerMirroredStrategy()
+    if len(tf.config.list_physical_devices("GPU")) > 1:
+        return tf.distribute.MirroredStrategy()
+    return None
+
+
+def check_same(strategy: tf.distribute.Strategy, digest: str) -> None:
+    """Raise ConfigurationError in every worker unless all have the same digest, in hexadecimal."""
+    own = np.frombuffer(bytes.fromhex(digest), np.uint8).astype(np.int32)
+    with _naming_lost_workers():
+        replicas = strategy.run(lambda: tf.constant(own))
+        total = np.asarray(strategy.reduce(tf.distribute.ReduceOp.SUM, replicas, axis=None))
+    if (total != strategy.num_replicas_in_sync * own).any():
+        raise ConfigurationError(
+            "the workers of this training differ in their settings, data or checkpoint: start all "
+            "with the same command, on the same files"
+        )
+
+
+@contextmanager
+def _default_signals() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the process, and restore their handlers afterwards.
+
+    TensorFlow holds Python's lock while it waits for the other workers, so that no handler could
+    run. It also takes over SIGTERM.
+    """
+    if current_thread() is not main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    handlers = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+
+
+@contextmanager
+def _naming_lost_workers() -> Iterator[None]:
+    """Raise LostWorkerError for what TensorFlow raises when another worker does not answer."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        reason = str(error).splitlines()[0]
+        raise LostWorkerError(f"another worker of this training is gone ({reason})") from error
 
 
 class DistributedLoop(Loop):
@@ -46,7 +113,7 @@ class DistributedLoop(Loop):
         self._apply = tf.function(self._update, jit_compile=True, autograph=False)
 
     def train(self, sources: Ids, targets: Ids, rates: Floats) -> ChunkResult:
-        """Take a step for each rate; every worker is given the whole batches and takes its part."""
+        """Take a step for each rate; every worker gets the whole batches and takes its part."""
         steps, size = len(rates), self.batch_size // self._replicas
         ids = (sources, shift_right(targets), targets)
         batched = [array.reshape(steps, self._replicas, size, -1) for array in ids]
@@ -57,15 +124,13 @@ class DistributedLoop(Loop):
                 lambda context: tf.constant(fill(array[:, context.replica_id_in_sync_group], shape))
             )
 
-        try:
+        with _naming_lost_workers():
             loss, last, exact = self._train(
                 *map(part, batched),
                 tf.constant(fill(rates, (self.call_steps,))),
                 tf.constant(fill(token_counts(targets, steps), (self.call_steps,))),
                 tf.constant(steps),
             )
-        except tf.errors.OpError as error:
-            raise lost_worker(error) from error
         return self._result(loss, last, exact, steps)
 
     def _distributed_steps(
@@ -77,9 +142,10 @@ class DistributedLoop(Loop):
         # The index stays outside the compiled part, which would be compiled anew for each value.
         def own_part(weights: Any, i: Any, *ids: Any) -> Any:
             context = tf.distribute.get_replica_context()
-            # With dropout each replica drops values of its own.
-            place = (done + i) * self._replicas + context.replica_id_in_sync_group
-            return self._local(weights, *(batches[i] for batches in ids), counts[i], place, seed)
+            # Each replica drops other values than the others.
+            dropout_step = (done + i) * self._replicas + context.replica_id_in_sync_group
+            rows = (batches[i] for batches in ids)
+            return self._local(weights, *rows, counts[i], dropout_step, seed)
 
         def step(i: Any, last: Any, loss_sum: Any, exact: Any, *tensors: Any) -> tuple[Any, ...]:
             own = self._strategy.run(own_part, (tensors[0], i, sources, shifted, targets))
