@@ -3,10 +3,7 @@
 The stock strategies of `tf.distribute` add up the gradients; the steps are ours, since `Model.fit`
 cannot be used with MultiWorkerMirroredStrategy (keras issue 20585). A step is three programs: the
 gradients of a replica's rows, compiled; the sum over all replicas; and the optimizer, compiled. All
-replicas end it with the same weights.
-
-Workers exchange nothing but these sums and, before the first step, the sum that shows whether all
-of them train the same.
+replicas end it with the same weights. Workers exchange nothing but these sums.
 """
 
 import signal
@@ -33,7 +30,7 @@ class LostWorkerError(StorageError):
 def find_strategy(cluster: Cluster) -> tf.distribute.Strategy | None:
     """Return how a training is distributed, or None for one process on at most one GPU.
 
-    Of several workers it waits until all are there. It must be called before TensorFlow computes
+    All of several workers have to call it at about the same time, before TensorFlow computes
     anything.
     """
     if cluster.n_workers > 1:
@@ -44,25 +41,12 @@ def find_strategy(cluster: Cluster) -> tf.distribute.Strategy | None:
     return None
 
 
-def check_same(strategy: tf.distribute.Strategy, digest: str) -> None:
-    """Raise ConfigurationError in every worker unless all have the same digest, in hexadecimal."""
-    own = np.frombuffer(bytes.fromhex(digest), np.uint8).astype(np.int32)
-    with _naming_lost_workers():
-        replicas = strategy.run(lambda: tf.constant(own))
-        total = np.asarray(strategy.reduce(tf.distribute.ReduceOp.SUM, replicas, axis=None))
-    if (total != strategy.num_replicas_in_sync * own).any():
-        raise ConfigurationError(
-            "the workers of this training differ in their settings, data or checkpoint: start all "
-            "with the same command, on the same files"
-        )
-
-
 @contextmanager
 def _default_signals() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end the process, and restore their handlers afterwards.
+    """Let signals end the process by default, and restore their handlers afterwards.
 
     TensorFlow holds Python's lock while it waits for the other workers, so that no handler could
-    run. It also takes over SIGTERM.
+    run, and takes over SIGTERM.
     """
     if current_thread() is not main_thread():
         yield

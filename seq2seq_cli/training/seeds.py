@@ -59,7 +59,7 @@ def train_seeds(
     if cluster.n_workers > 1:
         raise ConfigurationError(
             f"seeds = {n_seeds}: TF_CONFIG names {cluster.n_workers} workers, which train one seed "
-            "together: leave one of the two out"
+            "together: use only one of the two"
         )
     configure_process()
     if callback:

@@ -30,7 +30,7 @@ from seq2seq_cli.runs.location import check_free, create_folder, find_resumable,
 from seq2seq_cli.runs.resumption import check_resumable
 from seq2seq_cli.settings import laid_over
 from seq2seq_cli.storage import sha256_of
-from seq2seq_cli.training.cluster import Cluster, read_cluster
+from seq2seq_cli.training.cluster import Cluster, join, read_cluster
 from seq2seq_cli.training.events import OnEvent, Planned
 from seq2seq_cli.training.process import configure_process, full_memory_named, import_keras
 from seq2seq_cli.training.stopping import to_go_on_from
@@ -105,15 +105,15 @@ def train(
 
         import_keras()
         from seq2seq_cli.training.compiled import SharedLoop
-        from seq2seq_cli.training.distribution import check_same, find_strategy
+        from seq2seq_cli.training.distribution import find_strategy
         from seq2seq_cli.training.trainer import Options
 
+        if cluster.n_workers > 1:
+            join(cluster, begin.digest)
         with full_memory_named():
-            strategy = find_strategy(cluster)
-            if cluster.n_workers > 1:
-                check_same(strategy, begin.digest)
+            loop = SharedLoop(find_strategy(cluster)).begun(begin.plan)
             options = Options(report, checkpoint_seconds, callbacks, write_tensorboard, callback)
-            train_begun(begin, SharedLoop(strategy).begun(begin.plan), options)
+            train_begun(begin, loop, options)
     if begin.folder is None:
         return None
     return open_run(begin.folder.path.parent, begin.folder.path.name)
