@@ -1,4 +1,4 @@
-"""The workers of a training: who they are, by the standard variable TF_CONFIG, and how they meet."""
+"""The workers of a training: how the variable TF_CONFIG names them, and how they meet."""
 
 import os
 import re
@@ -105,9 +105,7 @@ def join(cluster: Cluster, digest: str) -> None:
 
 def _gather(port: int, n_others: int, digest: str) -> bool:
     """Return, also to the other workers, whether all have this digest."""
-    joined: dict[
-        str, tuple[socket.socket, str]
-    ] = {}  # a worker that is started again replaces itself
+    joined: dict[str, tuple[socket.socket, str]] = {}  # by index: one may be started again
     with ExitStack() as opened:
         try:
             server = opened.enter_context(socket.create_server(("", port)))
