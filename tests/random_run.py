@@ -8,7 +8,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from sealed import edit
+from edited import edit
 
 from seq2seq_cli.architecture import LSTM_SETTINGS, Architecture, Layer
 from seq2seq_cli.config import RunConfig
@@ -107,7 +107,7 @@ def save_random_run(runs_dir: Path, name: str, config: RunConfig, seed: int = 0)
         best_weights=arrays,
         status=TrainingStatus(epochs_done=1, best_epoch=1, best=results, has_ended=True),
         config=config,
-        environment=Environment(versions={"keras": "3.15.1"}, threads=2, flags={}),
+        environment=Environment(versions={"keras": "3.15.1"}, device="CPU", threads=2, flags={}),
         history=(record,),
     )
     with create_folder(runs_dir, name, config.task, False) as folder:

@@ -10,7 +10,6 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from seq2seq_cli.archive import reason
@@ -21,11 +20,9 @@ from seq2seq_cli.runs.checkpoint import (
     Description,
     HistoryRecord,
     deserialize,
-    read_description,
     serialize,
 )
-from seq2seq_cli.runs.history import EpochRecord, history_text, read_history
-from seq2seq_cli.runs.manifest import HISTORY
+from seq2seq_cli.runs.history import EpochRecord, history_text
 from seq2seq_cli.storage import atomic_path, make_folder, remove_leftovers, unwritable, write_text
 
 CHECKPOINTS = "checkpoint"
@@ -94,7 +91,7 @@ def remove_undescribed(place: Path) -> None:
     """
     remove_leftovers(place, lambda name: bool(re.fullmatch(r"\d{12}\.(npz|json)", name)))
     descriptions = [_description(place, name) for name in numbers(place)]
-    histories = {found.history.name for found in descriptions if found and found.history}
+    histories = {found.history.name for found in descriptions if found}
     for suffix, described in ((".npz", numbers(place)), (".jsonl", histories)):
         for path in place.glob(f"*{suffix}"):
             if re.fullmatch(r"\d{12}", path.stem) and path.stem not in described:
@@ -116,11 +113,10 @@ def load_checkpoint(folder: Path) -> tuple[Checkpoint, list[str]]:
     notes: list[str] = []
     for name in numbers(place):
         try:
-            description = (place / f"{name}.json").read_bytes()
-            lines = _history_lines(place, description)
+            described = Description.from_json((place / f"{name}.json").read_bytes())
+            lines = _history_lines(place, described.history)
             content = (place / f"{name}.npz").read_bytes()
-            checkpoint = deserialize(description, content, lines)
-            return _with_history(checkpoint, description, folder), notes
+            return deserialize(described, content, lines), notes
         except MemoryError:
             raise
         except Exception as error:  # a damaged file fails in many ways
@@ -139,23 +135,13 @@ def newest_description(folder: Path) -> Description | None:
 
 def _description(place: Path, name: str) -> Description | None:
     try:
-        return read_description((place / f"{name}.json").read_bytes())
+        return Description.from_json((place / f"{name}.json").read_bytes())
     except (OSError, ValueError):
         return None
 
 
-def _history_lines(place: Path, description: bytes) -> bytes:
-    """Return the lines of the history that a description records."""
-    record = read_description(description).history
-    if record is None or not record.n_bytes:
+def _history_lines(place: Path, record: HistoryRecord) -> bytes:
+    if not record.n_bytes:
         return b""
     with (place / f"{record.name}.jsonl").open("rb") as file:
         return file.read(record.n_bytes)
-
-
-def _with_history(checkpoint: Checkpoint, description: bytes, folder: Path) -> Checkpoint:
-    """Return the checkpoint with the epochs that version 1 has in the run's history alone."""
-    if read_description(description).history is not None:
-        return checkpoint
-    history = read_history(folder / HISTORY)[: checkpoint.status.epochs_done]
-    return replace(checkpoint, history=history)

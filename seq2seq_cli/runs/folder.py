@@ -35,7 +35,6 @@ from seq2seq_cli.runs.manifest import (
     CONFIG_FILE,
     HISTORY,
     MANIFEST,
-    MANIFEST_VERSION,
     RECORDED,
     FileRecord,
     Manifest,
@@ -148,7 +147,7 @@ class RunFolder:
             for name, save in models.items():
                 save(places[name])
             manifest = Manifest(
-                format_version=MANIFEST_VERSION,
+                format_version=Manifest.VERSION,
                 completed_at=now,
                 seconds=round(checkpoint.status.seconds, 3),
                 **checkpoint.environment.model_dump(),
@@ -228,6 +227,4 @@ def has_unfinished(folder: Path, manifest: Manifest | None = None) -> bool:
     if newest is None:
         return False
     ended_with = (manifest or read_manifest(folder)).checkpoint_sha256
-    if not ended_with:  # complete before manifests had it, as checkpoints of version 1 are
-        return newest.format_version > 1
     return newest.sha256 != ended_with

@@ -172,7 +172,7 @@ def _open_folder(folder: Path) -> Run:
     path = folder / CONFIG_FILE
     try:
         text = read_recorded(folder, CONFIG_FILE, manifest).decode()
-        config = parse_config(text, str(path)).as_saved()
+        config = parse_config(text, str(path))
     except UnicodeDecodeError as error:
         raise ModelError(f"{path} is corrupt: it is not UTF-8 text") from error
     except ConfigurationError as error:

@@ -1,20 +1,17 @@
 """What a complete run consists of: its files' names, and the manifest that proves them.
 
-The manifest, `run.json`, is written last. It holds the size and hash of every other file, and its
-own hash; whatever reads one of them reads it whole and checks it here first.
+The manifest, `run.json`, is written last. It holds the size and hash of every other file; each of
+them is read whole and checked here before it is used.
 """
 
 from pathlib import Path
 
-from pydantic import AliasChoices, Field, ValidationError
+from pydantic import ValidationError
 from pydantic_core import from_json
 
 from seq2seq_cli.errors import ModelError, S2sError
-from seq2seq_cli.runs.document import Document, Record, UnknownVersionError
+from seq2seq_cli.runs.record import Document, Record
 from seq2seq_cli.storage import sha256, sha256_of, unreadable
-
-MANIFEST_VERSION = 3
-READABLE_VERSIONS = (1, 2, 3)
 
 CONFIG_FILE = "config.toml"
 TRAIN_MODEL = "train.keras"
@@ -49,9 +46,7 @@ class Results(Record):
     exact_match: float
     exact_match_low: float
     exact_match_high: float
-    teacher_forced_token_accuracy: float = Field(
-        validation_alias=AliasChoices("teacher_forced_token_accuracy", "token_accuracy")
-    )
+    teacher_forced_token_accuracy: float
     loss: float
     n_samples: int
 
@@ -59,37 +54,32 @@ class Results(Record):
 class Manifest(Document):
     """What `run.json` holds."""
 
+    VERSION = 3
+
     completed_at: str  # in ISO 8601, UTC
     seconds: float
     versions: dict[str, str]
-    device: str = ""  # unknown, for runs of earlier versions
+    device: str
     threads: int
-    flags: dict[str, str] = Field(
-        default={}
-    )  # of the environment, which the weights' bits depend on
+    flags: dict[str, str]  # of the environment, which the weights' bits depend on
     files: dict[str, FileRecord]
     results: Results
-    checkpoint_sha256: str = ""  # of the arrays that the run ended with
+    checkpoint_sha256: str  # of the arrays that the run ended with
 
 
 def read_manifest(folder: Path) -> Manifest:
     """Return the folder's manifest; ModelError where it is corrupt or of another version."""
     path = folder / MANIFEST
     try:
-        return Manifest.from_json(path.read_bytes(), READABLE_VERSIONS)
+        return Manifest.from_json(path.read_bytes())
     except OSError as error:
         raise unreadable(path, error) from error
-    except UnknownVersionError as error:
-        raise ModelError(
-            f"{folder} has format version {error.version}, and this s2s reads up to "
-            f"{MANIFEST_VERSION}: use the s2s that trained it, or train it again"
-        ) from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "its text"
         raise ModelError(f"{path} is corrupt: {where}: {first['msg']}") from error
     except ValueError as error:
-        raise ModelError(f"{path} is corrupt: {error}") from error
+        raise ModelError(f"{path} cannot be used: {error}; train the run again") from error
 
 
 def completed_at(folder: Path) -> str:

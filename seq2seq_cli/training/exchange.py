@@ -10,7 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 from seq2seq_cli.errors import S2sError, StorageError
-from seq2seq_cli.runs.checkpoint import Checkpoint, HistoryRecord, deserialize, serialize
+from seq2seq_cli.runs.checkpoint import (
+    Checkpoint,
+    Description,
+    HistoryRecord,
+    deserialize,
+    serialize,
+)
 from seq2seq_cli.runs.history import history_text
 from seq2seq_cli.training.cluster import Cluster
 
@@ -50,8 +56,10 @@ class Exchange:
             lines = history_text(checkpoint.history).encode()
             description, content = serialize(checkpoint, HistoryRecord.of(lines))
             parts = [description.to_json().encode(), content, lines]
-        parts = [self.share(part) for part in parts]
-        return deserialize(*parts) if parts[0] else None
+        description, content, lines = [self.share(part) for part in parts]
+        if not description:
+            return None
+        return deserialize(Description.from_json(description), content, lines)
 
     @contextmanager
     def checking(self) -> Iterator[None]:

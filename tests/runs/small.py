@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from sealed import edit
+from edited import edit
 
 from seq2seq_cli.architecture import Architecture
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
@@ -36,12 +36,14 @@ RESULTS = Results(
     loss=1.25,
     n_samples=100,
 )
-ENVIRONMENT = Environment(versions={"keras": "3.15.1", "numpy": "2.0.0"}, threads=2, flags={})
+ENVIRONMENT = Environment(
+    versions={"keras": "3.15.1", "numpy": "2.0.0"}, device="CPU", threads=2, flags={}
+)
 MODELS = (TRAIN_MODEL, ENCODER_MODEL, DECODER_MODEL)
 
 
 def record(epoch: int) -> EpochRecord:
-    return EpochRecord(epoch, 3, 640, 1.5, 1.25, 0.5, 0.4, 0.6, 0.75, 0.01, 2.0, 320.0)
+    return EpochRecord(epoch, 3, 640, 1.5, 1.25, 0.5, 0.4, 0.6, 0.75, 0.01, 2.0, 320.0, 40 * epoch)
 
 
 def a_checkpoint(

@@ -3,14 +3,14 @@
 import re
 
 import pytest
-from sealed import edit
+from edited import edit
 from small import CONFIG, a_checkpoint, flip, stop
 
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.errors import ConfigurationError, ModelError
 from seq2seq_cli.runs import checkpoint_files
 from seq2seq_cli.runs.checkpoint import (
-    CHECKPOINT_VERSION,
+    Description,
     HistoryRecord,
     deserialize,
     serialize,
@@ -26,16 +26,12 @@ def newest(folder, kind):
     return max((folder / "checkpoint").glob(f"*.{kind}"))
 
 
-def parts_of(checkpoint):
-    lines = history_text(checkpoint.history).encode()
-    description, content = serialize(checkpoint, HistoryRecord.of(lines))
-    return description.to_json().encode(), content, lines
-
-
 def test_a_checkpoint_is_read_as_it_was_written():
     written = a_checkpoint(80, 2, 0.1)
-    description, content, lines = parts_of(written)
-    read = deserialize(description, content, lines)
+    lines = history_text(written.history).encode()
+    description, content = serialize(written, HistoryRecord.of(lines))
+    described = Description.from_json(description.to_json().encode())
+    read = deserialize(described, content, lines)
     for name in ("status", "config", "environment", "history"):
         assert getattr(read, name) == getattr(written, name)
     for ours, theirs in zip(read.state[:3], written.state[:3], strict=True):
@@ -60,18 +56,6 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, file, damage
     assert loaded.state.steps_done == 0
     if (file, damage) != ("json", "remove"):
         assert "passed over the damaged checkpoint" in notes[0]
-
-
-def test_any_change_of_a_checkpoints_description_is_found():
-    text, content, lines = parts_of(a_checkpoint(80, 2, 0.1))
-    for position in range(len(text)):
-        changed = bytearray(text)
-        changed[position] ^= 1 << position % 8
-        with pytest.raises(ValueError, match="."):
-            deserialize(bytes(changed), content, lines)
-    with pytest.raises(ValueError, match="SHA-256 of its history"):
-        deserialize(text, content, lines[:-1])
-    assert deserialize(text, content, lines).state.steps_done == 80
 
 
 def validated(runs_dir, name, validations):
@@ -151,11 +135,11 @@ def test_where_every_checkpoint_is_damaged_it_says_so(tmp_path):
         load_checkpoint(folder)
 
 
-def test_a_newer_format_is_told(tmp_path):
+def test_another_format_is_told(tmp_path):
     folder = stop(tmp_path, 7)
-    path = newest(folder, "json")
-    edit(path, lambda description: description.update(format_version=CHECKPOINT_VERSION + 1))
-    assert f"format version {CHECKPOINT_VERSION + 1}" in load_checkpoint(folder)[1][0]
+    path, version = newest(folder, "json"), Description.VERSION + 1
+    edit(path, lambda description: description.update(format_version=version))
+    assert f"format version {version}" in load_checkpoint(folder)[1][0]
 
 
 def test_changed_settings_are_refused_by_name():
@@ -210,7 +194,6 @@ def test_another_environment_is_noted(monkeypatch):
     assert re.match(r"tensorflow is \S+ and was 2\.20\.0: ", noted)
     (noted,) = differences(current_environment("GPU: NVIDIA H200"), now)
     assert noted.startswith("the device is GPU: NVIDIA H200 and was CPU: ")
-    assert differences(now, now.model_copy(update={"device": ""})) == []  # of an earlier version
 
 
 @pytest.mark.parametrize("other", ["", "--tf_xla_auto_jit=2"])
@@ -221,5 +204,3 @@ def test_where_programs_are_kept_makes_no_other_environment(monkeypatch, other, 
     flags = f"--tf_xla_persistent_cache_directory={folder} {other}"
     monkeypatch.setenv("TF_XLA_FLAGS", flags)
     assert current_environment("CPU") == plain
-    old = plain.model_copy(update={"flags": {**plain.flags, "TF_XLA_FLAGS": flags}})
-    assert differences(plain, old) == []  # as trainings were saved before

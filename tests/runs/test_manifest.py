@@ -11,9 +11,9 @@ from seq2seq_cli.runs.listing import open_run
 from seq2seq_cli.runs.manifest import (
     CONFIG_FILE,
     MANIFEST,
-    MANIFEST_VERSION,
     RECORDED,
     TRAIN_MODEL,
+    Manifest,
     read_manifest,
 )
 
@@ -23,7 +23,7 @@ def test_manifest_round_trip(tmp_path):
     run = open_run(tmp_path, "a")
     assert (run.name, run.path, run.config) == ("a", folder, CONFIG)
     manifest = run.manifest
-    assert manifest.format_version == MANIFEST_VERSION
+    assert manifest.format_version == Manifest.VERSION
     assert (manifest.results, manifest.versions) == (RESULTS, ENVIRONMENT.versions)
     assert (manifest.seconds, manifest.threads, manifest.completed_at) == (12.5, 2, NOON)
     assert set(manifest.files) == set(RECORDED)
@@ -81,20 +81,20 @@ def test_configuration_that_is_not_recorded_is_not_trusted(tmp_path):
         open_run(tmp_path, "a")
 
 
-def test_newer_format_is_told_from_damage_whatever_its_shape(tmp_path):
+@pytest.mark.parametrize("version", [Manifest.VERSION - 1, Manifest.VERSION + 1])
+def test_another_format_is_told_from_damage_whatever_its_shape(tmp_path, version):
     folder = train(tmp_path)
-    newer = MANIFEST_VERSION + 1
-    edit_manifest(folder, lambda manifest: manifest.update(format_version=newer))
-    with pytest.raises(ModelError, match=f"format version {newer}.*{MANIFEST_VERSION}"):
+    edit_manifest(folder, lambda manifest: manifest.update(format_version=version))
+    with pytest.raises(ModelError, match=f"format version {version}.*{Manifest.VERSION}"):
         open_run(tmp_path, "a")
-    (folder / MANIFEST).write_text(f'{{"format_version": {newer}, "new": {{}}}}')
-    with pytest.raises(ModelError, match=f"format version {newer}"):
+    (folder / MANIFEST).write_text(f'{{"format_version": {version}, "new": {{}}}}')
+    with pytest.raises(ModelError, match=f"format version {version}"):
         open_run(tmp_path, "a")
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "null", "{}", '{"format_version": "1"}', "\0", '{"format_version": 1}'],
+    ["", "{", "[]", "null", "{}", '{"format_version": "1"}', "\0", '{"format_version": 3}'],
 )
 def test_corrupt_manifest_is_named(tmp_path, text):
     folder = train(tmp_path)
@@ -147,26 +147,6 @@ def test_damaged_configuration_is_told(tmp_path):
     damage(train(tmp_path))
     with pytest.raises(ModelError, match="SHA-256"):
         open_run(tmp_path, "a")
-
-
-def test_any_change_of_the_manifest_is_found(tmp_path):
-    """Each bit of it: a digit of a result, a hash, the version, the hash of itself."""
-    folder = train(tmp_path)
-    path = folder / MANIFEST
-    content = path.read_bytes()
-    for position in range(len(content)):
-        for bit in range(8):
-            changed = bytearray(content)
-            changed[position] ^= 1 << bit
-            path.write_bytes(changed)
-            with pytest.raises(ModelError):
-                read_manifest(folder)
-    for changed in (content[:-1], content + b"\n", content.replace(b"  ", b" ")):
-        path.write_bytes(changed)
-        with pytest.raises(ModelError, match="corrupt"):
-            read_manifest(folder)
-    path.write_bytes(content)
-    assert read_manifest(folder).results == RESULTS
 
 
 def test_a_run_that_is_replaced_while_it_is_read_is_not_called_corrupt(tmp_path):

@@ -2,9 +2,7 @@
 
 import io
 import json
-import shutil
 import sys
-from pathlib import Path
 
 import pytest
 import small
@@ -16,15 +14,14 @@ from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, S2sE
 from seq2seq_cli.runs.folder import RunFolder
 from seq2seq_cli.runs.lock import hold_lock
 
-OLD = Path(__file__).parents[1] / "data-of-old-versions"
-
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """Return a folder with a complete run, a stopped one, and one that is no run."""
     monkeypatch.setattr(output, "end_with_reader", lambda: None)
-    for name in ("complete", "stopped"):
-        shutil.copytree(OLD / name, tmp_path / name)
+    results = small.RESULTS.model_copy(update={"exact_match": 0.1})
+    small.train(tmp_path, "complete", "2026-06-01T12:00:00Z", results=results)
+    small.stop(tmp_path, 7, "stopped")
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "mine.txt").write_text("mine")
     return tmp_path
@@ -125,8 +122,8 @@ def swept(place):
     """Return the folder of a sweep of a complete run and a stopped one."""
     save_sweep(place)
     folder = place / "grid"
-    for name in ("complete", "stopped"):
-        shutil.copytree(OLD / name, folder / name)
+    small.train(folder, "complete")
+    small.stop(folder, 7, "stopped")
     return folder
 
 
