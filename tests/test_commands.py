@@ -252,7 +252,7 @@ def test_a_seed_that_is_under_way_is_named(capsys):
     display.show(SeedBegun(1, 2, 3, "t-seed-3", is_complete=True))
     display.show(SeedBegun(1, 2, 4, "t-seed-4", is_complete=False))
     display.show(Resumed(1, 2, 320, ()))
-    display.show(EpochEnded(1, 2, 640, *figures))
+    display.show(EpochEnded(1, 2, 640, *figures, steps_done=40))
     display.show(Finished(1, 2, None, 1, None, "enough"))
     display.show(SeedFailed(1, 2, 4, "the loss became nan"))
     complete, resumed, ended, stopped, failed = capsys.readouterr().err.splitlines()

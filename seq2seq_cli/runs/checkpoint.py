@@ -1,4 +1,4 @@
-"""Checkpoints: all that a training needs to go on as if it had never stopped.
+"""Checkpoints: all that a training needs to resume as if it had never stopped.
 
 A checkpoint is an archive of arrays, lines of a history, and a description in JSON with the hashes
 of the others.
@@ -71,9 +71,11 @@ class HistoryRecord(Record):
 class Description(Document):
     """The content of a checkpoint's JSON file."""
 
-    VERSION = 4
+    VERSION = 5
 
+    written_at: str  # in ISO 8601, UTC
     sha256: str  # of the arrays' file
+    n_bytes: int = Field(ge=0)  # of the arrays' file
     steps_done: int
     loss_sum: float
     config: RunConfig
@@ -91,6 +93,7 @@ class Checkpoint:
     status: TrainingStatus
     config: RunConfig
     environment: Environment
+    written_at: str  # in ISO 8601, UTC
     history: tuple[EpochRecord, ...] = ()
 
 
@@ -112,7 +115,9 @@ def serialize(checkpoint: Checkpoint, history: HistoryRecord) -> tuple[Descripti
     content = file.getvalue()
     description = Description(
         format_version=Description.VERSION,
+        written_at=checkpoint.written_at,
         sha256=sha256_of(content),
+        n_bytes=len(content),
         steps_done=state.steps_done,
         loss_sum=state.loss_sum,
         config=checkpoint.config,
@@ -148,6 +153,7 @@ def deserialize(described: Description, content: bytes, lines: bytes) -> Checkpo
         status=described.status,
         config=described.config,
         environment=described.environment,
+        written_at=described.written_at,
         history=parse_history(lines),
     )
 

@@ -56,10 +56,8 @@ class Exchange:
             lines = history_text(checkpoint.history).encode()
             description, content = serialize(checkpoint, HistoryRecord.of(lines))
             parts = [description.to_json().encode(), content, lines]
-        description, content, lines = [self.share(part) for part in parts]
-        if not description:
-            return None
-        return deserialize(Description.from_json(description), content, lines)
+        text, content, lines = [self.share(part) for part in parts]
+        return deserialize(Description.from_json(text), content, lines) if text else None
 
     @contextmanager
     def checking(self) -> Iterator[None]:

@@ -20,12 +20,11 @@ from seq2seq_cli.own_code import CALLBACK, check_function
 from seq2seq_cli.resources import check_training
 from seq2seq_cli.runs.advice import resume_command
 from seq2seq_cli.runs.checkpoint import Checkpoint
-from seq2seq_cli.runs.checkpoint_files import load_checkpoint
-from seq2seq_cli.runs.folder import RunFolder, has_checkpoint
+from seq2seq_cli.runs.checkpoint_files import has_checkpoint, load_checkpoint
+from seq2seq_cli.runs.claim import check_free, create_folder, reopen_folder
+from seq2seq_cli.runs.folder import RunFolder
 from seq2seq_cli.runs.listing import Run, open_run
-from seq2seq_cli.runs.location import check_free, create_folder, reopen_folder
-from seq2seq_cli.runs.resumption import check_resumable
-from seq2seq_cli.settings import laid_over
+from seq2seq_cli.runs.resumption import check_resumable, resumed_config
 from seq2seq_cli.training.cluster import Cluster, read_cluster
 from seq2seq_cli.training.events import OnEvent, Planned
 from seq2seq_cli.training.process import configure_process, full_memory_named, import_keras
@@ -42,7 +41,7 @@ CHECKPOINT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Begin:
-    """What the chief begins with: a plan, the folder that it holds, and what it goes on from."""
+    """What the chief begins with: a plan, the folder that it holds, and what it resumes from."""
 
     plan: Plan
     folder: RunFolder
@@ -116,7 +115,7 @@ def train(
             command = f", each with: {go_on}" if go_on else ""
             advice = f"start all workers again under their own TF_CONFIG{command}"
             raise StorageError(f"{error}: {advice}") from error
-    return open_run(begin.folder.path.parent, begin.folder.path.name)
+    return open_run(begin.folder.run.parent, begin.folder.run.name)
 
 
 @contextmanager
@@ -157,23 +156,16 @@ def train_begun(
     trainer.begin(begin.checkpoint, begin.notes)
     if go_on is None:
         more = _named(options.callback)
-        go_on = resume_command(begin.folder.path, begin.plan.config.task, more)
+        go_on = resume_command(begin.folder.run, begin.plan.config.task, more)
     trainer.run(go_on)
 
 
 def _resumed(config: RunConfig, folder: RunFolder) -> Begin:
-    """Return what a stopped training goes on with; own code is run only if `config` names it."""
-    checkpoint, notes = load_checkpoint(folder.path)
-    merged = laid_over(checkpoint.config, config)
+    """Return what a stopped training resumes from; custom code is run only if `config` names it."""
+    checkpoint, notes = load_checkpoint(folder.run)
+    merged = resumed_config(checkpoint.config, config)
     check_resumable(checkpoint.config, merged)
-    check_own_task(merged, config)
     return Begin(prepare(merged, resumed=True), folder, checkpoint, tuple(notes))
-
-
-def check_own_task(merged: RunConfig, wanted: RunConfig) -> None:
-    """Raise ConfigurationError for an own task of a saved run which `wanted` does not name."""
-    if OWN_TASK in merged.task.name and "name" not in wanted.task.model_fields_set:
-        find_task(merged.task)  # says how to name it
 
 
 def _go_on(begin: Begin | None, callback: str) -> str:
@@ -183,9 +175,9 @@ def _go_on(begin: Begin | None, callback: str) -> str:
     """
     if begin is None:
         return ""
-    path = begin.folder.path
-    is_forced = not begin.checkpoint and (begin.folder.is_complete or has_checkpoint(path))
-    return "" if is_forced else resume_command(path, begin.plan.config.task, _named(callback))
+    run = begin.folder.run
+    is_forced = not begin.checkpoint and has_checkpoint(run)
+    return "" if is_forced else resume_command(run, begin.plan.config.task, _named(callback))
 
 
 def _named(callback: str) -> list[str]:
@@ -201,7 +193,7 @@ def _planned(begin: Begin | None, config: RunConfig, cluster: Cluster) -> Planne
         config=config,
         report=begin.plan.report if begin and not begin.checkpoint else None,
         stream=begin.plan.stream if begin else None,
-        resumed=begin.folder.path.name if begin and begin.checkpoint else "",
+        resumed=begin.folder.run.name if begin and begin.checkpoint else "",
         worker=cluster.index + 1,
         n_workers=cluster.n_workers,
     )

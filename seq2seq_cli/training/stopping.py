@@ -40,21 +40,20 @@ def loss_error(loss: float, where: str, config: TrainingConfig) -> LossError:
     )
 
 
-def to_go_on_from(checkpoint: Checkpoint, config: RunConfig, finished: Path | None) -> Checkpoint:
+def to_go_on_from(checkpoint: Checkpoint, config: RunConfig, further: Path | None) -> Checkpoint:
     """Return a checkpoint with a resumed training's settings, without what is to be done again.
 
-    `finished` is the run's folder where the run is complete and this is its last checkpoint. Raises
-    ConfigurationError where there is nothing left to train then.
+    `further` is the complete run that is trained further, if it is one. Raises ConfigurationError
+    if there is nothing left to train then.
     """
     status, history = checkpoint.status, checkpoint.history
     enough = has_enough(status, config.training)
-    if finished and enough:
-        raise _complete(finished, status, config.training)
-    if finished or config.training != checkpoint.config.training:
+    if further and enough:
+        raise _complete(further, status, config.training)
+    if further or config.training != checkpoint.config.training:
         status = status.model_copy(update={"has_ended": False})
     if not status.has_ended and not enough:
-        # Without that of an epoch which a callback has stopped; older checkpoints count epochs.
-        history = history[: max(status.epochs_done, status.validations_done)]
+        history = history[: status.validations_done]  # without an epoch that a callback stopped
     return replace(checkpoint, config=config, status=status, history=history)
 
 

@@ -74,9 +74,7 @@ class Trainer:
         self._folder, self._exchange, self._report = folder, exchange, options.report
         callbacks = list(options.callbacks)
         if options.callback:
-            callbacks += load_callbacks(
-                options.callback, config, folder.path.name if folder else ""
-            )
+            callbacks += load_callbacks(options.callback, config, folder.run.name if folder else "")
         self._has_state_note = bool(callbacks)
         if options.write_tensorboard and folder:
             callbacks.append(tensorboard(folder.tensorboard))
@@ -88,19 +86,19 @@ class Trainer:
         self._last_state: TrainState | None = None  # once the last step is taken
 
     def begin(self, checkpoint: Checkpoint | None = None, notes: Sequence[str] = ()) -> None:
-        """Begin anew, or go on from the chief's checkpoint; in all workers as in the chief.
+        """Begin anew, or resume from the chief's checkpoint; in all workers as in the chief.
 
         Raises ConfigurationError where the run is complete and there is nothing left to train.
         """
         if checkpoint:
-            finished = self._folder.path if self._folder and self._folder.is_finished else None
-            checkpoint = to_go_on_from(checkpoint, self._config, finished)
+            further = self._folder.run if self._folder and self._folder.trains_further else None
+            checkpoint = to_go_on_from(checkpoint, self._config, further)
         checkpoint = self._exchange.share_checkpoint(checkpoint)
         if checkpoint:
             self._go_on(checkpoint, notes)
         elif self._folder:
             self._folder.begin(self._config)
-            self._save()
+        self._save()
 
     def run(self, go_on: str = "") -> None:
         """Train what is left, save the models and complete the folder.
@@ -120,7 +118,7 @@ class Trainer:
     def _go_on(self, checkpoint: Checkpoint, notes: Sequence[str]) -> None:
         status, state = checkpoint.status, checkpoint.state
         if self._folder:
-            self._folder.go_on(checkpoint)
+            self._folder.resume(checkpoint)
         self._loop.state = state
         self._progress = Progress(status, checkpoint.best_weights, checkpoint.history)
         self._callbacks.scale = status.rate_scale
@@ -244,17 +242,15 @@ class Trainer:
         self._saver.save(self._checkpoint())
 
     def _stop(self, go_on: str) -> str:
-        """Write a checkpoint if the loop comes to rest in time; say what there is to go on from."""
+        """Write a checkpoint if the loop comes to rest in time; say what can be resumed."""
         folder = self._folder
         if folder is None:
             return "the chief has the checkpoint"
-        if self._last_state and folder.is_finished:
-            return f"the run {folder.path} is complete"
+        if folder.is_complete:
+            return f"the run {folder.run} is complete"
         rests = self._runner.comes_to_rest(STOP_SECONDS)
         if rests:
             self._save()
-        if folder.holds_earlier:
-            return f"before a checkpoint of its own: {folder.path} is as it was"
         return left(self._loop.steps_done if rests else None, go_on)
 
     def _rates(self, start: int, n: int) -> Floats:

@@ -16,14 +16,15 @@ from seq2seq_cli.runs.checkpoint import (
     serialize,
 )
 from seq2seq_cli.runs.checkpoint_files import HistoryFile, load_checkpoint
+from seq2seq_cli.runs.claim import create_folder, reopen_folder
 from seq2seq_cli.runs.environment import current_environment, differences
 from seq2seq_cli.runs.history import history_text
-from seq2seq_cli.runs.location import create_folder, reopen_folder
+from seq2seq_cli.runs.names import training_path
 from seq2seq_cli.runs.resumption import check_resumable
 
 
-def newest(folder, kind):
-    return max((folder / "checkpoint").glob(f"*.{kind}"))
+def newest(run, kind):
+    return max((training_path(run) / "checkpoint").glob(f"*.{kind}"))
 
 
 def test_a_checkpoint_is_read_as_it_was_written():
@@ -32,7 +33,7 @@ def test_a_checkpoint_is_read_as_it_was_written():
     description, content = serialize(written, HistoryRecord.of(lines))
     described = Description.from_json(description.to_json().encode())
     read = deserialize(described, content, lines)
-    for name in ("status", "config", "environment", "history"):
+    for name in ("status", "config", "environment", "written_at", "history"):
         assert getattr(read, name) == getattr(written, name)
     for ours, theirs in zip(read.state[:3], written.state[:3], strict=True):
         assert [array.tobytes() for array in ours] == [array.tobytes() for array in theirs]
@@ -60,14 +61,11 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, file, damage
 
 def validated(runs_dir, name, validations):
     """Stop a training after each of these numbers of validations has had a checkpoint."""
-    try:
-        with create_folder(runs_dir, name, CONFIG.task) as folder:
-            folder.begin(CONFIG)
-            for number in validations:
-                folder.save_checkpoint(a_checkpoint(10 * number, number))
-            raise KeyboardInterrupt
-    except KeyboardInterrupt:
-        return folder.path
+    with create_folder(runs_dir, name, CONFIG.task) as folder:
+        folder.begin(CONFIG)
+        for number in validations:
+            folder.save_checkpoint(a_checkpoint(10 * number, number))
+    return folder.run
 
 
 def test_each_line_of_the_history_is_written_once(tmp_path, monkeypatch):
@@ -105,16 +103,16 @@ def test_a_resumed_training_writes_its_own_history_file_and_removes_the_other(tm
         with reopen_folder(tmp_path, "a") as resumed:
             loaded = load_checkpoint(folder)[0]
             assert len(loaded.history) == number - 1
-            resumed.go_on(loaded)
+            resumed.resume(loaded)
             resumed.save_checkpoint(a_checkpoint(10 * number, number))
     checkpoint, notes = load_checkpoint(folder)
     assert (len(checkpoint.history), notes) == (3, [])
-    assert len(list((folder / "checkpoint").glob("*.jsonl"))) == 2
+    assert len(list((training_path(folder) / "checkpoint").glob("*.jsonl"))) == 2
     with reopen_folder(tmp_path, "a") as resumed:
-        resumed.go_on(checkpoint)
+        resumed.resume(checkpoint)
         for number in (4, 5):
             resumed.save_checkpoint(a_checkpoint(10 * number, number))
-    assert len(list((folder / "checkpoint").glob("*.jsonl"))) == 1
+    assert len(list((training_path(folder) / "checkpoint").glob("*.jsonl"))) == 1
     assert len(load_checkpoint(folder)[0].history) == 5
 
 
@@ -127,7 +125,7 @@ def test_a_history_file_has_no_other_name_than_a_number(tmp_path):
 
 def test_where_every_checkpoint_is_damaged_it_says_so(tmp_path):
     folder = stop(tmp_path, 7)
-    for path in (folder / "checkpoint").glob("*.npz"):
+    for path in (training_path(folder) / "checkpoint").glob("*.npz"):
         path.write_bytes(b"")
     with pytest.raises(
         ModelError, match="train it anew with `s2s train --config .* --force --run a"

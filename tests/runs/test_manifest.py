@@ -1,5 +1,7 @@
 """A complete run is proved by its manifest, and any damage of it is told."""
 
+import os
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,6 +18,7 @@ from seq2seq_cli.runs.manifest import (
     Manifest,
     read_manifest,
 )
+from seq2seq_cli.runs.names import replaced_path
 
 
 def test_manifest_round_trip(tmp_path):
@@ -154,8 +157,22 @@ def test_a_run_that_is_replaced_while_it_is_read_is_not_called_corrupt(tmp_path)
     run = open_run(tmp_path, "a")
     other = CONFIG.model_copy(update={"training": TrainingConfig(seed=9, epochs=2)})
     train(tmp_path, force=True, config=other)
-    with pytest.raises(ModelError, match="a has got another training's run in the meantime"):
+    with pytest.raises(ModelError, match="a has been replaced by another run: try again"):
         run.read(CONFIG_FILE)
-    (run.path / MANIFEST).unlink()  # as it is while the files are put in their places
-    with pytest.raises(ModelError, match="in the meantime"):
+    run.path.rename(replaced_path(run.path))
+    with pytest.raises(ModelError, match="try again"):
         run.read(CONFIG_FILE)
+
+
+@pytest.mark.parametrize("file", [MANIFEST, CONFIG_FILE, TRAIN_MODEL])
+def test_only_regular_files_are_read_and_no_more_of_them_than_expected(tmp_path, file):
+    folder = train(tmp_path)
+    (folder / file).unlink()
+    os.mkfifo(folder / file)
+    with pytest.raises(S2sError, match=file):
+        open_run(tmp_path, "a").read(TRAIN_MODEL)
+    (folder / file).unlink()
+    with (folder / file).open("wb") as large:
+        large.truncate(2**40)
+    with pytest.raises(ModelError, match=file):
+        open_run(tmp_path, "a").read(TRAIN_MODEL)

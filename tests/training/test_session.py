@@ -11,8 +11,7 @@ from tiny import tiny_config
 from seq2seq_cli import train
 from seq2seq_cli.errors import ConfigurationError, StorageError
 from seq2seq_cli.runs import checkpoint_files
-from seq2seq_cli.runs.checkpoint_files import load_checkpoint
-from seq2seq_cli.runs.folder import has_checkpoint
+from seq2seq_cli.runs.checkpoint_files import has_checkpoint, load_checkpoint
 from seq2seq_cli.training.events import Compiling, EpochEnded, Finished
 from seq2seq_cli.training.exchange import lost_worker
 from seq2seq_cli.training.program.loop import Loop
@@ -77,13 +76,11 @@ def test_a_state_is_saved_once(tmp_path, monkeypatch, settings, steps):
 
     def counted(place, checkpoint, history):
         saved.append(checkpoint.state.steps_done)
-        return save(place, checkpoint, history)
+        save(place, checkpoint, history)
 
     monkeypatch.setattr("seq2seq_cli.runs.folder.save_checkpoint", counted)
-    run, _ = events_of(tmp_path, tiny_config(**settings))
+    events_of(tmp_path, tiny_config(**settings))
     assert saved == steps
-    description = checkpoint_files.newest_description(run.path)
-    assert description.sha256 == run.manifest.checkpoint_sha256
 
 
 @pytest.mark.usefixtures("compiled_once")
