@@ -215,13 +215,6 @@ class RunConfig(Section):
     model: ModelConfig = Field(default_factory=ModelConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
 
-    def as_saved(self) -> "RunConfig":
-        """Return the configuration of a saved run: before attention_radius there were no biases."""
-        if "attention_radius" in self.model.model_fields_set:
-            return self
-        model = self.model.model_copy(update={"attention_radius": 0})
-        return self.model_copy(update={"model": model})
-
     def to_toml(self) -> str:
         """Return the configuration as TOML text, every setting written out."""
         import tomli_w  # which no reader of settings has to wait for

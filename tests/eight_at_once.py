@@ -25,6 +25,8 @@ from typing import Any
 
 import forks
 
+from seq2seq_cli.runs.names import training_path
+
 OPTIONS = "--n-in 4 --n-out 2 --cardinality 13 --units 8 --batch-size 16 --n-samples 640".split()
 OPTIONS += ["-q", "--run", "a"]
 KINDS = {
@@ -165,12 +167,13 @@ def prepare(kind: str, before: Path, outputs: Path, folder: Path) -> None:
         if first.end():
             sys.exit(f"the first training ended with {first.code}: {first.err}")
     if kind == "abandoned":
-        run.mkdir(parents=True)
-        (run / ".lock").touch()
+        training_path(run).mkdir(parents=True)
+        (training_path(run) / ".lock").touch()
     elif kind in ("replaced", "complete", "stopped"):
         shutil.copytree(before / "runs", folder / "runs")
     if kind == "stopped":
-        for path in (run / "run.json", *run.glob("*.keras")):
+        run.rename(training_path(run))
+        for path in (training_path(run) / "run.json", *training_path(run).glob("*.keras")):
             path.unlink()
 
 

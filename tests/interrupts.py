@@ -29,10 +29,9 @@ from kill_and_resume import TASK
 from workers import free_addresses, tf_config
 
 from seq2seq_cli.errors import S2sError
-from seq2seq_cli.runs.checkpoint_files import load_checkpoint
-from seq2seq_cli.runs.folder import has_checkpoint, is_abandoned
-from seq2seq_cli.runs.listing import open_run
-from seq2seq_cli.runs.lock import LOCK, is_in_training
+from seq2seq_cli.runs.checkpoint_files import has_checkpoint, load_checkpoint
+from seq2seq_cli.runs.listing import list_runs
+from seq2seq_cli.runs.lock import LOCK
 from seq2seq_cli.runs.manifest import RECORDED
 from seq2seq_cli.training.cache_folder import FOLDER_VARIABLE
 
@@ -145,24 +144,23 @@ class Case:
     def _damages(self) -> list[str]:
         """Return what is wrong with what is left of the runs, and of what was to be written."""
         found = []
-        for path in self._folder.glob("runs/*"):
+        runs = self._folder / "runs"
+        for listed in list_runs(runs):
+            path = runs / listed.name
             try:
-                if (path / "run.json").exists():
-                    run = open_run(path.parent, path.name)
-                    for file in RECORDED:
-                        run.read(file)
+                for file in RECORDED if listed.run else ():
+                    listed.run.read(file)
                 if has_checkpoint(path):
                     found += load_checkpoint(path)[1]
+                elif not listed.run:
+                    found.append(f"{path.name} is left with no checkpoint")
             except S2sError as error:
                 found.append(str(error))
-            # The lock's file may stay where the process could not be unwound in time.
-            names = [file.name for file in path.rglob("*")]
-            if not has_checkpoint(path) and not is_abandoned(path):
-                found.append(f"{path.name} is left with {names}")
-            if is_in_training(path):
+            if "in training" in (listed.problem, listed.under_way):
                 found.append(f"{path.name} is still locked")
-            found += [f"left {left}" for left in names if left.startswith(".") and left != LOCK]
-        found += [f"left {path.name}" for path in self._folder.glob(".*")]
+        # The lock's file may stay where the process could not be unwound in time.
+        left = [*self._folder.glob(".*"), *runs.rglob(".*")]
+        found += [f"left {path.name}" for path in left if path.name != LOCK]
         return found
 
     def goes_on(self) -> None:

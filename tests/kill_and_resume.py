@@ -27,9 +27,9 @@ from pathlib import Path
 import forks
 from workers import free_addresses, tf_config
 
-from seq2seq_cli.runs.checkpoint_files import load_checkpoint
-from seq2seq_cli.runs.folder import has_checkpoint
+from seq2seq_cli.runs.checkpoint_files import has_checkpoint, load_checkpoint
 from seq2seq_cli.runs.history import history_text
+from seq2seq_cli.runs.listing import run_folders
 from seq2seq_cli.training.cache_folder import FOLDER_VARIABLE
 from seq2seq_cli.training.compilation_cache import open_cache
 from seq2seq_cli.training.process import configure_process
@@ -78,15 +78,13 @@ class Training:
 
     @property
     def runs(self) -> list[Path]:
-        """The folders of what has begun."""
-        return sorted((self._folder / "runs").glob("a*"))
+        """The runs that have begun."""
+        return run_folders(self._folder / "runs")
 
     def start(self, *options: str) -> list[forks.Forked]:
-        """Begin, or go on with what is there, as one process or two."""
+        """Begin, or resume what is there, as one process or two."""
         if any(has_checkpoint(run) for run in self.runs):
             options = ("--resume", *options)
-        elif any((run / "config.toml").exists() for run in self.runs):
-            options = ("--force", *options)
         if cache := open_cache():
             for path in cache.own.glob("*"):  # which each process has to itself
                 path.unlink()
@@ -113,6 +111,10 @@ class Training:
         complete = [run for run in self.runs if (run / "run.json").exists()]
         return len(complete) == self._n_seeds
 
+    def files(self, pattern: str) -> set[Path]:
+        """Return the files of trainings that fit a pattern; of an empty one, none."""
+        return set((self._folder / "runs").glob(f"a*.training/{pattern}")) if pattern else set()
+
     def digest(self) -> str:
         """Return the hash of each run."""
         return " ".join(digest(run) for run in self.runs)
@@ -136,15 +138,14 @@ def kill(training: Training, moment: str, generator: random.Random, seconds: flo
     `seconds` is how long one takes that is left alone.
     """
     pattern = MOMENTS[moment]
-    before = {path for run in training.runs for path in run.glob(pattern or "-")}
+    before = training.files(pattern)
     processes = training.start()
     victim = generator.choice(processes)
     delay = generator.uniform(0, seconds if moment == "start" else 0.3 * seconds)
     delay *= generator.random() ** 4 * 0.05 if moment in ("checkpoint", "models") else 1
     until = time.monotonic() + LIMIT_SECONDS
     while pattern and not victim.has_ended() and time.monotonic() < until:
-        found = {path for run in training.runs for path in run.glob(pattern)}
-        if found - before:
+        if training.files(pattern) - before:
             break
         if moment == "steps":
             time.sleep(0.01)

@@ -2,9 +2,7 @@
 
 import io
 import json
-import shutil
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -36,8 +34,6 @@ from seq2seq_cli.training.events import (
     SeedFailed,
     Validated,
 )
-
-OLD = Path(__file__).parent / "data-of-old-versions"
 
 
 @pytest.fixture
@@ -203,36 +199,33 @@ def test_tasks_are_listed_with_level_example_and_what_is_alike(use, capsys):
     assert by_name["selective-copy"]["settings"] == {"k": 5}
 
 
-def test_a_run_of_an_older_version_is_inspected_predicted_and_evaluated(capsys, monkeypatch):
+def test_a_run_is_inspected_predicted_and_evaluated(random_runs, capsys, monkeypatch):
     monkeypatch.setattr(output, "end_with_reader", lambda: None)
-    inspect("complete", OLD)
+    inspect("complete", random_runs)
     shown = capsys.readouterr().out
     for words in ("encoder_lstm", "validation exact match", "token accuracy (teacher-forced)"):
         assert words in shown
-    inspect("complete", OLD, as_json=True)
+    inspect("complete", random_runs, as_json=True)
     document = json.loads(capsys.readouterr().out)
     shapes = [layer["shapes"] for layer in document["layers"]]
     assert shapes[0] == [[13, 32], [8, 32], [32]]
     assert document["parameters"] == 1525
-    predict(["1 2 3 4"], run="complete", runs_dir=OLD, as_json=True)
+    predict(["1 2 3 4"], run="complete", runs_dir=random_runs, as_json=True)
     prediction = json.loads(capsys.readouterr().out)
     assert prediction["finished"] is True
     assert len(prediction["target"]) == 2
-    evaluate("complete", OLD, as_json=True)
+    evaluate("complete", random_runs, as_json=True)
     document = json.loads(capsys.readouterr().out)
-    # That is what its training found, on a sample of all that is held out.
     assert document["exact"] is True
-    assert abs(document["exact_match"] - 0.0328) < 0.01
+    assert document["exact_match"] < 0.1
 
 
-def test_inspect_checks_the_files(tmp_path, monkeypatch):
+def test_inspect_checks_the_files(random_runs, monkeypatch):
     monkeypatch.setattr(output, "end_with_reader", lambda: None)
-    copied = tmp_path / "complete"
-    shutil.copytree(OLD / "complete", copied)
-    model = copied / "inference_decoder.keras"
+    model = random_runs / "complete" / "inference_decoder.keras"
     model.write_bytes(model.read_bytes()[:-1] + b"x")
     with pytest.raises(ModelError, match="inference_decoder.keras is corrupt"):
-        inspect("complete", tmp_path)
+        inspect("complete", random_runs)
 
 
 def test_a_validation_within_an_epoch_is_told_as_such(capsys):
@@ -259,7 +252,7 @@ def test_a_seed_that_is_under_way_is_named(capsys):
     display.show(SeedBegun(1, 2, 3, "t-seed-3", is_complete=True))
     display.show(SeedBegun(1, 2, 4, "t-seed-4", is_complete=False))
     display.show(Resumed(1, 2, 320, ()))
-    display.show(EpochEnded(1, 2, 640, *figures))
+    display.show(EpochEnded(1, 2, 640, *figures, steps_done=40))
     display.show(Finished(1, 2, None, 1, None, "enough"))
     display.show(SeedFailed(1, 2, 4, "the loss became nan"))
     complete, resumed, ended, stopped, failed = capsys.readouterr().err.splitlines()

@@ -341,10 +341,3 @@ def test_data_that_is_given_takes_the_place_of_a_file_s_task(tmp_path):
     assert task.model_fields_set == {"data"}
     assert resolve(path, ["task.data=pairs.jsonl", "task.n_in=9"]).task.n_in == 9
     assert resolve(path).task.n_in == "1-25"
-
-
-def test_a_run_saved_before_there_were_position_biases_has_none():
-    text = RunConfig().to_toml()
-    old = "".join(line for line in text.splitlines(True) if not line.startswith("attention_radius"))
-    assert parse_config(text, "new").as_saved().model.attention_radius == 4
-    assert parse_config(old, "old").as_saved().model.attention_radius == 0

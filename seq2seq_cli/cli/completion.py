@@ -26,7 +26,7 @@ def run_names(context: typer.Context, incomplete: str) -> list[str]:
 
     runs_dir = Path(context.params.get("runs_dir") or "runs")
     try:
-        names = [folder.name for folder in run_folders(runs_dir)]
+        names = [run.name for run in run_folders(runs_dir)]
     except S2sError:  # which the command will tell
         return []
     return [name for name in names if name.startswith(incomplete)]

@@ -24,8 +24,7 @@ def plan_training(
     from seq2seq_cli.data.plan import prepare
     from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.resources import check_training
-    from seq2seq_cli.runs.location import check_free
-    from seq2seq_cli.runs.seeds import free_name
+    from seq2seq_cli.runs.claim import check_free, free_name
 
     if resume:
         raise ConfigurationError("--dry-run plans a training from its beginning: remove --resume")

@@ -94,7 +94,7 @@ def plot(
 def _of_sweep(name: str, what: str, runs_dir: Path) -> "list[Chart]":
     from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.report.grids import results_of, sweep_charts
-    from seq2seq_cli.runs.location import check_name
+    from seq2seq_cli.runs.names import check_name
     from seq2seq_cli.sweep.folder import SweepFolder
 
     folder = SweepFolder(runs_dir / check_name(name))

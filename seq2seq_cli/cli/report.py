@@ -136,7 +136,7 @@ def _comparison(
 
 def _sweep(name: str, runs_dir: Path) -> str:
     from seq2seq_cli.report.page import sweep_page
-    from seq2seq_cli.runs.location import check_name
+    from seq2seq_cli.runs.names import check_name
     from seq2seq_cli.sweep.folder import SweepFolder
 
     return sweep_page(SweepFolder(runs_dir / check_name(name)))

@@ -1,5 +1,7 @@
 """`s2s runs`: what has been trained."""
 
+import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -94,15 +96,13 @@ def runs(
     """
     from seq2seq_cli.errors import ConfigurationError
 
-    if removed or renamed:
-        from seq2seq_cli.cli import tidying
-
-        if removed and renamed:
-            raise ConfigurationError("--remove and --rename: give one of the two")
-        if removed:
-            tidying.remove(runs_dir, removed, is_sure, quiet)
-        if renamed:
-            tidying.rename(runs_dir, *renamed, quiet)
+    if removed and renamed:
+        raise ConfigurationError("--remove and --rename: use only one of the two")
+    if removed:
+        _remove(runs_dir, removed, is_sure, quiet)
+        return
+    if renamed:
+        _rename(runs_dir, *renamed, quiet)
         return
     from seq2seq_cli.runs.advice import list_command, train_command
     from seq2seq_cli.runs.listing import chosen, list_runs
@@ -195,3 +195,61 @@ def _compare(names: list[str], runs_dir: Path, as_json: bool) -> None:
         output.table("Settings that differ", ("setting", *names), differing)
     else:
         output.write("All settings are the same.")
+
+
+def _remove(runs_dir: Path, names: Sequence[str], is_sure: bool, quiet: bool) -> None:
+    """Remove runs, and sweeps with theirs, after asking a user on a terminal.
+
+    All are looked up before any is removed. Raises ConfigurationError if nobody can be asked.
+    """
+    from seq2seq_cli.errors import ConfigurationError
+    from seq2seq_cli.runs.claim import remove_run
+    from seq2seq_cli.sweep.listing import is_sweep, remove_sweep
+
+    folders = [_find(runs_dir, name) for name in dict.fromkeys(names)]
+    if not is_sure:
+        if not sys.stdin.isatty():
+            raise ConfigurationError(
+                f"--remove {names[0]}: nobody can be asked here: add --yes to remove it"
+            )
+        listed = ", ".join(
+            f"the sweep {folder} and its runs," if is_sweep(folder) else str(folder)
+            for folder in folders
+        )
+        sys.stderr.write(f"remove {listed} with all checkpoints and models? [y/N] ")
+        sys.stderr.flush()
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            output.message("nothing is removed", quiet)
+            return
+    for folder in folders:
+        is_gone = remove_sweep(folder) if is_sweep(folder) else remove_run(folder)
+        rest = "" if is_gone else "; files that no training has written stay"
+        output.message(f"removed {folder}{rest}", quiet)
+
+
+def _rename(runs_dir: Path, old: str, new: str, quiet: bool) -> None:
+    """Give a run or a sweep another name; a sweep's run keeps its own, by which it is known."""
+    from seq2seq_cli.errors import ConfigurationError
+    from seq2seq_cli.runs.claim import rename_run
+    from seq2seq_cli.sweep.listing import is_sweep, rename_sweep
+
+    folder = _find(runs_dir, old)
+    if is_sweep(folder.parent):
+        raise ConfigurationError(f"--rename {old}: its sweep knows it by that name: leave it")
+    renamed = (rename_sweep if is_sweep(folder) else rename_run)(folder, new)
+    output.message(f"{folder} is now {renamed}", quiet)
+
+
+def _find(runs_dir: Path, name: str) -> Path:
+    """Return the path of a run or a sweep; raises as `find_run`."""
+    from seq2seq_cli.errors import ModelError
+    from seq2seq_cli.runs.listing import find_run
+    from seq2seq_cli.runs.names import run_path
+    from seq2seq_cli.sweep.listing import is_sweep
+
+    folder = run_path(runs_dir, name.rstrip("/"))
+    if not is_sweep(folder):
+        return find_run(runs_dir, name)
+    if folder.is_symlink():
+        raise ModelError(f"{folder} is a link to a sweep, and stays as it is: use its own name")
+    return folder

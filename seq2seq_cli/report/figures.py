@@ -28,29 +28,22 @@ class LearningCurve:
     """A run's training, and its validations on held-out sequences; losses are nats a token."""
 
     run: str
-    training: Series  # of what was trained on; without exact match where only epochs are known
+    training: Series  # of what was trained on
     held_out: Series
 
 
 def learning_curve(
     run: str, history: Iterable[EpochRecord], training: TrainingConfig
 ) -> LearningCurve:
-    """Return the curve of a history: each call of the program, and each validation.
-
-    Of an older history, which has no calls, the training's points are those of its validations.
-    """
+    """Return the curve of a history: each call of the program, and each validation."""
     calls, validations = list[tuple[float, ...]](), list[tuple[float, ...]]()
     size = training.batch_size
     for record in history:
-        steps = record.steps_done or (record.epoch - 1) * training.epoch_steps + (
-            record.n_samples // size
-        )
-        validations.append((steps * size, record.loss, record.exact_match, record.learning_rate))
+        samples = record.steps_done * size
+        validations.append((samples, record.loss, record.exact_match, record.learning_rate))
         for call in record.calls:
             share, rate = call.exact_match, call.learning_rate
             calls.append((call.steps_done * size, call.loss, share, rate))
-        if not record.calls:
-            calls.append((steps * size, record.training_loss, np.nan, record.learning_rate))
     return LearningCurve(run, _series(calls), _series(validations))
 
 
@@ -58,8 +51,7 @@ def _series(rows: list[tuple[float, ...]]) -> Series:
     if not rows:
         return Series()
     samples, loss, share, rate = zip(*rows, strict=True)
-    known = not np.isnan(share).any()
-    return Series(tuple(map(int, samples)), loss, share if known else (), rate)
+    return Series(tuple(map(int, samples)), loss, share, rate)
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,10 @@
     sweep.toml                what it is
     sweep.jsonl               a line for each cell and seed, as they were evaluated
     sweep-I-of-N.jsonl        those of a process that has a share of the cells
-    CELL-seed-0/  ...         complete runs, or trainings that are stopped
+    CELL-seed-0/  ...         complete runs
+    CELL-seed-0.training/     trainings that are running or stopped
 
-What is complete is told by the runs alone. The results save evaluating them again.
+The runs alone decide what is complete. The results save evaluating them again.
 """
 
 import itertools
@@ -22,13 +23,12 @@ from seq2seq_cli.evaluation import evaluate
 from seq2seq_cli.inference.loading import load_network
 from seq2seq_cli.resources import validation_samples
 from seq2seq_cli.runs.advice import list_command, remove_command
-from seq2seq_cli.runs.checkpoint_files import newest_description
-from seq2seq_cli.runs.folder import has_unfinished, is_abandoned
+from seq2seq_cli.runs.checkpoint_files import is_stopped, newest_description
 from seq2seq_cli.runs.listing import Run, open_run
-from seq2seq_cli.runs.location import check_name
+from seq2seq_cli.runs.lock import LOCK
 from seq2seq_cli.runs.manifest import MANIFEST
+from seq2seq_cli.runs.names import check_name, seed_run
 from seq2seq_cli.runs.resumption import CHANGEABLE, check_resumable
-from seq2seq_cli.runs.seeds import seed_run
 from seq2seq_cli.settings import MOST_TOML
 from seq2seq_cli.storage import append_line, make_folder, read_text, unwritable, write_text
 from seq2seq_cli.sweep.cells.description import Sweep, parse_sweep
@@ -163,9 +163,9 @@ class SweepFolder:
         return RunRecord(cell=cell.name, seed=seed, run=run, settings=settings, **values)
 
     def _complete_run(self, path: Path) -> Run | None:
-        """Return the complete run in a folder, unless a training of it is under way."""
+        """Return a complete run, unless a training of it is under way."""
         try:
-            if (path / MANIFEST).is_file() and not has_unfinished(path):
+            if (path / MANIFEST).is_file() and not is_stopped(path):
                 return open_run(path.parent, path.name)
         except ModelError:
             return None  # which is damaged, and trained again
@@ -184,7 +184,7 @@ def new_folder(runs_dir: Path, name: str | None, default: str) -> SweepFolder:
         try:
             path.mkdir()
         except FileExistsError:
-            if is_abandoned(path):  # by one that was killed before it had begun
+            if not {file.name for file in path.glob("*")} - {LOCK}:  # killed before it had begun
                 break
             if name:
                 raise ExistsError(

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, S2sError
-from seq2seq_cli.runs.location import check_name
 from seq2seq_cli.runs.lock import hold_lock
+from seq2seq_cli.runs.names import check_name
 from seq2seq_cli.settings import MOST_TOML
 from seq2seq_cli.storage import make_folder, read_text
 from seq2seq_cli.sweep.cells.description import Sweep, parse_sweep
@@ -228,5 +228,5 @@ def _locked(folder: SweepFolder, shard: Shard | None) -> Iterator[None]:
             try:
                 stack.enter_context(hold_lock(folder.path))
             except ExistsError:
-                raise ExistsError(f"{folder.path} is in use: another process goes on") from None
+                raise ExistsError(f"{folder.path} is in use: another process trains it") from None
         yield

@@ -1,6 +1,7 @@
 """The checkpoints that a training writes into its folder while it runs."""
 
 import time
+from datetime import UTC, datetime
 
 import numpy as np
 
@@ -32,7 +33,7 @@ class Saver:
         return time.perf_counter() - self._saved_at > self._checkpoint_seconds
 
     def checkpoint(self, state: TrainState, progress: Progress) -> Checkpoint:
-        """Return all that there is to go on from; the seconds are of all processes so far."""
+        """Return all that a training resumes from; the seconds are of all processes so far."""
         seconds = progress.status.seconds + time.perf_counter() - self._started
         return Checkpoint(
             state=state,
@@ -40,6 +41,7 @@ class Saver:
             status=progress.status.model_copy(update={"seconds": seconds}),
             config=self._config,
             environment=current_environment(device_name()),
+            written_at=datetime.now(UTC).isoformat(),
             history=progress.history,
         )
 

@@ -12,23 +12,15 @@ from typing import TYPE_CHECKING
 
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.plan import Plan, prepare
-from seq2seq_cli.data.tasks import OWN_TASK, find_task
-<<<<<<< HEAD
-from seq2seq_cli.errors import StorageError
-=======
-from seq2seq_cli.footprint import TENSORFLOW, training_needs
-from seq2seq_cli.memory import check
->>>>>>> e70db59 (Let workers compare one hash of what they train, and callbacks observe only)
 from seq2seq_cli.own_code import CALLBACK, check_function
 from seq2seq_cli.resources import check_training
 from seq2seq_cli.runs.advice import resume_command
 from seq2seq_cli.runs.checkpoint import Checkpoint
 from seq2seq_cli.runs.checkpoint_files import load_checkpoint
+from seq2seq_cli.runs.claim import check_free, create_folder, reopen_folder
 from seq2seq_cli.runs.folder import RunFolder
 from seq2seq_cli.runs.listing import Run, open_run
-from seq2seq_cli.runs.location import check_free, create_folder, find_resumable, reopen_folder
-from seq2seq_cli.runs.resumption import check_resumable
-from seq2seq_cli.settings import laid_over
+from seq2seq_cli.runs.resumption import check_resumable, find_resumable, resumed_config
 from seq2seq_cli.storage import sha256_of
 from seq2seq_cli.training.cluster import Cluster, join, read_cluster
 from seq2seq_cli.training.events import OnEvent, Planned
@@ -116,7 +108,7 @@ def train(
             train_begun(begin, loop, options)
     if begin.folder is None:
         return None
-    return open_run(begin.folder.path.parent, begin.folder.path.name)
+    return open_run(begin.folder.run.parent, begin.folder.run.name)
 
 
 @contextmanager
@@ -128,13 +120,8 @@ def _begun(
         yield _resumed(config, find_resumable(runs_dir, run)) if resume else Begin(prepare(config))
     elif resume:
         with reopen_folder(runs_dir, run) as folder:
-<<<<<<< HEAD
-            begin = _resumed(config, folder)
+            begin = replace(_resumed(config, folder.run), folder=folder)
             check_training(begin.plan.config, cluster.n_workers)
-=======
-            begin = replace(_resumed(config, folder.path), folder=folder)
-            check_memory(begin.plan.config, cluster.n_workers)
->>>>>>> e70db59 (Let workers compare one hash of what they train, and callbacks observe only)
             yield begin
     else:
         plan = prepare(config)
@@ -144,24 +131,8 @@ def _begun(
             yield Begin(plan, folder)
 
 
-<<<<<<< HEAD
-def train_begun(
-    begin: Begin,
-    loop_of: Callable[[Plan], "Loop"],
-    exchange: "Exchange",
-    options: "Options",
-    go_on: str | None = None,
-) -> None:
-    """Train in a folder, as the chief, what begins or goes on there.
-=======
-def check_memory(config: RunConfig, n_workers: int = 1) -> None:
-    """Raise ConfigurationError for sizes that need more memory than there is."""
-    check(training_needs(config, n_workers), TENSORFLOW)
-
-
 def train_begun(begin: Begin, loop: "Loop", options: "Options", go_on: str | None = None) -> None:
     """Train what begins or goes on, by a loop that is at the beginning of its plan.
->>>>>>> e70db59 (Let workers compare one hash of what they train, and callbacks observe only)
 
     `go_on` is the command shown when the training is stopped: None for the one that resumes this
     run, empty where the caller shows it.
@@ -172,25 +143,18 @@ def train_begun(begin: Begin, loop: "Loop", options: "Options", go_on: str | Non
     trainer.begin(begin.checkpoint, begin.notes)
     if go_on is None and begin.folder:
         named = [CALLBACK, options.callback] if options.callback else []
-        go_on = resume_command(begin.folder.path, begin.plan.config.task, named)
+        go_on = resume_command(begin.folder.run, begin.plan.config.task, named)
     trainer.run(go_on or "")
 
 
-def _resumed(config: RunConfig, folder: Path) -> Begin:
-    """Return what a stopped training resumes with; own code runs only if `config` names it."""
-    checkpoint, notes = load_checkpoint(folder)
-    merged = laid_over(checkpoint.config, config)
+def _resumed(config: RunConfig, run: Path) -> Begin:
+    """Return what a training resumes from; custom code is run only if `config` names it."""
+    checkpoint, notes = load_checkpoint(run)
+    merged = resumed_config(checkpoint.config, config)
     check_resumable(checkpoint.config, merged)
-    check_own_task(merged, config)
     plan = prepare(merged, resumed=True)
-    checkpoint = to_go_on_from(checkpoint, plan.config, folder)
+    checkpoint = to_go_on_from(checkpoint, plan.config, run)
     return Begin(plan, checkpoint=checkpoint, notes=tuple(notes))
-
-
-def check_own_task(merged: RunConfig, wanted: RunConfig) -> None:
-    """Raise ConfigurationError for an own task of a saved run which `wanted` does not name."""
-    if OWN_TASK in merged.task.name and "name" not in wanted.task.model_fields_set:
-        find_task(merged.task)  # says how to name it
 
 
 def _planned(begin: Begin, cluster: Cluster) -> Planned:
@@ -201,7 +165,7 @@ def _planned(begin: Begin, cluster: Cluster) -> Planned:
         config=config,
         report=begin.plan.report,
         stream=begin.plan.stream,
-        resumed=begin.folder.path.name if begin.folder and begin.checkpoint else "",
+        resumed=begin.folder.run.name if begin.folder and begin.checkpoint else "",
         worker=cluster.index + 1,
         n_workers=cluster.n_workers,
     )

@@ -65,9 +65,7 @@ class Trainer:
         self._folder, self._report = folder, options.report
         callbacks = list(options.callbacks)
         if options.callback:
-            callbacks += load_callbacks(
-                options.callback, config, folder.path.name if folder else ""
-            )
+            callbacks += load_callbacks(options.callback, config, folder.run.name if folder else "")
         self._has_state_note = bool(callbacks)
         if options.write_tensorboard and folder:
             callbacks.append(tensorboard(folder.tensorboard))
@@ -79,12 +77,12 @@ class Trainer:
         self._last_state: TrainState | None = None  # once the last step is taken
 
     def begin(self, checkpoint: Checkpoint | None = None, notes: Sequence[str] = ()) -> None:
-        """Begin anew, or go on from a checkpoint."""
+        """Begin a new training, or resume from a checkpoint."""
         if checkpoint:
             self._go_on(checkpoint, notes)
         elif self._folder:
             self._folder.begin(self._config)
-            self._save()
+        self._save()
 
     def run(self, go_on: str = "") -> None:
         """Train what is left, save the models and complete the folder.
@@ -105,7 +103,7 @@ class Trainer:
     def _go_on(self, checkpoint: Checkpoint, notes: Sequence[str]) -> None:
         status, state = checkpoint.status, checkpoint.state
         if self._folder:
-            self._folder.go_on(checkpoint)
+            self._folder.resume(checkpoint)
         self._loop.state = state
         self._progress = Progress(status, checkpoint.best_weights, checkpoint.history)
         if status.has_ended:
@@ -228,17 +226,15 @@ class Trainer:
         self._saver.save(self._checkpoint())
 
     def _stop(self, go_on: str) -> str:
-        """Write a checkpoint if the loop comes to rest in time; say what there is to go on from."""
+        """Write a checkpoint if the loop comes to rest in time; say what can be resumed."""
         folder = self._folder
         if folder is None:
             return "worker 0 has the checkpoint: start all workers again with --resume"
-        if self._last_state and folder.is_finished:
-            return f"the run {folder.path} is complete"
+        if folder.is_complete:
+            return f"the run {folder.run} is complete"
         rests = self._runner.comes_to_rest(STOP_SECONDS)
         if rests:
             self._save()
-        if folder.holds_earlier:
-            return f"before a checkpoint of its own: {folder.path} is as it was"
         return left(self._loop.steps_done if rests else None, go_on)
 
     def _rate(self, step: int) -> float:

@@ -24,6 +24,7 @@ from seq2seq_cli.errors import ConfigurationError, Interrupted, LossError, Model
 from seq2seq_cli.inference import threads
 from seq2seq_cli.runs import advice
 from seq2seq_cli.runs.listing import open_run
+from seq2seq_cli.runs.names import training_path
 from seq2seq_cli.training.events import EpochEnded
 
 FOLDER = "my runs; $HOME"
@@ -126,7 +127,7 @@ def test_no_other_module_writes_a_command():
         "inference/keras_file.py", set()
     )
     assert reads <= {"s2s reads", "s2s can"}
-    assert written.pop("runs/manifest.py") <= {"s2s that", "s2s reads"}
+    assert written.pop("runs/record.py") <= {"s2s reads"}
     assert written == allowed
 
 
@@ -201,7 +202,7 @@ def test_an_incomplete_run_goes_on(s2s, paste, folder):
 
 
 def damaged(path: Path, which: str) -> None:
-    for file in (path / "checkpoint").glob(which):
+    for file in (training_path(path) / "checkpoint").glob(which):
         file.write_bytes(b"")
 
 
@@ -212,11 +213,11 @@ def test_what_cannot_go_on_begins_anew_with_its_settings(s2s, paste, kind):
         damaged(path, "*.npz")
         refused_by = ["train", "--resume", "--quiet"]
     elif kind == "no description":
-        for file in (path / "checkpoint").glob("*.json"):
+        for file in (training_path(path) / "checkpoint").glob("*.json"):
             file.unlink()
         refused_by = ["evaluate"]
     else:
-        for file in (path / "checkpoint").glob("*"):
+        for file in (training_path(path) / "checkpoint").glob("*"):
             file.unlink()
         refused_by = ["train", "--resume", "--quiet"]
     with pytest.raises(ModelError) as refused:
@@ -228,7 +229,7 @@ def test_what_cannot_go_on_begins_anew_with_its_settings(s2s, paste, kind):
 def test_where_the_settings_are_damaged_too_others_are_given(s2s, paste):
     path = stop("a")
     damaged(path, "*")
-    (path / "config.toml").write_text("[")
+    (training_path(path) / "config.toml").write_text("[")
     with pytest.raises(ModelError) as refused:
         s2s("evaluate", "--run", "a", "--runs-dir", FOLDER)
     paste(re.search(COMMAND, str(refused.value))[1], *TASK, "--quiet")

@@ -7,7 +7,6 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from seq2seq_cli.evaluation import Example
-from seq2seq_cli.report.chart import Chart
 from seq2seq_cli.report.charts import (
     confusions_chart,
     curve_charts,
@@ -124,12 +123,3 @@ def test_runs_are_overlaid_each_in_its_colour():
     assert colour["scale"]["domain"] == list("abcdefghij")
     assert colour["scale"]["range"][:8] == list(SERIES)
     assert {row[0] for row in charts["loss"].rows} == set("abcdefghij")
-
-
-def test_only_exact_match_is_unknown_of_an_older_history():
-    older = LearningCurve("old", Series((64,), (1.0,), (), (0.1,)), Series((64,), (1.0,), (0.5,)))
-    charts = curve_charts([older])
-    assert [row[1] for row in charts["exact-match"].rows] == ["held out"]
-    for chart in charts.values():
-        assert isinstance(chart, Chart)
-        assert draw_for_page(chart, "old")

@@ -99,15 +99,6 @@ def test_a_curve_has_each_call_and_each_validation():
     assert curve.held_out.loss == (1.25, 1.25)
 
 
-def test_an_older_history_has_its_validations_alone():
-    training = TrainingConfig(batch_size=16, n_samples=640, epochs=3)
-    curve = learning_curve("old", [record(1), record(2)], training)
-    assert curve.training.samples == curve.held_out.samples == (640, 1280)
-    assert curve.training.loss == (1.5, 1.5)
-    assert curve.training.exact_match == ()
-    assert curve.held_out.exact_match == (0.5, 0.5)
-
-
 def test_lengths_without_sources_are_left_out():
     config = RunConfig(task=TaskConfig(name="copy", n_in="1-3", cardinality=40))
     loaded = load_random(config.model_copy(update={"model": ModelConfig(units=4)}))

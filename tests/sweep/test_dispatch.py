@@ -288,11 +288,13 @@ def test_a_search_whose_cell_fails_is_unfinished(tmp_path):
 
 
 def test_runs_that_are_sent_take_no_other_place(tmp_path):
-    receive(tmp_path, {"a-seed-0/config.toml": b"x", "a-seed-0/checkpoint/1.npz": b"y"})
-    assert (tmp_path / "a-seed-0" / "checkpoint" / "1.npz").read_bytes() == b"y"
-    receive(tmp_path, {"a-seed-0/run.json": b"first"})
+    run = small.stop(tmp_path, 40, "a-seed-0")
+    receive(tmp_path, {"a-seed-0/run.json": b"first", "a-seed-0/checkpoint/1.npz": b"y"})
+    assert small.contents(tmp_path) == {
+        "a-seed-0/run.json": b"first", "a-seed-0/checkpoint/1.npz": b"y"
+    }  # fmt: skip
     receive(tmp_path, {"a-seed-0/run.json": b"second", "a-seed-0/config.toml": b"z"})
-    assert (tmp_path / "a-seed-0" / "run.json").read_bytes() == b"first"
+    assert (run / "run.json").read_bytes() == b"first"
     for name in ("../b/run.json", "/etc/x", "run.json", "a/../../b"):
-        with pytest.raises(ValueError, match="is no run's file"):
+        with pytest.raises(ValueError, match="is not a run's file"):
             receive(tmp_path, {name: b""})

@@ -54,9 +54,9 @@ def real(tmp_path_factory):
          "--output", "a table.csv"],
         cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    wait_for(lambda: list(place.glob("units-8-seed-0/checkpoint/*.json")), process)
+    wait_for(lambda: list(place.glob("units-8-seed-0.training/checkpoint/*.json")), process)
     os.kill(process_in(place), signal.SIGKILL)
-    wait_for(lambda: list(place.glob("units-9-seed-0/checkpoint/*.json")), process)
+    wait_for(lambda: list(place.glob("units-9-seed-0.training/checkpoint/*.json")), process)
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=60)
     return cwd, process.returncode, output, errors

@@ -79,7 +79,7 @@ def test_two_workers_train_one_model_as_one_process_does(tmp_path):
 def test_a_killed_worker_stops_the_other_and_all_resume(tmp_path):
     options = [*OPTIONS, "--run", "part", "--checkpoint-seconds", "0.2"]
     workers = start_workers(tmp_path, *options, "--epochs", "100000")
-    checkpoints = tmp_path / "runs" / "part" / "checkpoint"
+    checkpoints = tmp_path / "runs" / "part.training" / "checkpoint"
     deadline = time.monotonic() + 600
     while len(list(checkpoints.glob("*.json"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -18,6 +18,7 @@ from seq2seq_cli.errors import ConfigurationError, ExistsError, Interrupted, Mod
 from seq2seq_cli.evaluation import Report
 from seq2seq_cli.runs.checkpoint_files import load_checkpoint
 from seq2seq_cli.runs.listing import list_runs, open_run
+from seq2seq_cli.runs.names import training_path
 from seq2seq_cli.training.batch import State, resumed_batch
 from seq2seq_cli.training.events import (
     Advanced,
@@ -157,8 +158,9 @@ def test_a_stopped_batch_skips_goes_on_and_begins(tmp_path, three):
     with pytest.raises(Interrupted, match="--seeds 3 --seed 4 --resume --run t"):
         train_seeds(other, 3, tmp_path, progress=stop_after(1, Built), resume=True)
     before, events = contents(tmp_path / "t-seed-4"), []
-    (tmp_path / "t-seed-6").mkdir()  # as a process leaves it that is killed before a checkpoint
-    (tmp_path / "t-seed-6" / "config.toml").write_text("")
+    unsaved = training_path(tmp_path / "t-seed-6")  # of a process killed before a checkpoint
+    unsaved.mkdir()
+    (unsaved / "config.toml").write_text("")
     several = train_seeds(RunConfig(), 3, tmp_path, progress=events.append, resume=True)
     assert contents(tmp_path / "t-seed-4") == before
     begun = [(event.seed, event.is_complete) for event in events if isinstance(event, SeedBegun)]
@@ -175,12 +177,12 @@ def test_a_stopped_batch_skips_goes_on_and_begins(tmp_path, three):
 
 
 @pytest.mark.usefixtures("compiled_once")
-def test_an_interrupt_before_the_first_step_says_nothing_to_go_on_with(tmp_path, three):
+def test_an_interrupt_before_a_checkpoint_says_nothing_to_go_on_with(tmp_path, three):
     for folder in three.iterdir():
         shutil.copytree(folder, tmp_path / folder.name)
     before, other = contents(tmp_path), tiny_config(epochs=2, learning_rate=0.02)
     with pytest.raises(Interrupted) as interrupted:
-        train_seeds(other, 3, tmp_path, "t", force=True, progress=stop_after(1, Built))
+        train_seeds(other, 3, tmp_path, "t", force=True, progress=stop_after(1, SeedBegun))
     assert "--resume" not in str(interrupted.value)
     assert contents(tmp_path) == before
 
@@ -210,7 +212,7 @@ def test_complete_seeds_are_trained_further_on_demand_and_others_begin(tmp_path,
     for item in several:
         assert item.run.config.training.epochs == 3
         assert [line["epoch"] for line in lines_of(item.path)] == [1, 2, 3]
-    with pytest.raises(ModelError, match="there is no run .*none-seed-...: leave out --resume"):
+    with pytest.raises(ModelError, match="there is no run .*none-seed-...: remove --resume"):
         train_seeds(more, 2, tmp_path, "none", resume=True)
     with pytest.raises(ConfigurationError, match="there are only 4, 5, 6, 7"):
         train_seeds(RunConfig(training=TrainingConfig(seed=90)), 2, tmp_path, resume=True)

@@ -74,13 +74,11 @@ def test_a_state_is_saved_once(tmp_path, monkeypatch, settings, steps):
 
     def counted(place, checkpoint, history):
         saved.append(checkpoint.state.steps_done)
-        return save(place, checkpoint, history)
+        save(place, checkpoint, history)
 
     monkeypatch.setattr("seq2seq_cli.runs.folder.save_checkpoint", counted)
-    run, _ = events_of(tmp_path, tiny_config(**settings))
+    events_of(tmp_path, tiny_config(**settings))
     assert saved == steps
-    description = checkpoint_files.newest_description(run.path)
-    assert description.sha256 == run.manifest.checkpoint_sha256
 
 
 @pytest.mark.usefixtures("compiled_once")

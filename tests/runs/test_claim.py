@@ -1,25 +1,19 @@
-"""Which folder a training takes, and what it leaves there when it fails."""
+"""Which name a training takes, and what it leaves there when it fails."""
 
 import os
 from contextlib import ExitStack
 
 import pytest
-from small import CONFIG, TASK, a_checkpoint, complete, contents, stop, train
+from small import CONFIG, NOON, TASK, a_checkpoint, complete, contents, stop, stop_further, train
 
 from seq2seq_cli.config import TaskConfig
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, StorageError
-from seq2seq_cli.runs import location
+from seq2seq_cli.runs import claim
+from seq2seq_cli.runs.claim import check_free, create_folder, reopen_folder
 from seq2seq_cli.runs.listing import list_runs, open_run
-from seq2seq_cli.runs.location import (
-    check_free,
-    check_name,
-    create_folder,
-    default_name,
-    find_resumable,
-    reopen_folder,
-)
 from seq2seq_cli.runs.manifest import CONFIG_FILE, HISTORY
-from seq2seq_cli.runs.seeds import find_seeds
+from seq2seq_cli.runs.names import check_name, default_name, training_path
+from seq2seq_cli.runs.resumption import find_resumable, find_seeds
 
 
 @pytest.fixture
@@ -46,7 +40,10 @@ def test_plain_names_are_accepted(name):
     assert check_name(name) == name
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "-x", "a/b", "/tmp", "a b", "a\n", "*"])
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "..", ".hidden", "-x", "a/b", "/tmp", "a b", "a\n", "*", "a.training", "a.replaced"],
+)
 def test_other_names_are_refused(name):
     with pytest.raises(ConfigurationError, match=r"run name"):
         check_name(name)
@@ -76,34 +73,41 @@ def test_folders_without_a_name_are_numbered(runs_dir):
     with ExitStack() as held:
         folders = [held.enter_context(create_folder(runs_dir, None, TASK)) for _ in range(2)]
         base = default_name(TASK)
-        assert [folder.path.name for folder in folders] == [f"{base}-2", f"{base}-3"]
+        assert [folder.run.name for folder in folders] == [f"{base}-2", f"{base}-3"]
 
 
-@pytest.mark.parametrize("left", [[], [".lock"], [".lock", ".config.s2s-0123456789abcdef.toml"]])
+@pytest.mark.parametrize("left", [[], [".lock"], [".lock", CONFIG_FILE]])
 @pytest.mark.parametrize(("name", "force"), [("a", False), ("a", True), (None, False)])
-def test_what_a_process_killed_at_its_start_leaves_is_taken(runs_dir, left, name, force):
-    folder = runs_dir / (name or default_name(TASK))
-    folder.mkdir(parents=True)
+def test_what_a_process_killed_before_its_first_checkpoint_leaves_is_taken(
+    runs_dir, left, name, force
+):
+    run = runs_dir / (name or default_name(TASK))
+    training_path(run).mkdir(parents=True)
     for file in left:
-        (folder / file).touch()
+        (training_path(run) / file).touch()
     check_free(runs_dir, name, force)
-    with create_folder(runs_dir, name, TASK, force) as created:
-        assert created.path == folder
-        assert contents(folder).keys() == {".lock"}
-    assert not folder.exists()
+    with create_folder(runs_dir, name, TASK, force) as folder:
+        assert folder.run == run
+        folder.begin(CONFIG)
+        complete(folder, a_checkpoint(80, 2))
+    assert open_run(runs_dir, run.name)
+    assert [path.name for path in runs_dir.iterdir()] == [run.name]
 
 
-def test_a_folder_in_which_another_has_trained_meanwhile_is_refused(runs_dir, monkeypatch):
-    """The lock is given to one who has waited for it; what lies there by then is another's."""
+def test_a_run_that_another_has_trained_meanwhile_is_refused(runs_dir, monkeypatch):
+    """The lock is given to one who has waited for it; by then there may be another's run."""
 
-    def hold_late(folder, hold=location.hold_lock):
-        (folder / CONFIG_FILE).write_text("another's")
-        return hold(folder)
+    trained = train(runs_dir / "elsewhere")
 
-    monkeypatch.setattr(location, "hold_lock", hold_late)
+    def hold_late(run, hold=claim.hold_run):
+        trained.rename(run)
+        return hold(run)
+
+    monkeypatch.setattr(claim, "hold_run", hold_late)
     with pytest.raises(ExistsError, match="a exists"), create_folder(runs_dir, "a", TASK):
         pass
-    assert contents(runs_dir / "a") == {CONFIG_FILE: b"another's"}
+    assert open_run(runs_dir, "a").config == CONFIG
+    assert not training_path(runs_dir / "a").exists()
 
 
 def test_named_folder_that_exists_is_refused_and_untouched(runs_dir):
@@ -115,10 +119,24 @@ def test_named_folder_that_exists_is_refused_and_untouched(runs_dir):
     assert contents(runs_dir / "a") == before
 
 
+def test_a_stopped_training_is_not_replaced_without_force(runs_dir):
+    stop(runs_dir, 7)
+    before = contents(runs_dir)
+    told = r"a has a stopped training: .*--resume.*--force"
+    with pytest.raises(ExistsError, match=told), create_folder(runs_dir, "a", TASK):
+        pass
+    with pytest.raises(ExistsError, match=told):
+        check_free(runs_dir, "a", force=False)
+    assert contents(runs_dir) == before
+    stop(runs_dir, 9, default_name(TASK))
+    with create_folder(runs_dir, None, TASK) as folder:
+        assert folder.run.name == f"{default_name(TASK)}-2"
+
+
 def test_force_takes_the_default_run_or_a_new_folder(runs_dir):
     folder = train(runs_dir, default_name(TASK))
     with create_folder(runs_dir, None, TASK, force=True) as again:
-        assert again.path == folder
+        assert again.run == folder
     with create_folder(runs_dir, "a", TASK, force=True) as created:
         assert created.path.is_dir()
 
@@ -129,49 +147,27 @@ def test_force_refuses_a_folder_that_is_no_run(runs_dir, name):
     folder.mkdir(parents=True)
     (folder / HISTORY).write_text("of something else")
     with (
-        pytest.raises(ExistsError, match=r"is no run"),
+        pytest.raises(ExistsError, match=r"is not a run"),
         create_folder(runs_dir, name, TASK, force=True),
     ):
         pass
     assert contents(folder) == {HISTORY: b"of something else"}
 
 
-def test_force_takes_a_folder_in_which_a_killed_training_has_written_nothing_yet(runs_dir):
-    folder = runs_dir / "a"
-    folder.mkdir(parents=True)
-    for name in (".lock", ".config.s2s-00112233aabbccdd.toml"):
-        (folder / name).write_text("")
-    check_free(runs_dir, "a", force=True)
-    train(runs_dir, "a", force=True)
-    assert not list(folder.glob(".*"))
-    assert open_run(runs_dir, "a").config == CONFIG
-
-
-def test_what_is_told_of_a_folder_fits_what_can_be_done_with_it(runs_dir):
+def test_what_is_said_of_a_folder_fits_what_can_be_done_with_it(runs_dir):
     """No `--force` is advised where it is refused."""
-    (runs_dir / "empty").mkdir(parents=True)
+    begun = training_path(runs_dir / "begun")
+    begun.mkdir(parents=True)
+    (begun / CONFIG_FILE).write_text(CONFIG.to_toml())
     (runs_dir / "notes").mkdir()
     (runs_dir / "notes" / "notes.txt").write_text("mine")
-    with pytest.raises(ModelError, match="empty is incomplete: go on with `s2s train --force"):
-        open_run(runs_dir, "empty")
-    with pytest.raises(ModelError, match="notes is no run"):
+    with pytest.raises(ModelError, match="begun is incomplete: train it anew with `s2s train --co"):
+        open_run(runs_dir, "begun")
+    with pytest.raises(ModelError, match="notes is not a run"):
         open_run(runs_dir, "notes")
-    check_free(runs_dir, "empty", force=True)
-    with pytest.raises(ExistsError, match="is no run"):
+    check_free(runs_dir, "begun", force=True)
+    with pytest.raises(ExistsError, match="is not a run"):
         check_free(runs_dir, "notes", force=True)
-
-
-def test_a_run_that_is_a_link_is_written_where_it_leads(runs_dir, tmp_path):
-    target = train(tmp_path / "elsewhere", "b")
-    runs_dir.mkdir(parents=True)
-    (runs_dir / "a").symlink_to(target)
-    with pytest.raises(ExistsError, match="or --force to replace it"):
-        check_free(runs_dir, "a", force=False)
-    with create_folder(runs_dir, "a", TASK, force=True) as folder:
-        folder.begin(CONFIG)
-        complete(folder, a_checkpoint(80, 2, 3.0))
-    assert (runs_dir / "a").is_symlink()
-    assert open_run(runs_dir, "a").manifest == open_run(tmp_path / "elsewhere", "b").manifest
 
 
 @pytest.mark.parametrize("name", ["broken", "loop"])
@@ -201,9 +197,7 @@ def test_what_cannot_be_a_folder_of_runs_is_named_by_all_who_look_there(tmp_path
         with pytest.raises(StorageError, match=f"cannot read {runs_dir}: "):
             read(runs_dir)
     for name in ("a", None):
-        with pytest.raises(
-            StorageError, match=rf"cannot write in {runs_dir}(/a)?: .* is no folder"
-        ):
+        with pytest.raises(StorageError, match=rf"cannot write in {runs_dir}: .* is not a folder"):
             check_free(runs_dir, name, force=False)
         with pytest.raises(StorageError), create_folder(runs_dir, name, TASK):
             pass
@@ -224,8 +218,8 @@ def test_a_folder_that_cannot_be_written_is_told_before_anything_has_begun(runs_
         return not (str(path) == closed and mode & os.W_OK) and access(path, mode)
 
     monkeypatch.setattr(os, "access", refuse)  # whoever is root may write anywhere
-    for folder, name, force in ((runs_dir, "b", False), (runs_dir / "a", "a", True)):
-        closed = str(folder)
+    closed = str(runs_dir)
+    for name, force in (("b", False), ("a", True)):
         with pytest.raises(StorageError, match=f"cannot write in .*: {closed} is not writable"):
             check_free(runs_dir, name, force)
     closed = str(tmp := runs_dir.parent)
@@ -237,7 +231,7 @@ def test_a_folder_that_cannot_be_written_is_told_before_anything_has_begun(runs_
 def test_a_name_that_no_file_system_has_room_for_is_refused(runs_dir, name):
     with pytest.raises(ConfigurationError, match=r"run name .*\.\.\.: has 300 bytes"):
         check_free(runs_dir, name, force=False)
-    assert check_name("ß" * 127)
+    assert check_name("ß" * 123)
 
 
 @pytest.mark.parametrize("stem", ["pairs" * 50, "ß" * 120])
@@ -275,7 +269,7 @@ def test_failed_training_leaves_no_folder(runs_dir, error):
 def test_failed_training_leaves_the_files_of_others(runs_dir):
     with pytest.raises(RuntimeError, match="broken"):
         fail(runs_dir, RuntimeError("broken"), foreign=True)
-    assert contents(runs_dir / "a") == {"notes.txt": b"mine"}
+    assert contents(runs_dir / "a.training") == {"notes.txt": b"mine"}
 
 
 def test_a_stopped_training_is_found_without_its_name_and_a_complete_one_is_not(runs_dir):
@@ -283,31 +277,40 @@ def test_a_stopped_training_is_found_without_its_name_and_a_complete_one_is_not(
     with pytest.raises(ModelError, match="no stopped training"):
         find_resumable(runs_dir, None)
     stopped = stop(runs_dir, 7, "stopped")
+    stop(runs_dir, 9, "older", written_at="2026-01-02T11:59:59Z")
     assert find_resumable(runs_dir, None) == stopped
     with reopen_folder(runs_dir, None) as folder:
-        assert folder.path == stopped
+        assert folder.run == stopped
     assert find_resumable(runs_dir, "complete") == runs_dir / "complete"
     with pytest.raises(ModelError, match="there is no run"):
         find_resumable(runs_dir, "none")
 
 
 @pytest.mark.parametrize("force", [True, False])
-def test_a_stopped_training_over_a_complete_run_is_found_without_its_name(runs_dir, force):
-    folder = train(runs_dir)
+def test_a_stopped_training_of_a_complete_run_is_found_without_its_name(runs_dir, force):
+    run = train(runs_dir)
     if force:
         stop(runs_dir, 7, value=1.0, force=True)
     else:
-        with reopen_folder(runs_dir, "a") as reopened:
-            reopened.go_on(a_checkpoint(80, 2))
-            reopened.save_checkpoint(a_checkpoint(95, 2))
-    assert find_resumable(runs_dir, None) == folder
+        stop_further(runs_dir, 95)
+    assert find_resumable(runs_dir, None) == run
 
 
 def test_a_damaged_run_is_not_resumed_unless_it_is_named(runs_dir):
-    folder = train(runs_dir)
-    (folder / "run.json").write_text("{")
+    run = train(runs_dir)
+    (run / "run.json").write_text("{")
     with pytest.raises(ModelError, match="no stopped training"):
         find_resumable(runs_dir, None)
-    assert find_resumable(runs_dir, "a") == folder
-    with create_folder(runs_dir, "a", TASK, force=True) as again:
-        again.begin(CONFIG)
+    assert find_resumable(runs_dir, "a") == run
+    train(runs_dir, force=True)
+    assert open_run(runs_dir, "a")
+
+
+def test_the_runs_of_seeds_are_found_by_what_was_saved_last(runs_dir):
+    for name, written_at in (("b-seed-3", NOON), ("a-seed-0", "2026-01-02T12:00:01Z")):
+        stop(runs_dir, 7, name, written_at=written_at)
+    train(runs_dir, "b-seed-1")
+    assert find_seeds(runs_dir, None) == ("a", [0])
+    assert find_seeds(runs_dir, "b") == ("b", [1, 3])
+    with pytest.raises(ModelError, match="there is no run .*none-seed-"):
+        find_seeds(runs_dir, "none")

@@ -2,9 +2,7 @@
 
 import io
 import json
-import shutil
 import sys
-from pathlib import Path
 
 import pytest
 import small
@@ -13,18 +11,19 @@ from runs_to_see import save_sweep
 from seq2seq_cli.cli import output
 from seq2seq_cli.cli.runs import By, runs
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, S2sError
-from seq2seq_cli.runs.folder import RunFolder
+from seq2seq_cli.runs.checkpoint_files import load_checkpoint
+from seq2seq_cli.runs.folder import hold_run
+from seq2seq_cli.runs.listing import open_run
 from seq2seq_cli.runs.lock import hold_lock
-
-OLD = Path(__file__).parents[1] / "data-of-old-versions"
 
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """Return a folder with a complete run, a stopped one, and one that is no run."""
+    """Return a folder with a complete run, a stopped one, and what is not a run."""
     monkeypatch.setattr(output, "end_with_reader", lambda: None)
-    for name in ("complete", "stopped"):
-        shutil.copytree(OLD / name, tmp_path / name)
+    results = small.RESULTS.model_copy(update={"exact_match": 0.1})
+    small.train(tmp_path, "complete", "2026-06-01T12:00:00Z", results=results)
+    small.stop(tmp_path, 7, "stopped")
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "mine.txt").write_text("mine")
     return tmp_path
@@ -36,14 +35,15 @@ def names(capsys, place, **options):
 
 
 def test_runs_are_removed_and_no_other_file(place, capsys):
-    (place / "stopped" / "mine.txt").write_text("mine")
+    (place / "stopped.training" / "mine.txt").write_text("mine")
+    small.stop_further(place, 90, "complete")
     runs(runs_dir=place, removed=["complete", "stopped"], is_sure=True)
-    assert not (place / "complete").exists()
-    assert [path.name for path in (place / "stopped").rglob("*")] == ["mine.txt"]
+    assert sorted(path.name for path in place.iterdir()) == ["notes", "stopped.training"]
+    assert [path.name for path in (place / "stopped.training").rglob("*")] == ["mine.txt"]
     told = capsys.readouterr().err.splitlines()
     assert told == [
         f"removed {place / 'complete'}",
-        f"removed {place / 'stopped'}; what no training has written there stays",
+        f"removed {place / 'stopped'}; files that no training has written stay",
     ]
 
 
@@ -67,12 +67,12 @@ def test_what_is_no_run_is_left_as_it_is(place, name):
 
 
 def test_a_run_in_training_keeps_its_folder(place):
-    with hold_lock(place / "stopped"):
+    with hold_run(place / "stopped"):
         with pytest.raises(ExistsError, match="in use"):
             runs(runs_dir=place, removed=["stopped"], is_sure=True)
         with pytest.raises(ExistsError, match="in use"):
             runs(runs_dir=place, renamed=("stopped", "other"))
-    assert (place / "stopped" / "config.toml").exists()
+    assert load_checkpoint(place / "stopped")[0].state.steps_done == 7
 
 
 @pytest.mark.parametrize(("answer", "is_removed"), [("y\n", True), ("n\n", False), ("", False)])
@@ -89,17 +89,18 @@ def test_who_is_on_a_terminal_is_asked(place, monkeypatch, capsys, answer, is_re
 
 
 def test_a_renamed_run_is_the_same_and_can_be_locked_again(place, capsys):
+    small.stop_further(place, 90, "complete")
     runs(runs_dir=place, renamed=("complete", "better"))
     assert names(capsys, place) == ["better", "stopped"]
-    assert not (place / "better" / ".lock").exists()
-    with hold_lock(place / "better"):
-        assert RunFolder(place / "better").is_complete
+    assert open_run(place, "better").config == small.CONFIG
+    assert load_checkpoint(place / "better")[0].state.steps_done == 90
+    assert not list(place.rglob(".lock"))
     for taken in ("stopped", "notes"):
-        with pytest.raises(ExistsError, match="give another name"):
+        with pytest.raises(ExistsError, match="choose another"):
             runs(runs_dir=place, renamed=("better", taken))
     with pytest.raises(ConfigurationError, match="run name"):
         runs(runs_dir=place, renamed=("better", "../x"))
-    with pytest.raises(ConfigurationError, match="one of the two"):
+    with pytest.raises(ConfigurationError, match="only one of the two"):
         runs(runs_dir=place, renamed=("better", "x"), removed=["better"])
     assert names(capsys, place) == ["better", "stopped"]
 
@@ -125,8 +126,8 @@ def swept(place):
     """Return the folder of a sweep of a complete run and a stopped one."""
     save_sweep(place)
     folder = place / "grid"
-    for name in ("complete", "stopped"):
-        shutil.copytree(OLD / name, folder / name)
+    small.train(folder, "complete")
+    small.stop(folder, 7, "stopped")
     return folder
 
 
@@ -135,7 +136,7 @@ def test_a_sweep_is_removed_with_its_runs_and_no_other_file(place, swept, capsys
     runs(runs_dir=place, removed=["grid"], is_sure=True)
     assert [path.name for path in swept.rglob("*")] == ["mine.txt"]
     assert (place / "complete").exists()
-    assert capsys.readouterr().err.startswith(f"removed {swept}; what no training has written")
+    assert capsys.readouterr().err.startswith(f"removed {swept}; files that no training")
     (swept / "mine.txt").unlink()
     swept.rmdir()
     save_sweep(place)
@@ -148,7 +149,7 @@ def test_a_sweep_in_training_stays(place, swept):
     with hold_lock(swept), pytest.raises(ExistsError, match="in use"):
         runs(runs_dir=place, removed=["grid"], is_sure=True)
     assert sorted(swept.rglob("*")) == before
-    with hold_lock(swept / "stopped"), pytest.raises(ExistsError, match="stopped is in use"):
+    with hold_run(swept / "stopped"), pytest.raises(ExistsError, match="stopped is in use"):
         runs(runs_dir=place, removed=["grid"], is_sure=True)
     assert sorted(swept.rglob("*")) == before
 
@@ -158,7 +159,7 @@ def test_a_run_of_a_sweep_is_removed_and_keeps_its_name(place, swept):
         runs(runs_dir=place, renamed=("grid/complete", "other"))
     runs(runs_dir=place, removed=["grid/complete"], is_sure=True, quiet=True)
     assert not (swept / "complete").exists()
-    assert (swept / "stopped").exists()
+    assert (swept / "stopped.training").exists()
 
 
 def test_the_results_of_a_renamed_sweep_name_its_runs(place, swept, capsys):
@@ -174,7 +175,7 @@ def test_the_results_of_a_renamed_sweep_name_its_runs(place, swept, capsys):
 
 
 def test_a_cell_that_was_left_alone_keeps_its_sweeps_name(place, swept):
-    with hold_lock(swept / "stopped"), pytest.raises(ExistsError, match="stopped is in use"):
+    with hold_run(swept / "stopped"), pytest.raises(ExistsError, match="stopped is in use"):
         runs(runs_dir=place, renamed=("grid", "map"))
     assert swept.exists()
 
