@@ -44,10 +44,9 @@ def plot(
     """Draw one chart of a run, or of a sweep: to a file, or in the terminal."""
     threads.use_one_blas_thread()
     from seq2seq_cli.cli.terminal import show_chart
-    from seq2seq_cli.destination import check_replaceable
     from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.report.pictures import FORMATS, draw, need_libraries
-    from seq2seq_cli.storage import atomic_path
+    from seq2seq_cli.storage import atomic_path, check_replaceable
 
     is_sweep = sweep is not None
     names = SWEEP_CHARTS if is_sweep else RUN_CHARTS

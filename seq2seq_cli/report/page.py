@@ -7,7 +7,6 @@ from typing import Any
 
 from seq2seq_cli.architecture import Architecture
 from seq2seq_cli.config import RunConfig
-from seq2seq_cli.destination import check_replaceable
 from seq2seq_cli.errors import ExistsError
 from seq2seq_cli.evaluation import Report
 from seq2seq_cli.inference.network import LoadedRun
@@ -19,6 +18,7 @@ from seq2seq_cli.report.run import NoChartError, RunCharts
 from seq2seq_cli.runs.advice import again_command, evaluate_command, report_command
 from seq2seq_cli.runs.differences import differing_settings
 from seq2seq_cli.settings import flat_settings
+from seq2seq_cli.storage import check_replaceable
 from seq2seq_cli.sweep.folder import SweepFolder
 from seq2seq_cli.sweep.summary import summarize
 
@@ -58,14 +58,11 @@ def run_page(run: RunCharts) -> str:
 
 
 def _section(run: RunCharts, names: Sequence[str]) -> tuple[dict[str, list[Chart]], list[str]]:
-    """Return the charts of a section, and why there are no others."""
-    # Only one of them says what the decoder goes by.
-    other = "attention" if run.loaded.decoder.attention is None else "decoder-states"
+    """Return the charts of a section, and the reasons for those that are missing."""
     charts, reasons = dict[str, list[Chart]](), list[str]()
     for name in names:
         try:
-            if name != other:
-                charts[name] = run.charts(name)
+            charts[name] = run.charts(name)
         except NoChartError as reason:
             reasons.append(str(reason))
     return charts, reasons

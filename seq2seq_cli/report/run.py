@@ -1,6 +1,6 @@
 """A loaded run -> its charts' data: how it learned, how well it predicts, what happens inside.
 
-What is seen inside is of predictions: each token follows from the model's own tokens before it.
+Attention and states are those of predictions: each token follows from the model's own tokens.
 """
 
 from collections import Counter
@@ -57,7 +57,7 @@ class NoChartError(ConfigurationError):
 
 @dataclass
 class RunCharts:
-    """The charts of a run by their names. The run is evaluated when a chart needs it, and once.
+    """The charts of a run by name. The run is evaluated once, when the first chart needs it.
 
     `lengths` are those of "generalization", `n_each` sequences of each; by default they are the
     training's and half as many again. `task` is the run's task if it is a custom one.
@@ -89,7 +89,7 @@ class RunCharts:
         return report, seen
 
     def charts(self, name: str) -> list[Chart]:
-        """Return the charts of a name; of the maps there are several.
+        """Return the charts of a name: several maps, or one chart of another kind.
 
         Raises NoChartError if the run has none, and ConfigurationError for wrong `lengths`.
         """
@@ -116,7 +116,7 @@ class RunCharts:
                 return [attention(self.loaded, example) for example in self._examples()]
             case "decoder-states":
                 if self.loaded.decoder.attention is not None:
-                    raise NoChartError("The decoder's states are not all it has: see attention.")
+                    raise NoChartError("Decoder's states are shown of models without attention.")
                 return [decoder_states(self.loaded, example) for example in self._examples()]
         return [encoder_states(self.loaded, seen.sources)]
 
