@@ -69,16 +69,17 @@ def report(
     is_sweep = sweep is not None
     if (compare or is_sweep) and (run or lengths or (compare and is_sweep)):
         raise ConfigurationError(
-            "--compare and --sweep are reports of their own: leave out --run, --lengths and the "
-            "other of them"
+            "use only one of --compare and --sweep, without --run and --lengths"
         )
     if compare and len(names or ()) < 2:
-        raise ConfigurationError("--compare: give two runs or more: --compare RUN RUN")
+        raise ConfigurationError("--compare: give at least two runs: --compare RUN RUN")
     if names and not compare:
-        raise ConfigurationError(f"{names[0]}: give --run {names[0]}, or --compare and several")
+        raise ConfigurationError(f"{names[0]}: give --run {names[0]}, or --compare RUN RUN")
     for option, value in {"--task": task, "--n-samples": n_samples}.items():
         if is_sweep and value:
-            raise ConfigurationError(f"{option} {value}: a sweep is evaluated: leave it out")
+            raise ConfigurationError(
+                f"{option} {value}: remove it: a sweep's runs are evaluated already"
+            )
     need_libraries()
     check_free(file, force)
     if compare:

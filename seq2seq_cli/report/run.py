@@ -116,7 +116,9 @@ class RunCharts:
                 return [attention(self.loaded, example) for example in self._examples()]
             case "decoder-states":
                 if self.loaded.decoder.attention is not None:
-                    raise NoChartError("Decoder's states are shown of models without attention.")
+                    raise NoChartError(
+                        "The decoder's states are shown only for models without attention."
+                    )
                 return [decoder_states(self.loaded, example) for example in self._examples()]
         return [encoder_states(self.loaded, seen.sources)]
 

@@ -71,7 +71,7 @@ def test_a_page_is_whole_and_asks_for_nothing(runs):
     ids = re.findall(r' id="([^"]*)"', page)
     assert len(ids) == len(set(ids))
     assert tags.names.count("svg") == tags.names.count("figure") >= 10
-    assert "Decoder's states are shown of models without attention." in unescape(page)
+    assert "The decoder's states are shown only for models without attention." in unescape(page)
     assert len(page.encode()) < 1_000_000
 
 
@@ -156,11 +156,11 @@ def test_a_report_is_replaced_and_nothing_else(runs, tmp_path):
     ("options", "told"),
     [
         ({"names": ["plain"]}, "plain: give --run plain"),
-        ({"names": ["plain"], "compare": True}, "give two runs or more"),
-        ({"compare": True, "run": "plain"}, "leave out --run"),
-        ({"sweep": "grid", "run": "plain"}, "reports of their own"),
-        ({"sweep": "grid", "run": None, "task": "x.py:f"}, "--task x.py:f: a sweep is evaluated"),
-        ({"sweep": "grid", "run": None}, "--n-samples 50: a sweep is evaluated"),
+        ({"names": ["plain"], "compare": True}, "give at least two runs"),
+        ({"compare": True, "run": "plain"}, "without --run and --lengths"),
+        ({"sweep": "grid", "run": "plain"}, "use only one of --compare and --sweep"),
+        ({"sweep": "grid", "run": None, "task": "x.py:f"}, "--task x.py:f: remove it"),
+        ({"sweep": "grid", "run": None}, "--n-samples 50: remove it"),
         ({"lengths": "nonsense"}, "nonsense"),
         ({"task": "x.py:f"}, "the run's task is reverse-prefix"),
     ],
