@@ -58,7 +58,7 @@ CONFIG = {
     "bar": {"color": SERIES[1]},
     "line": {"strokeWidth": 1.8},
     "text": {"color": INK, "fontSize": 11},
-    "style": {"limit": {"stroke": INK, "strokeDash": [4, 3]}},
+    "style": {"limit": {"color": INK, "strokeDash": [4, 3]}},
 }
 """Vega-Lite's configuration of all charts."""
 
