@@ -5,8 +5,9 @@ tokens before it, and the model ends them.
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +18,6 @@ from seq2seq_cli.data.streams import Stream
 from seq2seq_cli.data.tasks import Task, longest_target
 from seq2seq_cli.data.vocabulary import PADDING, Ids, Vocabulary, lengths, unpad
 from seq2seq_cli.errors import ConfigurationError
-from seq2seq_cli.html import table
 from seq2seq_cli.inference.greedy import Decoded, decoding_limits, greedy
 from seq2seq_cli.inference.network import LoadedRun
 from seq2seq_cli.inference.threads import map_batches
@@ -66,6 +66,7 @@ class Report:
     sequences_per_s: float
     examples: list[Example]
     notes: list[str]
+    tally: Tally = field(default_factory=Tally, repr=False, compare=False)  # all that was counted
 
     def _repr_html_(self) -> str:
         """Return the accuracies and the spot checks as a notebook shows them."""
@@ -86,7 +87,18 @@ class Report:
         n = "" if self.exact else f"{self.n_samples:,} "
         title = f"{self.run}: {n}{self.origin}, predicted freely"
         headed = [("spot check", "source", "expected", "predicted"), *checks] if checks else []
-        return table(title, rows, self.notes) + table("Spot checks", headed)
+        return html_table(title, rows, self.notes) + html_table("Spot checks", headed)
+
+
+def html_table(title: str, rows: Iterable[Sequence[str]], notes: Iterable[str] = ()) -> str:
+    """Return a table for notebooks, escaped; the first cell of each row is its heading."""
+    lines = [f"<table><caption>{escape(title)}</caption>"]
+    for heading, *cells in rows:
+        shown = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+        lines.append(f'<tr><th scope="row">{escape(heading)}</th>{shown}</tr>')
+    lines.append("</table>")
+    lines += [f"<p>note: {escape(note)}</p>" for note in notes]
+    return "\n".join(lines)
 
 
 class _Chunk(NamedTuple):
@@ -194,4 +206,5 @@ def report_on(
         sequences_per_s=n_samples / seconds,
         examples=examples,
         notes=selection.notes + loaded.length_notes(tally.lengths),
+        tally=tally,
     )

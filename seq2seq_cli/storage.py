@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from seq2seq_cli.errors import StorageError
+from seq2seq_cli.errors import ConfigurationError, ExistsError, StorageError
 
 TEMPORARY = re.compile(r"\..+\.s2s-[0-9a-f]{16}(\.\w+)?")
 
@@ -24,6 +24,12 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _under_way: list[Path] = []
 """The temporary files that this process is writing."""
+
+RESULT_FILES = ("run.json", "sweep.jsonl")
+"""Every complete run and every sweep with a result has one of these in its folder."""
+
+PROTECTED = re.compile(r"(run|sweep.*|history)\.jsonl?|(config|sweep)\.toml|.*\.keras")
+"""Names of the files in such a folder that nothing else may replace."""
 
 
 @contextmanager
@@ -183,3 +189,29 @@ def flush_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def check_replaceable(path: Path, is_replaced: bool, other: str = "another name") -> None:
+    """Raise an error unless a user's file can be written here, replacing another if `is_replaced`.
+
+    Folders, devices, pipes, and the files of runs and sweeps are never replaced. Raises
+    ConfigurationError if the path has no file name, ExistsError if the file must not be replaced,
+    and StorageError if the folder does not exist. `other` says what to give instead.
+    """
+    if not path.name:
+        raise ConfigurationError(f"{str(path)!r}: is not a file name: give {other}")
+    folder = path.absolute().parent
+    try:
+        if path.is_dir():
+            raise ExistsError(f"{path} is a folder: give {other}")
+        if path.exists() and not path.is_file():
+            raise ExistsError(f"{path} is not a regular file: give {other}")
+        if path.exists() and not is_replaced:
+            raise ExistsError(f"{path} exists: give {other}, or --force to replace it")
+        if not folder.is_dir():
+            raise StorageError(f"cannot write {path}: there is no folder {path.parent}")
+        is_protected = PROTECTED.fullmatch(path.name) and path.exists()
+        if is_protected and any((folder / name).is_file() for name in RESULT_FILES):
+            raise ExistsError(f"{path} is a file of a run or a sweep: give {other}")
+    except OSError as error:
+        raise unwritable(path, error) from error

@@ -17,7 +17,7 @@ from seq2seq_cli.inference.network import LoadedRun
 from seq2seq_cli.runs.checkpoint import Checkpoint, TrainingStatus, TrainState
 from seq2seq_cli.runs.claim import create_folder
 from seq2seq_cli.runs.environment import Environment
-from seq2seq_cli.runs.history import EpochRecord
+from seq2seq_cli.runs.history import Call, EpochRecord
 from seq2seq_cli.runs.manifest import DECODER_MODEL, ENCODER_MODEL, MANIFEST, TRAIN_MODEL, Results
 from seq2seq_cli.storage import sha256_of
 
@@ -100,7 +100,10 @@ def save_random_run(runs_dir: Path, name: str, config: RunConfig, seed: int = 0)
         exact_match=0.5, exact_match_low=0.4, exact_match_high=0.6,
         teacher_forced_token_accuracy=0.75, loss=1.25, n_samples=100,
     )  # fmt: skip
-    record = EpochRecord(1, 1, 640, 1.5, 1.25, 0.5, 0.4, 0.6, 0.75, 0.01, 2.0, 320.0, 10)
+    record = EpochRecord(
+        1, 1, 640, 1.5, 1.25, 0.5, 0.4, 0.6, 0.75, 0.01, 2.0, 320.0, 10,
+        calls=(Call(10, 10, 1.5, 0.5, 0.01),),
+    )  # fmt: skip
     steps = config.training.total_steps
     checkpoint = Checkpoint(
         state=TrainState(arrays, arrays, arrays, steps, 0.5),

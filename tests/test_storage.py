@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from conftest import run_s2s
 
-from seq2seq_cli.destination import check_replaceable
 from seq2seq_cli.errors import ConfigurationError, ExistsError, StorageError
 from seq2seq_cli.storage import (
     atomic_path,
+    check_replaceable,
     flush_folder,
     read_file,
     read_text,
@@ -243,7 +243,7 @@ def test_only_a_file_is_replaced_and_none_of_a_run_or_a_sweep(tmp_path):
         with pytest.raises(ExistsError, match=f"{name}.*: give another name"):
             check_replaceable(tmp_path / name, is_replaced=True)
     for name in (".", ""):
-        with pytest.raises(ConfigurationError, match="is no file's name"):
+        with pytest.raises(ConfigurationError, match="is not a file name"):
             check_replaceable(Path(name), is_replaced=True)
     with pytest.raises(StorageError, match="there is no folder"):
         check_replaceable(tmp_path / "none" / "a.csv", is_replaced=True)

@@ -95,6 +95,7 @@ def as_json(report: "Report") -> dict[str, Any]:
     """Return the report as plain values for `--json`."""
     document = asdict(report)
     document["examples"] = [example._asdict() for example in report.examples]
+    del document["tally"]
     return document
 
 

@@ -11,18 +11,10 @@ from seq2seq_cli.cli.options import DEFAULT_RUNS_DIR, Force, Quiet, RunName, Run
 from seq2seq_cli.cli.progress import progress
 from seq2seq_cli.cli.report import SAMPLES, Evaluated, LengthsRange, OwnTask
 from seq2seq_cli.inference import threads
+from seq2seq_cli.report import RUN_CHARTS, SWEEP_CHARTS, TRAINING_CHARTS
 
 if TYPE_CHECKING:
-    from seq2seq_cli.report.chart import Chart
-
-NAMES = (
-    "loss", "exact-match", "learning-rate", "positions", "lengths", "carries", "confusions",
-    "attention", "decoder-states", "encoder-states",
-)  # fmt: skip
-"""The charts of a run, as the report has them."""
-
-SWEEP_NAMES = ("grid", "lines")
-"""The charts of a sweep."""
+    from seq2seq_cli.report.data import Chart
 
 
 def plot(
@@ -30,8 +22,8 @@ def plot(
         str,
         typer.Argument(
             metavar="WHAT",
-            help=f"One of {', '.join(NAMES)}; with --sweep {' or '.join(SWEEP_NAMES)}.",
-            autocompletion=one_of(*NAMES, *SWEEP_NAMES),
+            help=f"One of {', '.join(RUN_CHARTS)}; with --sweep {' or '.join(SWEEP_CHARTS)}.",
+            autocompletion=one_of(*RUN_CHARTS, *SWEEP_CHARTS),
         ),
     ],
     run: RunName = None,
@@ -52,22 +44,21 @@ def plot(
     """Draw one chart of a run, or of a sweep: to a file, or in the terminal."""
     threads.use_one_blas_thread()
     from seq2seq_cli.cli.terminal import show_chart
-    from seq2seq_cli.destination import check_replaceable
     from seq2seq_cli.errors import ConfigurationError
-    from seq2seq_cli.report.drawing import FORMATS, draw, need_libraries
-    from seq2seq_cli.storage import atomic_path
+    from seq2seq_cli.report.pictures import FORMATS, draw, need_libraries
+    from seq2seq_cli.storage import atomic_path, check_replaceable
 
     is_sweep = sweep is not None
-    names = SWEEP_NAMES if is_sweep else NAMES
+    names = SWEEP_CHARTS if is_sweep else RUN_CHARTS
     if what not in names:
-        beside = "; it is for --sweep NAME" if what in SWEEP_NAMES else ""
-        beside = "; it is of a run: leave out --sweep" if is_sweep and what in NAMES else beside
+        hint = "; for a sweep's charts add --sweep NAME" if what in SWEEP_CHARTS else ""
+        hint = "; for a run's charts remove --sweep" if what in RUN_CHARTS else hint
         raise ConfigurationError(
-            f"{what}: there is no such chart: give one of {', '.join(names)}{beside}"
+            f"{what}: there is no such chart: give one of {', '.join(names)}{hint}"
         )
     if is_sweep and (run or n_samples or lengths or task):
         raise ConfigurationError(
-            f"--sweep {sweep}: leave out --run, --n-samples, --lengths and --task"
+            f"--sweep {sweep}: remove --run, --n-samples, --lengths and --task"
         )
     if file:
         if file.suffix.lower().removeprefix(".") not in FORMATS:
@@ -88,21 +79,21 @@ def plot(
         temporary.write_bytes(picture)
     output.message(f"wrote {file}", quiet)
     if len(charts) > 1:
-        output.message(f"it is the first of {len(charts)}: the sweep's report has all", quiet)
+        output.message(f"the first of {len(charts)}: the sweep's report has all of them", quiet)
 
 
 def _of_sweep(name: str, what: str, runs_dir: Path) -> "list[Chart]":
     from seq2seq_cli.errors import ConfigurationError
-    from seq2seq_cli.report.grids import results_of, sweep_charts
+    from seq2seq_cli.report.data import sweep_charts
     from seq2seq_cli.runs.names import check_name
     from seq2seq_cli.sweep.folder import SweepFolder
 
     folder = SweepFolder(runs_dir / check_name(name))
-    charts = sweep_charts(*results_of(folder))[what]
+    charts = sweep_charts(*folder.read_results())[what]
     if not charts:
         raise ConfigurationError(
-            f"{what}: there is none of this sweep: a grid takes all combinations of two settings, "
-            "and lines a seed with a result"
+            f"{what}: this sweep has none: a grid needs all combinations of two settings, and "
+            "lines need a seed with a result"
         )
     return charts
 
@@ -119,19 +110,24 @@ def _of_run(
     from seq2seq_cli.cli.evaluate import own_task_of
     from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.inference.loading import load_run
-    from seq2seq_cli.report.content import OF_TRAINING, content_of, only_chart
+    from seq2seq_cli.report.run import NoChartError, RunCharts
 
-    if lengths and what != "carries":
-        raise ConfigurationError(f"--lengths {lengths}: it is for the chart carries: leave it out")
-    if n_samples and what in OF_TRAINING:
+    if lengths and what != "generalization":
         raise ConfigurationError(
-            f"--n-samples {n_samples}: {what} is of the training: leave it out"
+            f"--lengths {lengths}: remove it: only the chart generalization takes it"
+        )
+    if n_samples and what in TRAINING_CHARTS:
+        raise ConfigurationError(
+            f"--n-samples {n_samples}: remove it: {what} shows the training, without an evaluation"
         )
     loaded = load_run(run, runs_dir)
     output.end_with_reader()
     with progress(n_samples or SAMPLES, "evaluating", quiet) as advance:
         own_task = own_task_of(loaded, task)
-        content = content_of(
-            loaded, {what}, n_samples or SAMPLES, lengths, own_task, advance, n_samples
+        charts = RunCharts(
+            loaded, n_samples or SAMPLES, lengths, n_samples, task=own_task, progress=advance
         )
-    return only_chart(content, what)
+        try:
+            return charts.charts(what)[0]
+        except NoChartError as error:
+            raise ConfigurationError(f"{what}: {error}") from error

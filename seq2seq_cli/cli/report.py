@@ -26,7 +26,7 @@ Evaluated = Annotated[
 LengthsRange = Annotated[
     str | None,
     typer.Option(
-        "--lengths", metavar="RANGE", help="How far it carries: each length of 1-60 by itself."
+        "--lengths", metavar="RANGE", help="Generalization: evaluate each length of 1-60 by itself."
     ),
 ]
 OwnTask = Annotated[
@@ -44,7 +44,7 @@ def report(
         bool, typer.Option("--compare", help="Compare several runs: --compare RUN RUN...")
     ] = False,
     sweep: Annotated[
-        str | None, typer.Option("--sweep", metavar="NAME", help="What a sweep has come to.")
+        str | None, typer.Option("--sweep", metavar="NAME", help="The results of a sweep.")
     ] = None,
     file: Annotated[Path, typer.Option("--output", metavar="FILE.html", help="The page.")] = Path(
         "report.html"
@@ -58,27 +58,28 @@ def report(
 ) -> None:
     """Make a page of charts of a run, or of several compared.
 
-    It shows how the run learned, where it is right, what its attention and states are like, and how
-    it is reproduced. The page needs no network. An earlier report is replaced.
+    It shows how the run learned, its accuracy, its attention and states, and the commands that
+    reproduce it. The page needs no network. An earlier report is replaced.
     """
     threads.use_one_blas_thread()
     from seq2seq_cli.errors import ConfigurationError
-    from seq2seq_cli.report.drawing import need_libraries
     from seq2seq_cli.report.page import check_free
+    from seq2seq_cli.report.pictures import need_libraries
 
     is_sweep = sweep is not None
     if (compare or is_sweep) and (run or lengths or (compare and is_sweep)):
         raise ConfigurationError(
-            "--compare and --sweep are reports of their own: leave out --run, --lengths and the "
-            "other of them"
+            "use only one of --compare and --sweep, without --run and --lengths"
         )
     if compare and len(names or ()) < 2:
-        raise ConfigurationError("--compare: give two runs or more: --compare RUN RUN")
+        raise ConfigurationError("--compare: give at least two runs: --compare RUN RUN")
     if names and not compare:
-        raise ConfigurationError(f"{names[0]}: give --run {names[0]}, or --compare and several")
+        raise ConfigurationError(f"{names[0]}: give --run {names[0]}, or --compare RUN RUN")
     for option, value in {"--task": task, "--n-samples": n_samples}.items():
         if is_sweep and value:
-            raise ConfigurationError(f"{option} {value}: a sweep is evaluated: leave it out")
+            raise ConfigurationError(
+                f"{option} {value}: remove it: a sweep's runs are evaluated already"
+            )
     need_libraries()
     check_free(file, force)
     if compare:
@@ -103,16 +104,14 @@ def _page(
 ) -> str:
     from seq2seq_cli.cli.evaluate import own_task_of
     from seq2seq_cli.inference.loading import load_run
-    from seq2seq_cli.report.content import content_of
     from seq2seq_cli.report.page import run_page
+    from seq2seq_cli.report.run import RunCharts
 
     loaded = load_run(run, runs_dir)
     own_task = own_task_of(loaded, task)
     with progress(n_samples, "evaluating", quiet) as advance:
-        content = content_of(
-            loaded, n_samples=n_samples, lengths=lengths, task=own_task, progress=advance
-        )
-    return run_page(content)
+        charts = RunCharts(loaded, n_samples, lengths, task=own_task, progress=advance)
+        return run_page(charts)
 
 
 def _comparison(
@@ -120,8 +119,8 @@ def _comparison(
 ) -> str:
     from seq2seq_cli.cli.evaluate import own_task_of
     from seq2seq_cli.errors import ConfigurationError
+    from seq2seq_cli.evaluation import evaluate
     from seq2seq_cli.inference.loading import load_run
-    from seq2seq_cli.report.comparison import compare
     from seq2seq_cli.report.page import comparison_page
 
     loaded = [load_run(name, runs_dir) for name in dict.fromkeys(names)]
@@ -130,8 +129,13 @@ def _comparison(
         raise ConfigurationError(f"--task {task}: the runs' tasks are {', '.join(theirs)}")
     own = own_task_of(loaded[theirs.index(task)], task) if task else None
     with progress(n_samples * len(loaded), "evaluating", quiet) as advance:
-        comparison = compare(loaded, n_samples, advance, own)
-    return comparison_page(comparison)
+        reports = [
+            evaluate(
+                run, n_samples, n_examples=0, progress=advance, task=own if name == task else None
+            )
+            for run, name in zip(loaded, theirs, strict=True)
+        ]
+    return comparison_page(loaded, reports)
 
 
 def _sweep(name: str, runs_dir: Path) -> str:

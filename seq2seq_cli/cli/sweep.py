@@ -135,9 +135,9 @@ def sweep(
       s2s sweep --until 0.99 task.n_in
     """  # noqa: D301
     threads.use_one_blas_thread()
-    from seq2seq_cli.destination import check_replaceable
     from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.runs.names import check_name
+    from seq2seq_cli.storage import check_replaceable
     from seq2seq_cli.sweep import session
     from seq2seq_cli.sweep.cells.description import Sweep, with_options
     from seq2seq_cli.sweep.engine.executors import check_jobs, dask_workers, local_workers

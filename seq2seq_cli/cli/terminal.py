@@ -12,7 +12,7 @@ from seq2seq_cli.metrics import percent
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from seq2seq_cli.report.chart import Chart
+    from seq2seq_cli.report.data import Chart
 
 HEIGHT = 12
 BAR = 12

@@ -22,7 +22,7 @@ from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError
 from seq2seq_cli.evaluation import evaluate
 from seq2seq_cli.inference.loading import load_network
 from seq2seq_cli.resources import validation_samples
-from seq2seq_cli.runs.advice import list_command, remove_command
+from seq2seq_cli.runs.advice import list_command, remove_command, sweep_command
 from seq2seq_cli.runs.checkpoint_files import is_stopped, newest_description
 from seq2seq_cli.runs.listing import Run, open_run
 from seq2seq_cli.runs.lock import LOCK
@@ -125,7 +125,7 @@ class SweepFolder:
         has none is evaluated here. What is not complete has its own problem, or `problem`.
         """
         if self._known is None:
-            self._known = {(record.cell, record.seed): record for record in self.saved()}
+            self._known = self.saved()
         known, records = self._known, []
         for seed in planned.seeds:
             path, report = self.run_path(planned.name, seed), reports.get(seed, {})
@@ -148,10 +148,21 @@ class SweepFolder:
             records.append(record)
         return records
 
-    def saved(self) -> list[RunRecord]:
-        """Return the records in all files of results; of a run the last one counts."""
+    def saved(self) -> dict[tuple[str, int], RunRecord]:
+        """Return the last record of each cell and seed in all files of results."""
         paths = sorted(self.path.glob(RESULTS_FILES))
-        return [record for path in paths for record in read_records(path)]
+        records = [record for path in paths for record in read_records(path)]
+        return {(record.cell, record.seed): record for record in records}
+
+    def read_results(self) -> tuple[Sweep, list[RunRecord]]:
+        """Return the saved description and the results; ModelError where there are none."""
+        sweep, records = self.read(), list(self.saved().values())
+        if not records:
+            raise ModelError(
+                f"the sweep {self.path} has no results: resume it with "
+                f"`{sweep_command(self.path)}`, which also collects the runs that are complete"
+            )
+        return sweep, records
 
     def write_results(self, records: Sequence[RunRecord]) -> None:
         """Write the results anew, a line for each cell and seed."""

@@ -120,7 +120,6 @@ def test_a_training_further_leaves_the_complete_run_until_it_is_complete_again(t
     run = train(tmp_path)
     write(run / EVENTS, "event")
     before = contents(run)
-    with reopen_folder(tmp_path, "a") as folder:
     assert names(tmp_path) == {"a"}
     stop_further(tmp_path, 90)
     assert contents(run) == before

@@ -33,10 +33,9 @@ from seq2seq_cli.data.files.hashing import HashingFile, combined, read_archive
 from seq2seq_cli.data.files.text import MAX_CARDINALITY, Lines
 from seq2seq_cli.data.pairs import Pairs, RaggedBuilder, from_padded
 from seq2seq_cli.data.vocabulary import Ids, unpad, widen
-from seq2seq_cli.destination import check_replaceable
 from seq2seq_cli.errors import DataError
 from seq2seq_cli.resources import Need, check
-from seq2seq_cli.storage import atomic_path, unreadable
+from seq2seq_cli.storage import atomic_path, check_replaceable, unreadable
 
 MOST_PROBLEMS = 10
 """Bad lines of a file that are named before the rest are only counted."""
