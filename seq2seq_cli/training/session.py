@@ -13,12 +13,6 @@ from typing import TYPE_CHECKING
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.plan import Plan, prepare
 from seq2seq_cli.data.tasks import OWN_TASK, find_task
-<<<<<<< HEAD
-from seq2seq_cli.errors import StorageError
-=======
-from seq2seq_cli.footprint import TENSORFLOW, training_needs
-from seq2seq_cli.memory import check
->>>>>>> e70db59 (Let workers compare one hash of what they train, and callbacks observe only)
 from seq2seq_cli.own_code import CALLBACK, check_function
 from seq2seq_cli.resources import check_training
 from seq2seq_cli.runs.advice import resume_command
@@ -128,13 +122,8 @@ def _begun(
         yield _resumed(config, find_resumable(runs_dir, run)) if resume else Begin(prepare(config))
     elif resume:
         with reopen_folder(runs_dir, run) as folder:
-<<<<<<< HEAD
-            begin = _resumed(config, folder)
-            check_training(begin.plan.config, cluster.n_workers)
-=======
             begin = replace(_resumed(config, folder.path), folder=folder)
-            check_memory(begin.plan.config, cluster.n_workers)
->>>>>>> e70db59 (Let workers compare one hash of what they train, and callbacks observe only)
+            check_training(begin.plan.config, cluster.n_workers)
             yield begin
     else:
         plan = prepare(config)
@@ -144,24 +133,8 @@ def _begun(
             yield Begin(plan, folder)
 
 
-<<<<<<< HEAD
-def train_begun(
-    begin: Begin,
-    loop_of: Callable[[Plan], "Loop"],
-    exchange: "Exchange",
-    options: "Options",
-    go_on: str | None = None,
-) -> None:
-    """Train in a folder, as the chief, what begins or goes on there.
-=======
-def check_memory(config: RunConfig, n_workers: int = 1) -> None:
-    """Raise ConfigurationError for sizes that need more memory than there is."""
-    check(training_needs(config, n_workers), TENSORFLOW)
-
-
 def train_begun(begin: Begin, loop: "Loop", options: "Options", go_on: str | None = None) -> None:
     """Train what begins or goes on, by a loop that is at the beginning of its plan.
->>>>>>> e70db59 (Let workers compare one hash of what they train, and callbacks observe only)
 
     `go_on` is the command shown when the training is stopped: None for the one that resumes this
     run, empty where the caller shows it.
