@@ -16,7 +16,7 @@ import typer
 from typer.main import get_command
 
 from seq2seq_cli.cli.app import COMMANDS, make_app
-from seq2seq_cli.cli.plot import NAMES
+from seq2seq_cli.cli.commands.plot import NAMES
 from seq2seq_cli.config import RunConfig
 
 NINES = "9" * 400

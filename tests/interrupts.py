@@ -56,8 +56,9 @@ COMMANDS = {
 """Each with about how many seconds it takes, of a processor, or of waiting."""
 
 WAITING = ("one worker waits", "predict -")
-IMPORTED = ["cli.app", "cli.accuracy", "cli.train", "cli.evaluate", "cli.predict", "cli.encode",
-            "cli.generate", "cli.runs", "training.session", "training.seeds", "prediction",
+IMPORTED = ["cli.app", "cli.accuracy", "cli.commands.train", "cli.commands.evaluate",
+            "cli.commands.predict", "cli.commands.encode", "cli.commands.generate",
+            "cli.commands.runs", "training.session", "training.seeds", "prediction",
             "evaluation", "inference.loading"]  # fmt: skip
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

@@ -45,7 +45,7 @@ KINDS = {
     "varying lengths": ["--task", "reverse", "--n-in", "1-5", *TASK[4:]],
     "seeds": [*TASK[:-1], "3", "--seeds", "2"],
 }  # fmt: skip
-IMPORTED = ["cli.app", "cli.train", "cli.accuracy", "evaluation", "inference.loading"]
+IMPORTED = ["cli.app", "cli.commands.train", "cli.accuracy", "evaluation", "inference.loading"]
 LIMIT_SECONDS = 600
 
 

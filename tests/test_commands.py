@@ -14,13 +14,13 @@ from random_run import load_random
 
 from seq2seq_cli.cli import output
 from seq2seq_cli.cli.app import COMMANDS, make_app
+from seq2seq_cli.cli.commands.encode import encode
+from seq2seq_cli.cli.commands.evaluate import evaluate
+from seq2seq_cli.cli.commands.generate import Side, generate
+from seq2seq_cli.cli.commands.inspect import inspect
+from seq2seq_cli.cli.commands.predict import predict
+from seq2seq_cli.cli.commands.tasks import tasks
 from seq2seq_cli.cli.display import Display
-from seq2seq_cli.cli.encode import encode
-from seq2seq_cli.cli.evaluate import evaluate
-from seq2seq_cli.cli.generate import Side, generate
-from seq2seq_cli.cli.inspect import inspect
-from seq2seq_cli.cli.predict import predict
-from seq2seq_cli.cli.tasks import tasks
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
 from seq2seq_cli.data.files.pair_files import read_pairs
 from seq2seq_cli.data.sampling import SourceSpace, Split

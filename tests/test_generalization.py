@@ -7,7 +7,7 @@ from random_run import load_random
 
 from seq2seq_cli import generalization
 from seq2seq_cli.cli import output
-from seq2seq_cli.cli.evaluate import evaluate as command
+from seq2seq_cli.cli.commands.evaluate import evaluate as command
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
 from seq2seq_cli.errors import AccuracyError, ConfigurationError
 from seq2seq_cli.evaluation import evaluate

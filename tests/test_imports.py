@@ -48,7 +48,7 @@ OTHER_WORK = {
     f"seq2seq_cli.{name}"
     for name in ("training", "evaluation", "selection", "data.plan", "data.streams",
                  "data.files.pair_files",
-                 "cli.train", "cli.evaluate")
+                 "cli.commands.train", "cli.commands.evaluate")
 }  # fmt: skip
 
 
@@ -73,7 +73,7 @@ def test_predict_imports_no_more_than_it_needs(trained, options):
 @pytest.mark.parametrize("arguments", [("--help",), ("predict", "--help"), ("train", "--help"), ()])
 def test_help_imports_nothing_to_compute_with(tmp_path, arguments):
     found = modules(*arguments, cwd=tmp_path)
-    commands = {f"seq2seq_cli.cli.{name}" for name in COMMANDS}
+    commands = {f"seq2seq_cli.cli.commands.{name}" for name in COMMANDS}
     assert found & (HEAVY | (OTHER_WORK - commands)) == set()
     assert found & {"numpy", "h5py", "seq2seq_cli.config", "tomllib"} == set()
     if arguments:  # without any, Typer has pydantic convert the options that are left out

@@ -86,7 +86,7 @@ def make_app(arguments: Collection[str]) -> typer.Typer:
     app.callback(invoke_without_command=True)(_no_options if is_command else options)
     for name, summary in COMMANDS.items():
         if name in arguments:
-            function = getattr(import_module(f"seq2seq_cli.cli.{name}"), name)
+            function = getattr(import_module(f"seq2seq_cli.cli.commands.{name}"), name)
             app.command(name, cls=SectionedCommand)(function)
         else:
             app.command(name, help=summary)(_not_imported)

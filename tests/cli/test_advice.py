@@ -114,8 +114,8 @@ def test_no_other_module_writes_a_command():
                     written.setdefault(path.relative_to(package).as_posix(), set()).add(found[0])
     allowed = {
         "cli/options.py": {"s2s tasks", "s2s init"},
-        "cli/init.py": {"s2s sweep"},
-        "cli/sweep.py": {"s2s init"},
+        "cli/commands/init.py": {"s2s sweep"},
+        "cli/commands/sweep.py": {"s2s init"},
         "declarations.py": {"s2s init"},
         "config.py": {"s2s tasks"},
         "cli/cells.py": {"s2s evaluate"},  # which has an interval, it says

@@ -37,7 +37,8 @@ main()
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
-    "module", ["seq2seq_cli.cli", "seq2seq_cli.errors", "typer", "seq2seq_cli.cli.tasks", "numpy"]
+    "module",
+    ["seq2seq_cli.cli", "seq2seq_cli.errors", "typer", "seq2seq_cli.cli.commands.tasks", "numpy"],
 )
 def test_a_signal_while_modules_are_imported_shows_no_traceback(tmp_path, number, module):
     result = subprocess.run(

@@ -12,7 +12,7 @@ import pytest
 from random_run import load_random, save_random_run
 from runs_to_see import LOOKING, PLAIN, save_runs
 
-from seq2seq_cli.cli.report import report
+from seq2seq_cli.cli.commands.report import report
 from seq2seq_cli.config import TaskConfig
 from seq2seq_cli.errors import ConfigurationError, ExistsError
 from seq2seq_cli.inference.loading import load_network, load_run

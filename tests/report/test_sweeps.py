@@ -6,7 +6,7 @@ from statistics import median
 import pytest
 from runs_to_see import described, swept
 
-from seq2seq_cli.cli.report import report
+from seq2seq_cli.cli.commands.report import report
 from seq2seq_cli.errors import ConfigurationError, ModelError
 from seq2seq_cli.report.drawing import draw_for_page
 from seq2seq_cli.report.grids import grid_charts, line_charts

@@ -101,7 +101,7 @@ def _page(
     task: str | None,
     quiet: bool,
 ) -> str:
-    from seq2seq_cli.cli.evaluate import own_task_of
+    from seq2seq_cli.cli.commands.evaluate import own_task_of
     from seq2seq_cli.inference.loading import load_run
     from seq2seq_cli.report.content import content_of
     from seq2seq_cli.report.page import run_page
@@ -118,7 +118,7 @@ def _page(
 def _comparison(
     names: list[str], runs_dir: Path, n_samples: int, task: str | None, quiet: bool
 ) -> str:
-    from seq2seq_cli.cli.evaluate import own_task_of
+    from seq2seq_cli.cli.commands.evaluate import own_task_of
     from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.inference.loading import load_run
     from seq2seq_cli.report.comparison import compare

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seq2seq_cli.cli import output
+from seq2seq_cli.cli.commands.report import SAMPLES, Evaluated, LengthsRange, OwnTask
 from seq2seq_cli.cli.completion import one_of
 from seq2seq_cli.cli.options import DEFAULT_RUNS_DIR, Force, Quiet, RunName, RunsDir
 from seq2seq_cli.cli.progress import progress
-from seq2seq_cli.cli.report import SAMPLES, Evaluated, LengthsRange, OwnTask
 from seq2seq_cli.inference import threads
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _of_run(
     runs_dir: Path,
     quiet: bool,
 ) -> "Chart":
-    from seq2seq_cli.cli.evaluate import own_task_of
+    from seq2seq_cli.cli.commands.evaluate import own_task_of
     from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.inference.loading import load_run
     from seq2seq_cli.report.content import OF_TRAINING, content_of, only_chart
