@@ -14,7 +14,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from seq2seq_cli.cli import streams
+from seq2seq_cli.cli.process import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,14 +43,13 @@ def message(text: str, quiet: bool = False) -> None:
     """Write a message for the user to standard error; nothing ends because none can read it."""
     if not quiet:
         with suppress(OSError):
-            sys.stderr.write(streams.printable(text) + "\n")
+            sys.stderr.write(printable(text) + "\n")
             sys.stderr.flush()
 
 
 def end_with_reader() -> None:
     """End quietly when whoever reads standard output has gone, as Unix tools do."""
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
 
 _IN_ASCII = {

@@ -14,9 +14,9 @@ from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
-from seq2seq_cli.cli import signals, streams
+from seq2seq_cli.cli import process
 
-LIMIT_SECONDS = signals.LIMIT_SECONDS + 0.1
+LIMIT_SECONDS = process.LIMIT_SECONDS + 0.1
 """After a signal; the worker's own limit comes before it."""
 
 TELLING_SECONDS = 60
@@ -86,32 +86,32 @@ def _fork() -> int | None:
     return None
 
 
-def _wait(process: int) -> int:
+def _wait(pid: int) -> int:
     """Return the exit code of a process, to which Ctrl-C and SIGTERM are passed on."""
     heard = []
 
     def hear(number: int, frame: FrameType | None) -> None:
         heard.append(number)
         with suppress(ProcessLookupError):
-            os.kill(process, number)
+            os.kill(pid, number)
         if len(heard) == 1:
             raise _HeardError
 
-    for number in signals.REASONS:
+    for number in process.REASONS:
         signal.signal(number, hear)
     try:
-        return _exit_code(os.waitpid(process, 0)[1])
+        return _exit_code(os.waitpid(pid, 0)[1])
     except _HeardError:
-        return _wait_shortly(process, heard[0])
+        return _wait_shortly(pid, heard[0])
     finally:
-        signals.install()
+        process.hear_signals()
 
 
-def _wait_shortly(process: int, number: int) -> int:
+def _wait_shortly(pid: int, number: int) -> int:
     """Return the exit code of a process that has been sent a signal, and that ends in time."""
     end = time.monotonic() + LIMIT_SECONDS
     while time.monotonic() < end:
-        ended, status = os.waitpid(process, os.WNOHANG)
+        ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:
             code = _exit_code(status)
             if (code != 1 and code < 128) or code in (130, 143):
@@ -119,9 +119,9 @@ def _wait_shortly(process: int, number: int) -> int:
             break  # TensorFlow has failed at what it was interrupted in
         time.sleep(0.02)
     else:
-        os.kill(process, signal.SIGKILL)
-        os.waitpid(process, 0)
-    streams.tell(signals.REASONS[signal.Signals(number)])
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    process.tell(process.REASONS[signal.Signals(number)])
     return 128 + number
 
 

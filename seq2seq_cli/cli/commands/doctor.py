@@ -1,12 +1,11 @@
 """`s2s doctor`: what this machine has, and whether a training works on it."""
 
-from math import inf
 from pathlib import Path
 from typing import Annotated, Any
 
 from seq2seq_cli.cli import output
 from seq2seq_cli.cli.display import import_quietly
-from seq2seq_cli.cli.options import Json, Quiet, number_option
+from seq2seq_cli.cli.options import NUMBER, Json, Quiet, option
 from seq2seq_cli.inference import threads
 
 VARIABLES = (
@@ -17,7 +16,9 @@ VARIABLES = (
 
 
 def doctor(
-    seconds: Annotated[float, number_option("--seconds", "How long to train.", inf)] = 2.0,
+    seconds: Annotated[
+        float, option("--seconds", "How long to train.", metavar=NUMBER, min=0)
+    ] = 2.0,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from seq2seq_cli.cli import output, phases
 from seq2seq_cli.cli.options import (
     DEFAULT_RUNS_DIR,
@@ -15,6 +13,7 @@ from seq2seq_cli.cli.options import (
     RunName,
     RunsDir,
     Sequences,
+    option,
 )
 from seq2seq_cli.inference import threads
 
@@ -24,9 +23,7 @@ def encode(
     file: InputFile = None,
     output_file: Annotated[
         Path | None,
-        typer.Option(
-            "--output", metavar="FILE.npz", help="Write arrays hidden, cell (n, layers, width)."
-        ),
+        option("--output", "Write arrays hidden, cell (n, layers, width).", metavar="FILE.npz"),
     ] = None,
     force: Force = False,
     run: RunName = None,

@@ -2,20 +2,23 @@
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from seq2seq_cli.cli import output, phases
 from seq2seq_cli.cli.options import (
     DEFAULT_RUNS_DIR,
+    INTEGER,
+    NUMBER,
+    SEQUENCES,
+    CustomTask,
+    HeldOut,
     Json,
+    LengthRange,
     Quiet,
     RunName,
     RunsDir,
-    integer_option,
-    number_option,
+    load_custom_task,
+    option,
 )
 from seq2seq_cli.cli.progress import progress
-from seq2seq_cli.cli.sections import SEQUENCES
 from seq2seq_cli.inference import threads
 
 if TYPE_CHECKING:
@@ -28,67 +31,37 @@ if TYPE_CHECKING:
 def evaluate(
     run: RunName = None,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
-    n_samples: Annotated[
-        int | None,
-        integer_option(
-            "--n-samples",
-            "Held-out sequences to predict. [10000, or 1000 of each of --lengths]",
-            1,
-            SEQUENCES,
-        ),
-    ] = None,
+    n_samples: HeldOut = None,
     data: Annotated[
         str | None,
-        typer.Option(
-            "--data",
-            metavar="FILE",
-            help="Pairs in a file (or source,target) instead.",
-            rich_help_panel=SEQUENCES,
-        ),
+        option("--data", "Pairs in a file (or source,target) instead.", SEQUENCES, "FILE"),
     ] = None,
     n_in: Annotated[
         str | None,
-        typer.Option(
-            "--n-in",
-            metavar="LENGTH",
-            help="Sources of other lengths: 30, or 26-30.",
-            rich_help_panel=SEQUENCES,
-        ),
+        option("--n-in", "Sources of other lengths: 30, or 26-30.", SEQUENCES, "LENGTH"),
     ] = None,
-    lengths: Annotated[
-        str | None,
-        typer.Option(
-            "--lengths",
-            metavar="RANGE",
-            help="How far it carries: each length of 1-200 by itself.",
-            rich_help_panel=SEQUENCES,
-        ),
-    ] = None,
+    lengths: LengthRange = None,
     step: Annotated[
         int | None,
-        integer_option("--step", "From one of --lengths to the next. [1]", 1, SEQUENCES),
+        option("--step", "Between two of --lengths. [1]", SEQUENCES, INTEGER, min=1),
     ] = None,
-    task: Annotated[
-        str | None,
-        typer.Option(
-            "--task",
-            metavar="FILE.py:FUNCTION",
-            help="The run's own task.",
-            rich_help_panel=SEQUENCES,
-        ),
-    ] = None,
+    task: CustomTask = None,
     examples: Annotated[
-        int | None, integer_option("--examples", "Spot-check examples to show. [10]", 0)
+        int | None,
+        option("--examples", "Spot-check examples to show. [10]", metavar=INTEGER, min=0),
     ] = None,
     min_accuracy: Annotated[
         float,
-        number_option(
-            "--min-accuracy", "Exit with 7 below this exact match (0 to 1), at any length.", 1
+        option(
+            "--min-accuracy",
+            "Exit with 7 below this exact match, at any length.",
+            metavar=NUMBER,
+            min=0,
+            max=1,
         ),
     ] = 0.0,
     seed: Annotated[
-        int | None,
-        integer_option("--seed", "Seed of the sequences. [the run's]", 0, SEQUENCES),
+        int | None, option("--seed", "Seed of the sequences. [the run's]", SEQUENCES, INTEGER)
     ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -111,14 +84,14 @@ def evaluate(
         _refuse("--lengths has no use for it: leave one of them out", others)
     loaded = load_run(run, runs_dir)
     phases.end("the run loaded")
-    own_task = own_task_of(loaded, task)
+    custom_task = load_custom_task(task, [loaded])
     output.end_with_reader()
     if lengths is None:
         n_examples = 10 if examples is None else examples
         n_samples = n_samples or 10_000
         with progress(n_samples, "evaluating", quiet or as_json or bool(data)) as advance:
             result = evaluation.evaluate(
-                loaded, n_samples, data, n_examples, seed, advance, n_in, own_task
+                loaded, n_samples, data, n_examples, seed, advance, n_in, custom_task
             )
         exact_match = result.exact_match
         if as_json:
@@ -127,24 +100,10 @@ def evaluate(
             accuracy.show(result, quiet)
     else:
         exact_match = _show_lengths(
-            loaded, lengths, step or 1, n_samples, seed, own_task, as_json, quiet
+            loaded, lengths, step or 1, n_samples, seed, custom_task, as_json, quiet
         )
     if exact_match < min_accuracy:
         raise AccuracyError(f"exact match {exact_match:.6f} is below --min-accuracy {min_accuracy}")
-
-
-def own_task_of(loaded: "LoadedRun", task: str | None) -> "Task | None":
-    """Return a run's own task that was named, imported; None for a built-in one.
-
-    Raises ConfigurationError where it is not the run's.
-    """
-    from seq2seq_cli.data.own_tasks import load_task
-    from seq2seq_cli.data.tasks import OWN_TASK
-    from seq2seq_cli.errors import ConfigurationError
-
-    if task and task != loaded.config.task.name:
-        raise ConfigurationError(f"--task {task}: the run's task is {loaded.config.task.name}")
-    return load_task(task) if task and OWN_TASK in task else None
 
 
 def _refuse(reason: str, options: "Mapping[str, object]") -> None:
@@ -162,7 +121,7 @@ def _show_lengths(
     step: int,
     n_samples: int | None,
     seed: int | None,
-    own_task: "Task | None",
+    custom_task: "Task | None",
     as_json: bool,
     quiet: bool,
 ) -> float:
@@ -173,7 +132,7 @@ def _show_lengths(
     found = parse_range(lengths, step)
     n_samples = n_samples or SAMPLES
     with progress(len(found), "lengths", quiet or as_json) as advance:
-        curve = evaluate_lengths(loaded, found, n_samples, seed, advance, own_task)
+        curve = evaluate_lengths(loaded, found, n_samples, seed, advance, custom_task)
     if as_json:
         output.write_json(curve_as_json(curve))
     else:

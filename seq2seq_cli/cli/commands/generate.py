@@ -1,14 +1,12 @@
 """`s2s generate`: examples of a task, on the screen or in a file."""
 
 from collections.abc import Iterable, Iterator
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from seq2seq_cli.cli import output
 from seq2seq_cli.cli.options import (
+    INTEGER,
     Cardinality,
     ConfigFile,
     Force,
@@ -16,10 +14,9 @@ from seq2seq_cli.cli.options import (
     NIn,
     NOut,
     Quiet,
-    Seed,
     SetOptions,
     TaskName,
-    integer_option,
+    option,
     resolve_config,
 )
 from seq2seq_cli.cli.progress import Advance, progress
@@ -30,33 +27,25 @@ if TYPE_CHECKING:
 SHOWN = 10
 
 
-class Side(StrEnum):
-    """The sides of the split that can be asked for."""
-
-    TRAIN = "train"
-    TEST = "test"
-
-
 def generate(
     task: TaskName = None,
     n_in: NIn = None,
     n_out: NOut = None,
     cardinality: Cardinality = None,
-    n_samples: Annotated[int, integer_option("--n-samples", "Sequences to generate.", 1)] = SHOWN,
+    n_samples: Annotated[
+        int, option("--n-samples", "Sequences to generate.", metavar=INTEGER, min=1)
+    ] = SHOWN,
     split: Annotated[
-        Side,
-        typer.Option(
-            "--split",
-            metavar="train|test",
-            help="What training draws from, or what it never sees.",
-        ),
-    ] = Side.TRAIN,
+        Literal["train", "test"],
+        option("--split", "What training draws from, or what it never sees."),
+    ] = "train",
     file: Annotated[
-        Path | None,
-        typer.Option("--output", metavar="FILE", help="Write .jsonl, .csv or .npz instead."),
+        Path | None, option("--output", "Write .jsonl, .csv or .npz instead.", metavar="FILE")
     ] = None,
     force: Force = False,
-    seed: Seed = None,
+    seed: Annotated[
+        int | None, option("--seed", "Seed of the sequences. [0]", metavar=INTEGER)
+    ] = None,
     config_file: ConfigFile = None,
     settings: SetOptions = None,
     as_json: Json = False,
@@ -78,9 +67,14 @@ def generate(
     from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.resources import check, generating_needs
 
-    named = {"name": task, "n_in": n_in, "n_out": n_out, "cardinality": cardinality}
-    options: dict[str, object] = {f"task.{key}": value for key, value in named.items()}
-    config = resolve_config(config_file, settings, {**options, "training.seed": seed})
+    options: dict[str, object] = {
+        "task.name": task,
+        "task.n_in": n_in,
+        "task.n_out": n_out,
+        "task.cardinality": cardinality,
+        "training.seed": seed,
+    }
+    config = resolve_config(config_file, settings, options)
     if config.task.data:
         raise ConfigurationError(f"task.data = {config.task.data!r}: own pairs are not generated")
     training = TrainingConfig(seed=config.training.seed)

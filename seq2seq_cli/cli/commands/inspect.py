@@ -3,9 +3,7 @@
 from typing import Any
 
 from seq2seq_cli.cli import output
-from seq2seq_cli.cli.accuracy import layers_as_json, show_architecture, show_settings
 from seq2seq_cli.cli.options import DEFAULT_RUNS_DIR, Json, RunName, RunsDir
-from seq2seq_cli.metrics import percent
 
 
 def inspect(
@@ -13,7 +11,9 @@ def inspect(
 ) -> None:
     """Show a run's layers, configuration, results and versions."""
     from seq2seq_cli.architecture import Architecture
+    from seq2seq_cli.cli.accuracy import layers_as_json, show_architecture, show_settings
     from seq2seq_cli.inference.loading import load_network
+    from seq2seq_cli.metrics import percent
     from seq2seq_cli.runs.listing import open_run
 
     opened = open_run(runs_dir, run)

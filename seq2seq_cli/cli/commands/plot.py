@@ -6,9 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seq2seq_cli.cli import output
-from seq2seq_cli.cli.commands.report import SAMPLES, Evaluated, LengthsRange, OwnTask
-from seq2seq_cli.cli.completion import one_of
-from seq2seq_cli.cli.options import DEFAULT_RUNS_DIR, Force, Quiet, RunName, RunsDir
+from seq2seq_cli.cli.commands.report import SAMPLES
+from seq2seq_cli.cli.options import (
+    DEFAULT_RUNS_DIR,
+    CustomTask,
+    Force,
+    HeldOut,
+    LengthRange,
+    Quiet,
+    RunName,
+    RunsDir,
+    load_custom_task,
+    option,
+)
 from seq2seq_cli.cli.progress import progress
 from seq2seq_cli.inference import threads
 
@@ -31,20 +41,19 @@ def plot(
         typer.Argument(
             metavar="WHAT",
             help=f"One of {', '.join(NAMES)}; with --sweep {' or '.join(SWEEP_NAMES)}.",
-            autocompletion=one_of(*NAMES, *SWEEP_NAMES),
+            autocompletion=lambda: [*NAMES, *SWEEP_NAMES],
         ),
     ],
     run: RunName = None,
     sweep: Annotated[
-        str | None, typer.Option("--sweep", metavar="NAME", help="A sweep, instead of a run.")
+        str | None, option("--sweep", "A sweep, instead of a run.", metavar="NAME")
     ] = None,
     file: Annotated[
-        Path | None,
-        typer.Option("--output", metavar="FILE", help="A file: .svg, .png or .pdf."),
+        Path | None, option("--output", "A file: .svg, .png or .pdf.", metavar="FILE")
     ] = None,
-    n_samples: Evaluated = None,
-    lengths: LengthsRange = None,
-    task: OwnTask = None,
+    n_samples: HeldOut = None,
+    lengths: LengthRange = None,
+    task: CustomTask = None,
     force: Force = False,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
     quiet: Quiet = False,
@@ -116,7 +125,6 @@ def _of_run(
     runs_dir: Path,
     quiet: bool,
 ) -> "Chart":
-    from seq2seq_cli.cli.commands.evaluate import own_task_of
     from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.inference.loading import load_run
     from seq2seq_cli.report.content import OF_TRAINING, content_of, only_chart
@@ -130,8 +138,8 @@ def _of_run(
     loaded = load_run(run, runs_dir)
     output.end_with_reader()
     with progress(n_samples or SAMPLES, "evaluating", quiet) as advance:
-        own_task = own_task_of(loaded, task)
+        custom_task = load_custom_task(task, [loaded])
         content = content_of(
-            loaded, {what}, n_samples or SAMPLES, lengths, own_task, advance, n_samples
+            loaded, {what}, n_samples or SAMPLES, lengths, custom_task, advance, n_samples
         )
     return only_chart(content, what)

@@ -4,19 +4,18 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from seq2seq_cli.cli import output, phases
 from seq2seq_cli.cli.heat_map import heat_map
 from seq2seq_cli.cli.options import (
     DEFAULT_RUNS_DIR,
+    INTEGER,
     InputFile,
     Json,
     Quiet,
     RunName,
     RunsDir,
     Sequences,
-    integer_option,
+    option,
 )
 from seq2seq_cli.inference import threads
 
@@ -27,10 +26,14 @@ if TYPE_CHECKING:
 def predict(
     sequences: Sequences = None,
     file: InputFile = None,
-    beam: Annotated[int, integer_option("--beam", "Width of a beam search. [greedy]", 1)] = 1,
-    top: Annotated[int, integer_option("--top", "Likeliest targets to show of it.", 1)] = 1,
+    beam: Annotated[
+        int, option("--beam", "Width of a beam search; 1: greedy.", metavar=INTEGER, min=1)
+    ] = 1,
+    top: Annotated[
+        int, option("--top", "Its most likely targets to show.", metavar=INTEGER, min=1)
+    ] = 1,
     attention: Annotated[
-        bool, typer.Option("--attention", help="Show where the decoder looks, token by token.")
+        bool, option("--attention", "Show where the decoder looks, token by token.")
     ] = False,
     run: RunName = None,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,

@@ -8,31 +8,21 @@ import typer
 from seq2seq_cli.cli import output
 from seq2seq_cli.cli.options import (
     DEFAULT_RUNS_DIR,
+    CustomTask,
     Force,
+    HeldOut,
+    LengthRange,
     Quiet,
     RunName,
     RunsDir,
-    integer_option,
+    load_custom_task,
+    option,
 )
 from seq2seq_cli.cli.progress import progress
 from seq2seq_cli.inference import threads
 
 SAMPLES = 10_000
 """Held-out sequences that are predicted."""
-
-Evaluated = Annotated[
-    int | None, integer_option("--n-samples", "Held-out sequences to predict. [10000]", 1)
-]
-LengthsRange = Annotated[
-    str | None,
-    typer.Option(
-        "--lengths", metavar="RANGE", help="How far it carries: each length of 1-60 by itself."
-    ),
-]
-OwnTask = Annotated[
-    str | None,
-    typer.Option("--task", metavar="FILE.py:FUNCTION", help="The run's own task, to be imported."),
-]
 
 
 def report(
@@ -41,17 +31,17 @@ def report(
     ] = None,
     run: RunName = None,
     compare: Annotated[
-        bool, typer.Option("--compare", help="Compare several runs: --compare RUN RUN...")
+        bool, option("--compare", "Compare several runs: --compare RUN RUN...")
     ] = False,
     sweep: Annotated[
-        str | None, typer.Option("--sweep", metavar="NAME", help="What a sweep has come to.")
+        str | None, option("--sweep", "Show the results of a sweep.", metavar="NAME")
     ] = None,
-    file: Annotated[Path, typer.Option("--output", metavar="FILE.html", help="The page.")] = Path(
+    file: Annotated[Path, option("--output", "The page.", metavar="FILE.html")] = Path(
         "report.html"
     ),
-    n_samples: Evaluated = None,
-    lengths: LengthsRange = None,
-    task: OwnTask = None,
+    n_samples: HeldOut = None,
+    lengths: LengthRange = None,
+    task: CustomTask = None,
     force: Force = False,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
     quiet: Quiet = False,
@@ -76,9 +66,9 @@ def report(
         raise ConfigurationError("--compare: give two runs or more: --compare RUN RUN")
     if names and not compare:
         raise ConfigurationError(f"{names[0]}: give --run {names[0]}, or --compare and several")
-    for option, value in {"--task": task, "--n-samples": n_samples}.items():
+    for name, value in {"--task": task, "--n-samples": n_samples}.items():
         if is_sweep and value:
-            raise ConfigurationError(f"{option} {value}: a sweep is evaluated: leave it out")
+            raise ConfigurationError(f"{name} {value}: a sweep is already evaluated: remove it")
     need_libraries()
     check_free(file, force)
     if compare:
@@ -101,16 +91,15 @@ def _page(
     task: str | None,
     quiet: bool,
 ) -> str:
-    from seq2seq_cli.cli.commands.evaluate import own_task_of
     from seq2seq_cli.inference.loading import load_run
     from seq2seq_cli.report.content import content_of
     from seq2seq_cli.report.page import run_page
 
     loaded = load_run(run, runs_dir)
-    own_task = own_task_of(loaded, task)
+    custom_task = load_custom_task(task, [loaded])
     with progress(n_samples, "evaluating", quiet) as advance:
         content = content_of(
-            loaded, n_samples=n_samples, lengths=lengths, task=own_task, progress=advance
+            loaded, n_samples=n_samples, lengths=lengths, task=custom_task, progress=advance
         )
     return run_page(content)
 
@@ -118,19 +107,14 @@ def _page(
 def _comparison(
     names: list[str], runs_dir: Path, n_samples: int, task: str | None, quiet: bool
 ) -> str:
-    from seq2seq_cli.cli.commands.evaluate import own_task_of
-    from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.inference.loading import load_run
     from seq2seq_cli.report.comparison import compare
     from seq2seq_cli.report.page import comparison_page
 
     loaded = [load_run(name, runs_dir) for name in dict.fromkeys(names)]
-    theirs = [run.config.task.name for run in loaded]
-    if task and task not in theirs:
-        raise ConfigurationError(f"--task {task}: the runs' tasks are {', '.join(theirs)}")
-    own = own_task_of(loaded[theirs.index(task)], task) if task else None
+    custom_task = load_custom_task(task, loaded)
     with progress(n_samples * len(loaded), "evaluating", quiet) as advance:
-        comparison = compare(loaded, n_samples, advance, own)
+        comparison = compare(loaded, n_samples, advance, custom_task)
     return comparison_page(comparison)
 
 

@@ -1,27 +1,23 @@
 """`s2s runs`: what has been trained."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from seq2seq_cli.cli import output
-from seq2seq_cli.cli.bars import bar, terminal_width
-from seq2seq_cli.cli.completion import run_names, task_names
-from seq2seq_cli.cli.curve import BAR, WITH_BARS
-from seq2seq_cli.cli.options import DEFAULT_RUNS_DIR, Json, Quiet, RunsDir, integer_option
-from seq2seq_cli.metrics import percent
+from seq2seq_cli.cli.options import (
+    DEFAULT_RUNS_DIR,
+    INTEGER,
+    Json,
+    Quiet,
+    RunsDir,
+    option,
+    run_names,
+    task_names,
+)
 
 LIST, CHANGE = "List", "Change"
-
-
-class By(StrEnum):
-    """What runs can be sorted by."""
-
-    DATE = "date"
-    EXACT = "exact"
-    NAME = "name"
 
 
 def runs(
@@ -29,53 +25,39 @@ def runs(
         list[str] | None, typer.Argument(metavar="RUN", help="The runs of --compare.")
     ] = None,
     compare: Annotated[
-        bool,
-        typer.Option(
-            "--compare", help="Compare several: --compare RUN RUN...", rich_help_panel=LIST
-        ),
+        bool, option("--compare", "Compare several: --compare RUN RUN...", LIST)
     ] = False,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
     task: Annotated[
         str | None,
-        typer.Option(
-            "--task",
-            metavar="NAME",
-            help="Only runs of this task.",
-            autocompletion=task_names,
-            rich_help_panel=LIST,
-        ),
+        option("--task", "Only runs of this task.", LIST, "NAME", autocompletion=task_names),
     ] = None,
     by: Annotated[
-        By,
-        typer.Option(
-            "--sort",
-            metavar="date|exact|name",
-            help="Oldest first, or best first.",
-            rich_help_panel=LIST,
-        ),
-    ] = By.DATE,
+        Literal["date", "exact", "name"],
+        option("--sort", "Oldest first, best first, or by name.", LIST),
+    ] = "date",
     limit: Annotated[
         int | None,
-        integer_option("--limit", "So many: the newest, the best or the first.", 1, LIST),
+        option("--limit", "At most this number: the newest, best or first.", LIST, INTEGER, min=1),
     ] = None,
     removed: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
             "--remove",
-            metavar="NAME",
-            help="Remove a run, or a sweep with its runs; may be repeated.",
+            "Remove a run, or a sweep with its runs; may be repeated.",
+            CHANGE,
+            "NAME",
             autocompletion=run_names,
-            rich_help_panel=CHANGE,
         ),
     ] = None,
     renamed: Annotated[
         tuple[str, str] | None,
-        typer.Option(
+        option(
             "--rename",
-            metavar="OLD NEW",
-            help="Give a run, or a sweep, another name.",
+            "Give a run, or a sweep, another name.",
+            CHANGE,
+            "OLD NEW",
             autocompletion=run_names,
-            rich_help_panel=CHANGE,
         ),
     ] = None,
     is_sure: Annotated[
@@ -104,6 +86,7 @@ def runs(
         if renamed:
             tidying.rename(runs_dir, *renamed, quiet)
         return
+    from seq2seq_cli.metrics import percent
     from seq2seq_cli.runs.advice import list_command, train_command
     from seq2seq_cli.runs.listing import chosen, list_runs
     from seq2seq_cli.sweep.listing import list_sweeps
@@ -117,7 +100,7 @@ def runs(
         _compare(list(dict.fromkeys(names or [])), runs_dir, as_json)
         return
     every = list_runs(runs_dir)
-    listed = chosen(every, runs_dir, task, by.value, limit)
+    listed = chosen(every, runs_dir, task, by, limit)
     if as_json:
         for item in listed:
             document: dict[str, object] = {"name": item.name, "complete": item.run is not None}
@@ -166,6 +149,9 @@ def runs(
 
 def _compare(names: list[str], runs_dir: Path, as_json: bool) -> None:
     """Print the results of some runs, by their trainings' validations, and what differs."""
+    from seq2seq_cli.cli.bars import bar, terminal_width
+    from seq2seq_cli.cli.curve import BAR, WITH_BARS
+    from seq2seq_cli.metrics import percent
     from seq2seq_cli.runs.differences import differing_settings
     from seq2seq_cli.runs.listing import open_run
 

@@ -1,25 +1,26 @@
 """`s2s sweep`: trains a grid of settings under several seeds."""
 
 import time
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from seq2seq_cli.cli import output
-from seq2seq_cli.cli.completion import sweep_names
 from seq2seq_cli.cli.options import (
     DEFAULT_RUNS_DIR,
+    INTEGER,
+    CheckpointSeconds,
     ConfigFile,
+    Force,
     Json,
     Quiet,
     RunsDir,
     SetOptions,
-    integer_option,
-    number_option,
-    seconds_of,
-    share_of,
+    option,
+    parse_seconds,
+    parse_share,
+    sweep_names,
 )
 from seq2seq_cli.inference import threads
 
@@ -40,85 +41,83 @@ def sweep(
     ] = None,
     grid: Annotated[
         list[str] | None,
-        typer.Option(
-            "--grid", metavar="SECTION.KEY=VALUE,...", help="A setting's values; may be repeated."
-        ),
+        option("--grid", "A setting's values; may be repeated.", metavar="SECTION.KEY=VALUE,..."),
     ] = None,
     derive: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
             "--derive",
+            'A setting that follows: "task.n_out = task.n_in / 2", rounded down.',
             metavar="RULE",
-            help='A setting that follows: "task.n_out = task.n_in / 2", rounded down.',
         ),
     ] = None,
     one_factor: Annotated[
-        bool, typer.Option("--one-factor", help="One change at a time, not all combinations.")
+        bool, option("--one-factor", "One change at a time, not all combinations.")
     ] = False,
     seeds: Annotated[
-        int | None, integer_option("--seeds", "Seeds that each cell is trained under. [3]", 1)
+        int | None,
+        option("--seeds", "Seeds that each cell is trained under. [3]", metavar=INTEGER, min=1),
     ] = None,
     config_file: ConfigFile = None,
     settings: SetOptions = None,
     until: Annotated[
         tuple[float, str] | None,
-        typer.Option(
+        option(
             "--until",
+            "Search the largest value that is still learned with this exact match: double it from "
+            "its own on, then halve the interval; or search in its --grid.",
             metavar="SHARE SETTING",
-            help="Search the largest value that is still learned with this exact match: doubled "
-            "from its own on, then halved; or from the least to the largest of its --grid.",
         ),
     ] = None,
     name: Annotated[
-        str | None, typer.Option("--name", metavar="NAME", help="The sweep's name. [from FILE]")
+        str | None, option("--name", "The sweep's name. [from FILE]", metavar="NAME")
     ] = None,
     resume: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--resume",
+            "Resume a sweep; --grid and --seeds add to it, or FILE replaces it.",
             metavar="NAME",
-            help="Go on with a sweep; --grid and --seeds add to it, or FILE takes its place.",
         ),
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the cells, and train none.")
-    ] = False,
+    dry_run: Annotated[bool, option("--dry-run", "Show the cells, and train none.")] = False,
     time_budget: Annotated[
         Any,
-        typer.Option(
+        option(
             "--time-budget",
-            parser=seconds_of,
+            "90s, 10m, 2h: start no cell that will not end in time.",
             metavar="TIME",
-            help="90s, 10m, 2h: start no cell that will not end in time.",
+            parser=parse_seconds,
         ),
     ] = None,
     jobs: Annotated[
         int | None,
-        integer_option(
-            "--jobs", "Cells at a time, which share the cores. [as many as cores and memory]", 1
+        option(
+            "--jobs",
+            "Cells at a time, which share the cores. [as many as cores and memory allow]",
+            metavar=INTEGER,
+            min=1,
         ),
     ] = None,
     scheduler: Annotated[
         str | None,
-        typer.Option("--scheduler", metavar="ADDRESS", help="Train on a Dask cluster's workers."),
+        option("--scheduler", "Train on a Dask cluster's workers.", metavar="ADDRESS"),
     ] = None,
     shard: Annotated[
         Any,
-        typer.Option(
+        option(
             "--shard",
-            parser=share_of,
+            "Train every N-th cell, from the I-th on, counted from 0; others do the rest.",
             metavar="I/N",
-            help="Train every N-th cell, from the I-th on, counted from 0; others do the rest.",
+            parser=parse_share,
         ),
     ] = None,
-    checkpoint_seconds: Annotated[
-        float, number_option("--checkpoint-seconds", "Seconds from checkpoint to checkpoint.", inf)
-    ] = 60.0,
+    checkpoint_seconds: CheckpointSeconds = 60.0,
     csv_file: Annotated[
         Path | None,
-        typer.Option("--output", metavar="FILE", help="Write a CSV line for each cell and seed."),
+        option("--output", "Write a CSV line for each cell and seed.", metavar="FILE"),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the file of --output.")] = False,
+    force: Force = False,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
     as_json: Json = False,
     quiet: Quiet = False,

@@ -1,17 +1,21 @@
 """`s2s train`: trains a model and saves the run."""
 
-from math import inf
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from seq2seq_cli.cli import output, phases
-from seq2seq_cli.cli.completion import one_of, run_names
 from seq2seq_cli.cli.display import Display
 from seq2seq_cli.cli.options import (
     DEFAULT_RUNS_DIR,
+    INTEGER,
+    MODEL,
+    NUMBER,
+    RUN,
+    TASK,
+    TRAINING,
     Cardinality,
+    CheckpointSeconds,
     ConfigFile,
+    Force,
     Json,
     NIn,
     NOut,
@@ -19,12 +23,11 @@ from seq2seq_cli.cli.options import (
     RunsDir,
     SetOptions,
     TaskName,
-    integer_option,
-    number_option,
+    option,
     resolve_config,
+    run_names,
 )
 from seq2seq_cli.cli.progress import progress
-from seq2seq_cli.cli.sections import MODEL, RUN, TASK, TRAINING
 from seq2seq_cli.inference import threads
 
 if TYPE_CHECKING:
@@ -38,123 +41,87 @@ def train(
     cardinality: Cardinality = None,
     data: Annotated[
         str | None,
-        typer.Option(
-            "--data",
-            metavar="FILE",
-            help="Own pairs: a file, or source,target files.",
-            rich_help_panel=TASK,
-        ),
+        option("--data", "Custom pairs: a file, or source,target files.", TASK, "FILE"),
     ] = None,
     validation_data: Annotated[
         str | None,
-        typer.Option(
-            "--validation-data",
-            metavar="FILE",
-            help="Own pairs to validate on.",
-            rich_help_panel=TASK,
-        ),
+        option("--validation-data", "Custom pairs to validate on.", TASK, "FILE"),
     ] = None,
     units: Annotated[
-        int | None, integer_option("--units", "Width of the LSTMs. [128]", section=MODEL)
+        int | None, option("--units", "Width of the LSTMs. [128]", MODEL, INTEGER)
     ] = None,
     layers: Annotated[
-        int | None, integer_option("--layers", "LSTMs in a stack. [1]", section=MODEL)
+        int | None, option("--layers", "LSTMs in a stack. [1]", MODEL, INTEGER)
     ] = None,
     attention: Annotated[
-        str | None,
-        typer.Option(
-            "--attention",
-            metavar="none|dot",
-            help="dot: look at all encoder outputs. [none]",
-            autocompletion=one_of("none", "dot"),
-            rich_help_panel=MODEL,
-        ),
+        Literal["none", "dot"] | None,
+        option("--attention", "dot: look at all encoder outputs. [none]", MODEL),
     ] = None,
     embedding: Annotated[
         int | None,
-        integer_option("--embedding", "Size of an embedding; 0: one-hot. [0]", section=MODEL),
+        option("--embedding", "Size of an embedding; 0: one-hot. [0]", MODEL, INTEGER),
     ] = None,
     n_samples: Annotated[
-        int | None, integer_option("--n-samples", "Sequences an epoch. [100000]", section=TRAINING)
+        int | None, option("--n-samples", "Sequences per epoch. [100000]", TRAINING, INTEGER)
     ] = None,
-    epochs: Annotated[
-        int | None, integer_option("--epochs", "Epochs. [1]", section=TRAINING)
-    ] = None,
+    epochs: Annotated[int | None, option("--epochs", "Epochs. [1]", TRAINING, INTEGER)] = None,
     batch_size: Annotated[
         int | None,
-        integer_option("--batch-size", "Sequences an optimizer step. [64]", section=TRAINING),
+        option("--batch-size", "Sequences per optimizer step. [64]", TRAINING, INTEGER),
     ] = None,
     learning_rate: Annotated[
         float | None,
-        number_option("--learning-rate", "Peak learning rate of Adam. [0.01]", section=TRAINING),
+        option("--learning-rate", "Peak learning rate of Adam. [0.01]", TRAINING, NUMBER),
     ] = None,
     seed: Annotated[
-        int | None, integer_option("--seed", "Seed of all randomness. [0]", section=TRAINING)
+        int | None, option("--seed", "Seed of all randomness. [0]", TRAINING, INTEGER)
     ] = None,
     seeds: Annotated[
         int | None,
-        integer_option(
-            "--seeds", "Train this many seeds, from --seed on, each a run.", 1, TRAINING
+        option(
+            "--seeds",
+            "Train this number of seeds, from --seed on, each a run.",
+            TRAINING,
+            INTEGER,
+            min=1,
         ),
     ] = None,
     config_file: ConfigFile = None,
     settings: SetOptions = None,
     auto: Annotated[
         bool,
-        typer.Option(
+        option(
             "--auto",
-            help="Where you give none, the settings with which such lengths were learned.",
-            rich_help_panel=TRAINING,
+            "Use the recommended settings for this length unless you set your own.",
+            TRAINING,
         ),
     ] = False,
     run: Annotated[
         str | None,
-        typer.Option(
-            "--run",
-            metavar="NAME",
-            help="The run's name. [from the task]",
-            autocompletion=run_names,
-            rich_help_panel=RUN,
-        ),
+        option("--run", "The run's name. [from the task]", RUN, "NAME", autocompletion=run_names),
     ] = None,
     resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume",
-            help="Go on with a stopped training, or train one further.",
-            rich_help_panel=RUN,
-        ),
-    ] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace what has this name.", rich_help_panel=RUN)
+        bool, option("--resume", "Resume a stopped training, or train one further.", RUN)
     ] = False,
     dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run", help="Show what would be trained and what it takes.", rich_help_panel=RUN
-        ),
+        bool, option("--dry-run", "Show what would be trained and what it takes.", RUN)
     ] = False,
     callback: Annotated[
         str,
-        typer.Option(
+        option(
             "--callback",
-            metavar="FILE.py:FUNCTION",
-            help="A function that returns Keras callbacks.",
-            rich_help_panel=RUN,
+            "A function that returns Keras callbacks.",
+            RUN,
+            "FILE.py:FUNCTION",
             show_default=False,
         ),
     ] = "",
     tensorboard: Annotated[
-        bool,
-        typer.Option(
-            "--tensorboard", help="Write the history for TensorBoard too.", rich_help_panel=RUN
-        ),
+        bool, option("--tensorboard", "Write the history for TensorBoard too.", RUN)
     ] = False,
-    checkpoint_seconds: Annotated[
-        float,
-        number_option("--checkpoint-seconds", "Seconds from checkpoint to checkpoint.", inf, RUN),
-    ] = 60.0,
+    checkpoint_seconds: CheckpointSeconds = 60.0,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
+    force: Force = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -165,15 +132,24 @@ def train(
     threads.use_one_blas_thread()
     from seq2seq_cli.errors import ConfigurationError
 
-    named = {"name": task, "n_in": n_in, "n_out": n_out, "cardinality": cardinality}
-    sizes = {"n_samples": n_samples, "epochs": epochs, "batch_size": batch_size}
-    options: dict[str, object] = {f"task.{key}": value for key, value in named.items()}
-    options |= {f"training.{key}": value for key, value in sizes.items()}
-    options |= {"task.data": data, "task.validation_data": validation_data}
-    options |= {"model.units": units, "model.layers": layers, "model.attention": attention}
-    options |= {"model.embedding": embedding, "training.learning_rate": learning_rate}
-    options["training.seed"] = seed
-    # What a resumed training was begun with is not known yet: the whole is checked there.
+    options: dict[str, object] = {
+        "task.name": task,
+        "task.n_in": n_in,
+        "task.n_out": n_out,
+        "task.cardinality": cardinality,
+        "task.data": data,
+        "task.validation_data": validation_data,
+        "model.units": units,
+        "model.layers": layers,
+        "model.attention": attention,
+        "model.embedding": embedding,
+        "training.n_samples": n_samples,
+        "training.epochs": epochs,
+        "training.batch_size": batch_size,
+        "training.learning_rate": learning_rate,
+        "training.seed": seed,
+    }
+    # A resumed training's other settings are not known yet; they are checked together later.
     config = resolve_config(config_file, settings, options, check=not resume)
     if not resume:
         config = _recommended(config, auto, quiet or as_json)
