@@ -36,8 +36,7 @@ from pathlib import Path
 from input_grammar import Case, draw_case
 from random_run import save_random_run
 
-from seq2seq_cli import cli
-from seq2seq_cli.cli import display, streams
+from seq2seq_cli.cli import display, process
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
 from seq2seq_cli.sweep.engine import executors
 
@@ -159,8 +158,8 @@ def run_here(case: Case) -> Outcome:
         warnings.simplefilter("always")
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
         try:
-            message, code = cli._run()
-            streams.tell(message)
+            message, code = process.run_command()
+            process.tell(message)
         except SystemExit as error:
             code = error.code
         except Ended as error:

@@ -277,7 +277,7 @@ def test_a_terminal_sees_an_animated_progress(tmp_path):
 
 PREDICT_HEAVY = """
 import sys
-from seq2seq_cli.cli import main
+from seq2seq_cli.cli.process import main
 try:
     main()
 except SystemExit as end:

@@ -19,7 +19,7 @@ from tiny import stop_after, tiny_config
 import seq2seq_cli
 from seq2seq_cli import train
 from seq2seq_cli.cli import output
-from seq2seq_cli.cli.app import make_app
+from seq2seq_cli.cli.app import app
 from seq2seq_cli.errors import ConfigurationError, Interrupted, LossError, ModelError
 from seq2seq_cli.inference import threads
 from seq2seq_cli.runs import advice
@@ -61,7 +61,7 @@ def in_an_empty_folder(tmp_path, monkeypatch, compiled_once):
 def s2s(capsys):
     def run(*arguments):
         """Run a command in this process; return its standard output and error."""
-        make_app(list(arguments))(list(arguments), prog_name="s2s", standalone_mode=False)
+        app(list(arguments), prog_name="s2s", standalone_mode=False)
         shown = capsys.readouterr()
         return shown.out, shown.err
 

@@ -14,7 +14,7 @@ from seq2seq_cli.errors import ConfigurationError, ExistsError
 
 WITHOUT_TENSORFLOW = """
 import sys
-from seq2seq_cli.cli import main
+from seq2seq_cli.cli.process import main
 try:
     main()
 finally:

@@ -11,7 +11,7 @@ import small
 from runs_to_see import save_sweep
 
 from seq2seq_cli.cli import output
-from seq2seq_cli.cli.commands.runs import By, runs
+from seq2seq_cli.cli.commands.runs import runs
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, S2sError
 from seq2seq_cli.runs.folder import RunFolder
 from seq2seq_cli.runs.lock import hold_lock
@@ -110,10 +110,10 @@ def test_runs_are_filtered_sorted_and_limited(place, capsys):
         small.train(place, name, f"2026-05-0{number + 1}T12:00:00Z", results=results)
     assert names(capsys, place) == ["b", "a", "c", "complete", "stopped"]
     assert names(capsys, place, limit=2) == ["c", "complete"]
-    assert names(capsys, place, by=By.EXACT) == ["a", "c", "b", "complete", "stopped"]
-    assert names(capsys, place, by=By.EXACT, limit=1) == ["a"]
-    assert names(capsys, place, by=By.NAME) == ["a", "b", "c", "complete", "stopped"]
-    assert names(capsys, place, task="reverse-prefix", by=By.NAME, limit=1) == ["a"]
+    assert names(capsys, place, by="exact") == ["a", "c", "b", "complete", "stopped"]
+    assert names(capsys, place, by="exact", limit=1) == ["a"]
+    assert names(capsys, place, by="name") == ["a", "b", "c", "complete", "stopped"]
+    assert names(capsys, place, task="reverse-prefix", by="name", limit=1) == ["a"]
     assert len(names(capsys, place, task="reverse-prefix")) == 5
     assert names(capsys, place, task="copy") == []
     runs(runs_dir=place, task="copy")

@@ -14,7 +14,7 @@ import pytest
 from conftest import run_s2s
 from typer import TyperException
 
-from seq2seq_cli.cli.app import make_app
+from seq2seq_cli.cli.app import app
 from seq2seq_cli.errors import S2sError
 from seq2seq_cli.inference import threads
 
@@ -137,7 +137,7 @@ def test_refusals_come_before_anything_is_written(tmp_path, monkeypatch, argumen
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(threads, "use_one_blas_thread", lambda: None)
     with pytest.raises((S2sError, TyperException)) as caught:
-        make_app(["sweep"])(["sweep", *arguments], prog_name="s2s", standalone_mode=False)
+        app(["sweep", *arguments], prog_name="s2s", standalone_mode=False)
     assert told in str(caught.value)
     assert caught.value.exit_code == code
     assert [path.name for path in tmp_path.iterdir()] == ["there.csv", "there.toml"]

@@ -35,7 +35,7 @@ def keep(self, *arguments):
     run(self, *arguments)
     np.savez(path, *self._loop.state.weights)
 trainer.Trainer.run = keep
-from seq2seq_cli.cli import main
+from seq2seq_cli.cli.process import main
 main()
 """
 
