@@ -236,7 +236,7 @@ def test_unknown_option_is_reported():
 
 
 def test_setting_without_an_equals_sign_is_told_the_form():
-    assert problems_of(None, ["model.units"]) == ["--set model.units: should be section.key=value"]
+    assert problems_of(None, ["model.units"]) == ["model.units: should be section.key=value"]
 
 
 def test_section_that_is_a_value_is_told_its_form(file):

@@ -247,7 +247,7 @@ def test_data_that_is_read_already_is_not_read_again(tmp_path):
     (tmp_path / "data.jsonl").unlink()
     found = evaluate(run, stream=stream)
     assert (found.origin, found.examples) == (wanted.origin, wanted.examples)
-    with pytest.raises(DataError, match="data.jsonl, is not here: give --data FILE"):
+    with pytest.raises(DataError, match="data.jsonl, is not here: give other data"):
         evaluate(run)
 
 

@@ -120,14 +120,14 @@ def test_the_command_prints_what_the_document_has(monkeypatch, capsys):
     with pytest.raises(AccuracyError, match=r"0\.25"):
         command(lengths="2-8", step=3, as_json=True, min_accuracy=0.3)
     for wrong in ({"n_in": "4"}, {"data": "a.csv"}, {"examples": 3}):
-        with pytest.raises(ConfigurationError, match="leave one of them out"):
+        with pytest.raises(ConfigurationError, match="use only one of it and --lengths"):
             command(lengths="2-8", **wrong)
     with pytest.raises(ConfigurationError, match="--step 3"):
         command(step=3)
 
 
 def test_own_data_has_its_own_lengths():
-    with pytest.raises(ConfigurationError, match="--lengths is for generated tasks"):
+    with pytest.raises(ConfigurationError, match="lengths = 3 to 3: only generated tasks"):
         evaluate_lengths(loaded(data="pairs.csv", n_in="1-4", cardinality=9), [3])
     with pytest.raises(ConfigurationError, match="n_samples = 0"):
         evaluate_lengths(loaded(n_in=5), [3], 0)

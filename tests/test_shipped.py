@@ -113,7 +113,7 @@ def test_init_prints_a_file_to_start_from(capsys):
         init("lonng")
     with pytest.raises(ConfigurationError, match="no sweep 'lenghts' is .* did you mean lengths"):
         init("sweeps/lenghts")
-    with pytest.raises(ConfigurationError, match="leave out --schema"):
+    with pytest.raises(ConfigurationError, match="remove --schema"):
         init("long", as_schema=True)
 
 

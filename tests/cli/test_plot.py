@@ -92,9 +92,9 @@ def test_a_chart_of_a_sweep_is_written(folder, tmp_path):
 @pytest.mark.parametrize(
     ("what", "options", "told"),
     [
-        ("grid", {}, "it is for --sweep NAME"),
-        ("loss", {"sweep": "grid"}, "give one of grid, lines; it is of a run"),
-        ("lines", {"sweep": "grid", "run": "plain"}, "leave out --run"),
+        ("grid", {}, "add --sweep NAME"),
+        ("loss", {"sweep": "grid"}, "give one of grid, lines; it is a chart of a run"),
+        ("lines", {"sweep": "grid", "run": "plain"}, "remove --run"),
         ("grid", {"sweep": "../grid"}, "run name"),
         ("grid", {"sweep": "plain"}, "there is no sweep"),
         ("grid", {"sweep": "narrow"}, "a grid takes all combinations of two settings"),

@@ -171,7 +171,7 @@ def test_a_report_is_replaced_and_nothing_else(runs, tmp_path):
     [
         ({"names": ["plain"]}, "plain: give --run plain"),
         ({"names": ["plain"], "compare": True}, "give two runs or more"),
-        ({"compare": True, "run": "plain"}, "leave out --run"),
+        ({"compare": True, "run": "plain"}, "remove --run"),
         ({"sweep": "grid", "run": None, "task": "x.py:f"}, "--task x.py:f: a sweep is evaluated"),
         ({"lengths": "nonsense"}, "nonsense"),
         ({"task": "x.py:f"}, "the run's task is reverse-prefix"),

@@ -68,8 +68,8 @@ def evaluate(
 ) -> None:
     """Print a run's accuracy and spot-check examples.
 
-    The sequences are held out: no training has seen them. With --lengths each length has its
-    accuracy, which shows how far beyond the training's lengths the run carries.
+    The sequences are held out: no training has seen them. With --lengths each length has its own
+    accuracy, which shows how far the run generalizes beyond the training's lengths.
     """
     threads.use_one_blas_thread()
     from seq2seq_cli import evaluation
@@ -78,12 +78,16 @@ def evaluate(
     from seq2seq_cli.inference.loading import load_run
 
     if lengths is None:
-        _refuse("leave it out, or give --lengths too", {"--step": step})
+        _refuse("remove it, or add --lengths", {"--step": step})
     else:
         others = {"--n-in": n_in, "--data": data, "--examples": examples}
-        _refuse("--lengths has no use for it: leave one of them out", others)
+        _refuse("use only one of it and --lengths", others)
     loaded = load_run(run, runs_dir)
     phases.end("the run loaded")
+    if loaded.config.task.data:
+        _refuse(
+            "the run was trained on data: give --data FILE", {"--n-in": n_in, "--lengths": lengths}
+        )
     custom_task = load_custom_task(task, [loaded])
     output.end_with_reader()
     if lengths is None:
@@ -125,7 +129,7 @@ def _show_lengths(
     as_json: bool,
     quiet: bool,
 ) -> float:
-    """Evaluate and print each of these lengths; return the least exact match of any."""
+    """Evaluate and print each of these lengths; return the lowest exact match."""
     from seq2seq_cli.cli.curve import curve_as_json, show_curve
     from seq2seq_cli.generalization import SAMPLES, evaluate_lengths, parse_range
 

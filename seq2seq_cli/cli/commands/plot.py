@@ -69,14 +69,16 @@ def plot(
     is_sweep = sweep is not None
     names = SWEEP_NAMES if is_sweep else NAMES
     if what not in names:
-        beside = "; it is for --sweep NAME" if what in SWEEP_NAMES else ""
-        beside = "; it is of a run: leave out --sweep" if is_sweep and what in NAMES else beside
+        beside = "; it is a chart of a sweep: add --sweep NAME" if what in SWEEP_NAMES else ""
+        beside = (
+            "; it is a chart of a run: remove --sweep" if is_sweep and what in NAMES else beside
+        )
         raise ConfigurationError(
             f"{what}: there is no such chart: give one of {', '.join(names)}{beside}"
         )
     if is_sweep and (run or n_samples or lengths or task):
         raise ConfigurationError(
-            f"--sweep {sweep}: leave out --run, --n-samples, --lengths and --task"
+            f"--sweep {sweep}: remove --run, --n-samples, --lengths and --task"
         )
     if file:
         if file.suffix.lower().removeprefix(".") not in FORMATS:
@@ -130,10 +132,10 @@ def _of_run(
     from seq2seq_cli.report.content import OF_TRAINING, content_of, only_chart
 
     if lengths and what != "carries":
-        raise ConfigurationError(f"--lengths {lengths}: it is for the chart carries: leave it out")
+        raise ConfigurationError(f"--lengths {lengths}: only the chart carries takes it: remove it")
     if n_samples and what in OF_TRAINING:
         raise ConfigurationError(
-            f"--n-samples {n_samples}: {what} is of the training: leave it out"
+            f"--n-samples {n_samples}: {what} is a chart of the training: remove it"
         )
     loaded = load_run(run, runs_dir)
     output.end_with_reader()

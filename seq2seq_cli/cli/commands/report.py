@@ -59,7 +59,7 @@ def report(
     is_sweep = sweep is not None
     if (compare or is_sweep) and (run or lengths or (compare and is_sweep)):
         raise ConfigurationError(
-            "--compare and --sweep are reports of their own: leave out --run, --lengths and the "
+            "--compare and --sweep are reports of their own: remove --run, --lengths and the "
             "other of them"
         )
     if compare and len(names or ()) < 2:

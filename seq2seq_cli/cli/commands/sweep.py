@@ -165,7 +165,7 @@ def sweep(
         refused = [option for option, value in options.items() if value]
         if refused:
             raise ConfigurationError(
-                f"{refused[0]} beside --resume: what a sweep has begun with stays; leave it out"
+                f"{refused[0]} beside --resume: a sweep keeps its settings; remove it"
             )
         folder = session.find_sweep(runs_dir, resume, shard)
         wanted = session.extend(folder.read(), described, grid or [], seeds)

@@ -154,7 +154,7 @@ def train(
     if not resume:
         config = _recommended(config, auto, quiet or as_json)
     elif auto:
-        raise ConfigurationError("--auto: a resumed training keeps its settings; leave it out")
+        raise ConfigurationError("--auto: a resumed training keeps its settings; remove it")
     if dry_run:
         from seq2seq_cli.cli.dry_run import plan_training
 
@@ -178,7 +178,7 @@ def train(
     if seeds is not None:
         show_seed_runs(several, as_json, quiet)
     elif single is None:
-        output.message("trained along; the run is where the chief has it", is_quiet)
+        output.message("this worker finished; the run is saved by worker 0", is_quiet)
     else:
         show_run(single, display.stream, as_json, quiet)
 
