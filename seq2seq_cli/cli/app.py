@@ -98,7 +98,7 @@ class LazyGroup(TyperGroup):
         return make_command(cmd_name) if cmd_name in COMMANDS else None
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write each command with the first line of its docstring; options are not looked at."""
+        """Write each command with the first line of its docstring, without making its options."""
         with formatter.section("Commands"):
             formatter.write_dl(
                 [(name, (getdoc(_function(name)) or "").splitlines()[0]) for name in COMMANDS]
@@ -114,7 +114,7 @@ def make_command(name: str) -> Any:
 
 def usage_message(error: typer.TyperException) -> str:
     """Return a usage error's message, with the option, its value and what was probably meant."""
-    message = str(error)
+    message = error.message or " ".join(error.format_message().split())  # of a missing one
     if meant := getattr(error, "possibilities", None):
         return f"{message}. Did you mean {' or '.join(map(repr, meant))}?"
     names = [name for name in getattr(getattr(error, "param", None), "opts", ()) if name[0] == "-"]

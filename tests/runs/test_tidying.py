@@ -43,7 +43,7 @@ def test_runs_are_removed_and_no_other_file(place, capsys):
     told = capsys.readouterr().err.splitlines()
     assert told == [
         f"removed {place / 'complete'}",
-        f"removed {place / 'stopped'}; what no training has written there stays",
+        f"removed {place / 'stopped'}; what no training wrote is left there",
     ]
 
 

@@ -1,5 +1,7 @@
-"""`s2s runs`: what has been trained."""
+"""`s2s runs`: lists, compares, removes and renames what has been trained."""
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -77,14 +79,12 @@ def runs(
     from seq2seq_cli.errors import ConfigurationError
 
     if removed or renamed:
-        from seq2seq_cli.cli import tidying
-
         if removed and renamed:
             raise ConfigurationError("--remove and --rename: give one of the two")
         if removed:
-            tidying.remove(runs_dir, removed, is_sure, quiet)
+            _remove(runs_dir, removed, is_sure, quiet)
         if renamed:
-            tidying.rename(runs_dir, *renamed, quiet)
+            _rename(runs_dir, *renamed, quiet)
         return
     from seq2seq_cli.metrics import percent
     from seq2seq_cli.runs.advice import list_command, train_command
@@ -181,3 +181,63 @@ def _compare(names: list[str], runs_dir: Path, as_json: bool) -> None:
         output.table("Settings that differ", ("setting", *names), differing)
     else:
         output.write("All settings are the same.")
+
+
+def _remove(runs_dir: Path, names: Sequence[str], is_sure: bool, quiet: bool) -> None:
+    """Remove runs, and sweeps with theirs, after asking a user on a terminal.
+
+    All are looked at before any is removed. Raises ConfigurationError without a terminal.
+    """
+    from seq2seq_cli.errors import ConfigurationError
+    from seq2seq_cli.runs.tidying import remove_run
+    from seq2seq_cli.sweep.listing import is_sweep
+    from seq2seq_cli.sweep.tidying import remove_sweep
+
+    folders = [_find(runs_dir, name) for name in dict.fromkeys(names)]
+    if not is_sure:
+        if not sys.stdin.isatty():
+            raise ConfigurationError(
+                f"--remove {names[0]}: there is no terminal to confirm it: add --yes"
+            )
+        listed = ", ".join(
+            f"the sweep {folder} and its runs," if is_sweep(folder) else str(folder)
+            for folder in folders
+        )
+        sys.stderr.write(f"remove {listed} with all checkpoints and models? [y/N] ")
+        sys.stderr.flush()
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            output.message("nothing was removed", quiet)
+            return
+    for folder in folders:
+        gone = remove_sweep(folder) if is_sweep(folder) else remove_run(folder)
+        rest = "" if gone else "; what no training wrote is left there"
+        output.message(f"removed {folder}{rest}", quiet)
+
+
+def _rename(runs_dir: Path, old: str, new: str, quiet: bool) -> None:
+    """Rename a run or a sweep; a run of a sweep keeps its name."""
+    from seq2seq_cli.errors import ConfigurationError
+    from seq2seq_cli.runs.tidying import rename_run
+    from seq2seq_cli.sweep.listing import is_sweep
+    from seq2seq_cli.sweep.tidying import rename_sweep
+
+    folder = _find(runs_dir, old)
+    if is_sweep(folder.parent):
+        raise ConfigurationError(f"--rename {old}: its sweep knows it by that name")
+    renamed = (rename_sweep if is_sweep(folder) else rename_run)(folder, new)
+    output.message(f"{folder} is now {renamed}", quiet)
+
+
+def _find(runs_dir: Path, name: str) -> Path:
+    """Return the folder of a run or a sweep; raises as `find_run`."""
+    from seq2seq_cli.errors import ModelError
+    from seq2seq_cli.runs.location import run_path
+    from seq2seq_cli.runs.tidying import find_run
+    from seq2seq_cli.sweep.listing import is_sweep
+
+    folder = run_path(runs_dir, name.rstrip("/"))
+    if not is_sweep(folder):
+        return find_run(runs_dir, name)
+    if folder.is_symlink():
+        raise ModelError(f"{folder} is a link to a sweep: give the sweep's own name")
+    return folder

@@ -122,7 +122,7 @@ def sweep(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a grid of settings under several seeds, and map how far a model carries.
+    """Train a grid of settings under several seeds, and map how far a model generalizes.
 
     A cell is a combination of settings; each of its seeds becomes a run, SWEEP/CELL-seed-0 and so
     on, which the other commands take. What is complete is never trained again.
