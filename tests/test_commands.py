@@ -140,7 +140,7 @@ def test_of_a_small_space_each_held_out_source_is_given_once(use, capsys):
     sources = [tuple(json.loads(line)["source"]) for line in shown.out.splitlines()]
     space = SourceSpace.of(TaskConfig(n_in=4, cardinality=11))
     assert sorted(sources) == sorted(map(tuple, space.enumerate(Split.TEST).tolist()))
-    assert f"note: there are {len(sources)} of them" in shown.err
+    assert f"note: there are only {len(sources)}, each given once" in shown.err
 
 
 def test_generate_takes_own_tasks_and_refuses_what_is_ignored(use, capsys, tmp_path):
@@ -156,7 +156,7 @@ def test_generate_takes_own_tasks_and_refuses_what_is_ignored(use, capsys, tmp_p
         generate("copy", 5, 2)
     with pytest.raises(ConfigurationError, match="task.n_out = 2: .* leave it out"):
         generate(f"{path}:doubled", 5, 2)
-    with pytest.raises(ConfigurationError, match="own pairs are not generated"):
+    with pytest.raises(ConfigurationError, match="pairs of a file already exist"):
         generate(settings=["task.data=pairs.csv"])
 
 

@@ -114,6 +114,8 @@ def make_command(name: str) -> Any:
 
 def usage_message(error: typer.TyperException) -> str:
     """Return a usage error's message, with the option, its value and what was probably meant."""
+    from pydantic import ValidationError  # which Typer converts values with
+
     message = error.message or " ".join(error.format_message().split())  # of a missing one
     if meant := getattr(error, "possibilities", None):
         return f"{message}. Did you mean {' or '.join(map(repr, meant))}?"
@@ -121,7 +123,7 @@ def usage_message(error: typer.TyperException) -> str:
     if not names or names[0] in message:
         return message
     value = ""
-    if error.__cause__:  # pydantic's ValidationError
+    if isinstance(error.__cause__, ValidationError):
         detail = error.__cause__.errors()[0]
         message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
         value = "" if repr(detail["input"]) in message else f" {detail['input']}"

@@ -284,7 +284,7 @@ def test_what_goes_on_with_a_sweep(s2s, paste):
         "sweep", "--grid", "model.units=8", "--seeds", "1", *cell, "--name", "some",
         "--runs-dir", FOLDER, "--time-budget", "1s",
     )[1]  # fmt: skip
-    assert "for want of time" in told
+    assert "the time is used up" in told
     told = paste(re.search(r"go on with: (s2s .*)", told)[1])[1]
     assert "units-8-seed-0" in paste(re.search(r"next: (s2s .*)", told)[1])[0]
 

@@ -159,6 +159,6 @@ def test_a_dry_run_shows_the_cells_and_trains_none(tmp_path):
 
 def test_what_there_is_no_time_for_is_told(tmp_path):
     result = run_s2s("sweep", "--grid", "task.n_in=6,12", "--time-budget", "1s", cwd=tmp_path)
-    assert "not started, for want of time: n_in-6, n_in-12; go on with: s2s sweep --resume" in (
+    assert "not started, the time is used up: n_in-6, n_in-12; go on with: s2s sweep --resume" in (
         result.stderr
     )

@@ -24,7 +24,7 @@ def doctor(
 ) -> None:
     """Show versions, cores, flags and cache, and train for two seconds.
 
-    The training is of the default task, in a temporary folder that goes with it.
+    It trains the default task in a temporary folder, which is removed.
     """
     import os
     import platform

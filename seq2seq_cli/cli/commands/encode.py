@@ -1,4 +1,4 @@
-"""`s2s encode`: the states that the encoder leaves for the decoder, the context vector."""
+"""`s2s encode`: the states that the encoder passes to the decoder, the context vector."""
 
 from pathlib import Path
 from typing import Annotated
@@ -33,7 +33,7 @@ def encode(
 ) -> None:
     """Print the encoder's hidden and cell states after sequences.
 
-    They are what the decoder knows of a source: the context vector. Blank lines are passed over.
+    They are all that the decoder knows about a source: the context vector. Blank lines are skipped.
     """
     threads.use_one_blas_thread()
     from seq2seq_cli.cli.sequences import check_given, read_sequences
@@ -52,7 +52,7 @@ def encode(
         if output_file:
             given = found.all()
             if not given:
-                raise DataError("there is no sequence to write the states of")
+                raise DataError("there is no sequence to encode")
             lengths.update(map(len, given))
             write_states(output_file, loaded, given, force)
             output.message(f"wrote the states of {len(given):,} to {output_file}", quiet)

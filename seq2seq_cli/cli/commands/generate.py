@@ -53,7 +53,7 @@ def generate(
 ) -> None:
     """Show examples, or write them to a file.
 
-    Of a small space --split test gives what is held out, each once.
+    If there are few possible sources, --split test gives each held-out one once.
     """
     import numpy as np
 
@@ -76,15 +76,15 @@ def generate(
     }
     config = resolve_config(config_file, settings, options)
     if config.task.data:
-        raise ConfigurationError(f"task.data = {config.task.data!r}: own pairs are not generated")
+        raise ConfigurationError(f"task.data = {config.task.data!r}: pairs of a file already exist")
     training = TrainingConfig(seed=config.training.seed)
     plan = prepare(config.model_copy(update={"model": ModelConfig(), "training": training}))
     vocabulary, side = Vocabulary.of(plan.config.task), Split(split)
     size = plan.stream.size(side)
     if size is not None and size < n_samples:
         if not size:
-            raise ConfigurationError("none of the sources is held out: give other lengths")
-        output.message(f"note: there are {size:,} of them, each given once", quiet)
+            raise ConfigurationError("no source is held out: give other lengths")
+        output.message(f"note: there are only {size:,}, each given once", quiet)
         n_samples = size
     is_table = not (file or as_json)
     if is_table or (file and file.suffix.lower() == ".npz"):

@@ -40,9 +40,9 @@ def predict(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Predict the targets of sequences; a blank line stays one.
+    """Predict the targets of sequences; blank lines stay blank.
 
-    With --top a line has the log probability, a tab and the target; best first.
+    With --top, each line has the log probability, a tab and the target, best first.
     """
     threads.use_one_blas_thread()
     from seq2seq_cli.cli.sequences import check_given, is_stream, read_sequences

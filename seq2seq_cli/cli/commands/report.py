@@ -1,4 +1,4 @@
-"""`s2s report`: a page on which a run, or several beside each other, can be looked at."""
+"""`s2s report`: a page of charts of a run, of several compared, or of a sweep."""
 
 from pathlib import Path
 from typing import Annotated
@@ -48,8 +48,8 @@ def report(
 ) -> None:
     """Make a page of charts of a run, or of several compared.
 
-    It shows how the run learned, where it is right, what its attention and states are like, and how
-    it is reproduced. The page needs no network. An earlier report is replaced.
+    It shows how the run learned, where it is right, its attention and states, and how to reproduce
+    it. The page needs no network. An earlier report is replaced.
     """
     threads.use_one_blas_thread()
     from seq2seq_cli.errors import ConfigurationError

@@ -73,8 +73,8 @@ def runs(
 ) -> None:
     """List the runs with their accuracy.
 
-    The newest completed run, which is what other commands take, stands last before any incomplete
-    ones. A sweep's runs are listed in its own folder, which is named.
+    The newest completed run, which other commands use by default, is the last one before the
+    incomplete ones. The runs of a sweep are listed with --runs-dir RUNS/SWEEP.
     """
     from seq2seq_cli.errors import ConfigurationError
 

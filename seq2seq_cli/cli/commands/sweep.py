@@ -238,7 +238,7 @@ def _show(result: "Result", as_json: bool, quiet: bool, go_on: str) -> None:
         show_result(result, quiet)
     if result.left:
         names = ", ".join(planned.name for planned in result.left)
-        output.message(f"not started, for want of time: {names}; go on with: {go_on}", quiet)
+        output.message(f"not started, the time is used up: {names}; go on with: {go_on}", quiet)
     elif not as_json:
         path = result.folder.path
         output.message(f"saved in {path}; next: {list_command(path)}", quiet)
