@@ -25,7 +25,6 @@ from seq2seq_cli.data.sampling import SourceSpace, Split
 from seq2seq_cli.data.tasks import TASKS
 from seq2seq_cli.data.vocabulary import Vocabulary
 from seq2seq_cli.errors import ConfigurationError, DataError, ModelError
-from seq2seq_cli.inference import threads
 from seq2seq_cli.training.events import (
     EpochEnded,
     Finished,
@@ -42,7 +41,6 @@ OLD = Path(__file__).parent / "data-of-old-versions"
 def use(monkeypatch):
     """Make the commands load a run with random weights, and return that."""
     monkeypatch.setattr(output, "end_with_reader", lambda: None)
-    monkeypatch.setattr(threads, "use_one_blas_thread", lambda: None)
 
     def load(**task):
         run = load_random(RunConfig(task=TaskConfig(**task), model=ModelConfig(units=6)))
@@ -118,7 +116,7 @@ def test_evaluate_loads_the_runs_own_task(use, capsys, tmp_path):
     use(name=f"{path}:same", n_in=3, n_out=3, cardinality=30)
     evaluate(n_samples=20, task=f"{path}:same", as_json=True)
     assert len(json.loads(capsys.readouterr().out)["position_accuracy"]) == 3
-    with pytest.raises(ConfigurationError, match=r"--task x.py:f: the run's task is"):
+    with pytest.raises(ConfigurationError, match=r"--task x.py:f: use the run's task"):
         evaluate(task="x.py:f")
     with pytest.raises(ConfigurationError, match="add --task"):
         evaluate()

@@ -196,7 +196,7 @@ def test_everything_wrong_is_reported_together(file):
         "modle = {'units': 3}: ",
         "training.seed = 'a': ",
         "model.unit = 64: ",
-        "--set units: ",
+        "units: ",
         "training.epochs = 0: ",
         "training.clip_norm = -1.0: ",
     ]

@@ -12,7 +12,6 @@ from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
 from seq2seq_cli.errors import AccuracyError, ConfigurationError
 from seq2seq_cli.evaluation import evaluate
 from seq2seq_cli.generalization import LengthResult, evaluate_lengths, parse_range
-from seq2seq_cli.inference import threads
 
 
 def loaded(**task):
@@ -105,7 +104,6 @@ def test_what_they_come_to(monkeypatch, shares, longest, beyond):
 
 def test_the_command_prints_what_the_document_has(monkeypatch, capsys):
     monkeypatch.setattr(output, "end_with_reader", lambda: None)
-    monkeypatch.setattr(threads, "use_one_blas_thread", lambda: None)
     run = loaded(n_in="1-5", name="copy", cardinality=9)
     monkeypatch.setattr("seq2seq_cli.inference.loading.load_run", lambda *_: run)
     given(monkeypatch, {2: 1.0, 5: 0.99951, 8: 0.25})

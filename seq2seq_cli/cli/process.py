@@ -12,6 +12,7 @@ from types import FrameType
 from typing import NoReturn
 
 from seq2seq_cli.errors import Interrupted, Stopped, Terminated
+from seq2seq_cli.inference.threads import use_one_blas_thread
 
 LIMIT_SECONDS = 1.8
 """How long a command may take to end after Ctrl-C or SIGTERM."""
@@ -31,6 +32,7 @@ def main() -> NoReturn:
     gc.set_threshold(100_000, 50, 100)
     # Pydantic would look for plugins in the metadata of every installed package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    use_one_blas_thread()
     try:
         hear_signals()
         _prepare_streams()

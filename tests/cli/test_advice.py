@@ -21,7 +21,6 @@ from seq2seq_cli import train
 from seq2seq_cli.cli import output
 from seq2seq_cli.cli.app import app
 from seq2seq_cli.errors import ConfigurationError, Interrupted, LossError, ModelError
-from seq2seq_cli.inference import threads
 from seq2seq_cli.runs import advice
 from seq2seq_cli.runs.listing import open_run
 from seq2seq_cli.training.events import EpochEnded
@@ -54,7 +53,6 @@ TESTED_BY = {
 def in_an_empty_folder(tmp_path, monkeypatch, compiled_once):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(output, "end_with_reader", lambda: None)
-    monkeypatch.setattr(threads, "use_one_blas_thread", lambda: None)
 
 
 @pytest.fixture

@@ -34,7 +34,6 @@ RECORD = EpochRecord(
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(output, "end_with_reader", lambda: None)
-    monkeypatch.setattr("seq2seq_cli.inference.threads.use_one_blas_thread", lambda: None)
     for name, config in (("plain", PLAIN), ("looking", LOOKING)):
         path = save_random_run(tmp_path / "runs", name, config)
         replace_file(path, "history.jsonl", history_text([RECORD]).encode())
@@ -129,8 +128,8 @@ def test_a_chart_is_written(folder, tmp_path, suffix, capsys):
         ("lengths", {"n_samples": 60}, "All sources have 4 integers"),
         ("attention", {"n_samples": 60}, "--attention dot"),
         ("carries", {}, "--lengths RANGE"),
-        ("loss", {"lengths": "1-3"}, "it is for the chart carries"),
-        ("loss", {"n_samples": 9}, "is of the training"),
+        ("loss", {"lengths": "1-3"}, "only the chart carries takes it"),
+        ("loss", {"n_samples": 9}, "is a chart of the training"),
         ("loss", {"file": "chart.jpg"}, "should end in .svg, .png or .pdf"),
     ],
 )

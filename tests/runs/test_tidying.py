@@ -43,7 +43,7 @@ def test_runs_are_removed_and_no_other_file(place, capsys):
     told = capsys.readouterr().err.splitlines()
     assert told == [
         f"removed {place / 'complete'}",
-        f"removed {place / 'stopped'}; what no training wrote is left there",
+        f"removed {place / 'stopped'}; other files are left there",
     ]
 
 
@@ -135,7 +135,7 @@ def test_a_sweep_is_removed_with_its_runs_and_no_other_file(place, swept, capsys
     runs(runs_dir=place, removed=["grid"], is_sure=True)
     assert [path.name for path in swept.rglob("*")] == ["mine.txt"]
     assert (place / "complete").exists()
-    assert capsys.readouterr().err.startswith(f"removed {swept}; what no training has written")
+    assert capsys.readouterr().err.startswith(f"removed {swept}; other files are left there")
     (swept / "mine.txt").unlink()
     swept.rmdir()
     save_sweep(place)

@@ -16,7 +16,6 @@ from typer import TyperException
 
 from seq2seq_cli.cli.app import app
 from seq2seq_cli.errors import S2sError
-from seq2seq_cli.inference import threads
 
 TINY = [word for setting in ("task.n_in=4", "task.n_out=2", "task.cardinality=13",
                              "training.batch_size=16", "training.n_samples=16000")
@@ -120,7 +119,7 @@ def test_it_goes_on_and_its_runs_are_taken_by_other_commands(real):
         (["--grid", "task.n_in=6", "--derive", "task.n_out = 3"], 2, "should be NAME = NAME"),
         (["--grid", "task.n_in=6", "--time-budget", "10"], 2, "such as 90s, 10m or 2h"),
         (["--grid", "task.n_in=6", "--shard", "4/4"], 2, "with I from 0 to N-1"),
-        (["--grid", "task.n_in=6", "--jobs", "100000"], 2, "the cores"),
+        (["--grid", "task.n_in=6", "--jobs", "100000"], 2, "the number of cores"),
         (["--grid", "task.n_in=6", "--name", "../x"], 2, "use letters, digits"),
         (["--grid", "task.n_in=6", "--output", "there.csv"], 5, "there.csv exists"),
         (["--grid", "task.n_in=6", "--output", "no/a.csv"], 6, "there is no folder no"),
@@ -135,7 +134,6 @@ def test_refusals_come_before_anything_is_written(tmp_path, monkeypatch, argumen
     (tmp_path / "there.csv").touch()
     (tmp_path / "there.toml").write_text("[changes]\ntask.n_in = [6]\n")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(threads, "use_one_blas_thread", lambda: None)
     with pytest.raises((S2sError, TyperException)) as caught:
         app(["sweep", *arguments], prog_name="s2s", standalone_mode=False)
     assert told in str(caught.value)

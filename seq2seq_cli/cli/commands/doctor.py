@@ -6,7 +6,6 @@ from typing import Annotated, Any
 from seq2seq_cli.cli import output
 from seq2seq_cli.cli.display import import_quietly
 from seq2seq_cli.cli.options import NUMBER, Json, Quiet, option
-from seq2seq_cli.inference import threads
 
 VARIABLES = (
     *("S2S_", "XLA_", "KERAS_", "CUDA_VISIBLE", "OMP_", "OPENBLAS_", "MKL_", "MALLOC_"),
@@ -31,7 +30,6 @@ def doctor(
     from tempfile import TemporaryDirectory
 
     given = {name: os.environ[name] for name in sorted(os.environ) if name.startswith(VARIABLES)}
-    threads.use_one_blas_thread()
     from seq2seq_cli.evaluation import evaluate
     from seq2seq_cli.inference.loading import load_network
     from seq2seq_cli.machine import available_memory, cores

@@ -15,7 +15,6 @@ from seq2seq_cli.cli.options import (
     Sequences,
     option,
 )
-from seq2seq_cli.inference import threads
 
 
 def encode(
@@ -35,7 +34,6 @@ def encode(
 
     They are all that the decoder knows about a source: the context vector. Blank lines are skipped.
     """
-    threads.use_one_blas_thread()
     from seq2seq_cli.cli.sequences import check_given, read_sequences
     from seq2seq_cli.errors import DataError
     from seq2seq_cli.inference.loading import load_run

@@ -19,7 +19,6 @@ from seq2seq_cli.cli.options import (
     option,
 )
 from seq2seq_cli.cli.progress import progress
-from seq2seq_cli.inference import threads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,7 +70,6 @@ def evaluate(
     The sequences are held out: no training has seen them. With --lengths each length has its own
     accuracy, which shows how far the run generalizes beyond the training's lengths.
     """
-    threads.use_one_blas_thread()
     from seq2seq_cli import evaluation
     from seq2seq_cli.cli import accuracy
     from seq2seq_cli.errors import AccuracyError

@@ -20,7 +20,6 @@ from seq2seq_cli.cli.options import (
     option,
 )
 from seq2seq_cli.cli.progress import progress
-from seq2seq_cli.inference import threads
 
 if TYPE_CHECKING:
     from seq2seq_cli.report.chart import Chart
@@ -59,7 +58,6 @@ def plot(
     quiet: Quiet = False,
 ) -> None:
     """Draw one chart of a run, or of a sweep: to a file, or in the terminal."""
-    threads.use_one_blas_thread()
     from seq2seq_cli.cli.terminal import show_chart
     from seq2seq_cli.destination import check_replaceable
     from seq2seq_cli.errors import ConfigurationError

@@ -44,7 +44,6 @@ def predict(
 
     With --top, each line has the log probability, a tab and the target, best first.
     """
-    threads.use_one_blas_thread()
     from seq2seq_cli.cli.sequences import check_given, is_stream, read_sequences
     from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.inference.loading import load_run

@@ -19,7 +19,6 @@ from seq2seq_cli.cli.options import (
     option,
 )
 from seq2seq_cli.cli.progress import progress
-from seq2seq_cli.inference import threads
 
 SAMPLES = 10_000
 """Held-out sequences that are predicted."""
@@ -51,7 +50,6 @@ def report(
     It shows how the run learned, where it is right, its attention and states, and how to reproduce
     it. The page needs no network. An earlier report is replaced.
     """
-    threads.use_one_blas_thread()
     from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.report.drawing import need_libraries
     from seq2seq_cli.report.page import check_free

@@ -210,7 +210,7 @@ def _remove(runs_dir: Path, names: Sequence[str], is_sure: bool, quiet: bool) ->
             return
     for folder in folders:
         gone = remove_sweep(folder) if is_sweep(folder) else remove_run(folder)
-        rest = "" if gone else "; what no training wrote is left there"
+        rest = "" if gone else "; other files are left there"
         output.message(f"removed {folder}{rest}", quiet)
 
 

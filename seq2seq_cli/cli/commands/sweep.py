@@ -22,7 +22,6 @@ from seq2seq_cli.cli.options import (
     parse_share,
     sweep_names,
 )
-from seq2seq_cli.inference import threads
 
 if TYPE_CHECKING:
     from seq2seq_cli.sweep.engine.executors import Workers
@@ -133,7 +132,6 @@ def sweep(
       s2s sweep --resume NAME
       s2s sweep --until 0.99 task.n_in
     """  # noqa: D301
-    threads.use_one_blas_thread()
     from seq2seq_cli.destination import check_replaceable
     from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.runs.location import check_name

@@ -28,7 +28,6 @@ from seq2seq_cli.cli.options import (
     run_names,
 )
 from seq2seq_cli.cli.progress import progress
-from seq2seq_cli.inference import threads
 
 if TYPE_CHECKING:
     from seq2seq_cli.config import RunConfig
@@ -129,7 +128,6 @@ def train(
 
     The accuracy is measured on held-out sequences, which no training sees.
     """
-    threads.use_one_blas_thread()
     from seq2seq_cli.errors import ConfigurationError
 
     options: dict[str, object] = {
