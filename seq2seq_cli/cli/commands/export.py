@@ -9,7 +9,6 @@ import typer
 from seq2seq_cli.cli import output, phases
 from seq2seq_cli.cli.display import import_quietly
 from seq2seq_cli.cli.options import DEFAULT_RUNS_DIR, Force, Json, Quiet, RunName, RunsDir, option
-from seq2seq_cli.noise import quiet_stderr
 
 
 def export(
@@ -29,6 +28,7 @@ def export(
     Their predictions are compared with NumPy's; export.json describes their inputs and outputs.
     """
     from seq2seq_cli.export import check_export, export_run
+    from seq2seq_cli.noise import quiet_stderr
     from seq2seq_cli.runs.listing import open_run
 
     opened = open_run(runs_dir, run)
