@@ -79,10 +79,11 @@ def train(
         int | None,
         option(
             "--seeds",
-            "Train this number of seeds, from --seed on, each a run.",
+            "Train several seeds, from --seed on, each a run.",
             TRAINING,
             INTEGER,
             min=1,
+            max=1000,
         ),
     ] = None,
     config_file: ConfigFile = None,
