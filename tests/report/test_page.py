@@ -172,9 +172,12 @@ def test_a_report_is_replaced_and_nothing_else(runs, tmp_path):
         ({"names": ["plain"]}, "plain: give --run plain"),
         ({"names": ["plain"], "compare": True}, "give two runs or more"),
         ({"compare": True, "run": "plain"}, "remove --run"),
-        ({"sweep": "grid", "run": None, "task": "x.py:f"}, "--task x.py:f: a sweep is evaluated"),
+        (
+            {"sweep": "grid", "run": None, "task": "x.py:f"},
+            "--task x.py:f: a sweep is already evaluated",
+        ),
         ({"lengths": "nonsense"}, "nonsense"),
-        ({"task": "x.py:f"}, "the run's task is reverse-prefix"),
+        ({"task": "x.py:f"}, "use the run's task, reverse-prefix"),
     ],
 )
 def test_what_does_not_fit_is_refused(runs, tmp_path, options, told):
@@ -207,7 +210,7 @@ def test_runs_on_an_own_task_are_compared(runs, tmp_path, monkeypatch):
         report(["own", "plain"], file=tmp_path / "page.html", **options)
     report(["own", "plain"], file=tmp_path / "page.html", task="mine.py:same", **options)
     assert "mine.py:same" in (tmp_path / "page.html").read_text()
-    with pytest.raises(ConfigurationError, match="the runs' tasks are reverse-prefix, copy"):
+    with pytest.raises(ConfigurationError, match="use the run's task, reverse-prefix or copy"):
         report(["plain", "looking"], file=tmp_path / "page.html", task="mine.py:same", **options)
 
 
