@@ -174,7 +174,7 @@ def test_a_report_is_replaced_and_nothing_else(runs, tmp_path):
         ({"compare": True, "run": "plain"}, "remove --run"),
         (
             {"sweep": "grid", "run": None, "task": "x.py:f"},
-            "--task x.py:f: a sweep is already evaluated",
+            "--task x.py:f: a sweep is already",
         ),
         ({"lengths": "nonsense"}, "nonsense"),
         ({"task": "x.py:f"}, "use the run's task, reverse-prefix"),
