@@ -55,7 +55,7 @@ COMMANDS = {
 """Each with about how many seconds it takes, of a processor, or of waiting."""
 
 WAITING = ("one worker waits", "predict -")
-IMPORTED = ["cli.app", "cli.accuracy", "cli.commands.train", "cli.commands.evaluate",
+IMPORTED = ["cli.app", "cli.rendering.evaluation", "cli.commands.train", "cli.commands.evaluate",
             "cli.commands.predict", "cli.commands.encode", "cli.commands.generate",
             "cli.commands.runs", "training.session", "training.seeds", "prediction",
             "evaluation", "inference.loading"]  # fmt: skip

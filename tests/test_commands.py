@@ -11,14 +11,14 @@ import pytest
 from conftest import run_s2s
 from random_run import load_random
 
-from seq2seq_cli.cli import output
 from seq2seq_cli.cli.commands.encode import encode
 from seq2seq_cli.cli.commands.evaluate import evaluate
 from seq2seq_cli.cli.commands.generate import generate
 from seq2seq_cli.cli.commands.inspect import inspect
 from seq2seq_cli.cli.commands.predict import predict
 from seq2seq_cli.cli.commands.tasks import tasks
-from seq2seq_cli.cli.display import Display
+from seq2seq_cli.cli.rendering import output
+from seq2seq_cli.cli.rendering.training import TrainingProgress
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
 from seq2seq_cli.data.files.pair_files import read_pairs
 from seq2seq_cli.data.sampling import SourceSpace, Split
@@ -232,13 +232,13 @@ def test_inspect_checks_the_files(tmp_path, monkeypatch):
 
 
 def test_a_validation_within_an_epoch_is_told_as_such(capsys):
-    display = Display(lambda n, note="", label="", total=0: None, quiet=False)
+    progress = TrainingProgress(quiet=False)
     figures = (1.5, 1.25, 0.5, 0.4, 0.6, 0.75, 0.01, 2.0, 320.0)
-    display.show(Validated(1, 2, 256, *figures, steps_done=16, is_whole=False))
-    display.show(EpochEnded(1, 2, 640, *figures, steps_done=40, is_whole=True))
-    display.show(Finished(2, 2, 256, 1, None, "enough"))
-    display.show(Finished(2, 2, None, 1, 256, ""))
-    display.show(Finished(2, 2, None, 2, None, ""))
+    progress.show(Validated(1, 2, 256, *figures, steps_done=16, is_whole=False))
+    progress.show(EpochEnded(1, 2, 640, *figures, steps_done=40, is_whole=True))
+    progress.show(Finished(2, 2, 256, 1, None, "enough"))
+    progress.show(Finished(2, 2, None, 1, 256, ""))
+    progress.show(Finished(2, 2, None, 2, None, ""))
     beginning = ("epoch 1/2: its first 256 sequences in 2.0 s", "epoch 1/2: 640 sequences in")
     first, second, *ends = capsys.readouterr().err.splitlines()
     assert (first[:43], second[:27]) == beginning
@@ -250,17 +250,17 @@ def test_a_validation_within_an_epoch_is_told_as_such(capsys):
 
 
 def test_a_seed_that_is_under_way_is_named(capsys):
-    display = Display(lambda n, note="", label="", total=0: None, quiet=False)
+    progress = TrainingProgress(quiet=False)
     figures = (1.5, 1.25, 0.5, 0.4, 0.6, 0.75, 0.01, 2.0, 320.0)
-    display.show(SeedBegun(1, 2, 3, "t-seed-3", is_complete=True))
-    display.show(SeedBegun(1, 2, 4, "t-seed-4", is_complete=False))
-    display.show(Resumed(1, 2, 320, ()))
-    display.show(EpochEnded(1, 2, 640, *figures))
-    display.show(Finished(1, 2, None, 1, None, "enough"))
-    display.show(SeedFailed(1, 2, 4, "the loss became nan"))
+    progress.show(SeedBegun(1, 2, 3, "t-seed-3", is_complete=True))
+    progress.show(SeedBegun(1, 2, 4, "t-seed-4", is_complete=False))
+    progress.show(Resumed(1, 2, 320, ()))
+    progress.show(EpochEnded(1, 2, 640, *figures))
+    progress.show(Finished(1, 2, None, 1, None, "enough"))
+    progress.show(SeedFailed(1, 2, 4, "the loss became nan"))
     complete, resumed, ended, stopped, failed = capsys.readouterr().err.splitlines()
     assert complete == "seed 3: t-seed-3 is complete"
-    assert resumed == "t-seed-4 goes on in epoch 1/2 after 320 sequences"
+    assert resumed == "t-seed-4 resumes in epoch 1/2 after 320 sequences"
     assert ended.startswith("seed 4, epoch 1/2: 640 sequences in")
     assert stopped == "seed 4, stopped after epoch 1/2: enough"
     assert failed == "seed 4: the loss became nan"

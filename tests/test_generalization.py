@@ -6,8 +6,8 @@ import pytest
 from random_run import load_random
 
 from seq2seq_cli import generalization
-from seq2seq_cli.cli import output
 from seq2seq_cli.cli.commands.evaluate import evaluate as command
+from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
 from seq2seq_cli.errors import AccuracyError, ConfigurationError
 from seq2seq_cli.evaluation import evaluate
@@ -109,7 +109,7 @@ def test_the_command_prints_what_the_document_has(monkeypatch, capsys):
     given(monkeypatch, {2: 1.0, 5: 0.99951, 8: 0.25})
     command(lengths="2-8", step=3)
     shown = capsys.readouterr().out
-    for text in ("100.00%", "99.9510%", "25.00%", "at least 99 % exact", "beyond 5"):
+    for text in ("100.00%", "99.9510%", "25.00%", "at least 99% exact", "beyond 5"):
         assert text in shown
     command(lengths="2-8", step=3, as_json=True)
     document = json.loads(capsys.readouterr().out)

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from seq2seq_cli import __version__
-from seq2seq_cli.cli import phases
+from seq2seq_cli.cli.rendering import phases
 
 COMMANDS = (
     "generate", "train", "sweep", "evaluate", "predict", "encode", "report", "plot", "inspect",

@@ -18,8 +18,8 @@ from tiny import stop_after, tiny_config
 
 import seq2seq_cli
 from seq2seq_cli import train
-from seq2seq_cli.cli import output
 from seq2seq_cli.cli.app import app
+from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.errors import ConfigurationError, Interrupted, LossError, ModelError
 from seq2seq_cli.runs import advice
 from seq2seq_cli.runs.listing import open_run

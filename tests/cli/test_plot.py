@@ -8,9 +8,9 @@ import pytest
 from random_run import replace_file, save_random_run
 from runs_to_see import SWEPT, described, save_sweep, swept
 
-from seq2seq_cli.cli import output
 from seq2seq_cli.cli.commands.plot import NAMES, SWEEP_NAMES, plot
 from seq2seq_cli.cli.commands.runs import runs
+from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, S2sError
 from seq2seq_cli.metrics import percent

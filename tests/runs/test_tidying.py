@@ -10,8 +10,8 @@ import pytest
 import small
 from runs_to_see import save_sweep
 
-from seq2seq_cli.cli import output
 from seq2seq_cli.cli.commands.runs import runs
+from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, S2sError
 from seq2seq_cli.runs.folder import RunFolder
 from seq2seq_cli.runs.lock import hold_lock

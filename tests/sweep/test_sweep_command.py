@@ -66,7 +66,7 @@ def test_an_interrupted_sweep_says_how_to_go_on(real):
     assert code == 130
     assert output == ""
     assert "2 cells x 2 seeds: 4,000 steps left, about" in errors
-    assert re.search(r"units-\d: killed by SIGKILL; it is tried again", errors)
+    assert re.search(r"units-\d: killed by SIGKILL; trying again", errors)
     assert errors.splitlines()[-1] == (
         "s2s: interrupted; go on with: s2s sweep --resume real --jobs 1 --output 'a table.csv'"
     )

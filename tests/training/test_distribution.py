@@ -114,7 +114,7 @@ def test_a_worker_that_dies_stops_the_other_and_all_resume(tmp_path):
     workers = start_workers(tmp_path, *shlex.split(told), "--epochs", epochs)
     ended = [worker.communicate(timeout=300) for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0], ended
-    assert "part goes on in epoch" in ended[0][1]
+    assert "part resumes in epoch" in ended[0][1]
 
 
 def ended(workers: list[subprocess.Popen[str]]) -> list[tuple[int, str]]:

@@ -9,8 +9,8 @@ import pytest
 from tiny import checkpoint_arrays, contents, stop_after
 
 from seq2seq_cli import evaluate, load_run, train
-from seq2seq_cli.cli import output
 from seq2seq_cli.cli.commands.runs import runs
+from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.config import RunConfig, TrainingConfig
 from seq2seq_cli.errors import Interrupted
 from seq2seq_cli.runs.listing import list_runs, open_run

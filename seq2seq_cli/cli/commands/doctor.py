@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-from seq2seq_cli.cli import output
-from seq2seq_cli.cli.display import import_quietly
 from seq2seq_cli.cli.options import NUMBER, Json, Quiet, option
+from seq2seq_cli.cli.process import import_quietly
+from seq2seq_cli.cli.rendering import output
+from seq2seq_cli.cli.rendering.tables import table
 
 VARIABLES = (
     *("S2S_", "XLA_", "KERAS_", "CUDA_VISIBLE", "OMP_", "OPENBLAS_", "MKL_", "MALLOC_"),
@@ -84,4 +85,4 @@ def doctor(
         ("its loss", f"{trial.first_loss:.3f}, then {trial.last_loss:.3f}"),
         ("predicted", f"{found.sequences_per_s:,.0f} sequences/s"),
     ]
-    output.table("This machine", ("", "found"), rows)
+    table("This machine", ("", "found"), rows)

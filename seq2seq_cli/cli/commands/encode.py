@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Annotated
 
-from seq2seq_cli.cli import output, phases
 from seq2seq_cli.cli.options import (
     DEFAULT_RUNS_DIR,
     Force,
@@ -15,6 +14,7 @@ from seq2seq_cli.cli.options import (
     Sequences,
     option,
 )
+from seq2seq_cli.cli.rendering import output, phases
 
 
 def encode(

@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Annotated
 
-from seq2seq_cli.cli import output, phases
 from seq2seq_cli.cli.options import (
     DEFAULT_RUNS_DIR,
     INTEGER,
@@ -18,7 +17,8 @@ from seq2seq_cli.cli.options import (
     load_custom_task,
     option,
 )
-from seq2seq_cli.cli.progress import progress
+from seq2seq_cli.cli.rendering import output, phases
+from seq2seq_cli.cli.rendering.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,7 +71,7 @@ def evaluate(
     accuracy, which shows how far the run generalizes beyond the training's lengths.
     """
     from seq2seq_cli import evaluation
-    from seq2seq_cli.cli import accuracy
+    from seq2seq_cli.cli.rendering.evaluation import evaluation_as_json, show_evaluation
     from seq2seq_cli.errors import AccuracyError
     from seq2seq_cli.inference.loading import load_run
 
@@ -91,15 +91,15 @@ def evaluate(
     if lengths is None:
         n_examples = 10 if examples is None else examples
         n_samples = n_samples or 10_000
-        with progress(n_samples, "evaluating", quiet or as_json or bool(data)) as advance:
+        with Progress("evaluating", n_samples, quiet or as_json or bool(data)) as progress:
             result = evaluation.evaluate(
-                loaded, n_samples, data, n_examples, seed, advance, n_in, custom_task
+                loaded, n_samples, data, n_examples, seed, progress.advance, n_in, custom_task
             )
         exact_match = result.exact_match
         if as_json:
-            output.write_json(accuracy.as_json(result))
+            output.write_json(evaluation_as_json(result))
         else:
-            accuracy.show(result, quiet)
+            show_evaluation(result, quiet)
     else:
         exact_match = _show_lengths(
             loaded, lengths, step or 1, n_samples, seed, custom_task, as_json, quiet
@@ -128,16 +128,18 @@ def _show_lengths(
     quiet: bool,
 ) -> float:
     """Evaluate and print each of these lengths; return the lowest exact match."""
-    from seq2seq_cli.cli.curve import curve_as_json, show_curve
+    from dataclasses import asdict
+
+    from seq2seq_cli.cli.rendering.evaluation import show_lengths
     from seq2seq_cli.generalization import SAMPLES, evaluate_lengths, parse_range
 
     found = parse_range(lengths, step)
     n_samples = n_samples or SAMPLES
-    with progress(len(found), "lengths", quiet or as_json) as advance:
-        curve = evaluate_lengths(loaded, found, n_samples, seed, advance, custom_task)
+    with Progress("lengths", len(found), quiet or as_json) as progress:
+        curve = evaluate_lengths(loaded, found, n_samples, seed, progress.advance, custom_task)
     if as_json:
-        output.write_json(curve_as_json(curve))
+        output.write_json(asdict(curve))
     else:
-        show_curve(curve, quiet)
+        show_lengths(curve, quiet)
     shares = [item.exact_match for item in curve.lengths if item.exact_match is not None]
     return min(shares, default=0.0)

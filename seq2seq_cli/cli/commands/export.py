@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from seq2seq_cli.cli import output, phases
-from seq2seq_cli.cli.display import import_quietly
 from seq2seq_cli.cli.options import DEFAULT_RUNS_DIR, Force, Json, Quiet, RunName, RunsDir, option
+from seq2seq_cli.cli.process import import_quietly
+from seq2seq_cli.cli.rendering import output, phases
 
 
 def export(

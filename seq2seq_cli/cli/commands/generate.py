@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from seq2seq_cli.cli import output
 from seq2seq_cli.cli.options import (
     INTEGER,
     Cardinality,
@@ -19,7 +18,9 @@ from seq2seq_cli.cli.options import (
     option,
     resolve_config,
 )
-from seq2seq_cli.cli.progress import Advance, progress
+from seq2seq_cli.cli.rendering import output
+from seq2seq_cli.cli.rendering.progress import Progress
+from seq2seq_cli.cli.rendering.tables import table
 
 if TYPE_CHECKING:
     from seq2seq_cli.data.vocabulary import Ids
@@ -57,7 +58,7 @@ def generate(
     """
     import numpy as np
 
-    from seq2seq_cli.cli.output import format_ids
+    from seq2seq_cli.cli.rendering.output import format_ids
     from seq2seq_cli.config import ModelConfig, TrainingConfig
     from seq2seq_cli.data.files.pair_files import write_pairs
     from seq2seq_cli.data.plan import prepare
@@ -94,8 +95,8 @@ def generate(
     pairs = iterate_pairs(plan.stream, side, n_samples)
     plain = ((sources, vocabulary.without_end(targets)) for sources, targets in pairs)
     if file:
-        with progress(n_samples, f"writing {file}", quiet) as advance:
-            n = write_pairs(file, _tell(plain, advance), force)
+        with Progress(f"writing {file}", n_samples, quiet) as progress:
+            n = write_pairs(file, _tell(plain, progress), force)
         output.message(f"wrote {n:,} pairs to {file}", quiet)
         return
     if as_json:
@@ -115,12 +116,14 @@ def generate(
                 unpad(sources), unpad(shifted[:, 1:]), unpad(targets), strict=True
             )
         ]
-    output.table(f"{plan.config.task.name}, {split}", ("source", "shifted target", "target"), rows)
+    table(f"{plan.config.task.name}, {split}", ("source", "shifted target", "target"), rows)
     output.write("encoded: " + " ".join(map(str, shapes)))
 
 
-def _tell(pairs: Iterable[tuple["Ids", "Ids"]], advance: Advance) -> Iterator[tuple["Ids", "Ids"]]:
+def _tell(
+    pairs: Iterable[tuple["Ids", "Ids"]], progress: Progress
+) -> Iterator[tuple["Ids", "Ids"]]:
     """Pass the pairs on and advance the progress by them."""
     for sources, targets in pairs:
         yield sources, targets
-        advance(len(sources))
+        progress.advance(len(sources))

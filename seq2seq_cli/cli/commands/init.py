@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
-from seq2seq_cli.cli import output
 from seq2seq_cli.cli.options import Json, configuration_names, option
+from seq2seq_cli.cli.rendering import output
+from seq2seq_cli.cli.rendering.tables import table
 
 ALL = "all"
 
@@ -59,5 +60,5 @@ def init(
             return
         configurations.append((ALL, "Every setting, its meaning and its default."))
         columns = ("name", "what it shows")
-        output.table("Configurations, for --config NAME", columns, configurations)
-        output.table("Sweeps, for s2s sweep NAME", columns, sweeps)
+        table("Configurations, for --config NAME", columns, configurations)
+        table("Sweeps, for s2s sweep NAME", columns, sweeps)

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seq2seq_cli.cli import output
 from seq2seq_cli.cli.commands.report import SAMPLES
 from seq2seq_cli.cli.options import (
     DEFAULT_RUNS_DIR,
@@ -19,7 +18,8 @@ from seq2seq_cli.cli.options import (
     load_custom_task,
     option,
 )
-from seq2seq_cli.cli.progress import progress
+from seq2seq_cli.cli.rendering import output
+from seq2seq_cli.cli.rendering.progress import Progress
 
 if TYPE_CHECKING:
     from seq2seq_cli.report.chart import Chart
@@ -58,7 +58,7 @@ def plot(
     quiet: Quiet = False,
 ) -> None:
     """Draw one chart of a run, or of a sweep: to a file, or in the terminal."""
-    from seq2seq_cli.cli.terminal import show_chart
+    from seq2seq_cli.cli.rendering.charts import show_chart
     from seq2seq_cli.destination import check_replaceable
     from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.report.drawing import FORMATS, draw, need_libraries
@@ -137,9 +137,9 @@ def _of_run(
         )
     loaded = load_run(run, runs_dir)
     output.end_with_reader()
-    with progress(n_samples or SAMPLES, "evaluating", quiet) as advance:
+    with Progress("evaluating", n_samples or SAMPLES, quiet) as progress:
         custom_task = load_custom_task(task, [loaded])
         content = content_of(
-            loaded, {what}, n_samples or SAMPLES, lengths, custom_task, advance, n_samples
+            loaded, {what}, n_samples or SAMPLES, lengths, custom_task, progress.advance, n_samples
         )
     return only_chart(content, what)

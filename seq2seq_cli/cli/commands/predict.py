@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
-from seq2seq_cli.cli import output, phases
-from seq2seq_cli.cli.heat_map import heat_map
 from seq2seq_cli.cli.options import (
     DEFAULT_RUNS_DIR,
     INTEGER,
@@ -17,6 +15,7 @@ from seq2seq_cli.cli.options import (
     Sequences,
     option,
 )
+from seq2seq_cli.cli.rendering import output, phases
 from seq2seq_cli.inference import threads
 
 if TYPE_CHECKING:
@@ -44,6 +43,7 @@ def predict(
 
     With --top, each line has the log probability, a tab and the target, best first.
     """
+    from seq2seq_cli.cli.rendering.charts import heat_map
     from seq2seq_cli.cli.sequences import check_given, is_stream, read_sequences
     from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.inference.loading import load_run

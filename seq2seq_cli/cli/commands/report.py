@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from seq2seq_cli.cli import output
 from seq2seq_cli.cli.options import (
     DEFAULT_RUNS_DIR,
     CustomTask,
@@ -18,7 +17,8 @@ from seq2seq_cli.cli.options import (
     load_custom_task,
     option,
 )
-from seq2seq_cli.cli.progress import progress
+from seq2seq_cli.cli.rendering import output
+from seq2seq_cli.cli.rendering.progress import Progress
 
 SAMPLES = 10_000
 """Held-out sequences that are predicted."""
@@ -95,9 +95,13 @@ def _page(
 
     loaded = load_run(run, runs_dir)
     custom_task = load_custom_task(task, [loaded])
-    with progress(n_samples, "evaluating", quiet) as advance:
+    with Progress("evaluating", n_samples, quiet) as progress:
         content = content_of(
-            loaded, n_samples=n_samples, lengths=lengths, task=custom_task, progress=advance
+            loaded,
+            n_samples=n_samples,
+            lengths=lengths,
+            task=custom_task,
+            progress=progress.advance,
         )
     return run_page(content)
 
@@ -111,8 +115,8 @@ def _comparison(
 
     loaded = [load_run(name, runs_dir) for name in dict.fromkeys(names)]
     custom_task = load_custom_task(task, loaded)
-    with progress(n_samples * len(loaded), "evaluating", quiet) as advance:
-        comparison = compare(loaded, n_samples, advance, custom_task)
+    with Progress("evaluating", n_samples * len(loaded), quiet) as progress:
+        comparison = compare(loaded, n_samples, progress.advance, custom_task)
     return comparison_page(comparison)
 
 

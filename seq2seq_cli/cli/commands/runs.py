@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from seq2seq_cli.cli import output
 from seq2seq_cli.cli.options import (
     DEFAULT_RUNS_DIR,
     INTEGER,
@@ -18,6 +17,8 @@ from seq2seq_cli.cli.options import (
     run_names,
     task_names,
 )
+from seq2seq_cli.cli.rendering import output
+from seq2seq_cli.cli.rendering.tables import table
 
 LIST, CHANGE = "List", "Change"
 
@@ -141,7 +142,7 @@ def runs(
         else:
             rows.append((item.name, "", "", "", "", item.problem.split(": ")[0]))
     columns = ("run", "n_in → n_out", ">units", ">samples", ">exact", "completed")
-    output.table(f"Runs in {runs_dir}", columns, rows)
+    table(f"Runs in {runs_dir}", columns, rows)
     for item in listed:
         if item.problem.startswith("damaged: "):
             output.write(f"{item.name} is {item.problem}")
@@ -149,8 +150,6 @@ def runs(
 
 def _compare(names: list[str], runs_dir: Path, as_json: bool) -> None:
     """Print the results of some runs, by their trainings' validations, and what differs."""
-    from seq2seq_cli.cli.bars import bar, terminal_width
-    from seq2seq_cli.cli.curve import BAR, WITH_BARS
     from seq2seq_cli.metrics import percent
     from seq2seq_cli.runs.differences import differing_settings
     from seq2seq_cli.runs.listing import open_run
@@ -163,22 +162,21 @@ def _compare(names: list[str], runs_dir: Path, as_json: bool) -> None:
         by_run = {key: dict(zip(names, values, strict=True)) for key, values in settings.items()}
         output.write_json({"runs": each, "settings": by_run})
         return
-    has_bars = terminal_width() >= WITH_BARS
     rows = [
         (
             run.name,
             percent(result.exact_match),
             f"{percent(result.exact_match_low)} to {percent(result.exact_match_high)}",
             f"{result.loss:.6f}",
-            *[bar(result.exact_match, BAR)] * has_bars,
         )
         for run, result in zip(found, results, strict=True)
     ]
-    columns = ("run", ">exact match", ">95 % interval", ">loss", *[""] * has_bars)
-    output.table("Held out, as validated in training", columns, rows)
+    columns = ("run", ">exact match", ">95% interval", ">loss")
+    bars = [result.exact_match for result in results]
+    table("Held out, as validated in training", columns, rows, bars)
     if settings:
         differing = [(key, *values) for key, values in settings.items()]
-        output.table("Settings that differ", ("setting", *names), differing)
+        table("Settings that differ", ("setting", *names), differing)
     else:
         output.write("All settings are the same.")
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seq2seq_cli.cli import output
 from seq2seq_cli.cli.options import (
     DEFAULT_RUNS_DIR,
     INTEGER,
@@ -22,6 +21,7 @@ from seq2seq_cli.cli.options import (
     parse_share,
     sweep_names,
 )
+from seq2seq_cli.cli.rendering import output
 
 if TYPE_CHECKING:
     from seq2seq_cli.sweep.engine.executors import Workers
@@ -209,24 +209,22 @@ def _run(
     go_on: str,
 ) -> "Result":
     """Run a sweep before the user's eyes; who stops it is told how to go on."""
-    from seq2seq_cli.cli.board import board
-    from seq2seq_cli.cli.cells import Display, show_plan
+    from seq2seq_cli.cli.rendering.sweep import SweepProgress, show_plan
     from seq2seq_cli.errors import Stopped, StorageError
     from seq2seq_cli.sweep.session import run_sweep
 
     is_quiet = quiet or as_json
     show_plan(prepared, max(1, workers.slots()), workers.threads, is_quiet)
-    with board(len(prepared.planned), is_quiet) as shown:
-        display = Display(shown, prepared, as_json, is_quiet)
+    with SweepProgress(prepared, as_json, is_quiet) as progress:
         try:
-            return run_sweep(prepared, folder, workers, display.show, **limits)
+            return run_sweep(prepared, folder, workers, progress.show, **limits)
         except (Stopped, KeyboardInterrupt, StorageError) as error:
             raise type(error)(f"{error or 'interrupted'}; go on with: {go_on}") from None
 
 
 def _show(result: "Result", as_json: bool, quiet: bool, go_on: str) -> None:
     """Show what a sweep has come to; raises the error of the cells that have failed."""
-    from seq2seq_cli.cli.cells import result_as_json, show_result
+    from seq2seq_cli.cli.rendering.sweep import result_as_json, show_result
     from seq2seq_cli.runs.advice import list_command
 
     if as_json:
@@ -253,7 +251,7 @@ def _go_on(folder: "SweepFolder", options: dict[str, object]) -> str:
 
 
 def _show_dry(prepared: "Prepared", jobs: int, as_json: bool, quiet: bool) -> None:
-    from seq2seq_cli.cli.cells import cells_as_json, show_cells, show_plan
+    from seq2seq_cli.cli.rendering.sweep import cells_as_json, show_cells, show_plan
     from seq2seq_cli.sweep.engine.executors import threads_each
 
     if not as_json:

@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from seq2seq_cli.cli import output, phases
-from seq2seq_cli.cli.display import Display
+from seq2seq_cli.cli import supervision
 from seq2seq_cli.cli.options import (
     DEFAULT_RUNS_DIR,
     INTEGER,
@@ -27,7 +26,9 @@ from seq2seq_cli.cli.options import (
     resolve_config,
     run_names,
 )
-from seq2seq_cli.cli.progress import progress
+from seq2seq_cli.cli.process import import_quietly
+from seq2seq_cli.cli.rendering import output, phases
+from seq2seq_cli.cli.rendering.training import TrainingProgress
 
 if TYPE_CHECKING:
     from seq2seq_cli.config import RunConfig
@@ -155,20 +156,27 @@ def train(
     elif auto:
         raise ConfigurationError("--auto: a resumed training keeps its settings; remove it")
     if dry_run:
-        from seq2seq_cli.cli.dry_run import plan_training
+        from seq2seq_cli.cli.rendering.plan import plan_training
 
         plan_training(config, runs_dir, run, force, seeds, resume, as_json, quiet)
         return
-    from seq2seq_cli.cli.trained import show_run, show_seed_runs
+    from seq2seq_cli.cli.rendering.training import show_run, show_seed_runs
+    from seq2seq_cli.training.events import Event, Planned
     from seq2seq_cli.training.seeds import train_seeds
     from seq2seq_cli.training.session import train as train_one
 
     kept: dict[str, Any] = {"resume": resume, "write_tensorboard": tensorboard}
     kept |= {"checkpoint_seconds": checkpoint_seconds, "callback": callback}
     is_quiet = quiet or as_json
-    with progress(1, "starting TensorFlow", is_quiet) as advance:
-        display = Display(advance, is_quiet)
-        given = (runs_dir, run, force, display.show)
+    with TrainingProgress(is_quiet) as progress:
+
+        def report(event: Event) -> None:
+            progress.show(event)
+            if isinstance(event, Planned):
+                supervision.joins()
+                import_quietly()
+
+        given = (runs_dir, run, force, report)
         if seeds is None:
             single = train_one(config, *given, **kept)
         else:
@@ -179,7 +187,7 @@ def train(
     elif single is None:
         output.message("this worker finished; the run is saved by worker 0", is_quiet)
     else:
-        show_run(single, display.stream, as_json, quiet)
+        show_run(single, progress.stream, as_json, quiet)
 
 
 def _recommended(config: "RunConfig", auto: bool, is_quiet: bool) -> "RunConfig":
