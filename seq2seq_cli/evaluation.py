@@ -144,7 +144,9 @@ def evaluate(
         selection = select_given(config, data)
     elif config.task.data:
         if n_in is not None:
-            raise ConfigurationError("--n-in is for generated tasks: give --data FILE instead")
+            raise ConfigurationError(
+                f"n_in = {n_in}: only generated tasks have sources of other lengths: give data"
+            )
         selection = select_own(config, n_samples, stream)
     else:
         selection = select_generated(config, n_samples, seed, n_in, task, stream)

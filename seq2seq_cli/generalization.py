@@ -98,7 +98,10 @@ def evaluate_lengths(
     """
     config = loaded.config
     if config.task.data:
-        raise ConfigurationError("--lengths is for generated tasks: give --data FILE instead")
+        raise ConfigurationError(
+            f"lengths = {lengths[0]} to {lengths[-1]}: only generated tasks have sources of other "
+            "lengths: give data"
+        )
     if n_samples < 1:
         raise ConfigurationError(f"n_samples = {n_samples}: should be at least 1")
     started = time.perf_counter()

@@ -78,7 +78,7 @@ def select_own(config: RunConfig, n_samples: int, stream: Stream | None = None) 
     if stream is None:
         for data in filter(None, (task.data, task.validation_data)):
             if not all(path.is_file() for path in data_files(data)):
-                raise DataError(f"the run's data, {data}, is not here: give --data FILE")
+                raise DataError(f"the run's data, {data}, is not here: give other data")
         stream = open_stream(config)
     size = stream.size(Split.TEST)
     origin = f"held-out pairs of {task.validation_data or task.data}"

@@ -51,7 +51,7 @@ def resolve(
         if equals:
             _assign(given, key.strip(), parse_value(value.strip()), problems)
         else:
-            problems.append(f"--set {text}: should be section.key=value")
+            problems.append(f"{text}: should be section.key=value")
     for key, option in (options or {}).items():
         if option is not None:
             _assign(given, key, option, problems)

@@ -43,9 +43,9 @@ PAUSE = 0.3
 """Seconds from one who reads to the next; with half a core of their own the rounds take long."""
 
 # What the forked processes need; not TensorFlow, which those that are refused have to do without.
-IMPORTED = ["cli.app", "cli.accuracy", "cli.train", "cli.evaluate", "cli.predict", "cli.runs",
-            "training.session", "training.seeds", "prediction", "evaluation",
-            "inference.loading"]  # fmt: skip
+IMPORTED = ["cli.app", "cli.rendering.evaluation", "cli.commands.train", "cli.commands.evaluate",
+            "cli.commands.predict", "cli.commands.runs", "training.session", "training.seeds",
+            "prediction", "evaluation", "inference.loading"]  # fmt: skip
 
 
 def read(command: str, run: str) -> list[str]:

@@ -39,7 +39,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from seq2seq_cli import cli
+from seq2seq_cli.cli.process import run_command
 from seq2seq_cli.errors import Interrupted, S2sError
 from seq2seq_cli.inference.loading import load_run
 from seq2seq_cli.prediction import predict
@@ -156,7 +156,7 @@ def run_line(line: str) -> tuple[int, list[str]]:
     handler = signal.getsignal(signal.SIGPIPE)
     try:
         with redirect_stdout(io.StringIO()), redirect_stderr(shown):
-            message, code = cli._run()
+            message, code = run_command()
     except BaseException:
         return 1, traceback.format_exc().splitlines()[-3:]
     finally:

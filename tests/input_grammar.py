@@ -13,10 +13,9 @@ from functools import cache
 
 import numpy as np
 import typer
-from typer.main import get_command
 
-from seq2seq_cli.cli.app import COMMANDS, make_app
-from seq2seq_cli.cli.plot import NAMES
+from seq2seq_cli.cli.app import COMMANDS, make_command
+from seq2seq_cli.cli.commands.plot import NAMES
 from seq2seq_cli.config import RunConfig
 
 NINES = "9" * 400
@@ -67,10 +66,9 @@ class Case:
 @cache
 def options_of(command: str) -> dict[str, str]:
     """Return the options of a command, each with its metavar; an empty one where it is a flag."""
-    found = get_command(make_app([command])).commands[command]  # type: ignore[attr-defined]
     return {
         name: "" if parameter.is_flag else parameter.metavar or "TEXT"
-        for parameter in found.params
+        for parameter in make_command(command).params
         if isinstance(parameter, typer.core.TyperOption)
         for name in parameter.opts
         if name not in ("--help", "-h")

@@ -1,13 +1,12 @@
 """Send Ctrl-C and SIGTERM to commands at random moments, and see that each ends at once and whole.
 
-    python tests/interrupts.py 200 --seed 0 [--early 200]
+    python tests/interrupts.py 200 --seed 0
 
 The commands are trainings (alone, of several seeds, further on, of two workers that wait and that
 train; their programs compiled or kept), generate, evaluate, predict and encode. Each has to end
 within two seconds with 130 or 143, unless it has ended by then, with at most one line and no
 traceback; it leaves nothing in the folder of temporary files, and of a run what verifies and goes
-on. The early ones are real processes in their first 150 ms: there a traceback of Python's own
-start, before the first line of this package, is counted apart. Ends with 1 if anything is wrong.
+on. Ends with 1 if anything is wrong.
 """
 
 import argparse
@@ -55,8 +54,9 @@ COMMANDS = {
 """Each with about how many seconds it takes, of a processor, or of waiting."""
 
 WAITING = ("one worker waits", "predict -")
-IMPORTED = ["cli.app", "cli.accuracy", "cli.train", "cli.evaluate", "cli.predict", "cli.encode",
-            "cli.generate", "cli.runs", "training.session", "training.seeds", "prediction",
+IMPORTED = ["cli.app", "cli.rendering.evaluation", "cli.commands.train", "cli.commands.evaluate",
+            "cli.commands.predict", "cli.commands.encode", "cli.commands.generate",
+            "cli.commands.runs", "training.session", "training.seeds", "prediction",
             "evaluation", "inference.loading"]  # fmt: skip
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -180,33 +180,9 @@ def processor_seconds(pid: int) -> float:
     return 0.0
 
 
-def interrupt_early(n: int, generator: random.Random, before: Path) -> tuple[int, int, int]:
-    """Return how many early signals ended with this package's traceback, Python's, and in time."""
-    ours = pythons = in_time = 0
-    for count in range(n):
-        line = ["--help"] if count % 2 else ["predict", "--run", "a", "1 2 3 4"]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "seq2seq_cli", *line],
-            cwd=before, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        time.sleep(generator.uniform(0, 0.15))
-        number = generator.choice(SIGNALS)
-        process.send_signal(number)
-        told = process.communicate()[1]
-        if process.returncode in (0, 128 + number, -number) and len(told.splitlines()) <= 1:
-            in_time += 1
-        elif "seq2seq_cli/" in told or process.returncode not in (1, -number):
-            ours += 1
-            print(f"WRONG: {line}: {process.returncode}: {told}", flush=True)
-        else:
-            pythons += 1
-    return ours, pythons, in_time
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("interrupts", type=int, nargs="?", default=200)
-    parser.add_argument("--early", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--commands", default=",".join(COMMANDS))
     args = parser.parse_args()
@@ -220,10 +196,9 @@ def main() -> None:
         (before / "many.txt").write_text("1 2 3 4\n" * 200_000)
         subprocess.run([sys.executable, "-m", "seq2seq_cli", *TRAIN], cwd=before, check=True,
                        stdout=subprocess.DEVNULL)  # fmt: skip
-        early = interrupt_early(args.early, generator, before)
         for module in IMPORTED:
             import_module(f"seq2seq_cli.{module}")
-        wrong, slowest = early[0], 0.0
+        wrong, slowest = 0, 0.0
         for count in range(args.interrupts):
             command = names[count % len(names)]
             case = Case(command, top / str(count), before)
@@ -238,9 +213,8 @@ def main() -> None:
             print(f"{command}: {case.where}: {case.told.strip()}", flush=True)
             shutil.rmtree(top / str(count))
         print(
-            f"{args.early} early signals: {early[0]} tracebacks of this package, {early[1]} of "
-            f"Python's own start; {args.interrupts} later ones, {early_ends} after the end and "
-            f"{told[True]} with a checkpoint: {wrong} wrong, the slowest end after {slowest:.2f} s"
+            f"{args.interrupts} signals, {early_ends} after the end and {told[True]} with a "
+            f"checkpoint: {wrong} wrong, the slowest end after {slowest:.2f} s"
         )
         if wrong:
             sys.exit(1)

@@ -45,7 +45,8 @@ KINDS = {
     "varying lengths": ["--task", "reverse", "--n-in", "1-5", *TASK[4:]],
     "seeds": [*TASK[:-1], "3", "--seeds", "2"],
 }  # fmt: skip
-IMPORTED = ["cli.app", "cli.train", "cli.accuracy", "evaluation", "inference.loading"]
+IMPORTED = ["cli.app", "cli.commands.train", "cli.rendering.evaluation", "evaluation",
+            "inference.loading"]  # fmt: skip
 LIMIT_SECONDS = 600
 WAITING_SECONDS = 60
 """How long the other worker may take to notice a kill; one that still waits for it is killed."""
@@ -213,7 +214,7 @@ def main() -> None:
         (top / "outputs").mkdir()
         os.environ.setdefault(FOLDER_VARIABLE, str(top / "programs"))
         configure_process()  # before TensorFlow is imported, for all that is forked
-        from seq2seq_cli.cli.display import import_quietly
+        from seq2seq_cli.cli.process import import_quietly
 
         import_quietly()
         for module in IMPORTED:

@@ -196,7 +196,7 @@ def test_everything_wrong_is_reported_together(file):
         "modle = {'units': 3}: ",
         "training.seed = 'a': ",
         "model.unit = 64: ",
-        "--set units: ",
+        "units: ",
         "training.epochs = 0: ",
         "training.clip_norm = -1.0: ",
     ]
@@ -236,7 +236,7 @@ def test_unknown_option_is_reported():
 
 
 def test_setting_without_an_equals_sign_is_told_the_form():
-    assert problems_of(None, ["model.units"]) == ["--set model.units: should be section.key=value"]
+    assert problems_of(None, ["model.units"]) == ["model.units: should be section.key=value"]
 
 
 def test_section_that_is_a_value_is_told_its_form(file):

@@ -8,7 +8,7 @@ import pytest
 from random_run import load_random, random_run
 
 from seq2seq_cli.architecture import Architecture
-from seq2seq_cli.cli.accuracy import as_json, show
+from seq2seq_cli.cli.rendering.evaluation import evaluation_as_json, show_evaluation
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.data.files.pair_files import read_pairs
 from seq2seq_cli.data.own_tasks import load_task
@@ -122,14 +122,14 @@ def test_no_token_no_accuracy():
     for report in short:
         assert report.position_accuracy[-1] is None
         assert report.position_accuracy[0] is not None
-        document = json.loads(json.dumps(as_json(report), allow_nan=False))
+        document = json.loads(json.dumps(evaluation_as_json(report), allow_nan=False))
         assert document["position_accuracy"][-1] is None
 
 
 def test_what_there_is_no_accuracy_of_is_left_out_of_the_table(capsys):
     run = loaded(name="reverse", n_in="1-5", cardinality=11)
     report = evaluate(run, 20)
-    show(replace(report, position_accuracy=[0.5, None], loss=None, token_accuracy=None))
+    show_evaluation(replace(report, position_accuracy=[0.5, None], loss=None, token_accuracy=None))
     shown = capsys.readouterr().out
     assert "position 1" in shown
     for words in ("position 2", "loss", "token accuracy", "nan", "None"):
@@ -139,13 +139,13 @@ def test_what_there_is_no_accuracy_of_is_left_out_of_the_table(capsys):
 def test_the_table_says_that_a_number_is_exact(capsys):
     run = loaded(n_in=4, n_out=2, cardinality=11)
     report = evaluate(run)
-    show(report)
+    show_evaluation(report)
     shown = capsys.readouterr().out
     assert f"random: all {report.n_samples} held-out sequences, predicted freely" in shown
     assert "all of them" in shown
     assert "interval" not in shown
-    show(evaluate(run, 20))
-    assert "95 % interval" in capsys.readouterr().out
+    show_evaluation(evaluate(run, 20))
+    assert "95% interval" in capsys.readouterr().out
 
 
 def test_all_of_a_small_space_is_exact():
@@ -247,7 +247,7 @@ def test_data_that_is_read_already_is_not_read_again(tmp_path):
     (tmp_path / "data.jsonl").unlink()
     found = evaluate(run, stream=stream)
     assert (found.origin, found.examples) == (wanted.origin, wanted.examples)
-    with pytest.raises(DataError, match="data.jsonl, is not here: give --data FILE"):
+    with pytest.raises(DataError, match="data.jsonl, is not here: give other data"):
         evaluate(run)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from seq2seq_cli.cli.train import train
+from seq2seq_cli.cli.commands.train import train
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.data.plan import prepare
 from seq2seq_cli.errors import ConfigurationError

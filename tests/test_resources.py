@@ -31,7 +31,7 @@ from seq2seq_cli.training.process import full_memory_named
 
 MEASURED = """
 import sys
-from seq2seq_cli.cli import main
+from seq2seq_cli.cli.process import main
 sys.argv = ["s2s", *sys.argv[1:]]
 try:
     main()
@@ -198,7 +198,7 @@ def test_a_full_memory_of_a_training_is_one_line(tmp_path):
     """The estimate let by, TensorFlow cannot have what it asks for."""
     code = (
         "import sys; from seq2seq_cli import resources; resources.available_memory = lambda: None; "
-        "from seq2seq_cli.cli import main; "
+        "from seq2seq_cli.cli.process import main; "
         "sys.argv = ['s2s', 'train', '--units', '1000000', '--n-samples', '64']; main()"
     )
     result = subprocess.run(

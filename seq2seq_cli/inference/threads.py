@@ -1,7 +1,7 @@
 """Batches over threads, each of which NumPy's BLAS leaves its core.
 
-NumPy lets go of the interpreter's lock while it computes. It is not imported here: a command tells
-BLAS by the environment, before NumPy is imported, to make no threads of its own at all.
+NumPy releases the interpreter's lock while it computes. It is not imported here: the command line
+tells BLAS through the environment, before NumPy is imported, to start no threads of its own.
 """
 
 import os

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from statistics import median
 from typing import Any
 
-from seq2seq_cli.metrics import LEARNED
+from seq2seq_cli.metrics import LEARNED, spread_as_json
 from seq2seq_cli.sweep.record import RunRecord
 
 
@@ -33,15 +32,12 @@ class Summary:
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain values; without a run the figures are null."""
-        shares = self.shares
         return {
             "cell": self.cell,
             "settings": self.records[0].settings if self.records else {},
             "n_seeds": len(self.records),
             "exact_match": [record.exact_match for record in self.records],
-            "exact_match_median": median(shares) if shares else None,
-            "exact_match_least": min(shares) if shares else None,
-            "exact_match_most": max(shares) if shares else None,
+            **spread_as_json(self.shares),
             "solved": self.solved / len(self.records) if self.records else 0.0,
             "solved_from": LEARNED,
             "seconds": round(sum(record.seconds for record in self.records), 3),

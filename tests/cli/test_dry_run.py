@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from seq2seq_cli.cli import output
-from seq2seq_cli.cli.dry_run import duration, plan_training
+from seq2seq_cli.cli.rendering import output
+from seq2seq_cli.cli.rendering.output import duration
+from seq2seq_cli.cli.rendering.plan import plan_training
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.errors import ConfigurationError, ExistsError
 
 WITHOUT_TENSORFLOW = """
 import sys
-from seq2seq_cli.cli import main
+from seq2seq_cli.cli.process import main
 try:
     main()
 finally:
@@ -82,7 +83,7 @@ def test_it_runs_without_tensorflow_and_writes_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_times_are_said_as_people_do():
-    assert [duration(s) for s in (0.51, 22.4, 119, 247, 7300, 200_000)] == [
-        "0.51 seconds", "22 seconds", "120 seconds", "4.1 minutes", "2 hours", "2.3 days",
+def test_durations_have_two_digits():
+    assert [duration(s) for s in (0, 0.51, 22.4, 119, 247, 720, 12_600, 200_000)] == [
+        "0 s", "0.51 s", "22 s", "120 s", "4.1 min", "12 min", "3.5 h", "2.3 days",
     ]  # fmt: skip

@@ -8,9 +8,9 @@ import pytest
 from random_run import replace_file, save_random_run
 from runs_to_see import SWEPT, described, save_sweep, swept
 
-from seq2seq_cli.cli import output
-from seq2seq_cli.cli.plot import plot
-from seq2seq_cli.cli.runs import runs
+from seq2seq_cli.cli.commands.plot import plot
+from seq2seq_cli.cli.commands.runs import runs
+from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, S2sError
 from seq2seq_cli.metrics import percent
@@ -33,7 +33,6 @@ RECORD = EpochRecord(
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(output, "end_with_reader", lambda: None)
-    monkeypatch.setattr("seq2seq_cli.inference.threads.use_one_blas_thread", lambda: None)
     for name, config in (("plain", PLAIN), ("looking", LOOKING)):
         path = save_random_run(tmp_path / "runs", name, config)
         replace_file(path, "history.jsonl", history_text([RECORD]).encode())
@@ -124,7 +123,7 @@ def test_a_chart_is_written(folder, tmp_path, suffix, capsys):
         ("attention", {"n_samples": 60}, "--attention dot"),
         ("generalization", {}, "--lengths RANGE"),
         ("loss", {"lengths": "1-3"}, "only the chart generalization takes it"),
-        ("loss", {"n_samples": 9}, "loss shows the training"),
+        ("loss", {"n_samples": 9}, "is a chart of the training"),
         ("loss", {"file": "chart.jpg"}, "should end in .svg, .png or .pdf"),
     ],
 )

@@ -118,7 +118,7 @@ def test_an_endless_stream_of_pairs_is_refused_when_it_fills_the_memory():
     code = (
         "import sys; from seq2seq_cli import resources; "
         "resources.available_memory = lambda: 10**7; "
-        "from seq2seq_cli.cli import main; sys.argv = ['s2s', *sys.argv[1:]]; main()"
+        "from seq2seq_cli.cli.process import main; sys.argv = ['s2s', *sys.argv[1:]]; main()"
     )
     command = [sys.executable, "-c", code, "train", "--data", "/dev/stdin"]
     with subprocess.Popen(["yes", "1 2,3"], stdout=subprocess.PIPE) as yes:

@@ -221,7 +221,7 @@ ADVISORIES = [
 MEASURED = """
 import sys, time
 from pathlib import Path
-from seq2seq_cli.cli import main
+from seq2seq_cli.cli.process import main
 sys.argv = ["s2s", *sys.argv[1:]]
 try:
     main()
@@ -375,7 +375,7 @@ import pickle, sys
 def refuse(*arguments, **settings):
     raise AssertionError("pickle")
 pickle.load = pickle.loads = pickle.Unpickler = pickle._load = pickle._loads = refuse
-from seq2seq_cli.cli import main
+from seq2seq_cli.cli.process import main
 sys.argv = ["s2s", *sys.argv[1:]]
 main()
 """

@@ -13,7 +13,7 @@ import pytest
 from random_run import save_random_run
 from runs_to_see import LOOKING, PLAIN, save_runs, save_sweep, swept
 
-from seq2seq_cli.cli.report import report
+from seq2seq_cli.cli.commands.report import report
 from seq2seq_cli.config import TaskConfig
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError
 from seq2seq_cli.evaluation import evaluate
@@ -159,10 +159,10 @@ def test_a_report_is_replaced_and_nothing_else(runs, tmp_path):
         ({"names": ["plain"], "compare": True}, "give at least two runs"),
         ({"compare": True, "run": "plain"}, "without --run and --lengths"),
         ({"sweep": "grid", "run": "plain"}, "use only one of --compare and --sweep"),
-        ({"sweep": "grid", "run": None, "task": "x.py:f"}, "--task x.py:f: remove it"),
-        ({"sweep": "grid", "run": None}, "--n-samples 50: remove it"),
+        ({"sweep": "grid", "run": None, "task": "x.py:f"}, "--task x.py:f: a sweep is already"),
+        ({"sweep": "grid", "run": None}, "--n-samples 50: a sweep is already"),
         ({"lengths": "nonsense"}, "nonsense"),
-        ({"task": "x.py:f"}, "the run's task is reverse-prefix"),
+        ({"task": "x.py:f"}, "use the run's task, reverse-prefix"),
     ],
 )
 def test_what_does_not_fit_is_refused(runs, tmp_path, options, told):
@@ -208,5 +208,5 @@ def test_runs_on_an_own_task_are_compared(runs, tmp_path, monkeypatch):
         report(["own", "plain"], file=tmp_path / "page.html", **options)
     report(["own", "plain"], file=tmp_path / "page.html", task="mine.py:same", **options)
     assert "mine.py:same" in (tmp_path / "page.html").read_text()
-    with pytest.raises(ConfigurationError, match="the runs' tasks are reverse-prefix, copy"):
+    with pytest.raises(ConfigurationError, match="use the run's task, reverse-prefix or copy"):
         report(["plain", "looking"], file=tmp_path / "page.html", task="mine.py:same", **options)

@@ -8,8 +8,8 @@ import pytest
 import small
 from runs_to_see import save_sweep
 
-from seq2seq_cli.cli import output
-from seq2seq_cli.cli.runs import By, runs
+from seq2seq_cli.cli.commands.runs import runs
+from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, S2sError
 from seq2seq_cli.runs.checkpoint_files import load_checkpoint
 from seq2seq_cli.runs.folder import hold_run
@@ -43,7 +43,7 @@ def test_runs_are_removed_and_no_other_file(place, capsys):
     told = capsys.readouterr().err.splitlines()
     assert told == [
         f"removed {place / 'complete'}",
-        f"removed {place / 'stopped'}; files that no training has written stay",
+        f"removed {place / 'stopped'}; other files are left there",
     ]
 
 
@@ -111,10 +111,10 @@ def test_runs_are_filtered_sorted_and_limited(place, capsys):
         small.train(place, name, f"2026-05-0{number + 1}T12:00:00Z", results=results)
     assert names(capsys, place) == ["b", "a", "c", "complete", "stopped"]
     assert names(capsys, place, limit=2) == ["c", "complete"]
-    assert names(capsys, place, by=By.EXACT) == ["a", "c", "b", "complete", "stopped"]
-    assert names(capsys, place, by=By.EXACT, limit=1) == ["a"]
-    assert names(capsys, place, by=By.NAME) == ["a", "b", "c", "complete", "stopped"]
-    assert names(capsys, place, task="reverse-prefix", by=By.NAME, limit=1) == ["a"]
+    assert names(capsys, place, by="exact") == ["a", "c", "b", "complete", "stopped"]
+    assert names(capsys, place, by="exact", limit=1) == ["a"]
+    assert names(capsys, place, by="name") == ["a", "b", "c", "complete", "stopped"]
+    assert names(capsys, place, task="reverse-prefix", by="name", limit=1) == ["a"]
     assert len(names(capsys, place, task="reverse-prefix")) == 5
     assert names(capsys, place, task="copy") == []
     runs(runs_dir=place, task="copy")
@@ -136,7 +136,7 @@ def test_a_sweep_is_removed_with_its_runs_and_no_other_file(place, swept, capsys
     runs(runs_dir=place, removed=["grid"], is_sure=True)
     assert [path.name for path in swept.rglob("*")] == ["mine.txt"]
     assert (place / "complete").exists()
-    assert capsys.readouterr().err.startswith(f"removed {swept}; files that no training")
+    assert capsys.readouterr().err.startswith(f"removed {swept}; other files are left there")
     (swept / "mine.txt").unlink()
     swept.rmdir()
     save_sweep(place)

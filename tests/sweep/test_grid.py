@@ -103,9 +103,9 @@ def test_rules_that_make_no_sense_are_refused(text, told):
         ("task.n_in", "should be section.key=value"),
         ("task.n_in=", "a value is missing"),
         ("task.n_in=6,,7", "a value is missing"),
-        ("task.n_in=6,6", "6 stands there 2 times"),
+        ("task.n_in=6,6", "6 is given 2 times"),
         ("task.nin=6", "task.nin = .*: no such setting; did you mean task.n_in"),
-        ("training.seed=0,1", "--seeds N"),
+        ("training.seed=0,1", "seeds = N"),
         ("task.data_sha256=a", "filled in"),
     ],
 )
@@ -119,10 +119,10 @@ def test_axes_that_make_no_sense_are_refused(grid, told):
     [
         ({"derive": ["task.n_in = task.n_out * 2"]}, "task.n_in is changed elsewhere too"),
         ({"derive": ["task.n_out = task.n_out * 2"]}, "task.n_out should be settled before it"),
-        ({"until": (0.99, "model.attention")}, "takes no whole number"),
+        ({"until": (0.99, "model.attention")}, "only settings with whole numbers"),
         ({"until": (0.99, "task.n_in"), "settings": ["task.n_in=1-5"], "grid": ["model.units=8"]},
          "task.n_in = '1-5': a search needs a whole number"),
-        ({"until": (0.99, "task.n_in"), "one_factor": True}, "not with one factor"),
+        ({"until": (0.99, "task.n_in"), "one_factor": True}, "not one factor"),
         ({"until": (1.5, "task.n_in")}, "should be a share"),
         ({"until": (0.5, "task.nn")}, "no such setting"),
     ],
@@ -134,7 +134,7 @@ def test_what_does_not_fit_together_is_refused(given, told):
 
 
 def test_nothing_to_change_is_refused():
-    with pytest.raises(ConfigurationError, match="give FILE, --grid"):
+    with pytest.raises(ConfigurationError, match="give a file, a grid or until"):
         options()
 
 
@@ -204,9 +204,9 @@ def test_a_sweep_is_extended_by_values_and_seeds_alone():
     assert further.axes == (Axis("task.n_in", (6, 12, 24)),)
     assert further.seeds == 3
     assert {cell.name for cell in sweep.cells()} < {cell.name for cell in further.cells()}
-    with pytest.raises(ConfigurationError, match="model.units: is no axis"):
+    with pytest.raises(ConfigurationError, match="model.units: is not an axis"):
         sweep.extended([Axis.parse("model.units=8")], None)
-    with pytest.raises(ConfigurationError, match="--seeds 1: the sweep has 2"):
+    with pytest.raises(ConfigurationError, match="seeds = 1: the sweep already has 2"):
         sweep.extended([], 1)
 
 
@@ -244,5 +244,5 @@ def test_a_file_takes_the_place_of_what_is_saved_and_seeds_are_added(tmp_path):
     assert extend(saved, described, [], 2) == replace(described, seeds=2)
     assert extend(saved, described, [], None) == described
     assert extend(replace(saved, seeds=5), described, [], None).seeds == 5
-    with pytest.raises(ConfigurationError, match="--seeds 1: the sweep has 2"):
+    with pytest.raises(ConfigurationError, match="seeds = 1: the sweep already has 2"):
         extend(replace(saved, seeds=2), described, [], 1)

@@ -199,7 +199,7 @@ def test_jobs_share_the_cores(monkeypatch):
             assert (workers.slots(), workers.threads) == (jobs, threads)
             assert workers.have_own_gpus is (jobs > 1)
             assert max(1, threads) * jobs <= n_cores
-    with pytest.raises(Exception, match="--jobs 9: should be from 1 to 4"), local_workers(9):
+    with pytest.raises(Exception, match="jobs = 9: should be from 1 to 4"), local_workers(9):
         pass
     assert cores() >= 1
 

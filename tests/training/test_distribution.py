@@ -30,7 +30,7 @@ def keep(self, *arguments):
     run(self, *arguments)
     np.savez(path, *self._loop.state.weights)
 trainer.Trainer.run = keep
-from seq2seq_cli.cli import main
+from seq2seq_cli.cli.process import main
 main()
 """
 
@@ -95,7 +95,7 @@ def test_a_killed_worker_stops_the_other_and_all_resume(tmp_path):
     workers = start_workers(tmp_path, *resume, "--epochs", str(epochs))
     ended = [worker.communicate(timeout=300) for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0], ended
-    assert "part goes on in epoch" in ended[0][1]
+    assert "part resumes in epoch" in ended[0][1]
 
 
 @pytest.mark.slow

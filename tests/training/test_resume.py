@@ -264,7 +264,7 @@ def test_the_same_environment_is_not_noted_as_another(tmp_path):
             again.send_signal(signal.SIGINT)
             break
     again.communicate(timeout=60)
-    assert any("goes on in epoch" in line for line in told)
+    assert any("resumes in epoch" in line for line in told)
     assert not any("bit-identical" in line for line in told)
 
 

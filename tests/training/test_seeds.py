@@ -10,7 +10,7 @@ from conftest import run_s2s
 from tiny import assert_identical, contents, stop_after, tiny_config
 
 from seq2seq_cli import train, train_seeds
-from seq2seq_cli.cli.spread import SeedRow, learned, show_seeds, spread_as_json
+from seq2seq_cli.cli.rendering.evaluation import SeedResult, seeds_as_json, show_seeds
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.data.plan import prepare
 from seq2seq_cli.data.sampling import Split
@@ -280,7 +280,7 @@ def a_report(share: float) -> Report:
 
 
 def test_the_table_has_every_seed_and_how_they_spread(capsys):
-    rows = [SeedRow(seed, Path(f"runs/t-seed-{seed}"), a_report(share))
+    rows = [SeedResult(seed, Path(f"runs/t-seed-{seed}"), a_report(share))
             for seed, share in enumerate([0.5, 0.9995, 1.0, 0.999])]  # fmt: skip
     show_seeds(rows)
     shown = capsys.readouterr()
@@ -292,9 +292,8 @@ def test_the_table_has_every_seed_and_how_they_spread(capsys):
     assert ["range", "50.00%", "to", "100.00%"] in table
     assert "at least 99.9% 75% 3 of 4 seeds".split() in table
     assert shown.err == "note: few\n"
-    failed = [*rows, SeedRow(4, Path("runs/t-seed-4"), None, "the loss became nan")]
-    assert learned(failed) == 3
-    document = spread_as_json(failed)
+    failed = [*rows, SeedResult(4, Path("runs/t-seed-4"), None, "the loss became nan")]
+    document = seeds_as_json(failed)
     assert document["exact_match_median"] == pytest.approx(0.99925)
     assert (document["exact_match_least"], document["exact_match_most"]) == (0.5, 1.0)
     assert (document["learned"], document["learned_from"]) == (0.6, 0.999)
@@ -303,7 +302,7 @@ def test_the_table_has_every_seed_and_how_they_spread(capsys):
     shown = capsys.readouterr().out
     assert "its loss is not finite" in shown
     assert "median of 4" in shown
-    nothing = spread_as_json(failed[-1:])
+    nothing = seeds_as_json(failed[-1:])
     assert (nothing["exact_match_median"], nothing["learned"]) == (None, 0.0)
     show_seeds(failed[-1:])
     assert "0 of 1 seeds" in capsys.readouterr().out

@@ -36,7 +36,9 @@ class Workers:
 def check_jobs(jobs: int) -> None:
     """Raise ConfigurationError for more cells at a time than there are cores."""
     if not 1 <= jobs <= cores():
-        raise ConfigurationError(f"--jobs {jobs}: should be from 1 to {cores()}, the cores")
+        raise ConfigurationError(
+            f"jobs = {jobs}: should be from 1 to {cores()}, the number of cores"
+        )
 
 
 def fitting_jobs(n_cells: int, bytes_each: int) -> int:
@@ -83,13 +85,13 @@ def dask_workers(address: str) -> Iterator[Workers]:
         from distributed import Event as RemoteEvent
     except ImportError:
         raise ConfigurationError(
-            "--scheduler needs Dask distributed: pip install 'seq2seq-cli[cluster]'"
+            "a scheduler needs Dask distributed: pip install 'seq2seq-cli[cluster]'"
         ) from None
     try:
         client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:
         raise StorageError(
-            f"--scheduler {address}: there is no scheduler: {str(error) or type(error).__name__}"
+            f"{address}: there is no scheduler: {str(error) or type(error).__name__}"
         ) from None
     name = f"s2s-stop-{secrets.token_hex(8)}"
     stopped = RemoteEvent(name, client=client)
@@ -98,7 +100,7 @@ def dask_workers(address: str) -> Iterator[Workers]:
         try:
             return sum(client.nthreads().values())
         except OSError:  # once the client has tried for a while to find it again
-            raise StorageError(f"--scheduler {address}: the scheduler is gone") from None
+            raise StorageError(f"{address}: the scheduler is gone") from None
 
     def stop() -> None:
         with suppress(Exception):  # of a scheduler that may be gone

@@ -1,36 +1,21 @@
 """`s2s export`: a run's models for other runtimes."""
 
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from seq2seq_cli.cli import output, phases
-from seq2seq_cli.cli.display import import_quietly
-from seq2seq_cli.cli.options import DEFAULT_RUNS_DIR, Force, Json, Quiet, RunName, RunsDir
-from seq2seq_cli.inference import threads
-from seq2seq_cli.noise import quiet_stderr
-
-
-class Format(StrEnum):
-    """The available formats."""
-
-    SAVED_MODEL = "saved-model"
-    ONNX = "onnx"
-    LITERT = "litert"
+from seq2seq_cli.cli.options import DEFAULT_RUNS_DIR, Force, Json, Quiet, RunName, RunsDir, option
+from seq2seq_cli.cli.process import import_quietly
+from seq2seq_cli.cli.rendering import output, phases
 
 
 def export(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to write.")],
     kind: Annotated[
-        Format,
-        typer.Option(
-            "--format",
-            metavar="saved-model|onnx|litert",
-            help="For TensorFlow, ONNX Runtime or LiteRT.",
-        ),
+        Literal["saved-model", "onnx", "litert"],
+        option("--format", "For TensorFlow, ONNX Runtime or LiteRT."),
     ],
     force: Force = False,
     run: RunName = None,
@@ -42,17 +27,17 @@ def export(
 
     Their predictions are compared with NumPy's; export.json describes their inputs and outputs.
     """
-    threads.use_one_blas_thread()
     from seq2seq_cli.export import check_export, export_run
+    from seq2seq_cli.noise import quiet_stderr
     from seq2seq_cli.runs.listing import open_run
 
     opened = open_run(runs_dir, run)
-    check_export(folder, kind.value, force)
+    check_export(folder, kind, force)
     output.message("importing TensorFlow and converting ...", quiet or as_json)
     import_quietly("seq2seq_cli.training.export")
     phases.end("TensorFlow imported")
     with quiet_stderr():
-        result = export_run(opened, folder, kind.value, force)
+        result = export_run(opened, folder, kind, force)
     if as_json:
         output.write_json({**asdict(result), "path": str(result.path)})
         return

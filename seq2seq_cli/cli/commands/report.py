@@ -1,38 +1,27 @@
-"""`s2s report`: a page on which a run, or several beside each other, can be looked at."""
+"""`s2s report`: a page of charts of a run, of several compared, or of a sweep."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from seq2seq_cli.cli import output
 from seq2seq_cli.cli.options import (
     DEFAULT_RUNS_DIR,
+    CustomTask,
     Force,
+    HeldOut,
+    LengthRange,
     Quiet,
     RunName,
     RunsDir,
-    integer_option,
+    load_custom_task,
+    option,
 )
-from seq2seq_cli.cli.progress import progress
-from seq2seq_cli.inference import threads
+from seq2seq_cli.cli.rendering import output
+from seq2seq_cli.cli.rendering.progress import Progress
 
 SAMPLES = 10_000
 """Held-out sequences that are predicted."""
-
-Evaluated = Annotated[
-    int | None, integer_option("--n-samples", "Held-out sequences to predict. [10000]", 1)
-]
-LengthsRange = Annotated[
-    str | None,
-    typer.Option(
-        "--lengths", metavar="RANGE", help="Generalization: evaluate each length of 1-60 by itself."
-    ),
-]
-OwnTask = Annotated[
-    str | None,
-    typer.Option("--task", metavar="FILE.py:FUNCTION", help="The run's own task, to be imported."),
-]
 
 
 def report(
@@ -41,17 +30,17 @@ def report(
     ] = None,
     run: RunName = None,
     compare: Annotated[
-        bool, typer.Option("--compare", help="Compare several runs: --compare RUN RUN...")
+        bool, option("--compare", "Compare several runs: --compare RUN RUN...")
     ] = False,
     sweep: Annotated[
-        str | None, typer.Option("--sweep", metavar="NAME", help="The results of a sweep.")
+        str | None, option("--sweep", "Show the results of a sweep.", metavar="NAME")
     ] = None,
-    file: Annotated[Path, typer.Option("--output", metavar="FILE.html", help="The page.")] = Path(
+    file: Annotated[Path, option("--output", "The page.", metavar="FILE.html")] = Path(
         "report.html"
     ),
-    n_samples: Evaluated = None,
-    lengths: LengthsRange = None,
-    task: OwnTask = None,
+    n_samples: HeldOut = None,
+    lengths: LengthRange = None,
+    task: CustomTask = None,
     force: Force = False,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
     quiet: Quiet = False,
@@ -61,7 +50,6 @@ def report(
     It shows how the run learned, its accuracy, its attention and states, and the commands that
     reproduce it. The page needs no network. An earlier report is replaced.
     """
-    threads.use_one_blas_thread()
     from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.report.page import check_free
     from seq2seq_cli.report.pictures import need_libraries
@@ -75,11 +63,9 @@ def report(
         raise ConfigurationError("--compare: give at least two runs: --compare RUN RUN")
     if names and not compare:
         raise ConfigurationError(f"{names[0]}: give --run {names[0]}, or --compare RUN RUN")
-    for option, value in {"--task": task, "--n-samples": n_samples}.items():
+    for name, value in {"--task": task, "--n-samples": n_samples}.items():
         if is_sweep and value:
-            raise ConfigurationError(
-                f"{option} {value}: remove it: a sweep's runs are evaluated already"
-            )
+            raise ConfigurationError(f"{name} {value}: a sweep is already evaluated: remove it")
     need_libraries()
     check_free(file, force)
     if compare:
@@ -102,38 +88,36 @@ def _page(
     task: str | None,
     quiet: bool,
 ) -> str:
-    from seq2seq_cli.cli.evaluate import own_task_of
     from seq2seq_cli.inference.loading import load_run
     from seq2seq_cli.report.page import run_page
     from seq2seq_cli.report.run import RunCharts
 
     loaded = load_run(run, runs_dir)
-    own_task = own_task_of(loaded, task)
-    with progress(n_samples, "evaluating", quiet) as advance:
-        charts = RunCharts(loaded, n_samples, lengths, task=own_task, progress=advance)
+    custom_task = load_custom_task(task, [loaded])
+    with Progress("evaluating", n_samples, quiet) as progress:
+        charts = RunCharts(loaded, n_samples, lengths, task=custom_task, progress=progress.advance)
         return run_page(charts)
 
 
 def _comparison(
     names: list[str], runs_dir: Path, n_samples: int, task: str | None, quiet: bool
 ) -> str:
-    from seq2seq_cli.cli.evaluate import own_task_of
-    from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.evaluation import evaluate
     from seq2seq_cli.inference.loading import load_run
     from seq2seq_cli.report.page import comparison_page
 
     loaded = [load_run(name, runs_dir) for name in dict.fromkeys(names)]
-    theirs = [run.config.task.name for run in loaded]
-    if task and task not in theirs:
-        raise ConfigurationError(f"--task {task}: the runs' tasks are {', '.join(theirs)}")
-    own = own_task_of(loaded[theirs.index(task)], task) if task else None
-    with progress(n_samples * len(loaded), "evaluating", quiet) as advance:
+    custom_task = load_custom_task(task, loaded)
+    with Progress("evaluating", n_samples * len(loaded), quiet) as progress:
         reports = [
             evaluate(
-                run, n_samples, n_examples=0, progress=advance, task=own if name == task else None
+                run,
+                n_samples,
+                n_examples=0,
+                progress=progress.advance,
+                task=custom_task if run.config.task.name == task else None,
             )
-            for run, name in zip(loaded, theirs, strict=True)
+            for run in loaded
         ]
     return comparison_page(loaded, reports)
 

@@ -4,20 +4,18 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from seq2seq_cli.cli import output, phases
-from seq2seq_cli.cli.heat_map import heat_map
 from seq2seq_cli.cli.options import (
     DEFAULT_RUNS_DIR,
+    INTEGER,
     InputFile,
     Json,
     Quiet,
     RunName,
     RunsDir,
     Sequences,
-    integer_option,
+    option,
 )
+from seq2seq_cli.cli.rendering import output, phases
 from seq2seq_cli.inference import threads
 
 if TYPE_CHECKING:
@@ -27,21 +25,25 @@ if TYPE_CHECKING:
 def predict(
     sequences: Sequences = None,
     file: InputFile = None,
-    beam: Annotated[int, integer_option("--beam", "Width of a beam search. [greedy]", 1)] = 1,
-    top: Annotated[int, integer_option("--top", "Likeliest targets to show of it.", 1)] = 1,
+    beam: Annotated[
+        int, option("--beam", "Width of a beam search; 1: greedy.", metavar=INTEGER, min=1)
+    ] = 1,
+    top: Annotated[
+        int, option("--top", "Its most likely targets to show.", metavar=INTEGER, min=1)
+    ] = 1,
     attention: Annotated[
-        bool, typer.Option("--attention", help="Show where the decoder looks, token by token.")
+        bool, option("--attention", "Show where the decoder looks, token by token.")
     ] = False,
     run: RunName = None,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Predict the targets of sequences; a blank line stays one.
+    """Predict the targets of sequences; blank lines stay blank.
 
-    With --top a line has the log probability, a tab and the target; best first.
+    With --top, each line has the log probability, a tab and the target, best first.
     """
-    threads.use_one_blas_thread()
+    from seq2seq_cli.cli.rendering.charts import heat_map
     from seq2seq_cli.cli.sequences import check_given, is_stream, read_sequences
     from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.inference.loading import load_run

@@ -1,13 +1,12 @@
 """`s2s doctor`: what this machine has, and whether a training works on it."""
 
-from math import inf
 from pathlib import Path
 from typing import Annotated, Any
 
-from seq2seq_cli.cli import output
-from seq2seq_cli.cli.display import import_quietly
-from seq2seq_cli.cli.options import Json, Quiet, number_option
-from seq2seq_cli.inference import threads
+from seq2seq_cli.cli.options import NUMBER, Json, Quiet, option
+from seq2seq_cli.cli.process import import_quietly
+from seq2seq_cli.cli.rendering import output
+from seq2seq_cli.cli.rendering.tables import table
 
 VARIABLES = (
     *("S2S_", "XLA_", "KERAS_", "CUDA_VISIBLE", "OMP_", "OPENBLAS_", "MKL_", "MALLOC_"),
@@ -17,20 +16,21 @@ VARIABLES = (
 
 
 def doctor(
-    seconds: Annotated[float, number_option("--seconds", "How long to train.", inf)] = 2.0,
+    seconds: Annotated[
+        float, option("--seconds", "How long to train.", metavar=NUMBER, min=0)
+    ] = 2.0,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Show versions, cores, flags and cache, and train for two seconds.
 
-    The training is of the default task, in a temporary folder that goes with it.
+    It trains the default task in a temporary folder, which is removed.
     """
     import os
     import platform
     from tempfile import TemporaryDirectory
 
     given = {name: os.environ[name] for name in sorted(os.environ) if name.startswith(VARIABLES)}
-    threads.use_one_blas_thread()
     from seq2seq_cli.evaluation import evaluate
     from seq2seq_cli.inference.loading import load_network
     from seq2seq_cli.machine import available_memory, cores
@@ -85,4 +85,4 @@ def doctor(
         ("its loss", f"{trial.first_loss:.3f}, then {trial.last_loss:.3f}"),
         ("predicted", f"{found.sequences_per_s:,.0f} sequences/s"),
     ]
-    output.table("This machine", ("", "found"), rows)
+    table("This machine", ("", "found"), rows)

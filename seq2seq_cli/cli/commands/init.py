@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from seq2seq_cli.cli import output
-from seq2seq_cli.cli.completion import configuration_names, one_of
-from seq2seq_cli.cli.options import Json
+from seq2seq_cli.cli.options import Json, configuration_names, option
+from seq2seq_cli.cli.rendering import output
+from seq2seq_cli.cli.rendering.tables import table
 
 ALL = "all"
 
@@ -17,14 +17,11 @@ def init(
         typer.Argument(
             metavar="NAME",
             help="A shipped configuration, or all: every setting.",
-            autocompletion=lambda incomplete: [
-                *configuration_names(incomplete),
-                *one_of(ALL)(incomplete),
-            ],
+            autocompletion=lambda: [*configuration_names(), ALL],
         ),
     ] = None,
     as_schema: Annotated[
-        bool, typer.Option("--schema", help="Print the settings' JSON schema, for editors.")
+        bool, option("--schema", "Print the settings' JSON schema, for editors.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -40,7 +37,7 @@ def init(
     from seq2seq_cli.storage import read_text
 
     if name and (as_schema or as_json):
-        raise ConfigurationError(f"{name}: leave it out, or leave out --schema and --json")
+        raise ConfigurationError(f"{name}: remove it, or remove --schema and --json")
     output.end_with_reader()
     if as_schema or name == ALL:
         from seq2seq_cli.declarations import commented, schema_text
@@ -63,5 +60,5 @@ def init(
             return
         configurations.append((ALL, "Every setting, its meaning and its default."))
         columns = ("name", "what it shows")
-        output.table("Configurations, for --config NAME", columns, configurations)
-        output.table("Sweeps, for s2s sweep NAME", columns, sweeps)
+        table("Configurations, for --config NAME", columns, configurations)
+        table("Sweeps, for s2s sweep NAME", columns, sweeps)

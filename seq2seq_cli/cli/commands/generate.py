@@ -1,14 +1,11 @@
 """`s2s generate`: examples of a task, on the screen or in a file."""
 
 from collections.abc import Iterable, Iterator
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
-
-from seq2seq_cli.cli import output
 from seq2seq_cli.cli.options import (
+    INTEGER,
     Cardinality,
     ConfigFile,
     Force,
@@ -16,13 +13,14 @@ from seq2seq_cli.cli.options import (
     NIn,
     NOut,
     Quiet,
-    Seed,
     SetOptions,
     TaskName,
-    integer_option,
+    option,
     resolve_config,
 )
-from seq2seq_cli.cli.progress import Advance, progress
+from seq2seq_cli.cli.rendering import output
+from seq2seq_cli.cli.rendering.progress import Progress
+from seq2seq_cli.cli.rendering.tables import table
 
 if TYPE_CHECKING:
     from seq2seq_cli.data.vocabulary import Ids
@@ -30,33 +28,25 @@ if TYPE_CHECKING:
 SHOWN = 10
 
 
-class Side(StrEnum):
-    """The sides of the split that can be asked for."""
-
-    TRAIN = "train"
-    TEST = "test"
-
-
 def generate(
     task: TaskName = None,
     n_in: NIn = None,
     n_out: NOut = None,
     cardinality: Cardinality = None,
-    n_samples: Annotated[int, integer_option("--n-samples", "Sequences to generate.", 1)] = SHOWN,
+    n_samples: Annotated[
+        int, option("--n-samples", "Sequences to generate.", metavar=INTEGER, min=1)
+    ] = SHOWN,
     split: Annotated[
-        Side,
-        typer.Option(
-            "--split",
-            metavar="train|test",
-            help="What training draws from, or what it never sees.",
-        ),
-    ] = Side.TRAIN,
+        Literal["train", "test"],
+        option("--split", "What training draws from, or what it never sees."),
+    ] = "train",
     file: Annotated[
-        Path | None,
-        typer.Option("--output", metavar="FILE", help="Write .jsonl, .csv or .npz instead."),
+        Path | None, option("--output", "Write .jsonl, .csv or .npz instead.", metavar="FILE")
     ] = None,
     force: Force = False,
-    seed: Seed = None,
+    seed: Annotated[
+        int | None, option("--seed", "Seed of the sequences. [0]", metavar=INTEGER)
+    ] = None,
     config_file: ConfigFile = None,
     settings: SetOptions = None,
     as_json: Json = False,
@@ -64,11 +54,11 @@ def generate(
 ) -> None:
     """Show examples, or write them to a file.
 
-    Of a small space --split test gives what is held out, each once.
+    If there are few possible sources, --split test gives each held-out one once.
     """
     import numpy as np
 
-    from seq2seq_cli.cli.output import format_ids
+    from seq2seq_cli.cli.rendering.output import format_ids
     from seq2seq_cli.config import ModelConfig, TrainingConfig
     from seq2seq_cli.data.files.pair_files import write_pairs
     from seq2seq_cli.data.plan import prepare
@@ -78,19 +68,24 @@ def generate(
     from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.resources import check, generating_needs
 
-    named = {"name": task, "n_in": n_in, "n_out": n_out, "cardinality": cardinality}
-    options: dict[str, object] = {f"task.{key}": value for key, value in named.items()}
-    config = resolve_config(config_file, settings, {**options, "training.seed": seed})
+    options: dict[str, object] = {
+        "task.name": task,
+        "task.n_in": n_in,
+        "task.n_out": n_out,
+        "task.cardinality": cardinality,
+        "training.seed": seed,
+    }
+    config = resolve_config(config_file, settings, options)
     if config.task.data:
-        raise ConfigurationError(f"task.data = {config.task.data!r}: own pairs are not generated")
+        raise ConfigurationError(f"task.data = {config.task.data!r}: pairs of a file already exist")
     training = TrainingConfig(seed=config.training.seed)
     plan = prepare(config.model_copy(update={"model": ModelConfig(), "training": training}))
     vocabulary, side = Vocabulary.of(plan.config.task), Split(split)
     size = plan.stream.size(side)
     if size is not None and size < n_samples:
         if not size:
-            raise ConfigurationError("none of the sources is held out: give other lengths")
-        output.message(f"note: there are {size:,} of them, each given once", quiet)
+            raise ConfigurationError("no source is held out: give other lengths")
+        output.message(f"note: there are only {size:,}, each given once", quiet)
         n_samples = size
     is_table = not (file or as_json)
     if is_table or (file and file.suffix.lower() == ".npz"):
@@ -100,8 +95,8 @@ def generate(
     pairs = iterate_pairs(plan.stream, side, n_samples)
     plain = ((sources, vocabulary.without_end(targets)) for sources, targets in pairs)
     if file:
-        with progress(n_samples, f"writing {file}", quiet) as advance:
-            n = write_pairs(file, _tell(plain, advance), force)
+        with Progress(f"writing {file}", n_samples, quiet) as progress:
+            n = write_pairs(file, _tell(plain, progress), force)
         output.message(f"wrote {n:,} pairs to {file}", quiet)
         return
     if as_json:
@@ -121,12 +116,14 @@ def generate(
                 unpad(sources), unpad(shifted[:, 1:]), unpad(targets), strict=True
             )
         ]
-    output.table(f"{plan.config.task.name}, {split}", ("source", "shifted target", "target"), rows)
+    table(f"{plan.config.task.name}, {split}", ("source", "shifted target", "target"), rows)
     output.write("encoded: " + " ".join(map(str, shapes)))
 
 
-def _tell(pairs: Iterable[tuple["Ids", "Ids"]], advance: Advance) -> Iterator[tuple["Ids", "Ids"]]:
+def _tell(
+    pairs: Iterable[tuple["Ids", "Ids"]], progress: Progress
+) -> Iterator[tuple["Ids", "Ids"]]:
     """Pass the pairs on and advance the progress by them."""
     for sources, targets in pairs:
         yield sources, targets
-        advance(len(sources))
+        progress.advance(len(sources))

@@ -1,27 +1,27 @@
 """`s2s sweep`: trains a grid of settings under several seeds."""
 
 import time
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seq2seq_cli.cli import output
-from seq2seq_cli.cli.completion import sweep_names
 from seq2seq_cli.cli.options import (
     DEFAULT_RUNS_DIR,
+    INTEGER,
+    CheckpointSeconds,
     ConfigFile,
+    Force,
     Json,
     Quiet,
     RunsDir,
     SetOptions,
-    integer_option,
-    number_option,
-    seconds_of,
-    share_of,
+    option,
+    parse_seconds,
+    parse_share,
+    sweep_names,
 )
-from seq2seq_cli.inference import threads
+from seq2seq_cli.cli.rendering import output
 
 if TYPE_CHECKING:
     from seq2seq_cli.sweep.engine.executors import Workers
@@ -40,90 +40,88 @@ def sweep(
     ] = None,
     grid: Annotated[
         list[str] | None,
-        typer.Option(
-            "--grid", metavar="SECTION.KEY=VALUE,...", help="A setting's values; may be repeated."
-        ),
+        option("--grid", "A setting's values; may be repeated.", metavar="SECTION.KEY=VALUE,..."),
     ] = None,
     derive: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
             "--derive",
+            'A setting that follows: "task.n_out = task.n_in / 2", rounded down.',
             metavar="RULE",
-            help='A setting that follows: "task.n_out = task.n_in / 2", rounded down.',
         ),
     ] = None,
     one_factor: Annotated[
-        bool, typer.Option("--one-factor", help="One change at a time, not all combinations.")
+        bool, option("--one-factor", "One change at a time, not all combinations.")
     ] = False,
     seeds: Annotated[
-        int | None, integer_option("--seeds", "Seeds that each cell is trained under. [3]", 1)
+        int | None,
+        option("--seeds", "Seeds that each cell is trained under. [3]", metavar=INTEGER, min=1),
     ] = None,
     config_file: ConfigFile = None,
     settings: SetOptions = None,
     until: Annotated[
         tuple[float, str] | None,
-        typer.Option(
+        option(
             "--until",
+            "Search the largest value that is still learned with this exact match: double it from "
+            "its own on, then halve the interval; or search in its --grid.",
             metavar="SHARE SETTING",
-            help="Search the largest value that is still learned with this exact match: doubled "
-            "from its own on, then halved; or from the least to the largest of its --grid.",
         ),
     ] = None,
     name: Annotated[
-        str | None, typer.Option("--name", metavar="NAME", help="The sweep's name. [from FILE]")
+        str | None, option("--name", "The sweep's name. [from FILE]", metavar="NAME")
     ] = None,
     resume: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--resume",
+            "Resume a sweep; --grid and --seeds add to it, or FILE replaces it.",
             metavar="NAME",
-            help="Go on with a sweep; --grid and --seeds add to it, or FILE takes its place.",
         ),
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the cells, and train none.")
-    ] = False,
+    dry_run: Annotated[bool, option("--dry-run", "Show the cells, and train none.")] = False,
     time_budget: Annotated[
         Any,
-        typer.Option(
+        option(
             "--time-budget",
-            parser=seconds_of,
+            "90s, 10m, 2h: start no cell that will not end in time.",
             metavar="TIME",
-            help="90s, 10m, 2h: start no cell that will not end in time.",
+            parser=parse_seconds,
         ),
     ] = None,
     jobs: Annotated[
         int | None,
-        integer_option(
-            "--jobs", "Cells at a time, which share the cores. [as many as cores and memory]", 1
+        option(
+            "--jobs",
+            "Cells at a time, which share the cores. [as many as cores and memory allow]",
+            metavar=INTEGER,
+            min=1,
         ),
     ] = None,
     scheduler: Annotated[
         str | None,
-        typer.Option("--scheduler", metavar="ADDRESS", help="Train on a Dask cluster's workers."),
+        option("--scheduler", "Train on a Dask cluster's workers.", metavar="ADDRESS"),
     ] = None,
     shard: Annotated[
         Any,
-        typer.Option(
+        option(
             "--shard",
-            parser=share_of,
+            "Train every N-th cell, from the I-th on, counted from 0; others do the rest.",
             metavar="I/N",
-            help="Train every N-th cell, from the I-th on, counted from 0; others do the rest.",
+            parser=parse_share,
         ),
     ] = None,
-    checkpoint_seconds: Annotated[
-        float, number_option("--checkpoint-seconds", "Seconds from checkpoint to checkpoint.", inf)
-    ] = 60.0,
+    checkpoint_seconds: CheckpointSeconds = 60.0,
     csv_file: Annotated[
         Path | None,
-        typer.Option("--output", metavar="FILE", help="Write a CSV line for each cell and seed."),
+        option("--output", "Write a CSV line for each cell and seed.", metavar="FILE"),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the file of --output.")] = False,
+    force: Force = False,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a grid of settings under several seeds, and map how far a model carries.
+    """Train a grid of settings under several seeds, and map how far a model generalizes.
 
     A cell is a combination of settings; each of its seeds becomes a run, SWEEP/CELL-seed-0 and so
     on, which the other commands take. What is complete is never trained again.
@@ -134,7 +132,6 @@ def sweep(
       s2s sweep --resume NAME
       s2s sweep --until 0.99 task.n_in
     """  # noqa: D301
-    threads.use_one_blas_thread()
     from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.runs.names import check_name
     from seq2seq_cli.storage import check_replaceable
@@ -166,7 +163,7 @@ def sweep(
         refused = [option for option, value in options.items() if value]
         if refused:
             raise ConfigurationError(
-                f"{refused[0]} beside --resume: what a sweep has begun with stays; leave it out"
+                f"{refused[0]} beside --resume: a sweep keeps its settings; remove it"
             )
         folder = session.find_sweep(runs_dir, resume, shard)
         wanted = session.extend(folder.read(), described, grid or [], seeds)
@@ -212,24 +209,22 @@ def _run(
     go_on: str,
 ) -> "Result":
     """Run a sweep before the user's eyes; who stops it is told how to go on."""
-    from seq2seq_cli.cli.board import board
-    from seq2seq_cli.cli.cells import Display, show_plan
+    from seq2seq_cli.cli.rendering.sweep import SweepProgress, show_plan
     from seq2seq_cli.errors import Stopped, StorageError
     from seq2seq_cli.sweep.session import run_sweep
 
     is_quiet = quiet or as_json
     show_plan(prepared, max(1, workers.slots()), workers.threads, is_quiet)
-    with board(len(prepared.planned), is_quiet) as shown:
-        display = Display(shown, prepared, as_json, is_quiet)
+    with SweepProgress(prepared, as_json, is_quiet) as progress:
         try:
-            return run_sweep(prepared, folder, workers, display.show, **limits)
+            return run_sweep(prepared, folder, workers, progress.show, **limits)
         except (Stopped, KeyboardInterrupt, StorageError) as error:
             raise type(error)(f"{error or 'interrupted'}; go on with: {go_on}") from None
 
 
 def _show(result: "Result", as_json: bool, quiet: bool, go_on: str) -> None:
     """Show what a sweep has come to; raises the error of the cells that have failed."""
-    from seq2seq_cli.cli.cells import result_as_json, show_result
+    from seq2seq_cli.cli.rendering.sweep import result_as_json, show_result
     from seq2seq_cli.runs.advice import list_command
 
     if as_json:
@@ -239,7 +234,7 @@ def _show(result: "Result", as_json: bool, quiet: bool, go_on: str) -> None:
         show_result(result, quiet)
     if result.left:
         names = ", ".join(planned.name for planned in result.left)
-        output.message(f"not started, for want of time: {names}; go on with: {go_on}", quiet)
+        output.message(f"not started, the time is used up: {names}; go on with: {go_on}", quiet)
     elif not as_json:
         path = result.folder.path
         output.message(f"saved in {path}; next: {list_command(path)}", quiet)
@@ -256,7 +251,7 @@ def _go_on(folder: "SweepFolder", options: dict[str, object]) -> str:
 
 
 def _show_dry(prepared: "Prepared", jobs: int, as_json: bool, quiet: bool) -> None:
-    from seq2seq_cli.cli.cells import cells_as_json, show_cells, show_plan
+    from seq2seq_cli.cli.rendering.sweep import cells_as_json, show_cells, show_plan
     from seq2seq_cli.sweep.engine.executors import threads_each
 
     if not as_json:

@@ -1,11 +1,8 @@
-"""`s2s encode`: the states that the encoder leaves for the decoder, the context vector."""
+"""`s2s encode`: the states that the encoder passes to the decoder, the context vector."""
 
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from seq2seq_cli.cli import output, phases
 from seq2seq_cli.cli.options import (
     DEFAULT_RUNS_DIR,
     Force,
@@ -15,8 +12,9 @@ from seq2seq_cli.cli.options import (
     RunName,
     RunsDir,
     Sequences,
+    option,
 )
-from seq2seq_cli.inference import threads
+from seq2seq_cli.cli.rendering import output, phases
 
 
 def encode(
@@ -24,9 +22,7 @@ def encode(
     file: InputFile = None,
     output_file: Annotated[
         Path | None,
-        typer.Option(
-            "--output", metavar="FILE.npz", help="Write arrays hidden, cell (n, layers, width)."
-        ),
+        option("--output", "Write arrays hidden, cell (n, layers, width).", metavar="FILE.npz"),
     ] = None,
     force: Force = False,
     run: RunName = None,
@@ -36,9 +32,8 @@ def encode(
 ) -> None:
     """Print the encoder's hidden and cell states after sequences.
 
-    They are what the decoder knows of a source: the context vector. Blank lines are passed over.
+    They are all that the decoder knows about a source: the context vector. Blank lines are skipped.
     """
-    threads.use_one_blas_thread()
     from seq2seq_cli.cli.sequences import check_given, read_sequences
     from seq2seq_cli.errors import DataError
     from seq2seq_cli.inference.loading import load_run
@@ -55,7 +50,7 @@ def encode(
         if output_file:
             given = found.all()
             if not given:
-                raise DataError("there is no sequence to write the states of")
+                raise DataError("there is no sequence to encode")
             lengths.update(map(len, given))
             write_states(output_file, loaded, given, force)
             output.message(f"wrote the states of {len(given):,} to {output_file}", quiet)

@@ -5,12 +5,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seq2seq_cli.cli import output
-from seq2seq_cli.cli.completion import one_of
-from seq2seq_cli.cli.options import DEFAULT_RUNS_DIR, Force, Quiet, RunName, RunsDir
-from seq2seq_cli.cli.progress import progress
-from seq2seq_cli.cli.report import SAMPLES, Evaluated, LengthsRange, OwnTask
-from seq2seq_cli.inference import threads
+from seq2seq_cli.cli.commands.report import SAMPLES
+from seq2seq_cli.cli.options import (
+    DEFAULT_RUNS_DIR,
+    CustomTask,
+    Force,
+    HeldOut,
+    LengthRange,
+    Quiet,
+    RunName,
+    RunsDir,
+    load_custom_task,
+    option,
+)
+from seq2seq_cli.cli.rendering import output
+from seq2seq_cli.cli.rendering.progress import Progress
 from seq2seq_cli.report import RUN_CHARTS, SWEEP_CHARTS, TRAINING_CHARTS
 
 if TYPE_CHECKING:
@@ -23,27 +32,25 @@ def plot(
         typer.Argument(
             metavar="WHAT",
             help=f"One of {', '.join(RUN_CHARTS)}; with --sweep {' or '.join(SWEEP_CHARTS)}.",
-            autocompletion=one_of(*RUN_CHARTS, *SWEEP_CHARTS),
+            autocompletion=lambda: [*RUN_CHARTS, *SWEEP_CHARTS],
         ),
     ],
     run: RunName = None,
     sweep: Annotated[
-        str | None, typer.Option("--sweep", metavar="NAME", help="A sweep, instead of a run.")
+        str | None, option("--sweep", "A sweep, instead of a run.", metavar="NAME")
     ] = None,
     file: Annotated[
-        Path | None,
-        typer.Option("--output", metavar="FILE", help="A file: .svg, .png or .pdf."),
+        Path | None, option("--output", "A file: .svg, .png or .pdf.", metavar="FILE")
     ] = None,
-    n_samples: Evaluated = None,
-    lengths: LengthsRange = None,
-    task: OwnTask = None,
+    n_samples: HeldOut = None,
+    lengths: LengthRange = None,
+    task: CustomTask = None,
     force: Force = False,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
     quiet: Quiet = False,
 ) -> None:
     """Draw one chart of a run, or of a sweep: to a file, or in the terminal."""
-    threads.use_one_blas_thread()
-    from seq2seq_cli.cli.terminal import show_chart
+    from seq2seq_cli.cli.rendering.charts import show_chart
     from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.report.pictures import FORMATS, draw, need_libraries
     from seq2seq_cli.storage import atomic_path, check_replaceable
@@ -107,25 +114,29 @@ def _of_run(
     runs_dir: Path,
     quiet: bool,
 ) -> "Chart":
-    from seq2seq_cli.cli.evaluate import own_task_of
     from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.inference.loading import load_run
     from seq2seq_cli.report.run import NoChartError, RunCharts
 
     if lengths and what != "generalization":
         raise ConfigurationError(
-            f"--lengths {lengths}: remove it: only the chart generalization takes it"
+            f"--lengths {lengths}: only the chart generalization takes it: remove it"
         )
     if n_samples and what in TRAINING_CHARTS:
         raise ConfigurationError(
-            f"--n-samples {n_samples}: remove it: {what} shows the training, without an evaluation"
+            f"--n-samples {n_samples}: {what} is a chart of the training: remove it"
         )
     loaded = load_run(run, runs_dir)
     output.end_with_reader()
-    with progress(n_samples or SAMPLES, "evaluating", quiet) as advance:
-        own_task = own_task_of(loaded, task)
+    with Progress("evaluating", n_samples or SAMPLES, quiet) as progress:
+        custom_task = load_custom_task(task, [loaded])
         charts = RunCharts(
-            loaded, n_samples or SAMPLES, lengths, n_samples, task=own_task, progress=advance
+            loaded,
+            n_samples or SAMPLES,
+            lengths,
+            n_samples,
+            task=custom_task,
+            progress=progress.advance,
         )
         try:
             return charts.charts(what)[0]

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from seq2seq_cli.cli import output
 from seq2seq_cli.cli.options import Json
+from seq2seq_cli.cli.rendering import output
+from seq2seq_cli.cli.rendering.tables import table
 
 EXAMPLE_N_OUT = 3
 
@@ -29,9 +30,9 @@ def tasks(as_json: Json = False) -> None:
             for document in documents
             if document["level"] == level
         ]
-        output.table(f"Tasks, {level}", ("task", "target", "example"), rows)
+        table(f"Tasks, {level}", ("task", "target", "example"), rows)
     alike = [(doc["name"], doc["alike"]) for doc in documents if doc["alike"]]
-    output.table(
+    table(
         "Held out is a source as it stands; the same target may have been trained on, of",
         ("task", "sources"),
         alike,

@@ -1,29 +1,26 @@
-"""`s2s runs`: what has been trained."""
+"""`s2s runs`: lists, compares, removes and renames what has been trained."""
 
 import sys
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from seq2seq_cli.cli import output
-from seq2seq_cli.cli.bars import bar, terminal_width
-from seq2seq_cli.cli.completion import run_names, task_names
-from seq2seq_cli.cli.curve import BAR, WITH_BARS
-from seq2seq_cli.cli.options import DEFAULT_RUNS_DIR, Json, Quiet, RunsDir, integer_option
-from seq2seq_cli.metrics import percent
+from seq2seq_cli.cli.options import (
+    DEFAULT_RUNS_DIR,
+    INTEGER,
+    Json,
+    Quiet,
+    RunsDir,
+    option,
+    run_names,
+    task_names,
+)
+from seq2seq_cli.cli.rendering import output
+from seq2seq_cli.cli.rendering.tables import table
 
 LIST, CHANGE = "List", "Change"
-
-
-class By(StrEnum):
-    """What runs can be sorted by."""
-
-    DATE = "date"
-    EXACT = "exact"
-    NAME = "name"
 
 
 def runs(
@@ -31,53 +28,39 @@ def runs(
         list[str] | None, typer.Argument(metavar="RUN", help="The runs of --compare.")
     ] = None,
     compare: Annotated[
-        bool,
-        typer.Option(
-            "--compare", help="Compare several: --compare RUN RUN...", rich_help_panel=LIST
-        ),
+        bool, option("--compare", "Compare several: --compare RUN RUN...", LIST)
     ] = False,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
     task: Annotated[
         str | None,
-        typer.Option(
-            "--task",
-            metavar="NAME",
-            help="Only runs of this task.",
-            autocompletion=task_names,
-            rich_help_panel=LIST,
-        ),
+        option("--task", "Only runs of this task.", LIST, "NAME", autocompletion=task_names),
     ] = None,
     by: Annotated[
-        By,
-        typer.Option(
-            "--sort",
-            metavar="date|exact|name",
-            help="Oldest first, or best first.",
-            rich_help_panel=LIST,
-        ),
-    ] = By.DATE,
+        Literal["date", "exact", "name"],
+        option("--sort", "Oldest first, best first, or by name.", LIST),
+    ] = "date",
     limit: Annotated[
         int | None,
-        integer_option("--limit", "So many: the newest, the best or the first.", 1, LIST),
+        option("--limit", "At most this number: the newest, best or first.", LIST, INTEGER, min=1),
     ] = None,
     removed: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
             "--remove",
-            metavar="NAME",
-            help="Remove a run, or a sweep with its runs; may be repeated.",
+            "Remove a run, or a sweep with its runs; may be repeated.",
+            CHANGE,
+            "NAME",
             autocompletion=run_names,
-            rich_help_panel=CHANGE,
         ),
     ] = None,
     renamed: Annotated[
         tuple[str, str] | None,
-        typer.Option(
+        option(
             "--rename",
-            metavar="OLD NEW",
-            help="Give a run, or a sweep, another name.",
+            "Give a run, or a sweep, another name.",
+            CHANGE,
+            "OLD NEW",
             autocompletion=run_names,
-            rich_help_panel=CHANGE,
         ),
     ] = None,
     is_sure: Annotated[
@@ -91,19 +74,20 @@ def runs(
 ) -> None:
     """List the runs with their accuracy.
 
-    The newest completed run, which is what other commands take, stands last before any incomplete
-    ones. A sweep's runs are listed in its own folder, which is named.
+    The newest completed run, which other commands use by default, is the last one before the
+    incomplete ones. The runs of a sweep are listed with --runs-dir RUNS/SWEEP.
     """
     from seq2seq_cli.errors import ConfigurationError
 
-    if removed and renamed:
-        raise ConfigurationError("--remove and --rename: use only one of the two")
-    if removed:
-        _remove(runs_dir, removed, is_sure, quiet)
+    if removed or renamed:
+        if removed and renamed:
+            raise ConfigurationError("--remove and --rename: give one of the two")
+        if removed:
+            _remove(runs_dir, removed, is_sure, quiet)
+        if renamed:
+            _rename(runs_dir, *renamed, quiet)
         return
-    if renamed:
-        _rename(runs_dir, *renamed, quiet)
-        return
+    from seq2seq_cli.metrics import percent
     from seq2seq_cli.runs.advice import list_command, train_command
     from seq2seq_cli.runs.listing import chosen, list_runs
     from seq2seq_cli.sweep.listing import list_sweeps
@@ -117,7 +101,7 @@ def runs(
         _compare(list(dict.fromkeys(names or [])), runs_dir, as_json)
         return
     every = list_runs(runs_dir)
-    listed = chosen(every, runs_dir, task, by.value, limit)
+    listed = chosen(every, runs_dir, task, by, limit)
     if as_json:
         for item in listed:
             document: dict[str, object] = {"name": item.name, "complete": item.run is not None}
@@ -158,7 +142,7 @@ def runs(
         else:
             rows.append((item.name, "", "", "", "", item.problem.split(": ")[0]))
     columns = ("run", "n_in → n_out", ">units", ">samples", ">exact", "completed")
-    output.table(f"Runs in {runs_dir}", columns, rows)
+    table(f"Runs in {runs_dir}", columns, rows)
     for item in listed:
         if item.problem.startswith("damaged: "):
             output.write(f"{item.name} is {item.problem}")
@@ -166,6 +150,7 @@ def runs(
 
 def _compare(names: list[str], runs_dir: Path, as_json: bool) -> None:
     """Print the results of some runs, by their trainings' validations, and what differs."""
+    from seq2seq_cli.metrics import percent
     from seq2seq_cli.runs.differences import differing_settings
     from seq2seq_cli.runs.listing import open_run
 
@@ -177,22 +162,21 @@ def _compare(names: list[str], runs_dir: Path, as_json: bool) -> None:
         by_run = {key: dict(zip(names, values, strict=True)) for key, values in settings.items()}
         output.write_json({"runs": each, "settings": by_run})
         return
-    has_bars = terminal_width() >= WITH_BARS
     rows = [
         (
             run.name,
             percent(result.exact_match),
             f"{percent(result.exact_match_low)} to {percent(result.exact_match_high)}",
             f"{result.loss:.6f}",
-            *[bar(result.exact_match, BAR)] * has_bars,
         )
         for run, result in zip(found, results, strict=True)
     ]
-    columns = ("run", ">exact match", ">95 % interval", ">loss", *[""] * has_bars)
-    output.table("Held out, as validated in training", columns, rows)
+    columns = ("run", ">exact match", ">95% interval", ">loss")
+    bars = [result.exact_match for result in results]
+    table("Held out, as validated in training", columns, rows, bars)
     if settings:
         differing = [(key, *values) for key, values in settings.items()]
-        output.table("Settings that differ", ("setting", *names), differing)
+        table("Settings that differ", ("setting", *names), differing)
     else:
         output.write("All settings are the same.")
 
@@ -200,7 +184,7 @@ def _compare(names: list[str], runs_dir: Path, as_json: bool) -> None:
 def _remove(runs_dir: Path, names: Sequence[str], is_sure: bool, quiet: bool) -> None:
     """Remove runs, and sweeps with theirs, after asking a user on a terminal.
 
-    All are looked up before any is removed. Raises ConfigurationError if nobody can be asked.
+    All are looked up before any is removed. Raises ConfigurationError without a terminal.
     """
     from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.runs.claim import remove_run
@@ -210,7 +194,7 @@ def _remove(runs_dir: Path, names: Sequence[str], is_sure: bool, quiet: bool) ->
     if not is_sure:
         if not sys.stdin.isatty():
             raise ConfigurationError(
-                f"--remove {names[0]}: nobody can be asked here: add --yes to remove it"
+                f"--remove {names[0]}: there is no terminal to confirm it: add --yes"
             )
         listed = ", ".join(
             f"the sweep {folder} and its runs," if is_sweep(folder) else str(folder)
@@ -219,23 +203,23 @@ def _remove(runs_dir: Path, names: Sequence[str], is_sure: bool, quiet: bool) ->
         sys.stderr.write(f"remove {listed} with all checkpoints and models? [y/N] ")
         sys.stderr.flush()
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-            output.message("nothing is removed", quiet)
+            output.message("nothing was removed", quiet)
             return
     for folder in folders:
-        is_gone = remove_sweep(folder) if is_sweep(folder) else remove_run(folder)
-        rest = "" if is_gone else "; files that no training has written stay"
+        gone = remove_sweep(folder) if is_sweep(folder) else remove_run(folder)
+        rest = "" if gone else "; other files are left there"
         output.message(f"removed {folder}{rest}", quiet)
 
 
 def _rename(runs_dir: Path, old: str, new: str, quiet: bool) -> None:
-    """Give a run or a sweep another name; a sweep's run keeps its own, by which it is known."""
+    """Rename a run or a sweep; a run of a sweep keeps its name."""
     from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.runs.claim import rename_run
     from seq2seq_cli.sweep.listing import is_sweep, rename_sweep
 
     folder = _find(runs_dir, old)
     if is_sweep(folder.parent):
-        raise ConfigurationError(f"--rename {old}: its sweep knows it by that name: leave it")
+        raise ConfigurationError(f"--rename {old}: its sweep knows it by that name")
     renamed = (rename_sweep if is_sweep(folder) else rename_run)(folder, new)
     output.message(f"{folder} is now {renamed}", quiet)
 
@@ -251,5 +235,5 @@ def _find(runs_dir: Path, name: str) -> Path:
     if not is_sweep(folder):
         return find_run(runs_dir, name)
     if folder.is_symlink():
-        raise ModelError(f"{folder} is a link to a sweep, and stays as it is: use its own name")
+        raise ModelError(f"{folder} is a link to a sweep: give the sweep's own name")
     return folder
