@@ -47,7 +47,7 @@ HEAVY = {
 OTHER_WORK = {
     f"seq2seq_cli.{name}"
     for name in ("training", "evaluation", "selection", "data.plan", "data.streams",
-                 "data.files.pair_files",
+                 "data.files",
                  "cli.train", "cli.evaluate")
 }  # fmt: skip
 

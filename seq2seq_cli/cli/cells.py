@@ -151,11 +151,11 @@ def show_result(result: "Result", quiet: bool) -> None:
                 ", ".join(map(_match, summary.records)),
                 percent(median(shares)) if shares else "none",
                 _range(shares),
-                f"{summary.solved} of {n}",
+                f"{summary.n_learned} of {n}",
             )
         )
     columns = (*(map(_short, keys) if keys else ["cell"]), "exact match of each seed", ">median",
-               "range", f">at least {LEARNED:.1%}")  # fmt: skip
+               "range", f">at least {LEARNED:.0%}")  # fmt: skip
     output.table(f"{result.folder.name}: predicted freely", columns, rows)
     if result.searches:
         _show_reaches(result)

@@ -115,7 +115,7 @@ def evaluate(
     output.end_with_reader()
     if lengths is None:
         n_examples = 10 if examples is None else examples
-        n_samples = n_samples or 10_000
+        n_samples = n_samples or evaluation.DEFAULT_SAMPLES
         with progress(n_samples, "evaluating", quiet or as_json or bool(data)) as advance:
             result = evaluation.evaluate(
                 loaded, n_samples, data, n_examples, seed, advance, n_in, own_task
@@ -138,13 +138,13 @@ def own_task_of(loaded: "LoadedRun", task: str | None) -> "Task | None":
 
     Raises ConfigurationError where it is not the run's.
     """
-    from seq2seq_cli.data.own_tasks import load_task
-    from seq2seq_cli.data.tasks import OWN_TASK
+    from seq2seq_cli.custom_code import names_function
+    from seq2seq_cli.data.tasks import load_task
     from seq2seq_cli.errors import ConfigurationError
 
     if task and task != loaded.config.task.name:
         raise ConfigurationError(f"--task {task}: the run's task is {loaded.config.task.name}")
-    return load_task(task) if task and OWN_TASK in task else None
+    return load_task(task) if task and names_function(task) else None
 
 
 def _refuse(reason: str, options: "Mapping[str, object]") -> None:

@@ -70,7 +70,7 @@ def generate(
 
     from seq2seq_cli.cli.output import format_ids
     from seq2seq_cli.config import ModelConfig, TrainingConfig
-    from seq2seq_cli.data.files.pair_files import write_pairs
+    from seq2seq_cli.data.files import write_pairs
     from seq2seq_cli.data.plan import prepare
     from seq2seq_cli.data.sampling import Split
     from seq2seq_cli.data.streams import iterate_pairs
@@ -82,7 +82,7 @@ def generate(
     options: dict[str, object] = {f"task.{key}": value for key, value in named.items()}
     config = resolve_config(config_file, settings, {**options, "training.seed": seed})
     if config.task.data:
-        raise ConfigurationError(f"task.data = {config.task.data!r}: own pairs are not generated")
+        raise ConfigurationError(f"task.data = {config.task.data!r}: pairs are not generated")
     training = TrainingConfig(seed=config.training.seed)
     plan = prepare(config.model_copy(update={"model": ModelConfig(), "training": training}))
     vocabulary, side = Vocabulary.of(plan.config.task), Split(split)

@@ -182,7 +182,7 @@ def resolve_config(
 
     With `check` what the task demands is checked too.
     """
-    from seq2seq_cli.data.tasks import wrong_settings
+    from seq2seq_cli.data.plan import wrong_settings
     from seq2seq_cli.settings import resolve
     from seq2seq_cli.shipped import find_file
 

@@ -9,7 +9,7 @@ from seq2seq_cli.cli import output
 from seq2seq_cli.cli.completion import one_of
 from seq2seq_cli.cli.options import DEFAULT_RUNS_DIR, Force, Quiet, RunName, RunsDir
 from seq2seq_cli.cli.progress import progress
-from seq2seq_cli.cli.report import SAMPLES, Evaluated, LengthsRange, OwnTask
+from seq2seq_cli.cli.report import Evaluated, LengthsRange, OwnTask
 from seq2seq_cli.inference import threads
 
 if TYPE_CHECKING:
@@ -118,6 +118,7 @@ def _of_run(
 ) -> "Chart":
     from seq2seq_cli.cli.evaluate import own_task_of
     from seq2seq_cli.errors import ConfigurationError
+    from seq2seq_cli.evaluation import DEFAULT_SAMPLES
     from seq2seq_cli.inference.loading import load_run
     from seq2seq_cli.report.content import OF_TRAINING, content_of, only_chart
 
@@ -129,9 +130,9 @@ def _of_run(
         )
     loaded = load_run(run, runs_dir)
     output.end_with_reader()
-    with progress(n_samples or SAMPLES, "evaluating", quiet) as advance:
+    with progress(n_samples or DEFAULT_SAMPLES, "evaluating", quiet) as advance:
         own_task = own_task_of(loaded, task)
         content = content_of(
-            loaded, {what}, n_samples or SAMPLES, lengths, own_task, advance, n_samples
+            loaded, {what}, n_samples or DEFAULT_SAMPLES, lengths, own_task, advance, n_samples
         )
     return only_chart(content, what)

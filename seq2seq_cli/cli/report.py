@@ -17,9 +17,6 @@ from seq2seq_cli.cli.options import (
 from seq2seq_cli.cli.progress import progress
 from seq2seq_cli.inference import threads
 
-SAMPLES = 10_000
-"""Held-out sequences that are predicted."""
-
 Evaluated = Annotated[
     int | None, integer_option("--n-samples", "Held-out sequences to predict. [10000]", 1)
 ]
@@ -63,6 +60,7 @@ def report(
     """
     threads.use_one_blas_thread()
     from seq2seq_cli.errors import ConfigurationError
+    from seq2seq_cli.evaluation import DEFAULT_SAMPLES
     from seq2seq_cli.report.drawing import need_libraries
     from seq2seq_cli.report.page import check_free
 
@@ -82,11 +80,11 @@ def report(
     need_libraries()
     check_free(file, force)
     if compare:
-        page = _comparison(names or [], runs_dir, n_samples or SAMPLES, task, quiet)
+        page = _comparison(names or [], runs_dir, n_samples or DEFAULT_SAMPLES, task, quiet)
     elif sweep is not None:
         page = _sweep(sweep, runs_dir)
     else:
-        page = _page(run, runs_dir, n_samples or SAMPLES, lengths, task, quiet)
+        page = _page(run, runs_dir, n_samples or DEFAULT_SAMPLES, lengths, task, quiet)
     from seq2seq_cli.storage import write_text
 
     write_text(file, page)

@@ -41,7 +41,7 @@ def show_seeds(rows: "Sequence[SeedRow]", quiet: bool = False) -> None:
         spread = f"{percent(min(shares))} to {percent(max(shares))}"
         cells.append((f"range{whole}", "", spread))
     reached = f"{learned(rows)} of {len(rows)} seeds"
-    cells.append((f"at least {LEARNED:.1%}", f"{learned(rows) / len(rows):.0%}", reached))
+    cells.append((f"at least {LEARNED:.0%}", f"{learned(rows) / len(rows):.0%}", reached))
     origin = f"{reports[0].n_samples:,} {reports[0].origin}" if reports else "no run"
     if reports and reports[0].exact:
         origin = reports[0].origin

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from seq2seq_cli.data.tasks import Task
-from seq2seq_cli.evaluation import OnProgress, Report, evaluate
+from seq2seq_cli.evaluation import DEFAULT_SAMPLES, OnProgress, Report, evaluate
 from seq2seq_cli.inference.network import LoadedRun
 from seq2seq_cli.report.chart import Chart
 from seq2seq_cli.report.charts import curve_charts, results_chart
@@ -24,7 +24,7 @@ class Comparison:
 
 def compare(
     loaded: Sequence[LoadedRun],
-    n_samples: int = 10_000,
+    n_samples: int = DEFAULT_SAMPLES,
     progress: OnProgress | None = None,
     task: Task | None = None,
 ) -> Comparison:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from seq2seq_cli.data.tasks import Task
 from seq2seq_cli.data.vocabulary import Vocabulary
 from seq2seq_cli.errors import ConfigurationError
-from seq2seq_cli.evaluation import Example, OnProgress, Report, evaluate
+from seq2seq_cli.evaluation import DEFAULT_SAMPLES, Example, OnProgress, Report, evaluate
 from seq2seq_cli.generalization import SAMPLES, evaluate_lengths, parse_range
 from seq2seq_cli.inference.network import LoadedRun
 from seq2seq_cli.report.chart import Chart
@@ -59,7 +59,7 @@ class Content:
 def content_of(
     loaded: LoadedRun,
     wanted: Collection[str] = tuple(CHARTS),
-    n_samples: int = 10_000,
+    n_samples: int = DEFAULT_SAMPLES,
     lengths: str | None = None,
     task: Task | None = None,
     progress: OnProgress | None = None,

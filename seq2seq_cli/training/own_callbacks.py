@@ -9,8 +9,8 @@ from collections.abc import Iterable
 import keras
 
 from seq2seq_cli.config import RunConfig
+from seq2seq_cli.custom_code import CALLBACK, load_function
 from seq2seq_cli.errors import ConfigurationError
-from seq2seq_cli.own_code import CALLBACK, load_function
 
 
 def load_callbacks(name: str, config: RunConfig, run: str) -> list[keras.callbacks.Callback]:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from seq2seq_cli.config import RunConfig
+from seq2seq_cli.custom_code import CALLBACK, check_function, names_function
 from seq2seq_cli.data.plan import Plan, prepare
-from seq2seq_cli.data.tasks import OWN_TASK, find_task
+from seq2seq_cli.data.tasks import find_task
 from seq2seq_cli.errors import StorageError
-from seq2seq_cli.own_code import CALLBACK, check_function
 from seq2seq_cli.resources import check_training
 from seq2seq_cli.runs.advice import resume_command
 from seq2seq_cli.runs.checkpoint import Checkpoint
@@ -65,8 +65,8 @@ def train(
 ) -> Run | None:
     """Train the configured model and return its complete run.
 
-    An epoch has `n_samples` new sequences, rounded up to whole batches; of own data it is one pass,
-    and lengths and cardinality are those found, unless they are given. A task of one's own,
+    An epoch has `n_samples` new sequences, rounded up to whole batches; of custom data it is one
+    pass, and the data determines lengths and cardinality, unless they are set. A custom task,
     path/to/file.py:function, is imported from that file. The run's folder is named after the task
     unless `run` names it. `callbacks` are standard Keras ones, and `callback` names a function
     in a file, path/to/file.py:function, that returns some. Checkpoints are written every
@@ -171,8 +171,8 @@ def _resumed(config: RunConfig, folder: RunFolder) -> Begin:
 
 
 def check_own_task(merged: RunConfig, wanted: RunConfig) -> None:
-    """Raise ConfigurationError for an own task of a saved run which `wanted` does not name."""
-    if OWN_TASK in merged.task.name and "name" not in wanted.task.model_fields_set:
+    """Raise ConfigurationError for a custom task of a saved run which `wanted` does not name."""
+    if names_function(merged.task.name) and "name" not in wanted.task.model_fields_set:
         find_task(merged.task)  # says how to name it
 
 
@@ -222,7 +222,7 @@ def _agree(begin: Begin | None, config: RunConfig, exchange: "Exchange") -> Plan
         agreed = RunConfig.model_validate_json(settings)
         given = config.task.model_fields_set & {"data", "validation_data"}
         task = agreed.task.model_copy(update={key: getattr(config.task, key) for key in given})
-        if OWN_TASK in task.name and config.task.name != task.name:
+        if names_function(task.name) and config.task.name != task.name:
             find_task(task)  # says how to name it
         plan = prepare(agreed.model_copy(update={"task": task}), resumed=True)
         if values:

@@ -152,7 +152,7 @@ def test_a_worker_with_other_data_stops_all_with_one_line(tmp_path):
     assert (chief, code) == (6, 2), (said, named)
     assert len(said.splitlines()) == len(named.splitlines()) == 1, (said, named)
     assert "another worker of this training cannot take part" in said
-    assert "'other.csv': the file is not the one that the run was begun with" in named
+    assert "'other.csv': the file is not the one that the run was started with" in named
     assert not list((tmp_path / "runs").glob("*"))
 
 
