@@ -102,8 +102,8 @@ class TaskConfig(Section):
     digit_order: DigitOrder | None = Field(
         None, description="of the numbers of addition; unset: big-endian"
     )
-    data: str = Field("", description="own pairs instead of a task: a file, or source,target files")
-    validation_data: str = Field("", description="own pairs to validate on; else some are held out")
+    data: str = Field("", description="custom pairs, not a task: a file, or source,target files")
+    validation_data: str = Field("", description="pairs to validate on; else some are held out")
     end_of_sequence: bool | None = Field(
         None, description="targets end with an id of their own; unset: where their lengths vary"
     )

@@ -24,13 +24,16 @@ from seq2seq_cli.inference.threads import map_batches
 from seq2seq_cli.machine import cores
 from seq2seq_cli.metrics import Tally, percent
 from seq2seq_cli.resources import check, evaluation_needs
-from seq2seq_cli.selection import Selection, select_generated, select_given, select_own
+from seq2seq_cli.selection import Selection, select_custom, select_generated, select_given
 
 OnProgress = Callable[[int], None]
 """Called with the number of sequences evaluated since the last call."""
 
 Observe = Callable[[Ids, Ids, Ids], None]
 """Called with each batch's sources, targets and predicted tokens, (n, steps) each, in order."""
+
+DEFAULT_SAMPLES = 10_000
+"""Held-out sequences that are evaluated unless another number is asked for."""
 
 
 class Example(NamedTuple):
@@ -109,7 +112,7 @@ class _Chunk(NamedTuple):
 
 def evaluate(
     loaded: LoadedRun,
-    n_samples: int = 10_000,
+    n_samples: int = DEFAULT_SAMPLES,
     data: str | Path | None = None,
     n_examples: int = 10,
     seed: int | None = None,
@@ -147,7 +150,7 @@ def evaluate(
             raise ConfigurationError(
                 f"n_in = {n_in}: only generated tasks have sources of other lengths: give data"
             )
-        selection = select_own(config, n_samples, stream)
+        selection = select_custom(config, n_samples, stream)
     else:
         selection = select_generated(config, n_samples, seed, n_in, task, stream)
     return report_on(loaded, selection, n_examples, progress, observe)

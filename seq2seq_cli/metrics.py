@@ -18,8 +18,8 @@ from seq2seq_cli.data.vocabulary import PADDING, Ids, lengths, widen
 
 Counts = NDArray[np.int64]
 
-LEARNED = 0.999
-"""The exact match from which on a training counts as one that has learned its task."""
+LEARNED = 0.99
+"""The minimum exact match at which a task, or a length, counts as learned."""
 
 Z_95 = 1.959963984540054
 """The standard normal quantile of a two-sided 95 % interval."""

@@ -18,7 +18,7 @@ from seq2seq_cli.cli.commands.tasks import tasks
 from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.cli.rendering.training import TrainingProgress
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
-from seq2seq_cli.data.files.pair_files import read_pairs
+from seq2seq_cli.data.files import read_pairs
 from seq2seq_cli.data.sampling import SourceSpace, Split
 from seq2seq_cli.data.tasks import TASKS
 from seq2seq_cli.data.vocabulary import Vocabulary
@@ -146,9 +146,9 @@ def test_generate_takes_own_tasks_and_refuses_what_is_ignored(use, capsys, tmp_p
     for line in capsys.readouterr().out.splitlines():
         pair = json.loads(line)
         assert pair["target"] == [value for value in pair["source"] for _ in range(2)]
-    with pytest.raises(ConfigurationError, match="task.n_out = 2: .* leave it out"):
+    with pytest.raises(ConfigurationError, match="task.n_out = 2: .* remove it"):
         generate("copy", 5, 2)
-    with pytest.raises(ConfigurationError, match="task.n_out = 2: .* leave it out"):
+    with pytest.raises(ConfigurationError, match="task.n_out = 2: .* remove it"):
         generate(f"{path}:doubled", 5, 2)
     with pytest.raises(ConfigurationError, match="pairs of a file already exist"):
         generate(settings=["task.data=pairs.csv"])

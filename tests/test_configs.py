@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from seq2seq_cli.config import RunConfig
-from seq2seq_cli.data.plan import prepare
+from seq2seq_cli.data.plan import prepare, wrong_settings
 from seq2seq_cli.data.sampling import Split
-from seq2seq_cli.data.tasks import TASKS, problems, wrong_settings
+from seq2seq_cli.data.tasks import TASKS, problems
 from seq2seq_cli.settings import resolve
 from seq2seq_cli.shipped import SCHEMA_LINE
 from seq2seq_cli.sweep.cells.plan import plan_cells

@@ -10,11 +10,10 @@ from random_run import load_random, random_run
 from seq2seq_cli.architecture import Architecture
 from seq2seq_cli.cli.rendering.evaluation import evaluation_as_json, show_evaluation
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
-from seq2seq_cli.data.files.pair_files import read_pairs
-from seq2seq_cli.data.own_tasks import load_task
+from seq2seq_cli.data.files import read_pairs
 from seq2seq_cli.data.plan import open_stream, prepare
-from seq2seq_cli.data.sampling import SourceSpace, Split, split_codes
-from seq2seq_cli.data.streams import own_split_codes
+from seq2seq_cli.data.sampling import SourceSpace, Split, hash_ragged, hash_sequences, split_codes
+from seq2seq_cli.data.tasks import load_task
 from seq2seq_cli.errors import ConfigurationError, DataError, ModelError
 from seq2seq_cli.evaluation import evaluate
 from seq2seq_cli.inference.loading import load_network
@@ -180,7 +179,7 @@ def test_other_lengths_keep_the_runs_split():
     sources = np.array(
         [example.source for example in evaluate(run, 50, n_in=2, n_examples=50).examples]
     )
-    assert (split_codes(sources) == 2).all()
+    assert (split_codes(hash_sequences(sources)) == 2).all()
     assert report.exact
     with pytest.raises(ConfigurationError, match="give one length, such as 6"):
         evaluate(run, n_in="5-6")
@@ -216,7 +215,7 @@ def test_the_training_file_is_known_by_its_hash(tmp_path):
     copied = tmp_path / "copied.jsonl"
     copied.write_bytes((tmp_path / "data.jsonl").read_bytes())
     report = evaluate(run, data=copied)
-    n = int((own_split_codes(read_pairs(copied).pairs) == 0).sum())
+    n = int((split_codes(hash_ragged(read_pairs(copied).pairs.sources), custom=True) == 0).sum())
     assert 0 < n < 400
     assert report.n_trained_on == n
     assert f"{n} of 400 pairs were trained on" in report.notes
@@ -281,7 +280,7 @@ def test_sources_on_the_training_side_are_counted(tmp_path):
     assert "none are held out" in evaluate(small, data=written).notes[0]
 
 
-def test_an_own_task_is_given(tmp_path):
+def test_a_custom_task_is_evaluated_when_it_is_passed(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(
         "import numpy as np\n\ndef doubled(sources):\n    return np.repeat(sources, 2, axis=1)\n"

@@ -48,7 +48,7 @@ HEAVY = {
 OTHER_WORK = {
     f"seq2seq_cli.{name}"
     for name in ("training", "evaluation", "selection", "data.plan", "data.streams",
-                 "data.files.pair_files",
+                 "data.files",
                  "cli.commands.train", "cli.commands.evaluate")
 }  # fmt: skip
 

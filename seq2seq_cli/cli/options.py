@@ -187,7 +187,7 @@ def resolve_config(
 
     With `check` what the task demands is checked too.
     """
-    from seq2seq_cli.data.tasks import wrong_settings
+    from seq2seq_cli.data.plan import wrong_settings
     from seq2seq_cli.settings import resolve
     from seq2seq_cli.shipped import find_file
 
@@ -200,11 +200,11 @@ def load_custom_task(name: str | None, runs: Sequence["LoadedRun"]) -> "Task | N
 
     Raises ConfigurationError where it is the task of none of them.
     """
-    from seq2seq_cli.data.own_tasks import load_task
-    from seq2seq_cli.data.tasks import OWN_TASK
+    from seq2seq_cli.custom_code import names_function
+    from seq2seq_cli.data.tasks import load_task
     from seq2seq_cli.errors import ConfigurationError
 
     tasks = {run.config.task.name: None for run in runs}
     if name and name not in tasks:
         raise ConfigurationError(f"--task {name}: use the run's task, {' or '.join(tasks)}")
-    return load_task(name) if name and OWN_TASK in name else None
+    return load_task(name) if name and names_function(name) else None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seq2seq_cli.cli.rendering import output
-from seq2seq_cli.data.files.text import Lines, iterate_sequences, parse_sequence
+from seq2seq_cli.data.text import Lines, iterate_sequences, parse_sequence
 from seq2seq_cli.errors import ConfigurationError, DataError
 from seq2seq_cli.resources import LIST, Need, check
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from seq2seq_cli.config import TaskConfig
-from seq2seq_cli.data.tasks import OWN_TASK
+from seq2seq_cli.custom_code import names_function
 from seq2seq_cli.errors import S2sError
 from seq2seq_cli.runs.manifest import CONFIG_FILE
 from seq2seq_cli.runs.names import training_path
@@ -50,7 +50,7 @@ def resume_command(run: Path, task: TaskConfig, options: Iterable[str] = ()) -> 
 
     What the user alone can give stands in capitals: where the pairs are that came from a pipe.
     """
-    from seq2seq_cli.data.files.pair_files import data_files  # which no prediction needs
+    from seq2seq_cli.data.files import data_files  # which no prediction needs
 
     gone = [
         f"--{option} FILE"
@@ -93,4 +93,4 @@ def _runs_dir(folder: Path) -> list[str]:
 
 
 def _own_task(task: TaskConfig) -> list[str]:
-    return ["--task", task.name] if OWN_TASK in task.name else []
+    return ["--task", task.name] if names_function(task.name) else []

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from seq2seq_cli.config import TaskConfig
-from seq2seq_cli.data.tasks import is_own, takes_n_out
+from seq2seq_cli.data.tasks import is_custom, takes_n_out
 from seq2seq_cli.errors import ConfigurationError
 
 TRAINING = ".training"
@@ -67,7 +67,7 @@ def seed_run(name: str, seed: int) -> str:
 
 def default_name(task: TaskConfig) -> str:
     """Return the name of a run on this task, such as reverse-prefix-6-3-51."""
-    n_out = [task.n_out] if is_own(task) or takes_n_out(task) else []
+    n_out = [task.n_out] if is_custom(task) or takes_n_out(task) else []
     own = Path(task.data.split(",")[0]).stem if task.data else task.name.rpartition(":")[2]
     own = own.encode(errors="replace")[:MOST_OWN].decode(errors="ignore")
     name = re.sub(r"[^\w.+-]", "_", own).lstrip(".-+") or "own"

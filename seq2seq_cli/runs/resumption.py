@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 from seq2seq_cli.config import RunConfig
-from seq2seq_cli.data.tasks import OWN_TASK, find_task
+from seq2seq_cli.custom_code import names_function
+from seq2seq_cli.data.tasks import find_task
 from seq2seq_cli.errors import ConfigurationError, ModelError
 from seq2seq_cli.runs.advice import anew_command
 from seq2seq_cli.runs.checkpoint_files import has_checkpoint, is_stopped, newest_description
@@ -84,7 +85,7 @@ def resumed_config(saved: RunConfig, wanted: RunConfig) -> RunConfig:
     is not imported.
     """
     merged = laid_over(saved, wanted)
-    if OWN_TASK in merged.task.name and "name" not in wanted.task.model_fields_set:
+    if names_function(merged.task.name) and "name" not in wanted.task.model_fields_set:
         find_task(merged.task)  # says how to name it
     return merged
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from seq2seq_cli.config import RunConfig
-from seq2seq_cli.data.own_tasks import load_task
-from seq2seq_cli.data.tasks import OWN_TASK
+from seq2seq_cli.custom_code import names_function
+from seq2seq_cli.data.tasks import load_task
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError
 from seq2seq_cli.evaluation import evaluate
 from seq2seq_cli.inference.loading import load_network
@@ -215,6 +215,6 @@ def _changeable(config: RunConfig) -> list[object]:
 
 def _evaluate(run: Run) -> dict[str, Any]:
     name = run.config.task.name
-    task = load_task(name) if OWN_TASK in name else None
+    task = load_task(name) if names_function(name) else None
     report = evaluate(load_network(run), validation_samples(run.config), n_examples=0, task=task)
     return dict(vars(report))

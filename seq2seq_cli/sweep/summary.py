@@ -21,8 +21,8 @@ class Summary:
         return [record.exact_match for record in self.records if record.exact_match is not None]
 
     @property
-    def solved(self) -> int:
-        """How many seeds have an exact match of LEARNED; one without a run has not."""
+    def n_learned(self) -> int:
+        """The number of seeds that learned the task; one without a run did not."""
         return sum(share >= LEARNED for share in self.shares)
 
     @property
@@ -38,8 +38,8 @@ class Summary:
             "n_seeds": len(self.records),
             "exact_match": [record.exact_match for record in self.records],
             **spread_as_json(self.shares),
-            "solved": self.solved / len(self.records) if self.records else 0.0,
-            "solved_from": LEARNED,
+            "learned": self.n_learned / len(self.records) if self.records else 0.0,
+            "learned_from": LEARNED,
             "seconds": round(sum(record.seconds for record in self.records), 3),
             "problem": "; ".join(self.problems),
         }

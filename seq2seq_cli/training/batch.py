@@ -10,7 +10,7 @@ from enum import Enum
 from pathlib import Path
 
 from seq2seq_cli.config import RunConfig
-from seq2seq_cli.data.files.embedding import read_embedding
+from seq2seq_cli.data.files import read_embedding
 from seq2seq_cli.data.plan import Plan, prepare
 from seq2seq_cli.errors import ConfigurationError, ExistsError
 from seq2seq_cli.runs.advice import resume_command

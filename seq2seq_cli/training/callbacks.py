@@ -11,8 +11,8 @@ import keras
 import tensorflow as tf
 
 from seq2seq_cli.config import RunConfig
+from seq2seq_cli.custom_code import CALLBACK, load_function
 from seq2seq_cli.errors import ConfigurationError, S2sError
-from seq2seq_cli.own_code import CALLBACK, load_function
 from seq2seq_cli.runs.history import EpochRecord
 from seq2seq_cli.storage import unwritable
 

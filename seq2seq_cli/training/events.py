@@ -23,7 +23,7 @@ class Planned(Event):
     """All that can be checked beforehand is right; TensorFlow is loaded next."""
 
     config: RunConfig  # resolved
-    report: DataReport | None  # of own data
+    report: DataReport | None  # of custom data
     stream: TrainingStream  # that is trained on
     resumed: str  # name of the run that goes on; empty for a new one
     worker: int  # from 1

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seq2seq_cli.config import RunConfig
+from seq2seq_cli.custom_code import CALLBACK, check_function
 from seq2seq_cli.data.streams import TrainingStream
 from seq2seq_cli.errors import ConfigurationError, LossError, Stopped
-from seq2seq_cli.own_code import CALLBACK, check_function
 from seq2seq_cli.resources import check_training
 from seq2seq_cli.runs.listing import Run, open_run
 from seq2seq_cli.training.batch import Batch, State, new_batch, resumed_batch

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seq2seq_cli.config import RunConfig
+from seq2seq_cli.custom_code import CALLBACK, check_function
 from seq2seq_cli.data.plan import Plan, prepare
-from seq2seq_cli.own_code import CALLBACK, check_function
 from seq2seq_cli.resources import check_training
 from seq2seq_cli.runs.advice import resume_command
 from seq2seq_cli.runs.checkpoint import Checkpoint
@@ -68,8 +68,8 @@ def train(
 ) -> Run | None:
     """Train the configured model and return its complete run.
 
-    An epoch has `n_samples` new sequences, rounded up to whole batches; of own data it is one pass,
-    and lengths and cardinality are those found, unless they are given. A task of one's own,
+    An epoch has `n_samples` new sequences, rounded up to whole batches; of custom data it is one
+    pass, and the data determines lengths and cardinality, unless they are set. A custom task,
     path/to/file.py:function, is imported from that file. The run's folder is named after the task
     unless `run` names it. `callbacks` are standard Keras ones, and `callback` names a function
     in a file, path/to/file.py:function, that returns some. Checkpoints are written every

@@ -27,11 +27,11 @@ import tomli_w
 from compare import S2S
 
 from seq2seq_cli.data.tasks import TASKS
+from seq2seq_cli.metrics import LEARNED
 from seq2seq_cli.sweep.engine.executors import threads_each
 from seq2seq_cli.sweep.engine.job import THREADS_VARIABLE
 
 CONFIGS = Path(__file__).with_name("tasks.toml")
-LEARNED = 0.99
 HEADER = ("task", "level", "n_in", "cardinality", "settings", "exact match", "95 % interval", "s")
 
 

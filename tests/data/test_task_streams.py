@@ -69,7 +69,7 @@ def test_sources_of_several_lengths(name):
     config = plan.config.task
     assert config.has_end
     check(plan.stream, config)
-    possible = set(range(first, first + 49, 2 if TASKS[name].shape else 1))
+    possible = set(range(first, first + 49, 2 if TASKS[name].form else 1))
     assert set(lengths(plan.stream.draw(Split.TRAIN, 0, 2000)[0])) == possible
     assert set(plan.stream.length_counts()[0]) == possible
     batches = Batches(plan.stream, plan.widths, plan.config)

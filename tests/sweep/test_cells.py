@@ -85,7 +85,7 @@ def test_json_has_a_line_a_run_and_a_line_a_cell(mixed, capsys):
     first, second = json.loads(json.dumps(result_as_json(result), allow_nan=False))
     assert first["exact_match_median"] == 0.75
     assert (first["exact_match_least"], first["exact_match_most"]) == (0.5, 1.0)
-    assert first["solved"] == pytest.approx(1 / 3)
+    assert first["learned"] == pytest.approx(1 / 3)
     assert (second["exact_match_median"], second["problem"]) == (None, "bad data")
 
 

@@ -145,7 +145,7 @@ def test_a_seed_without_a_finite_loss_is_a_result_and_no_failure(tmp_path):
     assert result.error is None
     assert [r.problem for r in result.records] == ["the loss became nan", "the loss became inf"]
     (summary,) = summarize(result.records)
-    assert (summary.shares, summary.solved) == ([], 0)
+    assert (summary.shares, summary.n_learned) == ([], 0)
     assert summary.as_json()["exact_match_median"] is None
 
 

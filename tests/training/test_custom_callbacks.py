@@ -11,8 +11,8 @@ from conftest import SMALL, run_s2s
 from tiny import assert_identical, stop_after, tiny_config
 
 from seq2seq_cli import train, train_seeds
+from seq2seq_cli.custom_code import CALLBACK, check_function
 from seq2seq_cli.errors import ConfigurationError, Interrupted
-from seq2seq_cli.own_code import CALLBACK, check_function
 
 pytestmark = pytest.mark.usefixtures("compiled_once")
 
@@ -121,7 +121,7 @@ def test_whatever_gives_the_name_will_do(place, bound):
     [
         ("wrong", "it returned str: should be Keras callbacks"),
         ("fails", "it raised ValueError: no network"),
-        ("number", "number is no function"),
+        ("number", "number is not a function"),
     ],
 )
 def test_a_function_that_fails_leaves_no_folder(place, name, problem):

@@ -60,7 +60,7 @@ def generate(
 
     from seq2seq_cli.cli.rendering.output import format_ids
     from seq2seq_cli.config import ModelConfig, TrainingConfig
-    from seq2seq_cli.data.files.pair_files import write_pairs
+    from seq2seq_cli.data.files import write_pairs
     from seq2seq_cli.data.plan import prepare
     from seq2seq_cli.data.sampling import Split
     from seq2seq_cli.data.streams import iterate_pairs

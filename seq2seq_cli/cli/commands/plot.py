@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seq2seq_cli.cli.commands.report import SAMPLES
 from seq2seq_cli.cli.options import (
     DEFAULT_RUNS_DIR,
     CustomTask,
@@ -115,6 +114,7 @@ def _of_run(
     quiet: bool,
 ) -> "Chart":
     from seq2seq_cli.errors import ConfigurationError
+    from seq2seq_cli.evaluation import DEFAULT_SAMPLES
     from seq2seq_cli.inference.loading import load_run
     from seq2seq_cli.report.run import NoChartError, RunCharts
 
@@ -128,11 +128,11 @@ def _of_run(
         )
     loaded = load_run(run, runs_dir)
     output.end_with_reader()
-    with Progress("evaluating", n_samples or SAMPLES, quiet) as progress:
+    with Progress("evaluating", n_samples or DEFAULT_SAMPLES, quiet) as progress:
         custom_task = load_custom_task(task, [loaded])
         charts = RunCharts(
             loaded,
-            n_samples or SAMPLES,
+            n_samples or DEFAULT_SAMPLES,
             lengths,
             n_samples,
             task=custom_task,

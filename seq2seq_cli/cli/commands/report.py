@@ -20,9 +20,6 @@ from seq2seq_cli.cli.options import (
 from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.cli.rendering.progress import Progress
 
-SAMPLES = 10_000
-"""Held-out sequences that are predicted."""
-
 
 def report(
     names: Annotated[
@@ -51,6 +48,7 @@ def report(
     reproduce it. The page needs no network. An earlier report is replaced.
     """
     from seq2seq_cli.errors import ConfigurationError
+    from seq2seq_cli.evaluation import DEFAULT_SAMPLES
     from seq2seq_cli.report.page import check_free
     from seq2seq_cli.report.pictures import need_libraries
 
@@ -69,11 +67,11 @@ def report(
     need_libraries()
     check_free(file, force)
     if compare:
-        page = _comparison(names or [], runs_dir, n_samples or SAMPLES, task, quiet)
+        page = _comparison(names or [], runs_dir, n_samples or DEFAULT_SAMPLES, task, quiet)
     elif sweep is not None:
         page = _sweep(sweep, runs_dir)
     else:
-        page = _page(run, runs_dir, n_samples or SAMPLES, lengths, task, quiet)
+        page = _page(run, runs_dir, n_samples or DEFAULT_SAMPLES, lengths, task, quiet)
     from seq2seq_cli.storage import write_text
 
     write_text(file, page)

@@ -153,7 +153,7 @@ def show_result(result: "Result", quiet: bool) -> None:
     for summary in summaries:
         settings = [_value(changes[summary.cell].get(key)) for key in keys]
         matches = ", ".join(map(_exact_match, summary.records))
-        learned = f"{summary.solved} of {len(summary.records)}"
+        learned = f"{summary.n_learned} of {len(summary.records)}"
         rows.append((*(settings or [""]), matches, *spread_text(summary.shares), learned))
     columns = (*(map(_short, keys) if keys else ["cell"]), "exact match of each seed", ">median",
                "range", f">at least {LEARNED:.1%}")  # fmt: skip

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from seq2seq_cli.config import RunConfig
-from seq2seq_cli.data.plan import prepare
-from seq2seq_cli.data.tasks import wrong_settings
+from seq2seq_cli.data.plan import prepare, wrong_settings
 from seq2seq_cli.errors import ConfigurationError, S2sError
 from seq2seq_cli.resources import Estimate, check_training
 from seq2seq_cli.settings import resolve

@@ -1,4 +1,4 @@
-"""A user's own tasks: imported because named, and checked."""
+"""A user's own tasks: imported because they are named, and checked."""
 
 import json
 import sys
@@ -71,7 +71,7 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_an_own_task_makes_targets(place):
+def test_a_custom_task_makes_targets(place):
     plan = planned("mine.py:doubled", n_in=3)
     assert plan.config.task.n_out == 6
     sources, targets = plan.stream.draw(Split.TRAIN, 0, 5)
@@ -92,22 +92,22 @@ def test_a_custom_task_is_tried_once_for_each_length(place, n_in, lengths):
     plan = planned("counted.py:same", n_in=n_in)
     for stream in (plan.stream, plan.with_seed(5).stream):
         assert stream.target_width == max(lengths)
-    assert sys.modules["own_task_counted"].calls == lengths
+    assert sys.modules["custom_task_counted"].calls == lengths
 
 
 @pytest.mark.parametrize(("name", "named"), [
     ("mine.py:wrong_shape", "should return"), ("mine.py:floats", "should be integers"),
     ("mine.py:zeros", "values go from 1"), ("mine.py:large", "values go from 1 to 8"),
     ("mine.py:fails", "it raised KeyError"), ("mine.py:none", "has no attribute 'none'"),
-    ("mine.py:np", "is no function"), ("none.py:doubled", "there is no file none.py"),
+    ("mine.py:np", "is not a function"), ("none.py:doubled", "there is no file none.py"),
 ])  # fmt: skip
-def test_a_wrong_own_task_is_named(place, name, named):
+def test_a_wrong_custom_task_is_named(place, name, named):
     with pytest.raises(ConfigurationError, match=named):
         planned(name, n_in=3)
 
 
 @pytest.mark.parametrize("n_in", [4, "4-5"])
-def test_every_draw_of_an_own_task_is_checked(place, n_in):
+def test_every_draw_of_a_custom_task_is_checked(place, n_in):
     """A value outside the vocabulary that comes up now and then is found where it does."""
     stream = planned("mine.py:seldom", n_in=n_in).stream
     with pytest.raises(
@@ -116,13 +116,13 @@ def test_every_draw_of_an_own_task_is_checked(place, n_in):
         stream.draw(Split.TRAIN, 0, 5000)
 
 
-def test_an_own_task_whose_targets_grow_is_named(place):
+def test_a_custom_task_whose_targets_grow_is_named(place):
     stream = planned("mine.py:longer", n_in=4).stream
     with pytest.raises(ConfigurationError, match=r"mine.py:longer: it returned a target of 6"):
         stream.draw(Split.TRAIN, 0, 5000)
 
 
-def test_the_targets_of_an_own_task_may_end_early_and_be_empty(place):
+def test_the_targets_of_a_custom_task_may_end_early_and_be_empty(place):
     plan = planned("mine.py:early", n_in=4)
     config = plan.config.task
     assert (config.n_out, config.has_end) == (4, True)
@@ -140,20 +140,20 @@ def test_the_targets_of_an_own_task_may_end_early_and_be_empty(place):
     assert again.config == plan.config
 
 
-def test_an_own_task_that_seldom_ends_early_is_told_to_have_an_end(place):
-    with pytest.raises(ConfigurationError, match="--set task.end_of_sequence=true"):
+def test_a_custom_task_that_seldom_ends_early_is_told_to_have_an_end(place):
+    with pytest.raises(ConfigurationError, match="set task.end_of_sequence = true"):
         planned("mine.py:later", n_in=4).stream.draw(Split.TRAIN, 0, 5000)
     plan = planned("mine.py:later", n_in=4, end_of_sequence=True)
     _, targets = plan.stream.draw(Split.TRAIN, 0, 5000)
     assert (targets[:, 3] == 9).any()
 
 
-def test_zeros_of_an_own_task_stand_at_the_end_of_a_row_alone(place):
+def test_zeros_of_a_custom_task_stand_at_the_end_of_a_row_alone(place):
     with pytest.raises(ConfigurationError, match="it returned 0: .* 0 fills the end of a row"):
         planned("mine.py:middle", n_in=4)
 
 
-def test_an_own_task_may_have_no_targets_for_short_sources(place):
+def test_a_custom_task_may_have_no_targets_for_short_sources(place):
     plan = planned("mine.py:rest", n_in="1-4")
     sources, targets = plan.stream.draw(Split.TRAIN, 0, 100)
     assert targets.shape == (100, 4)

@@ -4,10 +4,13 @@ from itertools import product
 
 import numpy as np
 import pytest
+from splits import held_out
 
 from seq2seq_cli.config import Lengths, TaskConfig
-from seq2seq_cli.data.sampling import SMALLEST_SPLIT_SPACE, SourceSpace, Split, held_out
-from seq2seq_cli.data.shapes import SHAPES
+from seq2seq_cli.data.sampling import SMALLEST_SPLIT_SPACE, SourceSpace, Split
+from seq2seq_cli.data.tasks import TASKS
+
+FORMS = {name: task.form for name, task in TASKS.items() if task.form}
 
 
 def every(name, n_in, cardinality):
@@ -53,9 +56,9 @@ def test_the_sources_are_all_of_the_form_each_once(name, n_in, cardinality):
     assert keys(drawn) == expected
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", FORMS)
 def test_sources_of_several_lengths_are_those_of_each(name):
-    shortest = SHAPES[name].shortest
+    shortest = FORMS[name].shortest
     task = TaskConfig(name=name, n_in=f"{shortest}-{shortest + 4}", cardinality=5)
     expected = set().union(*(every(name, n, 5) for n in range(shortest, shortest + 5, 2)))
     space = SourceSpace.of(task)
@@ -88,22 +91,22 @@ def test_the_split_begins_where_there_are_enough_sources():
     assert sizes == {n: 4 ** (n // 2) * n for n in range(2, 14, 2)}
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", FORMS)
 def test_lengths_are_every_second_one(name):
-    shape = SHAPES[name]
-    shortest = shape.shortest
-    assert list(shape.lengths(Lengths(1, shortest + 5))) == [shortest, shortest + 2, shortest + 4]
-    assert list(shape.lengths(Lengths(shortest + 1, shortest + 4))) == [shortest + 2, shortest + 4]
-    assert [shape.fit(shortest + n) for n in (-1, 0, 1, 2, 3)] == [
+    form = FORMS[name]
+    shortest = form.shortest
+    assert list(form.lengths(Lengths(1, shortest + 5))) == [shortest, shortest + 2, shortest + 4]
+    assert list(form.lengths(Lengths(shortest + 1, shortest + 4))) == [shortest + 2, shortest + 4]
+    assert [form.fit(shortest + n) for n in (-1, 0, 1, 2, 3)] == [
         shortest, shortest, shortest, shortest + 2, shortest + 2,
     ]  # fmt: skip
-    assert shape.problem(Lengths(shortest, shortest + 2)) == ""
-    assert shape.problem(Lengths(shortest, shortest + 1)) == ""
-    assert "integers" in shape.problem(Lengths(shortest + 1, shortest + 1))
-    assert "integers" in shape.problem(Lengths(shortest - 1, shortest - 1))
+    assert form.problem(Lengths(shortest, shortest + 2)) == ""
+    assert form.problem(Lengths(shortest, shortest + 1)) == ""
+    assert "integers" in form.problem(Lengths(shortest + 1, shortest + 1))
+    assert "integers" in form.problem(Lengths(shortest - 1, shortest - 1))
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", FORMS)
 def test_the_number_of_long_sources_is_told_at_once(name):
-    n_in = 2_000_000 + SHAPES[name].shortest % 2
+    n_in = 2_000_000 + FORMS[name].shortest % 2
     assert SourceSpace.of(TaskConfig(name=name, n_in=n_in)).is_split

@@ -1,6 +1,6 @@
-"""Functions in a user's own Python files, imported because the user has named them.
+"""Functions of the user's own files, imported because the user names them.
 
-Nothing else imports such a file: a run folder that names one does not make it run.
+Nothing else imports such a file: a run folder that names one does not run it.
 """
 
 import ast
@@ -12,18 +12,19 @@ from typing import Any
 
 from seq2seq_cli.errors import ConfigurationError
 
-IN_FILE = ".py:"
-"""What stands in a name, path/to/file.py:function, and in no other name of a task."""
-
-
 CALLBACK = "--callback"
-"""The option that names a user's own callbacks, as messages about them begin."""
+"""The option that names custom callbacks, with which messages about them begin."""
+
+
+def names_function(name: str) -> bool:
+    """Return whether a task's name stands for a function in a file, path/to/file.py:function."""
+    return ".py:" in name
 
 
 def check_function(kind: str, name: str) -> None:
-    """Raise ConfigurationError unless there is such a file, of valid Python, with that name in it.
+    """Raise ConfigurationError unless the file exists, is valid Python, and defines the function.
 
-    It is not run: what it imports may be slow, or wait for something.
+    The file is not run: what it imports may be slow, or wait for something.
     """
     path, function_name = _parts(kind, name)
     try:
@@ -37,10 +38,10 @@ def check_function(kind: str, name: str) -> None:
 def load_function(kind: str, name: str) -> Callable[..., Any]:
     """Import the function that `name`, path/to/file.py:function, stands for.
 
-    Raises ConfigurationError where it cannot be imported; `kind` is what the message begins with.
+    Raises ConfigurationError, which begins with `kind`, where it cannot be imported.
     """
     path, function_name = _parts(kind, name)
-    module_name = f"own_{kind.strip('-')}_{path.stem}"
+    module_name = f"custom_{kind.strip('-')}_{path.stem}"
     spec = importlib.util.spec_from_file_location(module_name, path)
     assert spec is not None  # of a file that ends in .py
     assert spec.loader is not None
@@ -54,14 +55,13 @@ def load_function(kind: str, name: str) -> Callable[..., Any]:
             f"{kind} {name}: importing it failed: {type(error).__name__}: {error}"
         ) from error
     if not callable(function):
-        raise ConfigurationError(f"{kind} {name}: {function_name} is no function")
+        raise ConfigurationError(f"{kind} {name}: {function_name} is not a function")
     loaded: Callable[..., Any] = function
     return loaded
 
 
 def _parts(kind: str, name: str) -> tuple[Path, str]:
-    """Return the file and the function's name."""
-    if IN_FILE not in name:
+    if not names_function(name):
         raise ConfigurationError(f"{kind} {name}: should be path/to/file.py:function")
     path, _, function_name = name.rpartition(":")
     if not Path(path).is_file():
@@ -72,7 +72,7 @@ def _parts(kind: str, name: str) -> tuple[Path, str]:
 
 
 def _binds(node: ast.AST, name: str) -> bool:
-    """Tell whether a statement gives something this name: a definition, assignment or import."""
+    """Return whether a statement binds this name: a definition, assignment or import."""
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         return node.name == name
     if isinstance(node, ast.Name):

@@ -1,6 +1,6 @@
-"""Sequences as text: lines of a file or of standard input, and the integers in them.
+"""Sequences as text: the lines of a file or of standard input, and the integers in them.
 
-Every text that a user gives is read by `Lines`, pairs and single sequences alike.
+`Lines` reads every text that a user gives, of pairs and of single sequences.
 """
 
 import os
@@ -18,7 +18,7 @@ MAX_CARDINALITY = 1_000_000
 """The largest cardinality there may be."""
 
 MAX_LINE = 2**24
-"""Bytes that a line may have."""
+"""The maximum number of bytes of a line."""
 
 _SEPARATOR = re.compile(r"[\s,]+", re.ASCII)
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
@@ -34,8 +34,8 @@ _PART = 2**16
 def parse_sequence(text: str, cardinality: int = MAX_CARDINALITY) -> list[int]:
     """Return the integers of a text that separates them by spaces or commas.
 
-    Raises DataError for an empty text, for what is no integer, and for one outside
-    1 .. cardinality-1.
+    Raises DataError for an empty text, for a word that is not an integer, and for an integer
+    outside 1 .. cardinality-1.
     """
     text = text.strip(" \t\r\n[]()")
     if not _INTEGERS.fullmatch(text):
@@ -52,27 +52,26 @@ def parse_sequence(text: str, cardinality: int = MAX_CARDINALITY) -> list[int]:
 
 
 def parse_target(text: str, cardinality: int = MAX_CARDINALITY) -> list[int]:
-    """Return the integers of a target's text, as `parse_sequence`, but a blank one has none."""
+    """Return the integers of a target's text, see `parse_sequence`; a blank one has none."""
     return parse_sequence(text, cardinality) if text.strip() else []
 
 
 class Lines(Iterator[tuple[int, str]]):
-    """The number and the text of each line of a file, without its end, as it is read.
+    """The number and the text, without its end, of each line of a binary file with `read1`.
 
-    A byte-order mark is passed over. Raises DataError, with name and line, for what is not UTF-8
-    text and for a line longer than MAX_LINE bytes.
+    A byte-order mark is skipped. Raises DataError, with name and line, for what is not UTF-8 text
+    and for a line longer than MAX_LINE bytes.
     """
 
     def __init__(self, file: Any, name: str) -> None:
-        """Read a binary file, which has to have `read1`."""
         self._file, self._name = file, name
         self._number = 0
-        self._whole: deque[bytes] = deque()  # lines that are there
-        self._begun = bytearray()  # the line after them, as far as it is there
+        self._whole: deque[bytes] = deque()  # lines that have been read
+        self._begun = bytearray()  # the line after them, as far as it has been read
         self._has_ended = False
 
     def __next__(self) -> tuple[int, str]:
-        """Return the next line; it may have to be waited for."""
+        """Return the next line, and wait for it if necessary."""
         while not self._whole:
             if self._has_ended:
                 raise StopIteration
@@ -81,9 +80,9 @@ class Lines(Iterator[tuple[int, str]]):
         return self._number, self._decode(self._whole.popleft())
 
     def is_ready(self) -> bool:
-        """Tell whether the next line, or the end, is there, so that nobody has to write it first.
+        """Return whether the next line, or the end, can be read without waiting.
 
-        It always is in what cannot be waited for, such as a file on a disk.
+        In a regular file it always can.
         """
         while not self._whole and not self._has_ended:
             if not _is_readable(self._file):
@@ -92,7 +91,7 @@ class Lines(Iterator[tuple[int, str]]):
         return True
 
     def _read(self) -> None:
-        """Read what there is, at most a part; wait for it if there is nothing."""
+        """Read what is available, at most a part; wait if nothing is."""
         part = self._file.read1(_PART)
         if not part:
             self._has_ended = True
@@ -113,7 +112,7 @@ class Lines(Iterator[tuple[int, str]]):
         if len(content) > MAX_LINE:
             raise DataError(f"{where}: longer than {MAX_LINE:,} bytes")
         if first and content.startswith(_GZIP_MARK):
-            raise DataError(f"{where}: compressed with gzip: give what zcat makes of it")
+            raise DataError(f"{where}: compressed with gzip: give the output of zcat")
         if (first and content.startswith(_UTF_16_MARKS)) or b"\0" in content:
             what = (
                 "UTF-16 text" if content.startswith(_UTF_16_MARKS) else "a NUL byte, as in UTF-16"
@@ -133,7 +132,7 @@ class Lines(Iterator[tuple[int, str]]):
 
 
 def _is_readable(file: Any) -> bool:
-    """Tell whether something can be read of a file without waiting; False where nobody knows."""
+    """Return whether a file can be read without waiting; False where the system cannot tell."""
     try:
         descriptor = file.fileno()
     except OSError:  # it is in memory
