@@ -22,7 +22,7 @@ from seq2seq_cli.data.vocabulary import (
     widen,
 )
 from seq2seq_cli.errors import ConfigurationError
-from seq2seq_cli.evaluation import Example, OnProgress, Report, evaluate
+from seq2seq_cli.evaluation import DEFAULT_SAMPLES, Example, OnProgress, Report, evaluate
 from seq2seq_cli.generalization import SAMPLES, evaluate_lengths, parse_range
 from seq2seq_cli.inference.network import LoadedRun
 from seq2seq_cli.metrics import matches
@@ -64,7 +64,7 @@ class RunCharts:
     """
 
     loaded: LoadedRun
-    n_samples: int = 10_000
+    n_samples: int = DEFAULT_SAMPLES
     lengths: str | None = None
     n_each: int | None = None
     task: Task | None = None

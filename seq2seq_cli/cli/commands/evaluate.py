@@ -90,7 +90,7 @@ def evaluate(
     output.end_with_reader()
     if lengths is None:
         n_examples = 10 if examples is None else examples
-        n_samples = n_samples or 10_000
+        n_samples = n_samples or evaluation.DEFAULT_SAMPLES
         with Progress("evaluating", n_samples, quiet or as_json or bool(data)) as progress:
             result = evaluation.evaluate(
                 loaded, n_samples, data, n_examples, seed, progress.advance, n_in, custom_task

@@ -145,7 +145,7 @@ def show_seeds(results: Sequence[SeedResult], quiet: bool = False) -> None:
         rows += [(f"median{of}", middle, ""), (f"range{of}", "", ends)]
     n_learned = _n_learned(results)
     share = f"{n_learned / len(results):.0%}"
-    rows.append((f"at least {LEARNED:.1%}", share, f"{n_learned} of {len(results)} seeds"))
+    rows.append((f"at least {LEARNED:.0%}", share, f"{n_learned} of {len(results)} seeds"))
     name = results[0].path.name.removesuffix(str(results[0].seed))
     columns = ("seed", ">exact match", "95% interval")
     table(f"{name}...: {origin}, predicted freely", columns, rows)

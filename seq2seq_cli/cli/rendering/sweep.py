@@ -156,7 +156,7 @@ def show_result(result: "Result", quiet: bool) -> None:
         learned = f"{summary.n_learned} of {len(summary.records)}"
         rows.append((*(settings or [""]), matches, *spread_text(summary.shares), learned))
     columns = (*(map(_short, keys) if keys else ["cell"]), "exact match of each seed", ">median",
-               "range", f">at least {LEARNED:.1%}")  # fmt: skip
+               "range", f">at least {LEARNED:.0%}")  # fmt: skip
     table(f"{result.folder.name}: predicted freely", columns, rows)
     if result.searches:
         _show_reaches(result)
