@@ -10,7 +10,6 @@ from math import prod
 from typing import Literal
 
 from seq2seq_cli.config import RunConfig
-from seq2seq_cli.data.vocabulary import Vocabulary
 
 ENCODER_LAYER = "encoder_lstm"
 DECODER_LAYER = "decoder_lstm"
@@ -73,10 +72,10 @@ class Architecture:
     @classmethod
     def of(cls, config: RunConfig) -> "Architecture":
         """Return the architecture that a configuration describes."""
-        task, model, vocabulary = config.task, config.model, Vocabulary.of(config.task)
+        task, model = config.task, config.model
         return cls(
-            vocabulary.cardinality,
-            vocabulary.n_features,
+            task.cardinality,
+            task.cardinality + int(task.has_end),
             model.units,
             model.layers,
             model.bidirectional,

@@ -5,18 +5,13 @@ import zipfile
 MOST_COMPRESSED = 20
 """How many times as large as in the archive a member may be; weights hardly shrink at all."""
 
-MOST_DEFLATED = 1100
-"""More than deflate makes of anything: where what is in a member is bounded by its reader."""
-
 READABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
-def find_member(
-    archive: zipfile.ZipFile, name: str, most: int | None = None, shrunk: int = MOST_COMPRESSED
-) -> zipfile.ZipInfo:
-    """Return the one member of this name; ValueError unless it has at most so many bytes.
+def find_member(archive: zipfile.ZipFile, name: str, most: int | None = None) -> zipfile.ZipInfo:
+    """Return the one member of this name; ValueError if it unpacks to more than `most` bytes.
 
-    Nor may it have `shrunk` times as many as in the archive.
+    Nor may it unpack to more than MOST_COMPRESSED times its size in the archive.
     """
     found = [member for member in archive.infolist() if member.filename == name]
     if len(found) != 1:
@@ -24,7 +19,7 @@ def find_member(
     (member,) = found
     if member.compress_type not in READABLE or member.flag_bits & 1:
         raise ValueError(f"{name} is packed in a way that is not read")
-    limit = shrunk * member.compress_size + 1024
+    limit = MOST_COMPRESSED * member.compress_size + 1024
     if member.file_size > (limit if most is None else min(most, limit)):
         raise ValueError(f"{name} would have {member.file_size:,} bytes, more than it may")
     return member

@@ -11,9 +11,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Discriminator,
     Field,
-    Tag,
     field_validator,
     model_validator,
 )
@@ -104,8 +102,8 @@ class TaskConfig(Section):
     digit_order: DigitOrder | None = Field(
         None, description="of the numbers of addition; unset: big-endian"
     )
-    data: str = Field("", description="own pairs instead of a task: a file, or source,target files")
-    validation_data: str = Field("", description="own pairs to validate on; else some are held out")
+    data: str = Field("", description="custom pairs, not a task: a file, or source,target files")
+    validation_data: str = Field("", description="pairs to validate on; else some are held out")
     end_of_sequence: bool | None = Field(
         None, description="targets end with an id of their own; unset: where their lengths vary"
     )
@@ -168,38 +166,6 @@ class ModelConfig(Section):
         return self
 
 
-class StageConfig(Section):
-    """A stage of a curriculum."""
-
-    n_in: LengthSetting = Field(description='integers in a source, or a range such as "1-25"')
-    n_out: int = Field(0, ge=0, description="integers in a target; 0: the task's, or fewer")
-    distinct: int = Field(
-        0, ge=0, description="different integers a source is drawn from, at most; 0: all"
-    )
-    steps: int = Field(ge=1, description="optimizer steps")
-
-    @field_validator("distinct")
-    @classmethod
-    def _check_distinct(cls, value: int) -> int:
-        if value == 1:
-            raise ValueError("should be 0, or at least 2")
-        return value
-
-
-TEXT, STAGES = TAGS = "text", "stages"
-"""The forms that a curriculum can have. An error's place names its form, which is no setting."""
-
-Curriculum = Annotated[
-    Annotated[Literal["", "auto"], Tag(TEXT)] | Annotated[list[StageConfig], Tag(STAGES)],
-    Discriminator(
-        lambda value: {str: TEXT, list: STAGES}.get(type(value)),
-        custom_error_type="curriculum",
-        custom_error_message='should be "auto", or a list of stages',
-    ),
-]
-"""None, an automatic one, or its stages."""
-
-
 class TrainingConfig(Section):
     """How it is trained."""
 
@@ -209,9 +175,6 @@ class TrainingConfig(Section):
     learning_rate: float = Field(0.01, gt=0, description="peak learning rate of Adam")
     schedule: Literal["cosine", "constant"] = Field(
         "cosine", description="warm-up, then cosine decay to zero; or constant"
-    )
-    decay_share: float = Field(
-        1.0, ge=0, le=1, description="share of the steps, the last ones, in which the cosine decays"
     )
     clip_norm: float = Field(0.0, ge=0, description="limit of the gradients' norm; 0: none")
     stop_at: float = Field(
@@ -225,12 +188,6 @@ class TrainingConfig(Section):
         ge=0,
         description="sequences from one validation to the next within an epoch, rounded up to "
         "whole batches; 0: at its end only",
-    )
-    curriculum: Curriculum = Field(
-        "", description='lengths grown in stages: "auto", or [{n_in, n_out, distinct, steps}, ...]'
-    )
-    curriculum_steps: int = Field(
-        0, ge=0, description='optimizer steps that "auto" was planned for; filled in'
     )
     seed: int = Field(0, ge=0, description="seed of the weights and the sequences")
 
@@ -257,13 +214,6 @@ class RunConfig(Section):
     task: TaskConfig = Field(default_factory=TaskConfig)
     model: ModelConfig = Field(default_factory=ModelConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
-
-    def as_saved(self) -> "RunConfig":
-        """Return the configuration of a saved run: before attention_radius there were no biases."""
-        if "attention_radius" in self.model.model_fields_set:
-            return self
-        model = self.model.model_copy(update={"attention_radius": 0})
-        return self.model_copy(update={"model": model})
 
     def to_toml(self) -> str:
         """Return the configuration as TOML text, every setting written out."""

@@ -36,15 +36,12 @@ def commented() -> str:
         declared = definitions[section.__name__]
         lines += ["", *_comment(declared["description"]), f"[{name}]"]
         for key, setting in declared["properties"].items():
-            lines += _setting(key, setting, definitions)
+            lines += _setting(key, setting)
     return "\n".join(lines) + "\n"
 
 
-def _setting(key: str, setting: dict[str, Any], definitions: dict[str, Any]) -> Iterator[str]:
+def _setting(key: str, setting: dict[str, Any]) -> Iterator[str]:
     yield from _comment(setting["description"] + _accepted(setting))
-    for part in _referred(setting):
-        for name, inner in definitions[part]["properties"].items():
-            yield from _comment(f"    {name}: {inner['description']}{_accepted(inner)}")
     default = setting["default"]
     # What is unset has no value in TOML; JSON's other values are TOML's.
     yield f"#{key} = {json.dumps(_example(setting) if default is None else default)}"
@@ -58,8 +55,7 @@ def _example(setting: dict[str, Any]) -> object:
 
 def _comment(text: str) -> list[str]:
     """Return a text as lines of a comment."""
-    indent = "# " + " " * (len(text) - len(text.lstrip()))
-    return textwrap.wrap(text.strip(), WIDTH, initial_indent=indent, subsequent_indent=indent)
+    return textwrap.wrap(text.strip(), WIDTH, initial_indent="# ", subsequent_indent="# ")
 
 
 def _accepted(setting: dict[str, Any]) -> str:
@@ -77,16 +73,3 @@ def _accepted(setting: dict[str, Any]) -> str:
         if name in setting
     ]
     return f" ({', '.join(limits)})" if limits else ""
-
-
-def _referred(part: object) -> Iterator[str]:
-    """Yield the names of the definitions that a part of a schema refers to."""
-    if isinstance(part, dict):
-        for key, value in part.items():
-            if key == "$ref":
-                yield str(value).rpartition("/")[2]
-            else:
-                yield from _referred(value)
-    elif isinstance(part, list):
-        for value in part:
-            yield from _referred(value)

@@ -5,8 +5,9 @@ tokens before it, and the model ends them.
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,20 +18,22 @@ from seq2seq_cli.data.streams import Stream
 from seq2seq_cli.data.tasks import Task, longest_target
 from seq2seq_cli.data.vocabulary import PADDING, Ids, Vocabulary, lengths, unpad
 from seq2seq_cli.errors import ConfigurationError
-from seq2seq_cli.footprint import evaluation_needs
-from seq2seq_cli.html import table
 from seq2seq_cli.inference.greedy import Decoded, decoding_limits, greedy
 from seq2seq_cli.inference.network import LoadedRun
-from seq2seq_cli.inference.threads import map_batches, n_threads
-from seq2seq_cli.memory import check
+from seq2seq_cli.inference.threads import map_batches
+from seq2seq_cli.machine import cores
 from seq2seq_cli.metrics import Tally, percent
-from seq2seq_cli.selection import Selection, select_generated, select_given, select_own
+from seq2seq_cli.resources import check, evaluation_needs
+from seq2seq_cli.selection import Selection, select_custom, select_generated, select_given
 
 OnProgress = Callable[[int], None]
 """Called with the number of sequences evaluated since the last call."""
 
 Observe = Callable[[Ids, Ids, Ids], None]
 """Called with each batch's sources, targets and predicted tokens, (n, steps) each, in order."""
+
+DEFAULT_SAMPLES = 10_000
+"""Held-out sequences that are evaluated unless another number is asked for."""
 
 
 class Example(NamedTuple):
@@ -66,6 +69,7 @@ class Report:
     sequences_per_s: float
     examples: list[Example]
     notes: list[str]
+    tally: Tally = field(default_factory=Tally, repr=False, compare=False)  # all that was counted
 
     def _repr_html_(self) -> str:
         """Return the accuracies and the spot checks as a notebook shows them."""
@@ -86,7 +90,18 @@ class Report:
         n = "" if self.exact else f"{self.n_samples:,} "
         title = f"{self.run}: {n}{self.origin}, predicted freely"
         headed = [("spot check", "source", "expected", "predicted"), *checks] if checks else []
-        return table(title, rows, self.notes) + table("Spot checks", headed)
+        return html_table(title, rows, self.notes) + html_table("Spot checks", headed)
+
+
+def html_table(title: str, rows: Iterable[Sequence[str]], notes: Iterable[str] = ()) -> str:
+    """Return a table for notebooks, escaped; the first cell of each row is its heading."""
+    lines = [f"<table><caption>{escape(title)}</caption>"]
+    for heading, *cells in rows:
+        shown = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+        lines.append(f'<tr><th scope="row">{escape(heading)}</th>{shown}</tr>')
+    lines.append("</table>")
+    lines += [f"<p>note: {escape(note)}</p>" for note in notes]
+    return "\n".join(lines)
 
 
 class _Chunk(NamedTuple):
@@ -97,7 +112,7 @@ class _Chunk(NamedTuple):
 
 def evaluate(
     loaded: LoadedRun,
-    n_samples: int = 10_000,
+    n_samples: int = DEFAULT_SAMPLES,
     data: str | Path | None = None,
     n_examples: int = 10,
     seed: int | None = None,
@@ -132,8 +147,10 @@ def evaluate(
         selection = select_given(config, data)
     elif config.task.data:
         if n_in is not None:
-            raise ConfigurationError("--n-in is for generated tasks: give --data FILE instead")
-        selection = select_own(config, n_samples, stream)
+            raise ConfigurationError(
+                f"n_in = {n_in}: only generated tasks have sources of other lengths: give data"
+            )
+        selection = select_custom(config, n_samples, stream)
     else:
         selection = select_generated(config, n_samples, seed, n_in, task, stream)
     return report_on(loaded, selection, n_examples, progress, observe)
@@ -154,7 +171,7 @@ def report_on(
     size = min(n_samples, loaded.batch_size(stream.longest))
     n_out = longest_target(task, stream.longest)
     shown = min(n_examples, n_samples)
-    check(evaluation_needs(loaded.config, stream.longest, n_out, size, shown, n_threads()))
+    check(evaluation_needs(loaded.config, stream.longest, n_out, size, shown, cores()))
 
     def decode(start: int) -> _Chunk:
         sources, targets = stream.draw(Split.TEST, start, min(size, n_samples - start))
@@ -194,4 +211,5 @@ def report_on(
         sequences_per_s=n_samples / seconds,
         examples=examples,
         notes=selection.notes + loaded.length_notes(tally.lengths),
+        tally=tally,
     )

@@ -1,13 +1,12 @@
-"""A run's inference models in another runtime's format, proved there against NumPy's predictions.
+"""A run's inference models in another runtime's format, compared there with NumPy's predictions.
 
     DIR/encoder, DIR/decoder      saved-model: folders; onnx: .onnx; litert: .tflite
-    DIR/export.json               ids, start, end, shapes, and how the comparison went
+    DIR/export.json               ids, start, end, shapes, and the result of the comparison
 
-Nothing is put in its place unless that runtime predicts what NumPy does.
+The folder appears only if that runtime predicts what NumPy does.
 """
 
 import json
-import platform
 import secrets
 import shutil
 from dataclasses import dataclass
@@ -21,77 +20,65 @@ from numpy.typing import NDArray
 from seq2seq_cli import __version__
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.tasks import longest_target
-from seq2seq_cli.data.vocabulary import PADDING, START, Floats, Ids, Vocabulary
-from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, StorageError
+from seq2seq_cli.data.vocabulary import PADDING, START, Floats, Ids, Vocabulary, one_hot_encode
+from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError
 from seq2seq_cli.inference.loading import load_network, saved_weights
 from seq2seq_cli.runs.listing import Run
+from seq2seq_cli.storage import unwritable
 
 if TYPE_CHECKING:
     from seq2seq_cli.training.export import ExportedModel
 
 DESCRIPTION = "export.json"
 
-NEEDED = {
+PACKAGES = {
     "saved-model": (),
     "onnx": ("tf2onnx", "onnx", "onnxruntime"),
     "litert": ("ai_edge_litert",),
 }
-"""The formats, and the packages that each needs, of the extra that has its name."""
+"""The formats, and the packages that each needs; the extra has the format's name."""
 
 COMPARED = 16
-"""Sequences whose predictions are compared."""
+"""Number of sequences whose predictions are compared."""
 
 TOLERANCE = 1e-4
-"""The most that any probability or state may differ."""
-
-LONGEST_UNROLLED = 128
-"""Steps of a source that a LiteRT model can have: each is written out in it."""
+"""Largest accepted difference of a probability or a state."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written, and the most that any probability or state differed from NumPy's."""
+    """What was written, and the largest difference of a probability or state from NumPy's."""
 
     path: Path
     n_compared: int
     largest_difference: float
 
 
-def check_export(run: Run, folder: Path, kind: str, force: bool) -> None:
-    """Raise an error where a run could not be exported, before TensorFlow is imported.
+def check_export(folder: Path, kind: str, force: bool) -> None:
+    """Check whether an export to a folder is possible, before TensorFlow is imported.
 
-    ConfigurationError for a format that there is not here, ExistsError for a folder that has
-    something in it, unless that is an earlier export and `force` is given.
+    Raises ConfigurationError if packages are missing, and ExistsError for a folder that is not
+    empty, unless it is an earlier export and `force` is set.
     """
-    if kind not in NEEDED:
-        raise ConfigurationError(f"--format {kind}: use one of {', '.join(NEEDED)}")
-    missing = [name.replace("_", "-") for name in NEEDED[kind] if find_spec(name) is None]
+    missing = [name.replace("_", "-") for name in PACKAGES[kind] if find_spec(name) is None]
     if missing:
-        where = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
         raise ConfigurationError(
-            f"--format {kind} needs {', '.join(missing)}: pip install 'seq2seq-cli[{kind}]'; if "
-            f"there is no wheel for {where}, this format cannot be had here"
-        )
-    longest = run.config.task.lengths.longest
-    if kind == "litert" and longest > LONGEST_UNROLLED:
-        raise ConfigurationError(
-            f"--format litert: sources of up to {LONGEST_UNROLLED} can be had, and the run's have "
-            f"up to {longest}: use onnx"
+            f"the format {kind} needs {', '.join(missing)}: pip install 'seq2seq-cli[{kind}]'"
         )
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         if not (folder / DESCRIPTION).is_file():
-            raise ExistsError(f"{folder} exists and is no export: give another folder")
+            raise ExistsError(f"{folder} exists and is not an export: choose another folder")
         if not force:
-            raise ExistsError(f"{folder} exists: give another folder, or --force to replace it")
+            raise ExistsError(f"{folder} exists: choose another folder, or replace it with --force")
 
 
 def export_run(run: Run, folder: Path, kind: str, force: bool = False) -> Exported:
     """Write a run's encoder and decoder to a folder in a format, and compare them with NumPy's.
 
-    Raises what `check_export` raises, ModelError where the predictions differ, and StorageError
-    where writing fails.
+    Raises what `check_export` raises, ModelError if predictions differ, and StorageError if writing
+    fails.
     """
-    check_export(run, folder, kind, force)
+    check_export(folder, kind, force)
     from seq2seq_cli.training.export import export_models
 
     work = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
@@ -101,8 +88,8 @@ def export_run(run: Run, folder: Path, kind: str, force: bool = False) -> Export
         difference = _compare(run, encoder, decoder)
         if not difference <= TOLERANCE:
             raise ModelError(
-                f"--format {kind}: probabilities differ from NumPy's by up to {difference:.2g}: "
-                "nothing is written"
+                f"the {kind} models' predictions differ from NumPy's by up to {difference:.2g}: "
+                "nothing was written"
             )
         result = Exported(folder, COMPARED, difference)
         text = json.dumps(_describe(run, kind, encoder, decoder, result), indent=2)
@@ -111,7 +98,7 @@ def export_run(run: Run, folder: Path, kind: str, force: bool = False) -> Export
             shutil.rmtree(folder)
         work.rename(folder)
     except OSError as error:
-        raise StorageError(f"cannot write {folder}: {error.strerror or error}") from error
+        raise unwritable(folder, error) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return result
@@ -120,30 +107,28 @@ def export_run(run: Run, folder: Path, kind: str, force: bool = False) -> Export
 def _compare(run: Run, encoder: "ExportedModel", decoder: "ExportedModel") -> float:
     """Return the largest difference of states and probabilities from NumPy's.
 
-    The tokens that NumPy predicts are fed back to both, one by one.
+    Both decoders read the tokens that NumPy predicts, one by one.
     """
     config, loaded = run.config, load_network(run)
-    sources = _sources(config)
-    given = _encoded(config, sources, config.task.cardinality)
-    ours, theirs = loaded.encoder(given), encoder.run([given])
-    differences = [_difference(theirs, ours)]
+    sources = _encoded(config, _sources(config), config.task.cardinality)
+    expected, outputs = loaded.encoder(sources), encoder.run([sources])
+    differences = [_difference(outputs, expected)]
     n_states = len(decoder.outputs) - 1
-    memories = ours[n_states:], theirs[n_states:]
-    states = ours[:n_states], theirs[:n_states]
-    token = np.full((len(sources), 1), START, np.int32)
-    n_features = Vocabulary.of(config.task).n_features
-    for _ in range(longest_target(config.task, sources.shape[1])):
-        fed: NDArray[Any] = _encoded(config, token, n_features)
-        ours = loaded.decoder([fed, *states[0], *memories[0]])
-        theirs = decoder.run([fed, *states[1], *memories[1]])
-        differences.append(_difference(theirs, ours))
-        states = ours[1:], theirs[1:]
-        token = ours[0].argmax(axis=-1).astype(np.int32)
+    expected_memory, memory = expected[n_states:], outputs[n_states:]
+    expected_states, states = expected[:n_states], outputs[:n_states]
+    token = np.full((COMPARED, 1), START, np.int32)
+    for _ in range(longest_target(config.task, config.task.lengths.longest)):
+        fed: NDArray[Any] = _encoded(config, token, Vocabulary.of(config.task).n_features)
+        probabilities, *expected_states = loaded.decoder([fed, *expected_states, *expected_memory])
+        outputs = decoder.run([fed, *states, *memory])
+        differences.append(_difference(outputs, [probabilities, *expected_states]))
+        states = outputs[1:]
+        token = probabilities.argmax(axis=-1).astype(np.int32)
     return max(differences)
 
 
 def _sources(config: RunConfig) -> Ids:
-    """Return some sources (n, longest), of all lengths that the run's have."""
+    """Return random sources (COMPARED, longest) of all the lengths that the run was trained on."""
     generator, (shortest, longest) = np.random.default_rng(0), config.task.lengths
     sources = generator.integers(1, config.task.cardinality, (COMPARED, longest), np.int32)
     lengths = np.linspace(shortest, longest, COMPARED).astype(int)
@@ -151,16 +136,15 @@ def _sources(config: RunConfig) -> Ids:
 
 
 def _encoded(config: RunConfig, ids: Ids, n_features: int) -> Ids | Floats:
-    """Return ids (n, steps) as the models take them; of sources padding is a zero vector."""
+    """Return ids (n, steps) as the models take them; a source's padding is a zero vector."""
     if config.model.embedding:
         return ids
-    vectors = np.eye(n_features, dtype=np.float32)
-    encoded: Floats = vectors[ids]
+    encoded = one_hot_encode(ids, n_features)
     return encoded if ids.shape[1] == 1 else encoded * (ids != PADDING)[..., None]
 
 
-def _difference(theirs: list[NDArray[Any]], ours: list[Floats]) -> float:
-    pairs = zip(theirs, ours, strict=True)
+def _difference(outputs: list[NDArray[Any]], expected: list[Floats]) -> float:
+    pairs = zip(outputs, expected, strict=True)
     return max(float(np.abs(first - second).max()) for first, second in pairs)
 
 
@@ -193,15 +177,15 @@ def _describe(
 
 
 def _model(model: "ExportedModel", outputs: list[str]) -> dict[str, Any]:
-    """Describe a model; its outputs are, in order, what the decoder calls them."""
+    """Describe a model's file, inputs and outputs; `outputs` names the outputs in order."""
     return {
         "file": model.file.name,
         "inputs": [
-            {"name": name, "shape": list(shape), "dtype": dtype}
+            {"name": name, "shape": shape, "dtype": dtype}
             for name, (shape, dtype) in model.inputs.items()
         ],
         "outputs": [
-            {"what": name, "shape": list(shape)}
+            {"what": name, "shape": shape}
             for name, shape in zip(outputs, model.outputs, strict=True)
         ],
     }

@@ -14,10 +14,8 @@ from seq2seq_cli.data.tasks import Task, length_problem
 from seq2seq_cli.errors import ConfigurationError
 from seq2seq_cli.evaluation import OnProgress, report_on
 from seq2seq_cli.inference.network import LoadedRun
+from seq2seq_cli.metrics import LEARNED
 from seq2seq_cli.selection import NoneHeldOutError, is_trained_length, select_generated
-
-LEARNED = 0.99
-"""The exact match from which a length counts as learned."""
 
 SAMPLES = 1_000
 """Sequences of each length, where nothing else is asked for."""
@@ -94,11 +92,14 @@ def evaluate_lengths(
     Where there are few sources of a length, all that are held out are taken; where none is, the
     length has no result. Lengths that the task has no sources of are left out. `seed` and `task`
     are those of `evaluate`; `progress` hears of the lengths that are done. Raises
-    ConfigurationError for a run of own data, for sizes below 1, and where no length is left.
+    ConfigurationError for a run of custom data, for sizes below 1, and where no length is left.
     """
     config = loaded.config
     if config.task.data:
-        raise ConfigurationError("--lengths is for generated tasks: give --data FILE instead")
+        raise ConfigurationError(
+            f"lengths = {lengths[0]} to {lengths[-1]}: only generated tasks have sources of other "
+            "lengths: give data"
+        )
     if n_samples < 1:
         raise ConfigurationError(f"n_samples = {n_samples}: should be at least 1")
     started = time.perf_counter()

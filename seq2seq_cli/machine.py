@@ -1,4 +1,4 @@
-"""What this machine computes with, as the system describes it: TensorFlow is not imported."""
+"""This machine's cores, memory and GPUs, as the system describes them, without TensorFlow."""
 
 import os
 import platform
@@ -8,9 +8,57 @@ from pathlib import Path
 GPU_VARIABLE = "CUDA_VISIBLE_DEVICES"
 """Names the GPUs that a process may use; empty, it uses the CPU."""
 
+GROUPS_OF_PROCESS = Path("/proc/self/cgroup")
+GROUPS = Path("/sys/fs/cgroup")
+LIMIT_FILES = ("memory.max", "memory.limit_in_bytes")  # of cgroups version 2, and of version 1
+
 DEVICES = Path("/dev")
 NVIDIA_DRIVER = Path("/proc/driver/nvidia")
 PROCESSOR = Path("/proc/cpuinfo")
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    has_affinity = hasattr(os, "sched_getaffinity")
+    return len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+
+
+def available_memory() -> int | None:
+    """Return the bytes of memory that this process may use; None if unknown."""
+    limits = group_limits(GROUPS_OF_PROCESS, GROUPS)
+    with suppress(AttributeError, OSError, ValueError):
+        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    if (limit := address_limit()) is not None:
+        limits.append(limit)
+    return min((limit for limit in limits if limit > 0), default=None)
+
+
+def address_limit() -> int | None:
+    """Return the bytes of addresses that this process may use (`ulimit -v`), or None."""
+    try:
+        import resource  # on Unix only
+    except ImportError:
+        return None
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return None if limit == resource.RLIM_INFINITY else limit
+
+
+def group_limits(groups_of_process: Path, groups: Path) -> list[int]:
+    """Return the memory limits of a process's control groups and of their parents."""
+    limits: list[int] = []
+    with suppress(OSError):
+        for line in groups_of_process.read_text().splitlines():
+            _, controllers, path = [*line.split(":", 2), "", ""][:3]
+            if not path or controllers not in ("", "memory"):
+                continue
+            top = groups / controllers
+            group = top / path.lstrip("/")
+            # In a container the path may be the host's, and only the top is there.
+            for folder in {top, group, *(p for p in group.parents if p.is_relative_to(top))}:
+                for name in LIMIT_FILES:
+                    with suppress(OSError, ValueError):  # "max" is no limit
+                        limits.append(int((folder / name).read_text()))
+    return limits
 
 
 def visible_gpus() -> list[str]:

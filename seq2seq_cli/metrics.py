@@ -6,8 +6,10 @@ match when every token of its target is predicted, its end with them, and none b
 is no token there is no accuracy: None.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import sqrt
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +18,8 @@ from seq2seq_cli.data.vocabulary import PADDING, Ids, lengths, widen
 
 Counts = NDArray[np.int64]
 
-LEARNED = 0.999
-"""The exact match from which on a training counts as one that has learned its task."""
+LEARNED = 0.99
+"""The minimum exact match at which a task, or a length, counts as learned."""
 
 Z_95 = 1.959963984540054
 """The standard normal quantile of a two-sided 95 % interval."""
@@ -26,6 +28,25 @@ Z_95 = 1.959963984540054
 def percent(share: float) -> str:
     """Return a share as a percentage, with more digits where it is close to 100 and not there."""
     return f"{share:.4%}" if 0.999 < share < 1 else f"{share:.2%}"
+
+
+class Spread(NamedTuple):
+    """The median and the range of several seeds' results."""
+
+    median: float
+    least: float
+    most: float
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Return the median and the range of one or more results."""
+    return Spread(float(np.median(values)), min(values), max(values))
+
+
+def spread_as_json(shares: Sequence[float]) -> dict[str, float | None]:
+    """Return the spread of exact matches for `--json`; without any its figures are null."""
+    figures = spread(shares) if shares else (None, None, None)
+    return dict(zip((f"exact_match_{name}" for name in Spread._fields), figures, strict=True))
 
 
 def wilson_interval(successes: int, trials: int, z: float = Z_95) -> tuple[float, float]:

@@ -1,8 +1,8 @@
 """A training under way, as a notebook shows it; elsewhere there is a line an epoch."""
 
+from html import escape
 from typing import Any
 
-from seq2seq_cli.html import bar
 from seq2seq_cli.metrics import percent
 from seq2seq_cli.training.events import Advanced, EpochEnded, Event, Planned, Resumed
 
@@ -42,8 +42,12 @@ class Progress:
         return self._lines[-1] if self._lines else self._note
 
     def _repr_html_(self) -> str:
-        shown = bar("training", min(self._done, self._total), self._total, self._note)
-        return "<br>".join([shown, *self._lines])
+        done, total = min(self._done, self._total), self._total
+        bar = (
+            f'<label>training <progress value="{done}" max="{total}"></progress> '
+            f"{done:,}/{total:,} {escape(self._note)}</label>"
+        )
+        return "<br>".join([bar, *self._lines])
 
     def _show(self, is_line: bool) -> None:
         if self._shown:

@@ -8,14 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seq2seq_cli.data.vocabulary import Floats, Vocabulary, check_ids, pad
-from seq2seq_cli.destination import check_replaceable
 from seq2seq_cli.errors import DataError
-from seq2seq_cli.footprint import decoding_needs, encoding_needs
 from seq2seq_cli.inference.beam import beam_search
 from seq2seq_cli.inference.greedy import decoding_limits, greedy
 from seq2seq_cli.inference.network import LoadedRun
-from seq2seq_cli.memory import check
-from seq2seq_cli.storage import atomic_path
+from seq2seq_cli.resources import check, decoding_needs, encoding_needs
+from seq2seq_cli.storage import atomic_path, check_replaceable
 
 
 class Prediction(NamedTuple):

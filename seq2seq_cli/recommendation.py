@@ -7,7 +7,7 @@ from their end, and the shipped configurations with which long ones were learned
 from dataclasses import dataclass
 
 from seq2seq_cli.config import ModelConfig, RunConfig, TrainingConfig
-from seq2seq_cli.data.tasks import is_own
+from seq2seq_cli.data.tasks import is_custom
 from seq2seq_cli.settings import laid_over, parse_config
 from seq2seq_cli.shipped import shipped_file
 from seq2seq_cli.storage import read_text
@@ -19,7 +19,7 @@ PLAIN_REACH = 12
 """The longest source that a model without attention has learned to 99 % with the defaults."""
 
 CONTENT_REACH = 25
-"""The longest source that attention by content alone has learned to 99 % without a curriculum."""
+"""The longest source that attention by content alone has learned to 99 %."""
 
 CONFIGURED = (
     (50, "attention"),
@@ -52,7 +52,7 @@ class Recommendation:
 def recommend(config: RunConfig) -> Recommendation | None:
     """Return what is recommended in the place of a configuration; None where it may well do."""
     task, model = config.task, config.model
-    if is_own(task) or task.name not in COPYING or config.training.curriculum:
+    if is_custom(task) or task.name not in COPYING:
         return None
     longest = task.lengths.longest
     has_attention = model.attention != "none"

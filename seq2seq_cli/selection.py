@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from seq2seq_cli.config import Lengths, RunConfig, TaskConfig
-from seq2seq_cli.data.files.pair_files import MOST_PROBLEMS, PairsFile, data_files, read_pairs
+from seq2seq_cli.data.files import MOST_PROBLEMS, PairsFile, data_files, read_pairs
 from seq2seq_cli.data.plan import open_stream
-from seq2seq_cli.data.sampling import SourceSpace, Split, split_codes
-from seq2seq_cli.data.streams import GeneratedStream, GivenStream, Stream, own_split_codes
+from seq2seq_cli.data.sampling import SourceSpace, Split, hash_ragged, split_codes
+from seq2seq_cli.data.streams import GeneratedStream, GivenStream, Stream
 from seq2seq_cli.data.tasks import Task, find_task, length_problem, longest_target
 from seq2seq_cli.errors import ConfigurationError, DataError
 from seq2seq_cli.inference.greedy import decoding_limits
@@ -40,7 +40,7 @@ def select_generated(
     n_samples: int,
     seed: int | None,
     n_in: int | str | None,
-    own_task: Task | None = None,
+    custom_task: Task | None = None,
     stream: Stream | None = None,
 ) -> Selection:
     """Return held-out sequences of the run's task, of other lengths with `n_in`.
@@ -51,10 +51,10 @@ def select_generated(
     found = settings.lengths if n_in is None else _parse_lengths(n_in, settings)
     space = SourceSpace.of(settings, found)
     if stream is None or n_in is not None or seed is not None:
-        task = own_task or find_task(settings)
+        task = custom_task or find_task(settings)
         entropy = config.training.seed if seed is None else seed
         stream = GeneratedStream(task, settings, entropy, space)
-        _check_own_targets(task, stream, settings, found)
+        _check_target_width(task, stream, settings, found)
     size = stream.size(Split.TEST)
     if size == 0:
         raise NoneHeldOutError(
@@ -68,17 +68,17 @@ def select_generated(
         origin = kind if space.is_split else f"random {kind}"
         selection = Selection(stream, n_samples, origin)
     if not space.is_split:
-        selection.notes += _unsplit_notes(config, [found])
+        selection.notes += _unsplit_notes(config, range(found.shortest, found.longest + 1))
     return selection
 
 
-def select_own(config: RunConfig, n_samples: int, stream: Stream | None = None) -> Selection:
+def select_custom(config: RunConfig, n_samples: int, stream: Stream | None = None) -> Selection:
     """Return the held-out pairs of the data that the run was trained on, if need be read anew."""
     task = config.task
     if stream is None:
         for data in filter(None, (task.data, task.validation_data)):
             if not all(path.is_file() for path in data_files(data)):
-                raise DataError(f"the run's data, {data}, is not here: give --data FILE")
+                raise DataError(f"the run's data, {data}, is not here: give other data")
         stream = open_stream(config)
     size = stream.size(Split.TEST)
     origin = f"held-out pairs of {task.validation_data or task.data}"
@@ -102,7 +102,8 @@ def select_given(config: RunConfig, data: str | Path) -> Selection:
         selection.notes += _chosen_notes(config)
     elif file.sha256 == task.data_sha256:
         all_of_it = task.validation_data_sha256 or task.validation_data
-        trained = n if all_of_it else int((own_split_codes(file.pairs) == 0).sum())
+        codes = split_codes(hash_ragged(file.pairs.sources), custom=True)
+        trained = n if all_of_it else int((codes == 0).sum())
         selection.n_trained_on = trained
         selection.notes.append(f"{trained:,} of {n:,} pairs were trained on")
     return selection
@@ -124,12 +125,10 @@ def _parse_lengths(n_in: int | str, task: TaskConfig) -> Lengths:
     return found
 
 
-def _check_own_targets(
+def _check_target_width(
     task: Task, stream: GeneratedStream, settings: TaskConfig, found: Lengths
 ) -> None:
-    """Raise ConfigurationError where an own task's targets are of a length that is not decoded."""
-    if not task.own:
-        return
+    """Raise ConfigurationError where a custom task's targets have a length that is not decoded."""
     limit, width = longest_target(settings, found.longest), stream.target_width
     possible = width + 1 <= limit if settings.has_end else width == limit
     if not possible:
@@ -148,7 +147,7 @@ def _check_lengths(file: PairsFile, task: TaskConfig) -> None:
     limits = decoding_limits(task, n_in)
     wrong = np.flatnonzero(n_out + 1 > limits if task.has_end else n_out != limits)
     problems = [
-        f"{file.place(int(row))}: a target of {n_out[row]} integers, and for a source of "
+        f"{file.locate(int(row))}: a target of {n_out[row]} integers, and for a source of "
         f"{n_in[row]} the run predicts {_predicted(task, int(limits[row]))}"
         for row in wrong[:MOST_PROBLEMS]
     ]
@@ -163,23 +162,14 @@ def _predicted(task: TaskConfig, limit: int) -> str:
 
 
 def is_trained_length(config: RunConfig, length: int) -> bool:
-    """Tell whether sources of this length may have been trained on, in a stage or at last."""
-    task, curriculum = config.task, config.training.curriculum
-    if curriculum == "auto":  # its stages have shorter sources
-        return length <= task.lengths.longest and not (
-            task.lengths.vary and length < task.lengths.shortest
-        )
-    stages = [] if curriculum == "" else [Lengths.parse(stage.n_in) for stage in curriculum]
-    return any(low <= length <= high for low, high in (task.lengths, *stages))
+    """Return whether sources of this length may have been trained on."""
+    shortest, longest = config.task.lengths
+    return shortest <= length <= longest
 
 
-def _unsplit_notes(config: RunConfig, given: Iterable[Lengths]) -> list[str]:
+def _unsplit_notes(config: RunConfig, lengths: Iterable[int]) -> list[str]:
     """Return a note where nothing is held out, if training saw sources of these lengths."""
-    seen = [
-        is_trained_length(config, length)
-        for low, high in given
-        for length in range(low, high + 1)
-    ]  # fmt: skip
+    seen = [is_trained_length(config, length) for length in lengths]
     if not any(seen):
         return []
     these = "these too" if all(seen) else "those of the lengths that it was trained on"
@@ -191,10 +181,10 @@ def _trained_side_notes(config: RunConfig, file: PairsFile) -> list[str]:
     """Return a note of the sources of a file that a generated run may have been trained on."""
     n_in = file.pairs.sources.lengths
     if not SourceSpace.of(config.task).is_split:
-        return _unsplit_notes(config, [Lengths(n, n) for n in np.unique(n_in).tolist()])
-    codes = np.concatenate([split_codes(part) for part in file.pairs.sources.parts()])
-    trained = [length for length in np.unique(n_in).tolist() if is_trained_length(config, length)]
-    n = int(((codes == 0) & np.isin(n_in, trained)).sum())
+        return _unsplit_notes(config, np.unique(n_in).tolist())
+    codes = split_codes(hash_ragged(file.pairs.sources))
+    shortest, longest = config.task.lengths
+    n = int(((codes == 0) & (n_in >= shortest) & (n_in <= longest)).sum())
     if not n:
         return []
     return [
@@ -204,7 +194,7 @@ def _trained_side_notes(config: RunConfig, file: PairsFile) -> list[str]:
 
 
 def _is_shared(stream: Stream) -> bool:
-    """Tell whether own data is reported on the same pairs that training was watched by.
+    """Return whether custom data is reported on the same pairs that training was watched by.
 
     Both have all that is held out, or halves that share no source.
     """

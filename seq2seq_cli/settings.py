@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from seq2seq_cli.config import TAGS, ModelConfig, RunConfig, Section, TaskConfig, TrainingConfig
+from seq2seq_cli.config import ModelConfig, RunConfig, Section, TaskConfig, TrainingConfig
 from seq2seq_cli.errors import ConfigurationError
 from seq2seq_cli.storage import read_text
 
@@ -51,7 +51,7 @@ def resolve(
         if equals:
             _assign(given, key.strip(), parse_value(value.strip()), problems)
         else:
-            problems.append(f"--set {text}: should be section.key=value")
+            problems.append(f"{text}: should be section.key=value")
     for key, option in (options or {}).items():
         if option is not None:
             _assign(given, key, option, problems)
@@ -152,8 +152,7 @@ def _validate(name: str, values: object, problems: list[str]) -> Section | None:
     except ValidationError as error:
         for detail in error.errors():
             accepted = detail["msg"].removeprefix("Input ").removeprefix("Value error, ")
-            place = [str(part) for part in detail["loc"] if part not in TAGS]
-            key = ".".join([name, *place])
+            key = ".".join([name, *map(str, detail["loc"])])
             problems.append(f"{key} = {_shown(detail['input'])}: {accepted}")
         return None
 

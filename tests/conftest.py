@@ -61,6 +61,15 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def random_runs(tmp_path: Path) -> Path:
+    """Return a folder of runs with "complete", which has random weights and `tiny_config()`."""
+    from random_run import save_random_run
+    from tiny import tiny_config
+
+    return save_random_run(tmp_path / "runs", "complete", tiny_config()).parent
+
+
+@pytest.fixture
 def compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let trainings of equal shapes run one compiled program, which takes most of their time."""
     share_programs(monkeypatch)

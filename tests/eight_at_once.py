@@ -25,6 +25,8 @@ from typing import Any
 
 import forks
 
+from seq2seq_cli.runs.names import training_path
+
 OPTIONS = "--n-in 4 --n-out 2 --cardinality 13 --units 8 --batch-size 16 --n-samples 640".split()
 OPTIONS += ["-q", "--run", "a"]
 KINDS = {
@@ -41,9 +43,9 @@ PAUSE = 0.3
 """Seconds from one who reads to the next; with half a core of their own the rounds take long."""
 
 # What the forked processes need; not TensorFlow, which those that are refused have to do without.
-IMPORTED = ["cli.app", "cli.accuracy", "cli.train", "cli.evaluate", "cli.predict", "cli.runs",
-            "training.session", "training.seeds", "prediction", "evaluation",
-            "inference.loading"]  # fmt: skip
+IMPORTED = ["cli.app", "cli.rendering.evaluation", "cli.commands.train", "cli.commands.evaluate",
+            "cli.commands.predict", "cli.commands.runs", "training.session", "training.seeds",
+            "prediction", "evaluation", "inference.loading"]  # fmt: skip
 
 
 def read(command: str, run: str) -> list[str]:
@@ -165,12 +167,13 @@ def prepare(kind: str, before: Path, outputs: Path, folder: Path) -> None:
         if first.end():
             sys.exit(f"the first training ended with {first.code}: {first.err}")
     if kind == "abandoned":
-        run.mkdir(parents=True)
-        (run / ".lock").touch()
+        training_path(run).mkdir(parents=True)
+        (training_path(run) / ".lock").touch()
     elif kind in ("replaced", "complete", "stopped"):
         shutil.copytree(before / "runs", folder / "runs")
     if kind == "stopped":
-        for path in (run / "run.json", *run.glob("*.keras")):
+        run.rename(training_path(run))
+        for path in (training_path(run) / "run.json", *training_path(run).glob("*.keras")):
             path.unlink()
 
 

@@ -39,12 +39,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from seq2seq_cli import cli
+from seq2seq_cli.cli.process import run_command
 from seq2seq_cli.errors import Interrupted, S2sError
 from seq2seq_cli.inference.loading import load_run
 from seq2seq_cli.prediction import predict
-from seq2seq_cli.runs.checkpoint_files import load_checkpoint
-from seq2seq_cli.runs.folder import has_checkpoint, has_unfinished
+from seq2seq_cli.runs.checkpoint_files import has_checkpoint, is_stopped, load_checkpoint
+from seq2seq_cli.runs.folder import settle
 from seq2seq_cli.runs.listing import open_run
 from seq2seq_cli.runs.manifest import MANIFEST, RECORDED
 
@@ -67,7 +67,7 @@ class Scenario(NamedTuple):
 
     @property
     def resumes(self) -> str:
-        """The command that goes on with what is stopped."""
+        """The command that resumes what is stopped."""
         kept = " --tensorboard" if "--tensorboard" in self.line else ""
         if "--seeds" in self.line:
             return f"train --seeds 2 --run several --resume -q{kept}"
@@ -156,7 +156,7 @@ def run_line(line: str) -> tuple[int, list[str]]:
     handler = signal.getsignal(signal.SIGPIPE)
     try:
         with redirect_stdout(io.StringIO()), redirect_stderr(shown):
-            message, code = cli._run()
+            message, code = run_command()
     except BaseException:
         return 1, traceback.format_exc().splitlines()[-3:]
     finally:
@@ -184,7 +184,7 @@ def limited(size: int | None) -> Iterator[None]:
 
 
 def bits(name: str) -> object:
-    """Return all that a training has come to: its newest checkpoint, and what its run predicts."""
+    """Return the result of a training: its newest checkpoint, and what its run predicts."""
     checkpoint, notes = load_checkpoint(Path("runs", name))
     assert not notes, notes
     groups = (*checkpoint.state[:3], checkpoint.best_weights)
@@ -193,7 +193,8 @@ def bits(name: str) -> object:
 
 
 def answer(name: str) -> object:
-    """Return what a complete run predicts; None where there is none."""
+    """Return what a complete run predicts; None if there is none."""
+    settle(Path("runs", name))
     if not Path("runs", name, MANIFEST).exists():
         return None
     run = open_run(Path("runs"), name)
@@ -269,14 +270,13 @@ class Trial(NamedTuple):
     def _judge_runs(self, code: int, earlier: dict[str, object]) -> str:
         again = self.scenario.line
         for name in self.scenario.runs:
-            folder = Path("runs", name)
-            found, is_stopped = answer(name), False
-            if folder.exists() and has_checkpoint(folder):
-                is_stopped = found is None or has_unfinished(folder)
-            if is_stopped or ("--seeds" in again and folder.exists()):
-                again = self.scenario.resumes
+            run, found = Path("runs", name), answer(name)
             known = [self.expected[name][2], earlier[name] and earlier[name][2]]
-            if found is None and known[1] is not None and not is_stopped:
+            if is_stopped(run) or ("--seeds" in again and has_checkpoint(run)):
+                again = self.scenario.resumes
+            elif found is not None and found == known[0]:
+                again = "tasks"  # nothing is left to be done
+            if found is None and known[1] is not None:
                 return f"{name} is lost"
             if found is not None and found not in known:
                 return f"{name} answers otherwise"
@@ -308,7 +308,8 @@ def state_of(scenario: Scenario) -> dict[str, object]:
     """Return what is in this folder of all that a command writes."""
     if scenario.file:
         return {scenario.file: content(scenario.file)}
-    return {name: bits(name) if Path("runs", name).exists() else None for name in scenario.runs}
+    runs = {name: Path("runs", name) for name in scenario.runs}
+    return {name: bits(name) if has_checkpoint(run) else None for name, run in runs.items()}
 
 
 class Harness:

@@ -1,13 +1,12 @@
 """Send Ctrl-C and SIGTERM to commands at random moments, and see that each ends at once and whole.
 
-    python tests/interrupts.py 200 --seed 0 [--early 200]
+    python tests/interrupts.py 200 --seed 0
 
 The commands are trainings (alone, of several seeds, further on, of two workers that wait and that
 train; their programs compiled or kept), generate, evaluate, predict and encode. Each has to end
 within two seconds with 130 or 143, unless it has ended by then, with at most one line and no
 traceback; it leaves nothing in the folder of temporary files, and of a run what verifies and goes
-on. The early ones are real processes in their first 150 ms: there a traceback of Python's own
-start, before the first line of this package, is counted apart. Ends with 1 if anything is wrong.
+on. Ends with 1 if anything is wrong.
 """
 
 import argparse
@@ -25,14 +24,13 @@ from importlib import import_module
 from pathlib import Path
 
 import forks
-from kill_and_resume import TASK, children
+from kill_and_resume import TASK
 from workers import free_addresses, tf_config
 
 from seq2seq_cli.errors import S2sError
-from seq2seq_cli.runs.checkpoint_files import load_checkpoint
-from seq2seq_cli.runs.folder import has_checkpoint, is_abandoned
-from seq2seq_cli.runs.listing import open_run
-from seq2seq_cli.runs.lock import LOCK, is_in_training
+from seq2seq_cli.runs.checkpoint_files import has_checkpoint, load_checkpoint
+from seq2seq_cli.runs.listing import list_runs
+from seq2seq_cli.runs.lock import LOCK
 from seq2seq_cli.runs.manifest import RECORDED
 from seq2seq_cli.training.cache_folder import FOLDER_VARIABLE
 
@@ -56,8 +54,9 @@ COMMANDS = {
 """Each with about how many seconds it takes, of a processor, or of waiting."""
 
 WAITING = ("one worker waits", "predict -")
-IMPORTED = ["cli.app", "cli.accuracy", "cli.train", "cli.evaluate", "cli.predict", "cli.encode",
-            "cli.generate", "cli.runs", "training.session", "training.seeds", "prediction",
+IMPORTED = ["cli.app", "cli.rendering.evaluation", "cli.commands.train", "cli.commands.evaluate",
+            "cli.commands.predict", "cli.commands.encode", "cli.commands.generate",
+            "cli.commands.runs", "training.session", "training.seeds", "prediction",
             "evaluation", "inference.loading"]  # fmt: skip
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -145,24 +144,23 @@ class Case:
     def _damages(self) -> list[str]:
         """Return what is wrong with what is left of the runs, and of what was to be written."""
         found = []
-        for path in self._folder.glob("runs/*"):
+        runs = self._folder / "runs"
+        for listed in list_runs(runs):
+            path = runs / listed.name
             try:
-                if (path / "run.json").exists():
-                    run = open_run(path.parent, path.name)
-                    for file in RECORDED:
-                        run.read(file)
+                for file in RECORDED if listed.run else ():
+                    listed.run.read(file)
                 if has_checkpoint(path):
                     found += load_checkpoint(path)[1]
+                elif not listed.run:
+                    found.append(f"{path.name} is left with no checkpoint")
             except S2sError as error:
                 found.append(str(error))
-            # The lock's file may stay where the process could not be unwound in time.
-            names = [file.name for file in path.rglob("*")]
-            if not has_checkpoint(path) and not is_abandoned(path):
-                found.append(f"{path.name} is left with {names}")
-            if is_in_training(path):
+            if "in training" in (listed.problem, listed.under_way):
                 found.append(f"{path.name} is still locked")
-            found += [f"left {left}" for left in names if left.startswith(".") and left != LOCK]
-        found += [f"left {path.name}" for path in self._folder.glob(".*")]
+        # The lock's file may stay where the process could not be unwound in time.
+        left = [*self._folder.glob(".*"), *runs.rglob(".*")]
+        found += [f"left {path.name}" for path in left if path.name != LOCK]
         return found
 
     def goes_on(self) -> None:
@@ -175,43 +173,16 @@ class Case:
 
 
 def processor_seconds(pid: int) -> float:
-    """Return what a process, and those that it has waited for or started, have computed so far."""
-    pids, found = [pid], 0
-    for one in pids:
-        with suppress(OSError):
-            numbers = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
-            found += int(numbers[11]) + int(numbers[12])
-            pids += children(one)
-    return found / os.sysconf("SC_CLK_TCK")
-
-
-def interrupt_early(n: int, generator: random.Random, before: Path) -> tuple[int, int, int]:
-    """Return how many early signals ended with this package's traceback, Python's, and in time."""
-    ours = pythons = in_time = 0
-    for count in range(n):
-        line = ["--help"] if count % 2 else ["predict", "--run", "a", "1 2 3 4"]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "seq2seq_cli", *line],
-            cwd=before, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        time.sleep(generator.uniform(0, 0.15))
-        number = generator.choice(SIGNALS)
-        process.send_signal(number)
-        told = process.communicate()[1]
-        if process.returncode in (0, 128 + number, -number) and len(told.splitlines()) <= 1:
-            in_time += 1
-        elif "seq2seq_cli/" in told or process.returncode not in (1, -number):
-            ours += 1
-            print(f"WRONG: {line}: {process.returncode}: {told}", flush=True)
-        else:
-            pythons += 1
-    return ours, pythons, in_time
+    """Return for how long a process has computed so far; 0 if it has ended."""
+    with suppress(OSError):
+        numbers = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(numbers[11]) + int(numbers[12])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("interrupts", type=int, nargs="?", default=200)
-    parser.add_argument("--early", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--commands", default=",".join(COMMANDS))
     args = parser.parse_args()
@@ -225,10 +196,9 @@ def main() -> None:
         (before / "many.txt").write_text("1 2 3 4\n" * 200_000)
         subprocess.run([sys.executable, "-m", "seq2seq_cli", *TRAIN], cwd=before, check=True,
                        stdout=subprocess.DEVNULL)  # fmt: skip
-        early = interrupt_early(args.early, generator, before)
         for module in IMPORTED:
             import_module(f"seq2seq_cli.{module}")
-        wrong, slowest = early[0], 0.0
+        wrong, slowest = 0, 0.0
         for count in range(args.interrupts):
             command = names[count % len(names)]
             case = Case(command, top / str(count), before)
@@ -243,9 +213,8 @@ def main() -> None:
             print(f"{command}: {case.where}: {case.told.strip()}", flush=True)
             shutil.rmtree(top / str(count))
         print(
-            f"{args.early} early signals: {early[0]} tracebacks of this package, {early[1]} of "
-            f"Python's own start; {args.interrupts} later ones, {early_ends} after the end and "
-            f"{told[True]} with a checkpoint: {wrong} wrong, the slowest end after {slowest:.2f} s"
+            f"{args.interrupts} signals, {early_ends} after the end and {told[True]} with a "
+            f"checkpoint: {wrong} wrong, the slowest end after {slowest:.2f} s"
         )
         if wrong:
             sys.exit(1)

@@ -27,9 +27,9 @@ from pathlib import Path
 import forks
 from workers import free_addresses, tf_config
 
-from seq2seq_cli.runs.checkpoint_files import load_checkpoint
-from seq2seq_cli.runs.folder import has_checkpoint
+from seq2seq_cli.runs.checkpoint_files import has_checkpoint, load_checkpoint
 from seq2seq_cli.runs.history import history_text
+from seq2seq_cli.runs.listing import run_folders
 from seq2seq_cli.training.cache_folder import FOLDER_VARIABLE
 from seq2seq_cli.training.compilation_cache import open_cache
 from seq2seq_cli.training.process import configure_process
@@ -40,15 +40,16 @@ KINDS = {
     "generated": TASK,
     "validate_every": [*TASK, "--set", "training.validate_every=640"],
     "own data": ["--data", "own.csv", "--epochs", "8"],
-    "curriculum": ["--task", "reverse", *TASK[:2], *TASK[4:],
-                   "--set", "training.curriculum=auto"],
     "attention": [*TASK, "--attention", "dot"],
     "dropout": [*TASK, "--set", "model.dropout=0.2", "--set", "model.recurrent_dropout=0.1"],
     "varying lengths": ["--task", "reverse", "--n-in", "1-5", *TASK[4:]],
     "seeds": [*TASK[:-1], "3", "--seeds", "2"],
 }  # fmt: skip
-IMPORTED = ["cli.app", "cli.train", "cli.accuracy", "evaluation", "inference.loading"]
+IMPORTED = ["cli.app", "cli.commands.train", "cli.rendering.evaluation", "evaluation",
+            "inference.loading"]  # fmt: skip
 LIMIT_SECONDS = 600
+WAITING_SECONDS = 60
+"""How long the other worker may take to notice a kill; one that still waits for it is killed."""
 
 
 def digest(folder: Path) -> str:
@@ -78,15 +79,13 @@ class Training:
 
     @property
     def runs(self) -> list[Path]:
-        """The folders of what has begun."""
-        return sorted((self._folder / "runs").glob("a*"))
+        """The runs that have begun."""
+        return run_folders(self._folder / "runs")
 
     def start(self, *options: str) -> list[forks.Forked]:
-        """Begin, or go on with what is there, as one process or two."""
+        """Begin, or resume what is there, as one process or two."""
         if any(has_checkpoint(run) for run in self.runs):
             options = ("--resume", *options)
-        elif any((run / "config.toml").exists() for run in self.runs):
-            options = ("--force", *options)
         if cache := open_cache():
             for path in cache.own.glob("*"):  # which each process has to itself
                 path.unlink()
@@ -113,6 +112,10 @@ class Training:
         complete = [run for run in self.runs if (run / "run.json").exists()]
         return len(complete) == self._n_seeds
 
+    def files(self, pattern: str) -> set[Path]:
+        """Return the files of trainings that fit a pattern; of an empty one, none."""
+        return set((self._folder / "runs").glob(f"a*.training/{pattern}")) if pattern else set()
+
     def digest(self) -> str:
         """Return the hash of each run."""
         return " ".join(digest(run) for run in self.runs)
@@ -136,36 +139,24 @@ def kill(training: Training, moment: str, generator: random.Random, seconds: flo
     `seconds` is how long one takes that is left alone.
     """
     pattern = MOMENTS[moment]
-    before = {path for run in training.runs for path in run.glob(pattern or "-")}
+    before = training.files(pattern)
     processes = training.start()
     victim = generator.choice(processes)
     delay = generator.uniform(0, seconds if moment == "start" else 0.3 * seconds)
     delay *= generator.random() ** 4 * 0.05 if moment in ("checkpoint", "models") else 1
     until = time.monotonic() + LIMIT_SECONDS
     while pattern and not victim.has_ended() and time.monotonic() < until:
-        found = {path for run in training.runs for path in run.glob(pattern)}
-        if found - before:
+        if training.files(pattern) - before:
             break
         if moment == "steps":
             time.sleep(0.01)
     time.sleep(delay)
-    for pid in [victim.pid, *(children(victim.pid) if generator.random() < 0.5 else [])][-1:]:
-        if not victim.has_ended():
-            os.kill(pid, signal.SIGKILL)
-    codes = [process.end(LIMIT_SECONDS) for process in processes]
+    victim.send(signal.SIGKILL)
+    codes = [process.end(WAITING_SECONDS) for process in processes]
     for process in processes:
-        allowed = (0, -signal.SIGKILL, 128 + signal.SIGKILL, 6)
-        if process.code not in allowed or "Traceback" in process.err:
+        if process.code not in (0, -signal.SIGKILL, 6) or "Traceback" in process.err:
             sys.exit(f"{process.arguments} ended with {process.code}: {process.err}")
     return any(codes)
-
-
-def children(pid: int) -> list[int]:
-    """Return the processes that a process has started: a worker, where another watches it."""
-    try:
-        return [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
 
 
 def kill_all(n: int, kinds: list[str], generator: random.Random, top: Path) -> bool:
@@ -223,7 +214,7 @@ def main() -> None:
         (top / "outputs").mkdir()
         os.environ.setdefault(FOLDER_VARIABLE, str(top / "programs"))
         configure_process()  # before TensorFlow is imported, for all that is forked
-        from seq2seq_cli.cli.display import import_quietly
+        from seq2seq_cli.cli.process import import_quietly
 
         import_quietly()
         for module in IMPORTED:

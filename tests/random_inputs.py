@@ -36,8 +36,7 @@ from pathlib import Path
 from input_grammar import Case, draw_case
 from random_run import save_random_run
 
-from seq2seq_cli import cli
-from seq2seq_cli.cli import display, streams
+from seq2seq_cli.cli import process
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
 from seq2seq_cli.sweep.engine import executors
 
@@ -159,8 +158,8 @@ def run_here(case: Case) -> Outcome:
         warnings.simplefilter("always")
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
         try:
-            message, code = cli._run()
-            streams.tell(message)
+            message, code = process.run_command()
+            process.tell(message)
         except SystemExit as error:
             code = error.code
         except Ended as error:
@@ -239,7 +238,7 @@ def _prepared(limit: int) -> Iterator[None]:
     def late(number: int, frame: object) -> None:
         raise Ended("goes on")
 
-    begins = [(display, "import_module"), (executors, "local_workers"), (executors, "dask_workers")]
+    begins = [(process, "import_module"), (executors, "local_workers"), (executors, "dask_workers")]
     kept = [getattr(module, name) for module, name in begins]
     for module, name in begins:
         setattr(module, name, planned)

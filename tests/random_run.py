@@ -8,16 +8,16 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from sealed import edit
+from edited import edit
 
 from seq2seq_cli.architecture import LSTM_SETTINGS, Architecture, Layer
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.inference.loading import load_network
 from seq2seq_cli.inference.network import LoadedRun
 from seq2seq_cli.runs.checkpoint import Checkpoint, TrainingStatus, TrainState
+from seq2seq_cli.runs.claim import create_folder
 from seq2seq_cli.runs.environment import Environment
-from seq2seq_cli.runs.history import EpochRecord
-from seq2seq_cli.runs.location import create_folder
+from seq2seq_cli.runs.history import Call, EpochRecord
 from seq2seq_cli.runs.manifest import DECODER_MODEL, ENCODER_MODEL, MANIFEST, TRAIN_MODEL, Results
 from seq2seq_cli.storage import sha256_of
 
@@ -100,14 +100,18 @@ def save_random_run(runs_dir: Path, name: str, config: RunConfig, seed: int = 0)
         exact_match=0.5, exact_match_low=0.4, exact_match_high=0.6,
         teacher_forced_token_accuracy=0.75, loss=1.25, n_samples=100,
     )  # fmt: skip
-    record = EpochRecord(1, 1, 640, 1.5, 1.25, 0.5, 0.4, 0.6, 0.75, 0.01, 2.0, 320.0, 10)
+    record = EpochRecord(
+        1, 1, 640, 1.5, 1.25, 0.5, 0.4, 0.6, 0.75, 0.01, 2.0, 320.0, 10,
+        calls=(Call(10, 10, 1.5, 0.5, 0.01),),
+    )  # fmt: skip
     steps = config.training.total_steps
     checkpoint = Checkpoint(
         state=TrainState(arrays, arrays, arrays, steps, 0.5),
         best_weights=arrays,
         status=TrainingStatus(epochs_done=1, best_epoch=1, best=results, has_ended=True),
         config=config,
-        environment=Environment(versions={"keras": "3.15.1"}, threads=2, flags={}),
+        environment=Environment(versions={"keras": "3.15.1"}, device="CPU", threads=2, flags={}),
+        written_at="2026-01-02T12:00:00Z",
         history=(record,),
     )
     with create_folder(runs_dir, name, config.task, False) as folder:
@@ -119,7 +123,7 @@ def save_random_run(runs_dir: Path, name: str, config: RunConfig, seed: int = 0)
             for file, content in contents.items()
         }
         folder.complete(checkpoint, results, save, "2026-01-02T12:00:00Z")
-    return folder.path
+    return folder.run
 
 
 def replace_file(folder: Path, name: str, content: bytes) -> None:

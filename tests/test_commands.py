@@ -2,32 +2,27 @@
 
 import io
 import json
-import shutil
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
 from conftest import run_s2s
 from random_run import load_random
 
-from seq2seq_cli.cli import output
-from seq2seq_cli.cli.app import COMMANDS, make_app
-from seq2seq_cli.cli.display import Display
-from seq2seq_cli.cli.encode import encode
-from seq2seq_cli.cli.evaluate import evaluate
-from seq2seq_cli.cli.generate import Side, generate
-from seq2seq_cli.cli.inspect import inspect
-from seq2seq_cli.cli.predict import predict
-from seq2seq_cli.cli.tasks import tasks
+from seq2seq_cli.cli.commands.encode import encode
+from seq2seq_cli.cli.commands.evaluate import evaluate
+from seq2seq_cli.cli.commands.generate import generate
+from seq2seq_cli.cli.commands.inspect import inspect
+from seq2seq_cli.cli.commands.predict import predict
+from seq2seq_cli.cli.commands.tasks import tasks
+from seq2seq_cli.cli.rendering import output
+from seq2seq_cli.cli.rendering.training import TrainingProgress
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
-from seq2seq_cli.data.files.pair_files import read_pairs
+from seq2seq_cli.data.files import read_pairs
 from seq2seq_cli.data.sampling import SourceSpace, Split
 from seq2seq_cli.data.tasks import TASKS
 from seq2seq_cli.data.vocabulary import Vocabulary
 from seq2seq_cli.errors import ConfigurationError, DataError, ModelError
-from seq2seq_cli.inference import threads
 from seq2seq_cli.training.events import (
     EpochEnded,
     Finished,
@@ -37,14 +32,11 @@ from seq2seq_cli.training.events import (
     Validated,
 )
 
-OLD = Path(__file__).parent / "data-of-old-versions"
-
 
 @pytest.fixture
 def use(monkeypatch):
     """Make the commands load a run with random weights, and return that."""
     monkeypatch.setattr(output, "end_with_reader", lambda: None)
-    monkeypatch.setattr(threads, "use_one_blas_thread", lambda: None)
 
     def load(**task):
         run = load_random(RunConfig(task=TaskConfig(**task), model=ModelConfig(units=6)))
@@ -120,7 +112,7 @@ def test_evaluate_loads_the_runs_own_task(use, capsys, tmp_path):
     use(name=f"{path}:same", n_in=3, n_out=3, cardinality=30)
     evaluate(n_samples=20, task=f"{path}:same", as_json=True)
     assert len(json.loads(capsys.readouterr().out)["position_accuracy"]) == 3
-    with pytest.raises(ConfigurationError, match=r"--task x.py:f: the run's task is"):
+    with pytest.raises(ConfigurationError, match=r"--task x.py:f: use the run's task"):
         evaluate(task="x.py:f")
     with pytest.raises(ConfigurationError, match="add --task"):
         evaluate()
@@ -137,12 +129,12 @@ def test_generated_pairs_are_written(use, tmp_path, suffix):
 
 
 def test_of_a_small_space_each_held_out_source_is_given_once(use, capsys):
-    generate("copy", 4, cardinality=11, n_samples=10_000, split=Side.TEST, as_json=True)
+    generate("copy", 4, cardinality=11, n_samples=10_000, split="test", as_json=True)
     shown = capsys.readouterr()
     sources = [tuple(json.loads(line)["source"]) for line in shown.out.splitlines()]
     space = SourceSpace.of(TaskConfig(n_in=4, cardinality=11))
     assert sorted(sources) == sorted(map(tuple, space.enumerate(Split.TEST).tolist()))
-    assert f"note: there are {len(sources)} of them" in shown.err
+    assert f"note: there are only {len(sources)}, each given once" in shown.err
 
 
 def test_generate_takes_own_tasks_and_refuses_what_is_ignored(use, capsys, tmp_path):
@@ -154,11 +146,11 @@ def test_generate_takes_own_tasks_and_refuses_what_is_ignored(use, capsys, tmp_p
     for line in capsys.readouterr().out.splitlines():
         pair = json.loads(line)
         assert pair["target"] == [value for value in pair["source"] for _ in range(2)]
-    with pytest.raises(ConfigurationError, match="task.n_out = 2: .* leave it out"):
+    with pytest.raises(ConfigurationError, match="task.n_out = 2: .* remove it"):
         generate("copy", 5, 2)
-    with pytest.raises(ConfigurationError, match="task.n_out = 2: .* leave it out"):
+    with pytest.raises(ConfigurationError, match="task.n_out = 2: .* remove it"):
         generate(f"{path}:doubled", 5, 2)
-    with pytest.raises(ConfigurationError, match="own pairs are not generated"):
+    with pytest.raises(ConfigurationError, match="pairs of a file already exist"):
         generate(settings=["task.data=pairs.csv"])
 
 
@@ -203,46 +195,43 @@ def test_tasks_are_listed_with_level_example_and_what_is_alike(use, capsys):
     assert by_name["selective-copy"]["settings"] == {"k": 5}
 
 
-def test_a_run_of_an_older_version_is_inspected_predicted_and_evaluated(capsys, monkeypatch):
+def test_a_run_is_inspected_predicted_and_evaluated(random_runs, capsys, monkeypatch):
     monkeypatch.setattr(output, "end_with_reader", lambda: None)
-    inspect("complete", OLD)
+    inspect("complete", random_runs)
     shown = capsys.readouterr().out
     for words in ("encoder_lstm", "validation exact match", "token accuracy (teacher-forced)"):
         assert words in shown
-    inspect("complete", OLD, as_json=True)
+    inspect("complete", random_runs, as_json=True)
     document = json.loads(capsys.readouterr().out)
     shapes = [layer["shapes"] for layer in document["layers"]]
     assert shapes[0] == [[13, 32], [8, 32], [32]]
     assert document["parameters"] == 1525
-    predict(["1 2 3 4"], run="complete", runs_dir=OLD, as_json=True)
+    predict(["1 2 3 4"], run="complete", runs_dir=random_runs, as_json=True)
     prediction = json.loads(capsys.readouterr().out)
     assert prediction["finished"] is True
     assert len(prediction["target"]) == 2
-    evaluate("complete", OLD, as_json=True)
+    evaluate("complete", random_runs, as_json=True)
     document = json.loads(capsys.readouterr().out)
-    # That is what its training found, on a sample of all that is held out.
     assert document["exact"] is True
-    assert abs(document["exact_match"] - 0.0328) < 0.01
+    assert document["exact_match"] < 0.1
 
 
-def test_inspect_checks_the_files(tmp_path, monkeypatch):
+def test_inspect_checks_the_files(random_runs, monkeypatch):
     monkeypatch.setattr(output, "end_with_reader", lambda: None)
-    copied = tmp_path / "complete"
-    shutil.copytree(OLD / "complete", copied)
-    model = copied / "inference_decoder.keras"
+    model = random_runs / "complete" / "inference_decoder.keras"
     model.write_bytes(model.read_bytes()[:-1] + b"x")
     with pytest.raises(ModelError, match="inference_decoder.keras is corrupt"):
-        inspect("complete", tmp_path)
+        inspect("complete", random_runs)
 
 
 def test_a_validation_within_an_epoch_is_told_as_such(capsys):
-    display = Display(lambda n, note="", label="", total=0: None, quiet=False)
+    progress = TrainingProgress(quiet=False)
     figures = (1.5, 1.25, 0.5, 0.4, 0.6, 0.75, 0.01, 2.0, 320.0)
-    display.show(Validated(1, 2, 256, *figures, steps_done=16, is_whole=False))
-    display.show(EpochEnded(1, 2, 640, *figures, steps_done=40, is_whole=True))
-    display.show(Finished(2, 2, 256, 1, None, "enough"))
-    display.show(Finished(2, 2, None, 1, 256, ""))
-    display.show(Finished(2, 2, None, 2, None, ""))
+    progress.show(Validated(1, 2, 256, *figures, steps_done=16, is_whole=False))
+    progress.show(EpochEnded(1, 2, 640, *figures, steps_done=40, is_whole=True))
+    progress.show(Finished(2, 2, 256, 1, None, "enough"))
+    progress.show(Finished(2, 2, None, 1, 256, ""))
+    progress.show(Finished(2, 2, None, 2, None, ""))
     beginning = ("epoch 1/2: its first 256 sequences in 2.0 s", "epoch 1/2: 640 sequences in")
     first, second, *ends = capsys.readouterr().err.splitlines()
     assert (first[:43], second[:27]) == beginning
@@ -254,35 +243,27 @@ def test_a_validation_within_an_epoch_is_told_as_such(capsys):
 
 
 def test_a_seed_that_is_under_way_is_named(capsys):
-    display = Display(lambda n, note="", label="", total=0: None, quiet=False)
+    progress = TrainingProgress(quiet=False)
     figures = (1.5, 1.25, 0.5, 0.4, 0.6, 0.75, 0.01, 2.0, 320.0)
-    display.show(SeedBegun(1, 2, 3, "t-seed-3", is_complete=True))
-    display.show(SeedBegun(1, 2, 4, "t-seed-4", is_complete=False))
-    display.show(Resumed(1, 2, 320, ()))
-    display.show(EpochEnded(1, 2, 640, *figures))
-    display.show(Finished(1, 2, None, 1, None, "enough"))
-    display.show(SeedFailed(1, 2, 4, "the loss became nan"))
+    progress.show(SeedBegun(1, 2, 3, "t-seed-3", is_complete=True))
+    progress.show(SeedBegun(1, 2, 4, "t-seed-4", is_complete=False))
+    progress.show(Resumed(1, 2, 320, ()))
+    progress.show(EpochEnded(1, 2, 640, *figures, steps_done=40))
+    progress.show(Finished(1, 2, None, 1, None, "enough"))
+    progress.show(SeedFailed(1, 2, 4, "the loss became nan"))
     complete, resumed, ended, stopped, failed = capsys.readouterr().err.splitlines()
     assert complete == "seed 3: t-seed-3 is complete"
-    assert resumed == "t-seed-4 goes on in epoch 1/2 after 320 sequences"
+    assert resumed == "t-seed-4 resumes in epoch 1/2 after 320 sequences"
     assert ended.startswith("seed 4, epoch 1/2: 640 sequences in")
     assert stopped == "seed 4, stopped after epoch 1/2: enough"
     assert failed == "seed 4: the loss became nan"
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_the_help_has_a_command_s_own_first_line(name):
-    whole, alone = (
-        typer.main.get_command(make_app(names)).commands[name] for names in ([], [name])
-    )
-    assert whole.get_short_help_str(200) == alone.get_short_help_str(200)
-    assert whole.help == COMMANDS[name] == alone.help.splitlines()[0]
-
-
 @pytest.mark.parametrize(
     "line",
-    ["sweep --jobs 0", "sweep --shard 5/2", "train --n-in x", "predict --beam -1 1",
-     "evaluate --min-accuracy nan", "runs --sort x", "generate --split x", "train --seeds"],
+    ["sweep --jobs 0", "sweep --shard 5/2", "train --units x", "train --attention x",
+     "predict --beam -1 1", "evaluate --min-accuracy nan", "runs --sort x", "generate --split x",
+     "train --seeds"],
 )  # fmt: skip
 def test_what_is_wrong_with_an_option_names_it(tmp_path, line):
     done = run_s2s(*line.split(), cwd=tmp_path, check=False)

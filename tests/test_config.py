@@ -196,7 +196,7 @@ def test_everything_wrong_is_reported_together(file):
         "modle = {'units': 3}: ",
         "training.seed = 'a': ",
         "model.unit = 64: ",
-        "--set units: ",
+        "units: ",
         "training.epochs = 0: ",
         "training.clip_norm = -1.0: ",
     ]
@@ -236,7 +236,7 @@ def test_unknown_option_is_reported():
 
 
 def test_setting_without_an_equals_sign_is_told_the_form():
-    assert problems_of(None, ["model.units"]) == ["--set model.units: should be section.key=value"]
+    assert problems_of(None, ["model.units"]) == ["model.units: should be section.key=value"]
 
 
 def test_section_that_is_a_value_is_told_its_form(file):
@@ -303,18 +303,9 @@ def test_configurations_cannot_be_changed():
         RunConfig().task.n_in = 4
 
 
-@pytest.mark.parametrize(("value", "named"), [
-    ("[{n_in=4, distinct=1, steps=2}]", "training.curriculum.0.distinct = 1: should be 0"),
-    ("[{n_in=4}]", "training.curriculum.0.steps = {'n_in': 4}: "),
-    ("fast", "training.curriculum = 'fast': should be '' or 'auto'"),
-    ("5", "training.curriculum = 5: should be \"auto\", or a list of stages"),
-    ("[5]", "training.curriculum.0 = 5: should be a valid dictionary"),
-])  # fmt: skip
-def test_what_is_wrong_with_a_curriculum_is_one_line(value, named):
-    with pytest.raises(ConfigurationError) as caught:
-        resolve(settings=[f"training.curriculum={value}"])
-    assert str(caught.value).startswith(named)
-    assert "\n" not in str(caught.value)
+def test_a_curriculum_is_not_a_setting():
+    with pytest.raises(ConfigurationError, match="training.curriculum = 'auto': no such setting"):
+        resolve(settings=["training.curriculum=auto"])
 
 
 def test_a_pretrained_embedding_needs_its_size():
@@ -350,10 +341,3 @@ def test_data_that_is_given_takes_the_place_of_a_file_s_task(tmp_path):
     assert task.model_fields_set == {"data"}
     assert resolve(path, ["task.data=pairs.jsonl", "task.n_in=9"]).task.n_in == 9
     assert resolve(path).task.n_in == "1-25"
-
-
-def test_a_run_saved_before_there_were_position_biases_has_none():
-    text = RunConfig().to_toml()
-    old = "".join(line for line in text.splitlines(True) if not line.startswith("attention_radius"))
-    assert parse_config(text, "new").as_saved().model.attention_radius == 4
-    assert parse_config(old, "old").as_saved().model.attention_radius == 0

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from seq2seq_cli.config import RunConfig
-from seq2seq_cli.data.plan import prepare
+from seq2seq_cli.data.plan import prepare, wrong_settings
 from seq2seq_cli.data.sampling import Split
-from seq2seq_cli.data.tasks import TASKS, problems, wrong_settings
+from seq2seq_cli.data.tasks import TASKS, problems
 from seq2seq_cli.settings import resolve
 from seq2seq_cli.shipped import SCHEMA_LINE
 from seq2seq_cli.sweep.cells.plan import plan_cells
@@ -24,14 +24,7 @@ def test_there_are_configs():
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
 def test_every_shipped_config_can_be_trained_and_says_what_it_shows(path):
     plan = prepare(resolve(path, check=problems))
-    stops = [stage.stop for stage in plan.stages]
-    assert stops == sorted(set(stops))
-    assert stops[-1] == plan.config.training.total_steps
-    wanted = plan.config.training.curriculum
-    assert len(stops) == 1 + len(wanted)
-    for stage in plan.stages:
-        sources, _ = stage.stream.draw(Split.TRAIN, 0, 2)
-        assert len(sources) == 2
+    assert len(plan.stream.draw(Split.TRAIN, 0, 2)[0]) == 2
     schema, sentence = path.read_text().splitlines()[:2]
     assert schema == SCHEMA_LINE
     assert sentence.startswith("# ")
@@ -51,8 +44,7 @@ def test_every_task_has_a_configuration_that_can_be_trained(monkeypatch):
         }
         plan = prepare(resolve(options=options, check=wrong_settings))
         assert plan.config.task.name == name
-        for stage in plan.stages:
-            assert len(stage.stream.draw(Split.TRAIN, 0, 2)[0]) == 2
+        assert len(plan.stream.draw(Split.TRAIN, 0, 2)[0]) == 2
 
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.name)

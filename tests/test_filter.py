@@ -146,7 +146,7 @@ def test_marks_and_ends_of_lines_are_read(folder):
 def test_an_endless_line_is_refused_in_bounded_memory(folder):
     limit = "import resource; resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30));"
     code = f"{limit} import sys; sys.argv = ['s2s', 'predict', '-']; "
-    code += "from seq2seq_cli.cli import main; main()"
+    code += "from seq2seq_cli.cli.process import main; main()"
     with subprocess.Popen(["yes", "1 2"], stdout=subprocess.PIPE) as yes:
         with subprocess.Popen(
             ["tr", "\\n", " "], stdin=yes.stdout, stdout=subprocess.PIPE

@@ -6,7 +6,7 @@ import full_disk
 import pytest
 from full_disk import SCENARIOS, Faults, Harness, Trial
 
-from seq2seq_cli.runs.folder import RunFolder
+from seq2seq_cli.runs.folder import RunFolder, remove
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +49,11 @@ def test_on_a_disk_without_room_too(harness, tmp_path):
 
 
 def test_what_is_lost_would_be_seen(harness, monkeypatch):
-    """A training that removes what was there before it has something in its place."""
+    """A training that removes the run before it has one to take its place."""
     begin = RunFolder.begin
 
     def careless(self, config):
-        self.clear()
+        remove(self.run)
         begin(self, config)
 
     (scenario,) = (found for found in SCENARIOS if found.name == "train --force")

@@ -6,13 +6,12 @@ import pytest
 from random_run import load_random
 
 from seq2seq_cli import generalization
-from seq2seq_cli.cli import output
-from seq2seq_cli.cli.evaluate import evaluate as command
+from seq2seq_cli.cli.commands.evaluate import evaluate as command
+from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
 from seq2seq_cli.errors import AccuracyError, ConfigurationError
 from seq2seq_cli.evaluation import evaluate
 from seq2seq_cli.generalization import LengthResult, evaluate_lengths, parse_range
-from seq2seq_cli.inference import threads
 
 
 def loaded(**task):
@@ -105,13 +104,12 @@ def test_what_they_come_to(monkeypatch, shares, longest, beyond):
 
 def test_the_command_prints_what_the_document_has(monkeypatch, capsys):
     monkeypatch.setattr(output, "end_with_reader", lambda: None)
-    monkeypatch.setattr(threads, "use_one_blas_thread", lambda: None)
     run = loaded(n_in="1-5", name="copy", cardinality=9)
     monkeypatch.setattr("seq2seq_cli.inference.loading.load_run", lambda *_: run)
     given(monkeypatch, {2: 1.0, 5: 0.99951, 8: 0.25})
     command(lengths="2-8", step=3)
     shown = capsys.readouterr().out
-    for text in ("100.00%", "99.9510%", "25.00%", "at least 99 % exact", "beyond 5"):
+    for text in ("100.00%", "99.9510%", "25.00%", "at least 99% exact", "beyond 5"):
         assert text in shown
     command(lengths="2-8", step=3, as_json=True)
     document = json.loads(capsys.readouterr().out)
@@ -120,14 +118,14 @@ def test_the_command_prints_what_the_document_has(monkeypatch, capsys):
     with pytest.raises(AccuracyError, match=r"0\.25"):
         command(lengths="2-8", step=3, as_json=True, min_accuracy=0.3)
     for wrong in ({"n_in": "4"}, {"data": "a.csv"}, {"examples": 3}):
-        with pytest.raises(ConfigurationError, match="leave one of them out"):
+        with pytest.raises(ConfigurationError, match="use only one of it and --lengths"):
             command(lengths="2-8", **wrong)
     with pytest.raises(ConfigurationError, match="--step 3"):
         command(step=3)
 
 
 def test_own_data_has_its_own_lengths():
-    with pytest.raises(ConfigurationError, match="--lengths is for generated tasks"):
+    with pytest.raises(ConfigurationError, match="lengths = 3 to 3: only generated tasks"):
         evaluate_lengths(loaded(data="pairs.csv", n_in="1-4", cardinality=9), [3])
     with pytest.raises(ConfigurationError, match="n_samples = 0"):
         evaluate_lengths(loaded(n_in=5), [3], 0)

@@ -1,4 +1,4 @@
-"""The GPUs of a machine, without TensorFlow."""
+"""The cores, memory and GPUs of a machine, without TensorFlow."""
 
 import pytest
 
@@ -43,3 +43,34 @@ def test_the_gpu_and_its_driver_are_part_of_the_hardware(two_gpus, tmp_path, mon
     assert with_gpus[-3:] == ["3 GPUs", "Model: \t\t NVIDIA H200", "NVRM version: 580.1\n"]
     monkeypatch.setenv(machine.GPU_VARIABLE, "")
     assert machine.hardware() == with_gpus[:-3]
+
+
+@pytest.mark.parametrize(
+    ("line", "file", "text", "found"),
+    [
+        ("0::/a/b", "a/b/memory.max", "1000", [1000]),
+        ("0::/a/b", "a/memory.max", "1000", [1000]),
+        ("0::/of/the/host", "memory.max", "1000", [1000]),
+        ("0::/a", "a/memory.max", "max", []),
+        ("4:memory:/a/b", "memory/a/b/memory.limit_in_bytes", "1000", [1000]),
+        ("4:memory:/of/the/host", "memory/memory.limit_in_bytes", "1000", [1000]),
+        ("3:cpuset:/a", "cpuset/a/memory.max", "1000", []),
+        ("no line", "memory.max", "1000", []),
+    ],
+)
+def test_limits_of_control_groups_are_found(tmp_path, line, file, text, found):
+    (tmp_path / "cgroup").write_text(f"1:cpu:/\n{line}\n")
+    path = tmp_path / "groups" / file
+    path.parent.mkdir(parents=True)
+    path.write_text(text + "\n")
+    assert machine.group_limits(tmp_path / "cgroup", tmp_path / "groups") == found
+    assert machine.group_limits(tmp_path / "none", tmp_path / "groups") == []
+
+
+def test_the_smallest_memory_limit_counts(monkeypatch):
+    monkeypatch.setattr(machine, "group_limits", lambda *_: [2**63 - 4096])
+    whole = machine.available_memory()
+    assert whole is not None
+    assert 10**8 < whole < 2**60
+    monkeypatch.setattr(machine, "group_limits", lambda *_: [10**8])
+    assert machine.available_memory() == 10**8

@@ -12,7 +12,7 @@ from tiny import tiny_config
 
 import seq2seq_cli
 from seq2seq_cli import Progress, evaluate, load_run, train
-from seq2seq_cli.html import table
+from seq2seq_cli.evaluation import html_table
 
 NOTEBOOK = json.loads((Path(__file__).parent / "tutorial.ipynb").read_text())
 CODE = ["".join(cell["source"]) for cell in NOTEBOOK["cells"] if cell["cell_type"] == "code"]
@@ -76,8 +76,8 @@ def test_a_report_is_a_table_and_markup_in_it_stays_text(trained):
     html = evaluate(load_run("small", trained / "runs"), n_samples=200)._repr_html_()
     assert html.count("<tr>") == 3 + 1 + 10
     assert "exact match" in html
-    assert "<script>" not in table("<script>", [("<script>", "<b>")], ["<i>"])
-    assert "&lt;i&gt;" in table("a", [("b", "c")], ["<i>"])
+    assert "<script>" not in html_table("<script>", [("<script>", "<b>")], ["<i>"])
+    assert "&lt;i&gt;" in html_table("a", [("b", "c")], ["<i>"])
 
 
 @pytest.mark.parametrize("name", ["py.typed"])

@@ -6,8 +6,7 @@ import pytest
 import random_inputs
 from input_grammar import Case, options_of
 
-from seq2seq_cli import cli
-from seq2seq_cli.cli import streams
+from seq2seq_cli.cli import process
 from seq2seq_cli.cli.app import COMMANDS
 
 
@@ -37,7 +36,7 @@ def test_what_is_wrong_would_be_seen(tmp_path, monkeypatch: pytest.MonkeyPatch, 
         )
 
     monkeypatch.setattr(random_inputs, "draw_case", lambda draw, names: Case(["tasks"]))
-    monkeypatch.setattr(cli, "_run", act)
+    monkeypatch.setattr(process, "run_command", act)
     _, (found,) = random_inputs.run(1, 0, tmp_path, real_share=0)
     assert wrong in found
 
@@ -47,12 +46,12 @@ def test_what_is_wrong_would_be_seen(tmp_path, monkeypatch: pytest.MonkeyPatch, 
     [("a\x1b[31mb", "a\\x1b[31mb"), ("tab\there", "tab\\there"), ("\udcff", "\\udcff"), ("é", "é")],
 )
 def test_a_message_holds_nothing_that_a_terminal_obeys(capsys, line, shown):
-    streams.tell(f"{line}\nsecond")
+    process.tell(f"{line}\nsecond")
     assert capsys.readouterr().err == f"s2s: {shown}\ns2s: second\n"
 
 
 def test_of_a_long_line_the_ends_are_shown(capsys):
-    streams.tell("begin" + "9" * 100_000 + "end")
+    process.tell("begin" + "9" * 100_000 + "end")
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("s2s: begin9")
     assert line.endswith("9end")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from seq2seq_cli.cli.train import train
+from seq2seq_cli.cli.commands.train import train
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.data.plan import prepare
 from seq2seq_cli.errors import ConfigurationError
@@ -40,12 +40,10 @@ def test_what_is_recommended(n_in, model, name):
     assert (found and found.name) == name
 
 
-def test_nothing_is_known_of_other_tasks_of_own_data_and_of_curricula():
+def test_nothing_is_known_of_other_tasks_and_of_custom_data():
     assert recommend(wanted(200, name="sort")) is None
     own = wanted("1-400").model_copy(update={"task": TaskConfig(data="a.csv", n_in="1-400")})
     assert recommend(own) is None
-    grown = wanted(400).model_copy(update={"training": TrainingConfig(curriculum="auto")})
-    assert recommend(grown) is None
 
 
 @pytest.mark.parametrize("name", [*(name for _, name in CONFIGURED), VARYING])

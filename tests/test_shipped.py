@@ -10,10 +10,10 @@ from pathlib import Path
 import hatchling.build
 import pytest
 
-from seq2seq_cli.cli import output
-from seq2seq_cli.cli.init import init
+from seq2seq_cli.cli.commands.init import init
+from seq2seq_cli.cli.commands.sweep import sweep
 from seq2seq_cli.cli.options import resolve_config
-from seq2seq_cli.cli.sweep import sweep
+from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.declarations import commented, schema, schema_text
 from seq2seq_cli.errors import ConfigurationError, StorageError
@@ -113,7 +113,7 @@ def test_init_prints_a_file_to_start_from(capsys):
         init("lonng")
     with pytest.raises(ConfigurationError, match="no sweep 'lenghts' is .* did you mean lengths"):
         init("sweeps/lenghts")
-    with pytest.raises(ConfigurationError, match="leave out --schema"):
+    with pytest.raises(ConfigurationError, match="remove --schema"):
         init("long", as_schema=True)
 
 

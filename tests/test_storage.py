@@ -1,23 +1,20 @@
 import errno
 import hashlib
 import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 from conftest import run_s2s
 
-from seq2seq_cli.destination import check_replaceable
 from seq2seq_cli.errors import ConfigurationError, ExistsError, StorageError
 from seq2seq_cli.storage import (
     atomic_path,
-    atomic_paths,
+    check_replaceable,
     flush_folder,
+    read_file,
     read_text,
-    remove_leftovers,
-    remove_temporary_folders,
+    remove_temporary,
     sha256,
     temporary_folder,
     write_text,
@@ -151,124 +148,41 @@ def test_a_system_that_cannot_flush_a_folder_fails_no_finished_write(
     assert len(seen) == 2
 
 
-def test_several_files_appear_together_or_not_at_all(tmp_path):
-    paths = [tmp_path / "a.txt", tmp_path / "b.txt"]
-    with atomic_paths(paths) as temporary:
-        for path in temporary:
-            path.write_text("new")
-        assert not any(path.exists() for path in paths)
-    assert [path.read_text() for path in paths] == ["new", "new"]
-
-    def fail():
-        with atomic_paths(paths) as temporary:
-            temporary[0].write_text("newer")
-            raise OSError(errno.ENOSPC, "No space left on device", str(temporary[1]))
-
-    with pytest.raises(StorageError, match=r"cannot write .*b\.txt: No space left"):
-        fail()
-    assert [path.read_text() for path in paths] == ["new", "new"]
-    assert names(tmp_path) == ["a.txt", "b.txt"]
-
-
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from seq2seq_cli.storage import atomic_path
-with atomic_path(Path(sys.argv[1])) as temporary:
-    temporary.write_text("half")
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-
-def kill_while_writing(path):
-    """Let a process write a file, kill it, and return what it has left."""
-    before = set(path.parent.iterdir())
-    subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
-    (left,) = set(path.parent.iterdir()) - before
-    return left
-
-
-def test_what_a_killed_process_has_left_is_removed_by_the_next_one_that_writes_there(tmp_path):
-    users = [
-        ".a.mine.txt",
-        ".a.77.txt",
-        ".a.00112233aabbccdd.txt",
-        ".a.s2s-0011.txt",
-        "a.s2s-00112233aabbccdd.txt",
-        ".b.s2s-00112233aabbccdd.txt",  # of another file
-        ".a.s2s-00112233aabbccdd.json",
-    ]
-    for name in users:
-        (tmp_path / name).write_text("mine")
-    (tmp_path / ".a.s2s-00112233aabbccde.txt").mkdir()
-    (tmp_path / ".a.s2s-00112233aabbccdf.txt").symlink_to(tmp_path / users[0])
-    before = names(tmp_path)
-    left = kill_while_writing(tmp_path / "a.txt")
-    assert left.read_text() == "half"
-    write_text(tmp_path / "b.json", "another file")
-    assert left.exists()
-    write_text(tmp_path / "a.txt", "whole")
-    assert not left.exists()
-    assert names(tmp_path) == sorted([*before, "a.txt", "b.json"])
-
-
-def test_the_next_one_leaves_nothing_where_it_fails_either(tmp_path):
-    left = kill_while_writing(tmp_path / "a.txt")
-    with pytest.raises(RuntimeError):
-        write_and_fail(tmp_path / "a.txt", RuntimeError("broken"))
-    assert not left.exists()
-    assert names(tmp_path) == []
-
-
-def test_what_a_living_process_writes_is_no_leftover(tmp_path, monkeypatch):
-    """Two of one number too, such as those of two containers with one volume."""
-    monkeypatch.setattr(os, "getpid", lambda: 1)
+def test_what_two_processes_write_does_not_meet(tmp_path):
     path = tmp_path / "a.txt"
     with atomic_path(path) as first, atomic_path(path) as second:
         assert first != second
         first.write_text("first")
         second.write_text("second")
-        remove_leftovers(tmp_path, lambda name: True)
-        code = "import sys; from pathlib import Path; from seq2seq_cli.storage import *; "
-        code += "remove_leftovers(Path(sys.argv[1]), lambda name: True)"
-        subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
-        assert first.exists()
-        assert second.exists()
     assert path.read_text() == "first"  # whose block ended last
     assert names(tmp_path) == ["a.txt"]
 
 
-def test_where_files_cannot_be_locked_nothing_is_taken_for_a_leftover(tmp_path, monkeypatch):
-    left = kill_while_writing(tmp_path / "a.txt")
+def test_what_killed_processes_have_left_is_removed_and_nothing_else(tmp_path):
+    kept = [".a.mine.txt", ".a.00112233aabbccdd.txt", ".a.s2s-0011.txt", ".files.s2s-mine",
+            "a.s2s-00112233aabbccdd.txt"]  # fmt: skip
+    for name in [*kept, ".a.s2s-00112233aabbccdd.txt", ".b.s2s-00112233aabbccdd"]:
+        (tmp_path / name).touch()
+    (tmp_path / ".files.s2s-00112233aabbccdd").mkdir()
+    (tmp_path / ".files.s2s-00112233aabbccdd" / "half").touch()
+    (tmp_path / ".c.s2s-00112233aabbccdf.txt").symlink_to(tmp_path / kept[0])
+    remove_temporary(tmp_path)
+    assert names(tmp_path) == sorted(kept)
+    remove_temporary(tmp_path / "absent")
 
-    def refuse(*arguments):
-        raise OSError(errno.ENOLCK, "No locks available")
 
-    with monkeypatch.context() as patched:
-        patched.setattr("fcntl.flock", refuse)
-        write_text(tmp_path / "a.txt", "whole")
-    assert names(tmp_path) == sorted([left.name, "a.txt"])
-    write_text(tmp_path / "a.txt", "whole")
-    assert names(tmp_path) == ["a.txt"]
-
-
-def test_one_who_removes_leftovers_between_creation_and_lock_does_no_harm(tmp_path, monkeypatch):
-    import fcntl
-
-    flock, interfered = fcntl.flock, []
-
-    def late(file, operation):
-        if not interfered:
-            interfered.append(True)
-            monkeypatch.setattr(fcntl, "flock", flock)
-            remove_leftovers(tmp_path, lambda name: True)
-            assert names(tmp_path) == []
-        flock(file, operation)
-
-    monkeypatch.setattr(fcntl, "flock", late)
-    write_text(tmp_path / "a.txt", "whole")
-    assert interfered
-    assert names(tmp_path) == ["a.txt"]
+def test_no_more_than_a_regular_file_s_first_bytes_are_read(tmp_path):
+    (tmp_path / "a").write_bytes(b"abcdef")
+    assert read_file(tmp_path / "a", 4) == b"abcd"
+    assert read_file(tmp_path / "a", 10**18) == b"abcdef"
+    (tmp_path / "link").symlink_to("a")
+    assert read_file(tmp_path / "link", 4) == b"abcd"
+    os.mkfifo(tmp_path / "pipe")
+    for other in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(OSError, match="regular file|directory"):
+            read_file(other, 4)
+    with pytest.raises(FileNotFoundError):
+        read_file(tmp_path / "absent", 4)
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
@@ -280,15 +194,12 @@ def test_a_full_disk_is_told_with_the_room_on_it(tmp_path, code):
 
 def test_what_is_written_on_the_way_lies_beside_and_goes_with_it(tmp_path):
     before = tempfile.gettempdir()
-    (tmp_path / ".files.s2s-00112233aabbccdd").mkdir()
-    (tmp_path / ".files.s2s-00112233aabbccdd" / "half").write_text("of a killed process")
-    (tmp_path / ".files.s2s-mine").mkdir()
 
     def write(error):
         with temporary_folder(tmp_path):
             tempfile.mkdtemp()
             assert Path(tempfile.gettempdir()).parent == tmp_path
-            assert len(list(tmp_path.glob(".files*"))) == 3
+            assert len(list(tmp_path.glob(".files*"))) == 1
             if error:
                 raise error
 
@@ -296,13 +207,12 @@ def test_what_is_written_on_the_way_lies_beside_and_goes_with_it(tmp_path):
     with pytest.raises(RuntimeError):
         write(RuntimeError())
     assert tempfile.gettempdir() == before
-    remove_temporary_folders(tmp_path)
-    assert names(tmp_path) == [".files.s2s-mine"]
+    assert names(tmp_path) == []
 
 
 def test_the_file_that_failed_is_named(tmp_path, monkeypatch):
-    """Of several the one that could not be flushed, and one elsewhere if it was that."""
-    paths, fsync = [tmp_path / "a.txt", tmp_path / "b.txt"], os.fsync
+    """The one that could not be flushed, or one elsewhere if it was that."""
+    path, fsync = tmp_path / "a.txt", os.fsync
 
     def full(file):
         if os.fstat(file).st_size == 3:
@@ -310,15 +220,15 @@ def test_the_file_that_failed_is_named(tmp_path, monkeypatch):
         fsync(file)
 
     def write(error=None):
-        with atomic_paths(paths) as temporary:
-            temporary[1].write_text("new")
+        with atomic_path(path) as temporary:
+            temporary.write_text("new")
             if error:
                 raise error
 
     with pytest.raises(StorageError, match=f"cannot write {tmp_path}/elsewhere: Permission"):
         write(PermissionError(errno.EACCES, "Permission denied", f"{tmp_path}/elsewhere"))
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StorageError, match=f"cannot write {paths[1]}: Input/output error"):
+    with pytest.raises(StorageError, match=f"cannot write {path}: Input/output error"):
         write()
     assert names(tmp_path) == []
 
@@ -333,7 +243,7 @@ def test_only_a_file_is_replaced_and_none_of_a_run_or_a_sweep(tmp_path):
         with pytest.raises(ExistsError, match=f"{name}.*: give another name"):
             check_replaceable(tmp_path / name, is_replaced=True)
     for name in (".", ""):
-        with pytest.raises(ConfigurationError, match="is no file's name"):
+        with pytest.raises(ConfigurationError, match="is not a file name"):
             check_replaceable(Path(name), is_replaced=True)
     with pytest.raises(StorageError, match="there is no folder"):
         check_replaceable(tmp_path / "none" / "a.csv", is_replaced=True)

@@ -28,7 +28,7 @@ def test_a_trained_model_is_accurate_and_says_so(trained):
 
 def test_evaluate_prints_the_tables(trained):
     shown = run_s2s("evaluate", "--examples", "3", "--n-samples", "500", cwd=trained)
-    for words in ("exact match", "95 % interval", "position 2", "sequences/s", "Spot checks"):
+    for words in ("exact match", "95% interval", "position 2", "sequences/s", "Spot checks"):
         assert words in shown.stdout
     assert "\x1b" not in shown.stdout + shown.stderr
     assert all(len(line) <= 80 for line in shown.stdout.splitlines())
@@ -277,7 +277,7 @@ def test_a_terminal_sees_an_animated_progress(tmp_path):
 
 PREDICT_HEAVY = """
 import sys
-from seq2seq_cli.cli import main
+from seq2seq_cli.cli.process import main
 try:
     main()
 except SystemExit as end:

@@ -1,38 +1,26 @@
-"""The Typer app: its commands, its help, and the exit codes that the help lists."""
+"""The command line: its commands, each imported when it is named, and its help."""
 
-from collections.abc import Collection
+from collections.abc import Callable
 from importlib import import_module
-from typing import Annotated, NoReturn
+from inspect import getdoc
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from seq2seq_cli import __version__
-from seq2seq_cli.cli import phases
-from seq2seq_cli.cli.completion import typed_words
-from seq2seq_cli.cli.sections import SectionedCommand
+from seq2seq_cli.cli.rendering import phases
 
-COMMANDS = {
-    "generate": "Show examples, or write them to a file.",
-    "train": "Train a model, save it, and print its accuracy.",
-    "sweep": "Train a grid of settings under several seeds, and map how far a model carries.",
-    "evaluate": "Print a run's accuracy and spot-check examples.",
-    "predict": "Predict the targets of sequences; a blank line stays one.",
-    "encode": "Print the encoder's hidden and cell states after sequences.",
-    "report": "Make a page of charts of a run, or of several compared.",
-    "plot": "Draw one chart of a run, or of a sweep: to a file, or in the terminal.",
-    "inspect": "Show a run's layers, configuration, results and versions.",
-    "export": "Write a run's encoder and decoder for TensorFlow, ONNX Runtime or LiteRT.",
-    "init": "List the shipped configurations, or print one to start from.",
-    "tasks": "List the tasks, each with an example.",
-    "doctor": "Show versions, cores, flags and cache, and train for two seconds.",
-    "runs": "List the runs with their accuracy.",
-}
-"""The commands, each a function in a module of its name, with the first line of its docstring."""
+COMMANDS = (
+    "generate", "train", "sweep", "evaluate", "predict", "encode", "report", "plot", "inspect",
+    "export", "init", "tasks", "doctor", "runs",
+)  # fmt: skip
+"""The commands in the order of the help, each a function in a module of its name."""
 
 HELP = """Train and evaluate encoder-decoder LSTMs on integer sequences.
 
 The source is a row of random integers, the target its first few, reversed.
-How long they are and how many integers there are scales the difficulty.
+Their number and the number of different integers scale the difficulty.
 
 \b
   s2s train --n-in 6 --n-out 3 --cardinality 51
@@ -54,46 +42,110 @@ Exit codes:
   143  terminated
 """
 
+PLAIN: dict[str, Any] = {
+    "rich_markup_mode": None,
+    "pretty_exceptions_enable": False,
+    "context_settings": {"help_option_names": ["-h", "--help"], "max_content_width": 100},
+}
+"""Settings of Typer for the whole and for each command: no rich, and `-h`."""
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+
+class Command(TyperCommand):
+    """A command whose help has a section for each `rich_help_panel`, in plain text.
+
+    Typer itself would draw them with rich, which takes longer to import than the help may take.
+    """
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the arguments, then the options by section; those without a section come last."""
+        sections: dict[str, list[tuple[str, str]]] = {"Arguments": []}
+        others = []
+        for parameter in self.get_params(ctx):
+            if (record := parameter.get_help_record(ctx)) is None:
+                continue
+            if parameter.param_type_name == "argument":
+                # Without its Python type, which says nothing that the name does not.
+                sections["Arguments"].append((record[0].partition(" <")[0], record[1]))
+            elif panel := getattr(parameter, "rich_help_panel", None):
+                sections.setdefault(panel, []).append(record)
+            else:
+                others.append(record)
+        for name, records in (*sections.items(), ("Options", others)):
+            if records:
+                with formatter.section(name):
+                    formatter.write_dl(records)
+
+
+class LazyGroup(TyperGroup):
+    """The commands, each imported when it is named."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = {name: TyperCommand(name) for name in COMMANDS}
+
+    def get_params(self, ctx: Any) -> Any:
+        """Return the options before a command: flags, none of them unset.
+
+        Typer would import pydantic to convert None.
+        """
+        flags = super().get_params(ctx)
+        for flag in flags:
+            flag.default = False
+        return flags
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command with its options."""
+        return make_command(cmd_name) if cmd_name in COMMANDS else None
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write each command with the first line of its docstring, without making its options."""
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, (getdoc(_function(name)) or "").splitlines()[0]) for name in COMMANDS]
+            )
+
+
+def make_command(name: str) -> Any:
+    """Return a command, made by Typer from the function of its name."""
+    single = typer.Typer(add_completion=False, **PLAIN)
+    single.command(name, cls=Command)(_function(name))
+    return typer.main.get_command(single)
+
+
+def usage_message(error: typer.TyperException) -> str:
+    """Return a usage error's message, with the option, its value and what was probably meant."""
+    from pydantic import ValidationError  # which Typer converts values with
+
+    message = error.message or " ".join(error.format_message().split())  # of a missing one
+    if meant := getattr(error, "possibilities", None):
+        return f"{message}. Did you mean {' or '.join(map(repr, meant))}?"
+    names = [name for name in getattr(getattr(error, "param", None), "opts", ()) if name[0] == "-"]
+    if not names or names[0] in message:
+        return message
+    value = ""
+    if isinstance(error.__cause__, ValidationError):
+        detail = error.__cause__.errors()[0]
+        message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
+        value = "" if repr(detail["input"]) in message else f" {detail['input']}"
+    return f"{names[0]}{value}: {message}"
+
+
+def _function(name: str) -> Callable[..., None]:
+    function: Callable[..., None] = getattr(import_module(f"seq2seq_cli.cli.commands.{name}"), name)
+    return function
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
         typer.echo(f"s2s {__version__}")
         raise typer.Exit
 
 
-def _not_imported() -> NoReturn:
-    raise AssertionError("a command that is run stands in the arguments")
+group = typer.Typer(cls=LazyGroup, help=HELP, epilog=EXIT_CODES, **PLAIN)
 
 
-def make_app(arguments: Collection[str]) -> typer.Typer:
-    """Return the app; of the commands, those named in the arguments, or being typed, are imported.
-
-    The others are in the help, and cannot be run.
-    """
-    # Options that stand before a command are none of one that stands first: its help would have to
-    # wait for pydantic, with which Typer converts them.
-    is_command = next(iter(arguments), "") in COMMANDS
-    arguments = [*arguments, *typed_words()]
-    app = typer.Typer(
-        help=HELP,
-        epilog=EXIT_CODES,
-        add_completion=not is_command,
-        add_help_option=not is_command,
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    )
-    app.callback(invoke_without_command=True)(_no_options if is_command else options)
-    for name, summary in COMMANDS.items():
-        if name in arguments:
-            function = getattr(import_module(f"seq2seq_cli.cli.{name}"), name)
-            app.command(name, cls=SectionedCommand)(function)
-        else:
-            app.command(name, help=summary)(_not_imported)
-    return app
-
-
-def options(
+@group.callback(invoke_without_command=True)
+def _before_command(
     context: typer.Context,
     version: Annotated[
         bool,
@@ -103,15 +155,10 @@ def options(
         bool, typer.Option("--debug", help="Show errors' tracebacks, and the phases' times.")
     ] = False,
 ) -> None:
-    """Take the options that stand before a command; without a command, show the help."""
     if debug:
         phases.ask()
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
 
-options.__doc__ = HELP
-
-
-def _no_options() -> None:
-    pass
+app = typer.main.get_command(group)

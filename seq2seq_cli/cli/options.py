@@ -1,139 +1,127 @@
-"""Option types that several commands share, and the configuration made from them."""
+"""Options that several commands share, and what their values stand for."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seq2seq_cli.cli.completion import configuration_names, run_names, task_names
-from seq2seq_cli.cli.sections import RUN, SETTINGS, TASK
-
 if TYPE_CHECKING:
     from seq2seq_cli.config import RunConfig
+    from seq2seq_cli.data.tasks import Task
+    from seq2seq_cli.inference.network import LoadedRun
 
-
-def integer_option(
-    name: str, help_text: str, least: int | None = None, section: str | None = None
-) -> Any:
-    """Return an option that takes an integer, of at least `least` where the command checks it."""
-
-    def parse(text: str | int) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            raise typer.BadParameter(f"{text!r} is not an integer") from None
-        if value >= 2**63:
-            raise typer.BadParameter(f"{value} should be less than 2**63")
-        if least is not None and value < least:
-            raise typer.BadParameter(f"{value} should be at least {least}")
-        return value
-
-    return typer.Option(
-        name, parser=parse, metavar="INTEGER", help=help_text, rich_help_panel=section
-    )
-
-
-def number_option(
-    name: str, help_text: str, most: float | None = None, section: str | None = None
-) -> Any:
-    """Return an option that takes a number, from 0 to `most` where the command checks it."""
-
-    def parse(text: str | float) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            raise typer.BadParameter(f"{text!r} is not a number") from None
-        if most is not None and not 0 <= value <= most:
-            raise typer.BadParameter(f"{value} should be from 0 to {most}")
-        return value
-
-    return typer.Option(
-        name, parser=parse, metavar="NUMBER", help=help_text, rich_help_panel=section
-    )
-
+TASK, MODEL, TRAINING, RUN = "Task", "Model", "Training", "Run"
+SEQUENCES, SETTINGS = "Sequences", "Configuration"
+INTEGER, NUMBER = "INTEGER", "NUMBER"
 
 TIME_UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
-def seconds_of(text: str | float) -> float:
+def option(
+    name: str, help_text: str, section: str | None = None, metavar: str | None = None, **more: Any
+) -> Any:
+    """Return Typer's option, listed in a section of the help."""
+    return typer.Option(name, help=help_text, rich_help_panel=section, metavar=metavar, **more)
+
+
+def run_names(context: typer.Context) -> list[str]:
+    """Return the names of the runs in the folder that the command would look in."""
+    from seq2seq_cli.errors import S2sError
+    from seq2seq_cli.runs.listing import run_folders
+
+    runs_dir = Path(context.params.get("runs_dir") or "runs")
+    try:
+        return [run.name for run in run_folders(runs_dir)]
+    except S2sError:  # which the command itself reports
+        return []
+
+
+def task_names() -> list[str]:
+    """Return the names of the built-in tasks."""
+    from seq2seq_cli.data.tasks import TASKS
+
+    return list(TASKS)
+
+
+def configuration_names() -> list[str]:
+    """Return the names of the shipped configurations."""
+    from seq2seq_cli.shipped import shipped_names
+
+    return shipped_names()
+
+
+def sweep_names() -> list[str]:
+    """Return the names of the shipped sweeps."""
+    from seq2seq_cli.shipped import SWEEPS, shipped_names
+
+    return shipped_names(SWEEPS)
+
+
+def parse_setting(text: str) -> object:
+    """Return the value that a setting has, written as in TOML: 6, or 1-25."""
+    from seq2seq_cli.settings import parse_value
+
+    return parse_value(text)
+
+
+def parse_seconds(text: str) -> float:
     """Return the seconds that 90s, 10m or 2h stands for."""
-    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smh])", str(text))
-    if not found:
-        raise typer.BadParameter(f"{text!r} should be a time such as 90s, 10m or 2h")
-    return float(found[1]) * TIME_UNITS[found[2]]
+    parts = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smh])", text)
+    if not parts:
+        raise ValueError("should be a time such as 90s, 10m or 2h")
+    return float(parts[1]) * TIME_UNITS[parts[2]]
 
 
-def share_of(text: str | tuple[int, int]) -> tuple[int, int]:
-    """Return the share that 0/4 stands for."""
-    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", str(text))
-    if not found or int(found[1]) >= int(found[2]):
-        raise typer.BadParameter(f"{text!r} should be I/N, with I from 0 to N-1, such as 0/4")
-    return int(found[1]), int(found[2])
+def parse_share(text: str) -> tuple[int, int]:
+    """Return the numbers in 0/4."""
+    parts = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+    if not parts or int(parts[1]) >= int(parts[2]):
+        raise ValueError("should be I/N, with I from 0 to N-1, such as 0/4")
+    return int(parts[1]), int(parts[2])
 
 
+TaskName = Annotated[
+    str | None,
+    option(
+        "--task",
+        "What to learn; see `s2s tasks`. [reverse-prefix]",
+        TASK,
+        "NAME|FILE.py:FUNCTION",
+        autocompletion=task_names,
+    ),
+]
+NIn = Annotated[
+    Any,
+    option("--n-in", 'Integers in a source, or "1-25". [6]', TASK, "LENGTH", parser=parse_setting),
+]
+NOut = Annotated[
+    int | None,
+    option("--n-out", "Integers in a target, where the task takes it. [3]", TASK, INTEGER),
+]
+Cardinality = Annotated[
+    int | None,
+    option("--cardinality", "Number of ids; values go from 1 to one less. [51]", TASK, INTEGER),
+]
 ConfigFile = Annotated[
     Path | None,
-    typer.Option(
+    option(
         "--config",
-        metavar="FILE|NAME",
-        help="Settings in a TOML file, or shipped; see `s2s init`.",
+        "Settings in a TOML file, or shipped; see `s2s init`.",
+        SETTINGS,
+        "FILE|NAME",
         autocompletion=configuration_names,
-        rich_help_panel=SETTINGS,
     ),
 ]
 SetOptions = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="SECTION.KEY=VALUE",
-        help="Any one setting; may be repeated.",
-        rich_help_panel=SETTINGS,
-    ),
+    option("--set", "Any one setting; may be repeated.", SETTINGS, "SECTION.KEY=VALUE"),
 ]
-TaskName = Annotated[
-    str | None,
-    typer.Option(
-        "--task",
-        metavar="NAME|FILE.py:FUNCTION",
-        help="What to learn; see `s2s tasks`. [reverse-prefix]",
-        autocompletion=task_names,
-        rich_help_panel=TASK,
-    ),
+CheckpointSeconds = Annotated[
+    float,
+    option("--checkpoint-seconds", "Seconds between checkpoints.", RUN, NUMBER, min=0),
 ]
-
-
-def _lengths(text: str | int) -> str | int:
-    """Return a length as an integer, and leave what may be a range to the configuration."""
-    try:
-        return int(text)
-    except ValueError:
-        if "-" in str(text):
-            return text
-        raise typer.BadParameter(f"{text!r} is not an integer") from None
-
-
-NIn = Annotated[
-    Any,
-    typer.Option(
-        "--n-in",
-        parser=_lengths,
-        metavar="LENGTH",
-        help='Integers in a source, or "1-25". [6]',
-        rich_help_panel=TASK,
-    ),
-]
-NOut = Annotated[
-    int | None,
-    integer_option("--n-out", "Integers in a target, where the task takes it. [3]", section=TASK),
-]
-Cardinality = Annotated[
-    int | None,
-    integer_option(
-        "--cardinality", "Number of ids; values go from 1 to one less. [51]", section=TASK
-    ),
-]
-Seed = Annotated[int | None, integer_option("--seed", "Seed of all randomness. [0]")]
 
 Sequences = Annotated[
     list[str] | None,
@@ -143,31 +131,48 @@ Sequences = Annotated[
     ),
 ]
 InputFile = Annotated[
-    Path | None, typer.Option("--input", metavar="FILE", help="A file with a sequence a line.")
+    Path | None, option("--input", "A file with one sequence per line.", metavar="FILE")
 ]
-RunsDir = Annotated[
-    Path,
-    typer.Option(
-        "--runs-dir",
-        envvar="S2S_RUNS_DIR",
-        metavar="DIR",
-        help="Where the runs are.",
-        rich_help_panel=RUN,
+HeldOut = Annotated[
+    int | None,
+    option(
+        "--n-samples",
+        "Held-out sequences to predict. [10000, or 1000 of each of --lengths]",
+        SEQUENCES,
+        INTEGER,
+        min=1,
     ),
 ]
+LengthRange = Annotated[
+    str | None,
+    option(
+        "--lengths",
+        "Generalization: evaluate each length of a range such as 1-200.",
+        SEQUENCES,
+        "RANGE",
+    ),
+]
+CustomTask = Annotated[
+    str | None,
+    option("--task", "The run's custom task, to be imported.", SEQUENCES, "FILE.py:FUNCTION"),
+]
+
 RunName = Annotated[
     str | None,
-    typer.Option(
+    option(
         "--run",
-        metavar="NAME",
-        help="The run. [default: the newest completed one]",
+        "The run. [default: the newest completed one]",
+        RUN,
+        "NAME",
         autocompletion=run_names,
-        rich_help_panel=RUN,
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, and nothing else.")]
+RunsDir = Annotated[
+    Path, option("--runs-dir", "Where the runs are.", RUN, "DIR", envvar="S2S_RUNS_DIR")
+]
+Json = Annotated[bool, option("--json", "JSON on standard output, and nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no messages.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace what has this name.")]
+Force = Annotated[bool, option("--force", "Replace the run or file that has this name.")]
 
 DEFAULT_RUNS_DIR = Path("runs")
 
@@ -182,9 +187,24 @@ def resolve_config(
 
     With `check` what the task demands is checked too.
     """
-    from seq2seq_cli.data.tasks import wrong_settings
+    from seq2seq_cli.data.plan import wrong_settings
     from seq2seq_cli.settings import resolve
     from seq2seq_cli.shipped import find_file
 
     file = find_file(file) if file else None
     return resolve(file, settings or [], options, wrong_settings if check else None)
+
+
+def load_custom_task(name: str | None, runs: Sequence["LoadedRun"]) -> "Task | None":
+    """Import the custom task of some runs; None for no name and for a built-in task.
+
+    Raises ConfigurationError where it is the task of none of them.
+    """
+    from seq2seq_cli.custom_code import names_function
+    from seq2seq_cli.data.tasks import load_task
+    from seq2seq_cli.errors import ConfigurationError
+
+    tasks = {run.config.task.name: None for run in runs}
+    if name and name not in tasks:
+        raise ConfigurationError(f"--task {name}: use the run's task, {' or '.join(tasks)}")
+    return load_task(name) if name and names_function(name) else None

@@ -5,11 +5,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from seq2seq_cli.cli import output
-from seq2seq_cli.data.files.text import Lines, iterate_sequences, parse_sequence
+from seq2seq_cli.cli.rendering import output
+from seq2seq_cli.data.text import Lines, iterate_sequences, parse_sequence
 from seq2seq_cli.errors import ConfigurationError, DataError
-from seq2seq_cli.footprint import LIST
-from seq2seq_cli.memory import Need, check
+from seq2seq_cli.resources import LIST, Need, check
 
 Sequence = list[int] | None
 """A sequence; None for a blank line."""

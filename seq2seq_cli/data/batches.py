@@ -1,9 +1,9 @@
-"""Batches of similar length: sources of several lengths are not all padded to the longest.
+"""Batches of similar length, so that not all sources are padded to the longest.
 
-The rows of some batches of a stream are sorted by length and made into the same number of batches,
-each of which is padded to one of a few widths, for a program is compiled for each (length
-bucketing: Khomenko et al. 2016). Which rows a step takes is a pure function of the seed and the
-step, and an epoch has the same rows as without. Validation uses the same widths.
+The rows of several batches of a stream are sorted by length and made into the same number of
+batches. Each is padded to one of a few widths, since a program is compiled for each width (length
+bucketing: Khomenko et al. 2016). The rows of a step are a pure function of the seed and the step,
+and an epoch has the same rows as without sorting. Validation uses the same widths.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,24 +16,24 @@ from numpy.typing import NDArray
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.sampling import Split
 from seq2seq_cli.data.streams import Stream, TrainingStream
-from seq2seq_cli.data.vocabulary import PADDING, Ids, lengths, widen
+from seq2seq_cli.data.vocabulary import PADDING, Ids, lengths
 
 WINDOW = 32
 """Batches whose rows are sorted together, at most."""
 
 WINDOW_INTEGERS = 2**23
-"""Of long sequences fewer are sorted together, or their arrays would fill the memory."""
+"""Fewer long sequences are sorted together, since their arrays would fill the memory."""
 
 MOST_WIDTHS = 8
 PROGRAM_COLUMNS = 2000
-"""What another width costs, in columns of a step's batch: about as many can be trained on while a
-kept program is loaded, and a third of those while it is compiled."""
+"""The cost of another width, in columns of a step's batch: about as many are trained on in the time
+in which a cached program is loaded, and a third of those while it is compiled."""
 
 MOST_LENGTHS = 256
-"""Different lengths that are looked at for the widths; between them the next longer one counts."""
+"""Different lengths that are considered as widths; others are rounded up to the next of them."""
 
 KEPT_BYTES = 5 * 10**6
-"""Held-out sequences up to this size are sorted together, and kept for the next validation."""
+"""Held-out sequences up to this size are sorted together and kept for the next validation."""
 
 
 class Width(NamedTuple):
@@ -44,7 +44,7 @@ class Width(NamedTuple):
 
 
 def plan_widths(stream: TrainingStream, config: RunConfig) -> tuple[Width, ...]:
-    """Return the widths of a training's batches, ascending; one where more would not pay."""
+    """Return the widths of a training's batches, ascending; only one where more would not pay."""
     found, counts = stream.length_counts()
     if len(found) > MOST_LENGTHS:
         kept = np.unique(np.linspace(0, len(found) - 1, MOST_LENGTHS).astype(np.int64))
@@ -74,11 +74,19 @@ def plan_widths(stream: TrainingStream, config: RunConfig) -> tuple[Width, ...]:
     return tuple(widths[place] for place in reversed(places))
 
 
+def mean_width(stream: TrainingStream, widths: Sequence[Width]) -> tuple[float, float]:
+    """Return the mean numbers of columns of sources and of targets padded to these widths."""
+    found, counts = stream.length_counts()
+    fitting = np.searchsorted([width.n_in for width in widths], found)
+    n_in, n_out = np.average(np.array(widths)[fitting], axis=0, weights=counts)
+    return float(n_in), float(n_out)
+
+
 class Batches:
     """The batches of a stream's training steps."""
 
     def __init__(self, stream: Stream, widths: Sequence[Width], config: RunConfig) -> None:
-        self.stream, self._widths = stream, widths
+        self._stream, self._widths = stream, widths
         self._size, self._seed = config.training.batch_size, config.training.seed
         self._epoch_steps = config.training.epoch_steps
         fitting = WINDOW_INTEGERS // (self._size * stream.longest)
@@ -86,12 +94,12 @@ class Batches:
         self._window = lru_cache(maxsize=2)(self._make_window)
 
     def draw(self, step: int, n: int) -> tuple[Ids, Ids]:
-        """Return the batches of up to `n` steps from this one on, as many as have one width.
+        """Return the batches of up to `n` steps, beginning with `step`, that have the same width.
 
         Sources are (steps * batch_size, n_in), targets (steps * batch_size, n_out).
         """
         if len(self._widths) == 1:
-            return self.stream.draw(Split.TRAIN, step * self._size, n * self._size)
+            return self._stream.draw(Split.TRAIN, step * self._size, n * self._size)
         epoch, within = divmod(step, self._epoch_steps)
         number, place = divmod(within, self._window_steps)
         sources, targets, widths = self._window(epoch, number)
@@ -99,17 +107,17 @@ class Batches:
         n = len(same) if same.all() else int(same.argmin())
         rows = slice(place * self._size, (place + n) * self._size)
         width = self._widths[widths[place]]
-        return _fit(sources[rows], width.n_in), _fit(targets[rows], width.n_out)
+        return sources[rows, : width.n_in], targets[rows, : width.n_out]
 
     def _make_window(self, epoch: int, number: int) -> tuple[Ids, Ids, NDArray[np.int64]]:
-        """Return a window's rows in the order of its steps, and the place of each step's width.
+        """Return a window's rows in the order of its steps, and the index of each step's width.
 
-        The batches are in a random order: trained on from short to long they are learned less well.
+        The batches are in a random order: in the order of their lengths they are learned less well.
         """
         first = number * self._window_steps
         n = min(self._window_steps, self._epoch_steps - first)
         first += epoch * self._epoch_steps
-        sources, targets = self.stream.draw(Split.TRAIN, first * self._size, n * self._size)
+        sources, targets = self._stream.draw(Split.TRAIN, first * self._size, n * self._size)
         n_in, n_out = lengths(sources), lengths(targets)
         order = np.lexsort((n_out, n_in)).reshape(n, self._size)
         longest = np.stack([n_in[order].max(axis=1), n_out[order].max(axis=1)], axis=1)
@@ -123,15 +131,15 @@ class Batches:
 
 
 class HeldOutBatch(NamedTuple):
-    """Sequences that are validated together."""
+    """Sequences that are validated together, in arrays of the same size for all batches."""
 
     sources: Ids  # (rows, n_in)
     targets: Ids  # (rows, n_out)
-    n: int  # rows that count; the others have no target, and make all batches equally large
+    n: int  # rows that count; the others have no target
 
 
 class HeldOutBatches:
-    """The first rows of a stream's validation split, in equally large batches of similar length.
+    """The first rows of a stream's validation split, in batches of similar length and equal size.
 
     They are drawn again in each iteration, unless they are few enough to be kept.
     """
@@ -171,9 +179,4 @@ class HeldOutBatches:
         filled = sources[np.resize(rows, self._size)]
         ended = np.full((self._size, targets.shape[1]), PADDING, np.int32)
         ended[: len(rows)] = targets[rows]
-        return HeldOutBatch(_fit(filled, n_in), _fit(ended, n_out), len(rows))
-
-
-def _fit(rows: Ids, width: int) -> Ids:
-    """Return rows (n, steps) cut or padded to a width; what is cut is padding."""
-    return widen(rows, width) if rows.shape[1] < width else rows[:, :width]
+        return HeldOutBatch(filled[:, :n_in], ended[:, :n_out], len(rows))

@@ -1,7 +1,7 @@
-"""Pairs of sequences of any lengths, compact in memory: all values in one row, and the offsets."""
+"""Pairs of sequences of any lengths, kept compactly: all values in one array, and the offsets."""
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,12 +13,6 @@ from seq2seq_cli.data.vocabulary import lengths as lengths_of
 from seq2seq_cli.errors import DataError
 
 Rows = NDArray[np.int64]
-
-PART = 4096
-"""Sequences that are padded together, at the most."""
-
-PADDED_IDS = 2**22
-"""Ids that they may have with their padding: of long ones fewer are padded together."""
 
 
 @dataclass(frozen=True)
@@ -42,30 +36,18 @@ class Ragged:
         return int(self.lengths.max())
 
     def padded(self, rows: Rows, width: int) -> Ids:
-        """Return these sequences as int32 (len(rows), width), filled up with PADDING.
+        """Return these sequences as int32 (len(rows), width), padded at their ends.
 
         Raises DataError where one of them is longer.
         """
         lengths = self.lengths[rows]
         if len(rows) and lengths.max() > width:
             raise DataError(f"a sequence of {lengths.max()} integers is longer than {width}")
-        places = np.arange(width)
+        positions = np.arange(width)
         if not len(self.values):
             return np.full((len(rows), width), PADDING, np.int32)
-        index = np.minimum(self.offsets[rows][:, None] + places, len(self.values) - 1)
-        return np.where(places < lengths[:, None], self.values[index], PADDING).astype(np.int32)
-
-    def parts(self) -> Iterator[Ids]:
-        """Yield all sequences in their order, some of them padded together at a time."""
-        left = [(start, min(start + PART, len(self))) for start in range(0, len(self), PART)][::-1]
-        while left:
-            start, stop = left.pop()
-            width = int(self.lengths[start:stop].max())
-            if width * (stop - start) > PADDED_IDS and stop - start > 1:
-                middle = (start + stop) // 2
-                left += [(middle, stop), (start, middle)]
-            else:
-                yield self.padded(np.arange(start, stop), width)
+        index = np.minimum(self.offsets[rows][:, None] + positions, len(self.values) - 1)
+        return np.where(positions < lengths[:, None], self.values[index], PADDING).astype(np.int32)
 
 
 class RaggedBuilder:
@@ -78,11 +60,6 @@ class RaggedBuilder:
         """Add a sequence."""
         self._values.extend(sequence)
         self._offsets.append(len(self._values))
-
-    @property
-    def n_bytes(self) -> int:
-        """Bytes that the sequences added take, and take again when they are built."""
-        return 2 * (4 * len(self._values) + 8 * len(self._offsets))
 
     def build(self) -> Ragged:
         """Return the sequences added."""

@@ -1,7 +1,6 @@
 """All that a training needs to know, checked before anything is written.
 
-`prepare` reads each of the user's files once, fits the configuration to what it finds there, and
-plans the stages.
+`prepare` reads each of the user's files once, and fits the configuration to their content.
 """
 
 from collections.abc import Sequence
@@ -9,36 +8,31 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from seq2seq_cli.config import Lengths, RunConfig
-from seq2seq_cli.data.batches import Width, plan_widths
-from seq2seq_cli.data.curriculum import Stage, plan_stages
-from seq2seq_cli.data.files.embedding import read_embedding
-from seq2seq_cli.data.files.pair_files import PairsFile, read_pairs
-from seq2seq_cli.data.own_tasks import load_task, with_end
+from seq2seq_cli.config import Lengths, RunConfig, TaskConfig
+from seq2seq_cli.custom_code import names_function
+from seq2seq_cli.data.batches import Width, mean_width, plan_widths
+from seq2seq_cli.data.files import PairsFile, read_embedding, read_pairs
 from seq2seq_cli.data.pairs import Ragged
-from seq2seq_cli.data.sampling import Hashes, SourceSpace, Split, hash_sequences
-from seq2seq_cli.data.streams import GeneratedStream, OwnStream, TrainingStream, split_pairs
+from seq2seq_cli.data.sampling import SourceSpace, Split, check_drawable, hash_ragged
+from seq2seq_cli.data.streams import CustomStream, GeneratedStream, TrainingStream, split_pairs
 from seq2seq_cli.data.tasks import (
-    OWN_DATA,
-    OWN_TASK,
+    CUSTOM_DATA,
     Task,
     find_task,
+    ignored_settings,
+    is_custom,
+    load_task,
+    longest_target,
     problems,
-    wrong_settings,
 )
 from seq2seq_cli.data.vocabulary import Floats
 from seq2seq_cli.errors import ConfigurationError, DataError
-
-MOST_VALIDATED = 10_000
-LEAST_VALIDATED = 100
-VALIDATED_INTEGERS = 1_000_000
-"""A training is validated, and reported at its end, on MOST_VALIDATED held-out sequences; of long
-ones on fewer, so that there are about as many integers in all."""
+from seq2seq_cli.resources import Estimate, estimate
 
 
 @dataclass(frozen=True)
 class DataReport:
-    """What is told of own data before a training."""
+    """What a training reports about custom data before it begins."""
 
     pairs: int
     training: int
@@ -46,37 +40,40 @@ class DataReport:
     source_lengths: Lengths
     target_lengths: Lengths
     values: tuple[int, int]
-    duplicates: int  # pairs that stand in the data a second time
-    in_both: int  # pairs of the validation data whose source stands in the training data too
+    duplicates: int  # pairs that occur in the data before
+    in_both: int  # pairs of the validation data whose source is in the training data too
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A training that can begin: nothing of it is wrong as far as can be known beforehand."""
+    """A training that can begin: everything that can be checked beforehand is right."""
 
-    config: RunConfig  # with all that the data, the task and the curriculum settle
+    config: RunConfig  # with all settings that follow from the data and the task
     stream: TrainingStream
-    stages: tuple[Stage, ...]
     widths: tuple[Width, ...]
-    report: DataReport | None = None  # of own data
+    report: DataReport | None = None  # of custom data
     embedding: Floats | None = None  # (cardinality, size): the pretrained one
+
+    @property
+    def estimate(self) -> Estimate:
+        """The memory and time that the training is expected to need."""
+        return estimate(self.config, *mean_width(self.stream, self.widths), len(self.widths))
 
     def with_seed(self, seed: int) -> "Plan":
         """Return the plan of the same training under another seed; no file is read again."""
         config = _updated(self.config, "training", seed=seed)
-        stream = self.stream.with_seed(seed)
-        return replace(self, config=config, stream=stream, stages=plan_stages(config, stream))
+        return replace(self, config=config, stream=self.stream.with_seed(seed))
 
 
 def prepare(config: RunConfig, resumed: bool = False) -> Plan:
     """Return the plan of a training.
 
-    Of own data the lengths are those found; so are the cardinality, and n_samples, which is one
-    pass over the file, unless they are given. An own task is imported, since the configuration
-    names it. The configuration of a `resumed` training has been settled before: its data has to be
-    the same, and its pretrained embedding is in the checkpoint.
+    Custom data determines the lengths and, unless they are set, the cardinality and n_samples,
+    which is one pass over the file. A custom task is imported, since the configuration names it.
+    The configuration of a `resumed` training is settled already: its data has to be the same, and
+    its pretrained embedding is in the checkpoint.
 
-    Raises ConfigurationError for settings that are wrong or of no effect, DataError and
+    Raises ConfigurationError for settings that are wrong or have no effect, DataError and
     StorageError for a bad file.
     """
     wrong = problems(config.task) if resumed else wrong_settings(config.task)
@@ -87,23 +84,33 @@ def prepare(config: RunConfig, resumed: bool = False) -> Plan:
     if config.task.data:
         config, stream, files = _open_data(config)
         if not resumed:
-            report = _describe(files, stream.n_training)
+            report = _describe(files, stream)
     else:
         config, stream = _open_task(config)
     config = _updated(config, "task", end_of_sequence=config.task.has_end)
-    training = config.training
-    if training.curriculum == "auto" and not training.curriculum_steps:
-        config = _updated(config, "training", curriculum_steps=training.total_steps)
     embedding = None
     if config.model.pretrained_embedding and not resumed:
-        embedding, found = read_embedding(config)
-        config = _updated(config, "model", pretrained_embedding_sha256=found)
-    stages, widths = plan_stages(config, stream), plan_widths(stream, config)
-    return Plan(config, stream, stages, widths, report, embedding)
+        embedding, sha256 = read_embedding(config)
+        config = _updated(config, "model", pretrained_embedding_sha256=sha256)
+    return Plan(config, stream, plan_widths(stream, config), report, embedding)
+
+
+def wrong_settings(config: TaskConfig) -> list[str]:
+    """Return a line for each task setting of a user that is wrong or has no effect.
+
+    A saved run may have settings of no effect: it is checked by `problems` alone. Raises
+    ConfigurationError for sources or targets that are too long to be drawn.
+    """
+    if not config.data:
+        check_drawable(config.lengths)
+    wrong = problems(config) or ignored_settings(config)
+    if not wrong and not is_custom(config):
+        check_drawable(config.lengths, longest_target(config, config.lengths.longest))
+    return wrong
 
 
 def open_stream(config: RunConfig, task: Task | None = None) -> TrainingStream:
-    """Return the stream that a run was trained on; `task` is its own one, where it has that.
+    """Return the stream that a run was trained on; `task` is its custom task, if it has one.
 
     Raises DataError and StorageError for a bad file, ConfigurationError where it is not the one
     that the run was trained on.
@@ -113,33 +120,26 @@ def open_stream(config: RunConfig, task: Task | None = None) -> TrainingStream:
     return GeneratedStream(task or find_task(config.task), config.task, config.training.seed)
 
 
-def validation_samples(config: RunConfig) -> int:
-    """Return how many held-out sequences a training is judged by."""
-    by_integers = VALIDATED_INTEGERS // (config.task.lengths.longest + config.task.n_out)
-    return min(MOST_VALIDATED, max(LEAST_VALIDATED, by_integers))
-
-
 def _open_task(config: RunConfig) -> tuple[RunConfig, GeneratedStream]:
     settings = config.task
-    task = load_task(settings.name) if OWN_TASK in settings.name else find_task(settings)
+    is_imported = names_function(settings.name)
+    task = load_task(settings.name) if is_imported else find_task(settings)
     settings = task.settle(settings)
     length = max(1, task.target_length(settings.lengths, settings))
-    if task.own and not settings.lengths.vary:
-        settings = with_end(task, settings)
-    config = config.model_copy(update={"task": settings})
-    if task.own and "n_out" in settings.model_fields_set and settings.n_out != length:
+    if is_imported and "n_out" in settings.model_fields_set and settings.n_out != length:
         raise ConfigurationError(
             f"task.n_out = {settings.n_out}: the targets of {settings.name} have {length} "
-            "integers; leave it out"
+            "integers: remove it"
         )
+    config = config.model_copy(update={"task": settings})
     if not task.takes_n_out:
         config = _updated(config, "task", n_out=length)
     SourceSpace.of(config.task).check_trainable()
     return config, GeneratedStream(task, config.task, config.training.seed)
 
 
-def _open_data(config: RunConfig) -> tuple[RunConfig, OwnStream, list[PairsFile]]:
-    """Return the configuration that fits the data, its stream, and the files that it was in."""
+def _open_data(config: RunConfig) -> tuple[RunConfig, CustomStream, list[PairsFile]]:
+    """Return the configuration that fits the data, the stream, and the files of pairs."""
     task = config.task
     data = read_pairs(task.data)
     validation = read_pairs(task.validation_data) if task.validation_data else None
@@ -154,35 +154,34 @@ def _open_data(config: RunConfig) -> tuple[RunConfig, OwnStream, list[PairsFile]
     sources = _lengths([file.pairs.sources for file in files])
     targets = _lengths([file.pairs.targets for file in files])
     largest = max(file.pairs.largest for file in files)
-    found: dict[str, object] = {
-        "name": OWN_DATA,
+    settled: dict[str, object] = {
+        "name": CUSTOM_DATA,
         "n_in": sources.setting,
         "n_out": targets.longest,
         "data_sha256": data.sha256,
         "validation_data_sha256": validation.sha256 if validation else "",
     }
-    _check_given(config, found)
+    _check_lengths(task, settled)
     if "cardinality" not in task.model_fields_set:
-        found["cardinality"] = max(2, largest + 1)
+        settled["cardinality"] = max(2, largest + 1)
     elif task.cardinality <= largest:
         raise ConfigurationError(
             f"task.cardinality = {task.cardinality}: the data's largest value is {largest}, so it "
             f"should be at least {largest + 1}"
         )
-    config = _updated(config, "task", **found)
+    config = _updated(config, "task", **settled)
     subsets = split_pairs(data.pairs, validation.pairs if validation else None, task.data)
-    n_training = len(subsets[Split.TRAIN].rows)
     if "n_samples" not in config.training.model_fields_set:
-        config = _updated(config, "training", n_samples=n_training)
-    return config, OwnStream(subsets, config.task, config.training.seed), files
+        config = _updated(config, "training", n_samples=len(subsets[Split.TRAIN].rows))
+    return config, CustomStream(subsets, config.task, config.training.seed), files
 
 
-def _describe(files: list[PairsFile], n_training: int) -> DataReport:
-    """Return what there is to say of own data: the file, and the one to validate on if given."""
+def _describe(files: list[PairsFile], stream: CustomStream) -> DataReport:
+    """Return the report on the data file and, if there is one, on the validation file."""
     pairs, *others = (file.pairs for file in files)
-    known = _hashes(pairs.sources)
-    both = np.stack([known, _hashes(pairs.targets)], axis=1)
-    n_pairs = sum(len(file.pairs) for file in files)
+    known = hash_ragged(pairs.sources)
+    both = np.stack([known, hash_ragged(pairs.targets)], axis=1)
+    n_pairs, n_training = sum(len(file.pairs) for file in files), stream.size(Split.TRAIN)
     return DataReport(
         pairs=n_pairs,
         training=n_training,
@@ -194,28 +193,26 @@ def _describe(files: list[PairsFile], n_training: int) -> DataReport:
             max(file.pairs.largest for file in files),
         ),
         duplicates=len(pairs) - len(np.unique(both, axis=0)),
-        in_both=sum(int(np.isin(_hashes(other.sources), known).sum()) for other in others),
+        in_both=sum(int(np.isin(hash_ragged(other.sources), known).sum()) for other in others),
     )
 
 
-def _check_given(config: RunConfig, found: dict[str, object]) -> None:
-    """Raise ConfigurationError for a length that is given and is not the data's."""
-    task = config.task
+def _check_lengths(task: TaskConfig, settled: dict[str, object]) -> None:
+    """Raise ConfigurationError for a length that is set and is not the data's."""
     wrong = [
-        f"task.{name} = {getattr(task, name)!r}: that of {task.data} is {found[name]}; leave it out"
+        f"task.{name} = {getattr(task, name)!r}: that of {task.data} is {settled[name]}: remove it"
         for name in ("n_in", "n_out")
-        if name in task.model_fields_set and str(getattr(task, name)) != str(found[name])
+        if name in task.model_fields_set and str(getattr(task, name)) != str(settled[name])
     ]
     if wrong:
         raise ConfigurationError("\n".join(wrong))
 
 
 def _check_same(name: str, path: str, recorded: str, file: PairsFile) -> None:
-    """Raise ConfigurationError where a file is not the one that a run was begun with."""
+    """Raise ConfigurationError where a file is not the one that a run was started with."""
     if recorded not in ("", file.sha256):
         raise ConfigurationError(
-            f"task.{name} = {path!r}: the file is not the one that the run was begun with "
-            f"(SHA-256 {file.sha256[:12]}..., and it was {recorded[:12]}...)"
+            f"task.{name} = {path!r}: the file is not the one that the run was started with"
         )
 
 
@@ -227,8 +224,3 @@ def _updated(config: RunConfig, section: str, **values: object) -> RunConfig:
 def _lengths(parts: Sequence[Ragged]) -> Lengths:
     lengths = np.concatenate([part.lengths for part in parts])
     return Lengths(int(lengths.min()), int(lengths.max()))
-
-
-def _hashes(sequences: Ragged) -> Hashes:
-    """Return each sequence's hash, (n,): 8 bytes, however long it is."""
-    return np.concatenate([hash_sequences(part) for part in sequences.parts()])

@@ -1,10 +1,11 @@
 """Reproducible streams of random sources; training and evaluation never share one.
 
-A hash of the source decides, for every seed alike, whether it may be trained on or is held out (one
-in 16), and then whether training is watched by it or it is reported. Block `i` of a split's stream
-under seed `k` is a pure function of (k, split, i): there is no state to save, and any part of a
-stream can be made again. Whatever is drawn on the wrong side is dropped, so each stream is uniform
-over its side. Where there are few sources, those held out are not drawn but taken each once.
+A hash of the source decides, whatever the seed, whether the source may be trained on or is held out
+(one in 16), and whether a held-out source is for validation or for the report. Block `i` of a
+split's stream under seed `k` is a pure function of (k, split, i): there is no state to save, and
+any part of a stream can be drawn again. Sources drawn on the wrong side are dropped, so each stream
+is uniform over its side. Where there are few sources, the held-out ones are not drawn: each is
+taken once.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,34 +17,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seq2seq_cli.config import Lengths, TaskConfig
-from seq2seq_cli.data.shapes import SHAPES, Shape
+from seq2seq_cli.data.pairs import Ragged
+from seq2seq_cli.data.tasks.registry import TASKS
+from seq2seq_cli.data.tasks.task import SourceForm
 from seq2seq_cli.data.vocabulary import PADDING, Ids
 from seq2seq_cli.errors import ConfigurationError
-from seq2seq_cli.memory import Need, check
+from seq2seq_cli.resources import Need, check
 
 Hashes = NDArray[np.uint64]
 
 BLOCK = 1024
-"""Sources in a block of what is trained on, the unit in which streams are drawn."""
+"""Sources in a block of the training stream; streams are drawn in blocks."""
 
 HELD_OUT_BLOCK = 32
-"""Sources in a block of what is held out; it takes about as many draws as a block above."""
+"""Sources in a block of a held-out stream, which takes about as many draws as the block above."""
 
 HELD_OUT_BITS = 4
 """A source is held out when this many bits of its hash are zero: one in 16."""
 
 SMALLEST_SPLIT_SPACE = 10_000
-"""With fewer sources than this there is no split: both sides would be too small to be told apart
-from memorised ones, so every stream has all of them and reports say so."""
+"""With fewer sources than this there is no split, since a model could memorise both sides: every
+stream has all of them, and reports say so."""
 
 ENUMERABLE = 2**20
-"""Up to so many sources those that are held out are taken each once, in a random order."""
+"""Up to this number of sources, each held-out one is taken once, in a random order."""
 
 _LARGEST_DRAW = 4096
 
 
 class Split(StrEnum):
-    """The streams: what is trained on, what training watches, and what is reported."""
+    """The streams: for training, for validation during training, and for the report."""
 
     TRAIN = "train"
     VALIDATION = "validation"
@@ -58,48 +61,43 @@ Block = Callable[[Split, int, int], Ids]
 
 @dataclass(frozen=True)
 class SourceSpace:
-    """The sources of some lengths: which there are, and how they are drawn.
+    """All sources of some lengths, and how they are drawn.
 
-    `is_split` is the run's: a curriculum's stage, or an evaluation at other lengths, has its own
-    lengths and holds out what the run holds out. With `distinct`, at least 2, each source is drawn
-    from so many random integers, or fewer, so that it repeats itself more often. Where there is a
-    `shape` sources are not the integers drawn but made of them, and have some lengths only.
+    `is_split` is the run's: an evaluation at other lengths holds out what the run holds out. Where
+    there is a `form`, sources are built of the integers drawn, and have some lengths only.
     """
 
     cardinality: int
     lengths: Lengths
     is_split: bool
-    distinct: int = 0
-    shape: Shape | None = None
+    form: SourceForm | None = None
 
     @classmethod
-    def of(
-        cls, task: TaskConfig, lengths: Lengths | None = None, distinct: int = 0
-    ) -> "SourceSpace":
+    def of(cls, task: TaskConfig, lengths: Lengths | None = None) -> "SourceSpace":
         """Return the sources of a run's task, or those of other `lengths` under its split."""
-        shape = None if task.data else SHAPES.get(task.name)
-        whole = cls(task.cardinality, task.lengths, is_split=False, shape=shape)
+        form = TASKS[task.name].form if task.name in TASKS and not task.data else None
+        whole = cls(task.cardinality, task.lengths, is_split=False, form=form)
         is_split = whole.size >= SMALLEST_SPLIT_SPACE
-        return cls(task.cardinality, lengths or task.lengths, is_split, distinct, shape)
+        return cls(task.cardinality, lengths or task.lengths, is_split, form)
 
     @property
     def n_values(self) -> int:
-        """How many values the integers have that are drawn."""
-        return self.cardinality - 1 - (self.shape.reserved if self.shape else 0)
+        """The number of values that are drawn from."""
+        return self.cardinality - 1 - (self.form.reserved if self.form else 0)
 
     @property
     def possible_lengths(self) -> range:
         """The lengths that sources have."""
         shortest, longest = self.lengths
-        return self.shape.lengths(self.lengths) if self.shape else range(shortest, longest + 1)
+        return self.form.lengths(self.lengths) if self.form else range(shortest, longest + 1)
 
     @property
     def size(self) -> int:
-        """How many sources there are, or at least ENUMERABLE + 1."""
+        """The number of sources; any number above ENUMERABLE if there are more."""
         size = 0
         for length in self.possible_lengths:
-            if self.shape:
-                size += self.shape.count(self.shape.fit(min(length, 128)), self.n_values)
+            if self.form:
+                size += self.form.count(self.form.fit(min(length, 128)), self.n_values)
             else:
                 size += self.n_values ** min(length, 64)
             if size > ENUMERABLE:
@@ -108,22 +106,22 @@ class SourceSpace:
 
     @property
     def is_enumerable(self) -> bool:
-        """Whether what is held out of it is taken each once."""
+        """Whether each held-out source is taken once, and none is drawn."""
         return self.size <= ENUMERABLE
 
     def check_trainable(self) -> None:
-        """Raise ConfigurationError where all of the sources are held out, or fill the memory."""
+        """Raise ConfigurationError where all sources are held out, or a block fills the memory."""
         check_drawable(self.lengths)
         if self.size <= BLOCK and not len(self.enumerate(Split.TRAIN)):
             raise ConfigurationError(
                 f"all {self.size} sources of {self.lengths} integers from {self.cardinality - 1} "
-                "values are held out for evaluation: give longer ones"
+                "values are held out for evaluation: make them longer"
             )
 
     def enumerate(self, split: Split) -> Ids:
         """Return every source of a split once, int32 (n, longest), shorter ones first.
 
-        Without a split each has all of them. There are at most ENUMERABLE to be looked at.
+        Without a split these are all sources, which are at most ENUMERABLE.
         """
         longest = self.lengths.longest
         parts = [np.empty((0, longest), np.int32)]
@@ -131,22 +129,24 @@ class SourceSpace:
             for sources in self._every(length):
                 rows = np.full((len(sources), longest), PADDING, np.int32)
                 rows[:, :length] = sources
-                mine = split_codes(rows) == SPLITS.index(split)
+                mine = split_codes(hash_sequences(rows)) == SPLITS.index(split)
                 parts.append(rows[mine] if self.is_split else rows)
         return np.concatenate(parts)
 
     def _every(self, length: int) -> Iterator[Ids]:
         """Yield every source of a length once, some at a time."""
-        values, shape = self.n_values, self.shape
-        n_drawn = shape.n_drawn(length) if shape else length
-        n_places = shape.n_places(length) if shape else 1
+        values, form = self.n_values, self.form
+        n_drawn = form.n_drawn(length) if form else length
+        n_positions = form.n_positions(length) if form else 1
         powers = values ** np.arange(n_drawn - 1, -1, -1)
-        some = max(1, 2**16 // n_places)
+        some = max(1, 2**16 // n_positions)
         for start, stop in pairwise([*range(0, values**n_drawn, some), values**n_drawn]):
             drawn = (np.arange(start, stop)[:, None] // powers % values + 1).astype(np.int32)
-            if shape:
-                places = np.tile(np.arange(n_places), len(drawn))
-                rows = shape.function(np.repeat(drawn, n_places, axis=0), places, self.cardinality)
+            if form:
+                positions = np.tile(np.arange(n_positions), len(drawn))
+                rows = form.build(
+                    np.repeat(drawn, n_positions, axis=0), positions, self.cardinality
+                )
                 yield np.unique(rows, axis=0)
             else:
                 yield drawn
@@ -154,7 +154,7 @@ class SourceSpace:
     def draw(self, split: Split, seed: int, start: int, n: int, block: Block | None = None) -> Ids:
         """Return rows `start .. start+n-1` of a split's stream, int32 (n, longest).
 
-        `block` makes the blocks, such as one that keeps some; by default the method does.
+        `block` makes the blocks, for example one that caches; by default the method does.
         """
         size, make = self.block_size(split), block or self.block
         first, last = start // size, (start + n - 1) // size
@@ -162,7 +162,7 @@ class SourceSpace:
         return np.concatenate(blocks)[start - first * size :][:n]
 
     def block_size(self, split: Split) -> int:
-        """Return how many sources a block of a split's stream has."""
+        """Return the number of sources in a block of a split's stream."""
         return HELD_OUT_BLOCK if self.is_split and split is not Split.TRAIN else BLOCK
 
     def block(self, split: Split, seed: int, index: int) -> Ids:
@@ -180,20 +180,16 @@ class SourceSpace:
         missing = size
         while missing > 0:
             drawn = self._random(generator, min(_LARGEST_DRAW, int(missing / share * 1.03) + 16))
-            parts.append(drawn[split_codes(drawn) == code])
+            parts.append(drawn[split_codes(hash_sequences(drawn)) == code])
             missing -= len(parts[-1])
         return np.concatenate(parts)[:size]
 
     def _random(self, generator: np.random.Generator, rows: int) -> Ids:
         """Return random sources, int32 (rows, longest), padded where their lengths vary."""
         longest = self.lengths.longest
-        width = self.distinct or longest
-        sources = generator.integers(1, self.n_values + 1, (rows, width), np.int32)
-        if self.distinct:
-            chosen = generator.integers(0, self.distinct, (rows, longest))
-            sources = np.take_along_axis(sources, chosen, axis=1)
-        if self.shape:
-            return self.shape.draw(generator, sources, self.possible_lengths, self.cardinality)
+        sources = generator.integers(1, self.n_values + 1, (rows, longest), np.int32)
+        if self.form:
+            return self.form.draw(generator, sources, self.possible_lengths, self.cardinality)
         if self.lengths.vary:
             n_in = generator.integers(self.lengths.shortest, longest + 1, rows)
             sources[np.arange(longest) >= n_in[:, None]] = PADDING
@@ -218,19 +214,27 @@ def hash_sequences(sequences: Ids) -> Hashes:
 
     It is multilinear (Carter and Wegman 1979) with a SplitMix64 finaliser.
     """
-    positions = np.arange(1, sequences.shape[1] + 1, dtype=np.uint64)
-    factors = _mix(positions * np.uint64(0x9E3779B97F4A7C15)) | np.uint64(1)
-    return _mix((sequences.astype(np.uint64) * factors).sum(axis=1, dtype=np.uint64))
+    products = sequences.astype(np.uint64) * _factors(sequences.shape[1])
+    return _mix(products.sum(axis=1, dtype=np.uint64))
 
 
-def split_codes(sources: Ids, own: bool = False) -> NDArray[np.int64]:
-    """Return for each source (n, n_in) the place of its split in SPLITS, (n,).
+def hash_ragged(sequences: Ragged) -> Hashes:
+    """Return the same hash of each sequence, (n,)."""
+    starts = np.repeat(sequences.offsets[:-1], sequences.lengths)
+    positions = np.arange(len(sequences.values)) - starts
+    products = sequences.values.astype(np.uint64) * _factors(sequences.longest)[positions]
+    sums = np.pad(np.cumsum(products), (1, 0))
+    return _mix(np.diff(sums[sequences.offsets]))  # right even where the sums overflow
 
-    `own` data is split by other bits of the hash: its pairs may have been generated, and then all
-    of them may be of one split by the first ones.
+
+def split_codes(hashes: Hashes, custom: bool = False) -> NDArray[np.int64]:
+    """Return for each hash of a source the position of its split in SPLITS, (n,).
+
+    `custom` data is split by other bits of the hash: its pairs may have been generated, and all of
+    one split then by the first bits.
     """
-    hashes, side = hash_sequences(sources), np.uint64(int(own))
-    if own:
+    side = np.uint64(int(custom))
+    if custom:
         held_out = (hashes << np.uint64(HELD_OUT_BITS)) >> np.uint64(64 - HELD_OUT_BITS) == 0
     else:
         held_out = hashes >> np.uint64(64 - HELD_OUT_BITS) == 0
@@ -238,9 +242,10 @@ def split_codes(sources: Ids, own: bool = False) -> NDArray[np.int64]:
     return np.where(held_out, 1 + tested.astype(np.int64), 0)
 
 
-def held_out(sources: Ids, own: bool = False) -> NDArray[np.bool_]:
-    """Tell for each source (n, n_in) whether it is never trained on; shape (n,)."""
-    return np.asarray(split_codes(sources, own) > 0)
+def _factors(width: int) -> Hashes:
+    """Return the odd factor of each position, (width,)."""
+    positions = np.arange(1, width + 1, dtype=np.uint64)
+    return _mix(positions * np.uint64(0x9E3779B97F4A7C15)) | np.uint64(1)
 
 
 def _mix(values: Hashes) -> Hashes:

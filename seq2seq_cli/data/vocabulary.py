@@ -1,4 +1,4 @@
-"""The ids of a task's sequences: which are reserved, how sequences are padded, ended and encoded.
+"""The ids of a task's sequences, and how sequences are padded, ended and encoded.
 
 A vocabulary of cardinality `c` has the ids `0 .. c-1`. Values are `1 .. c-1`; id 0 is reserved.
 Where targets have an end of sequence, its id is `c`.
@@ -26,7 +26,7 @@ PADDING = 0
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The ids of a task: `cardinality` of them, and the end of sequence where targets have one."""
+    """The ids of a task: `cardinality` ids and, where targets have one, the end of sequence."""
 
     cardinality: int
     has_end: bool = False
@@ -38,18 +38,18 @@ class Vocabulary:
 
     @property
     def end(self) -> int | None:
-        """The id that ends a target, or None where all targets have the length they should."""
+        """The id that ends a target; None where the lengths of targets are known."""
         return self.cardinality if self.has_end else None
 
     @property
     def n_features(self) -> int:
-        """Width of one-hot encoded targets: the ids, and the end of sequence where it is."""
+        """The width of one-hot encoded targets, with the end of sequence if there is one."""
         return self.cardinality + int(self.has_end)
 
     def end_targets(self, targets: Ids) -> Ids:
-        """Return padded targets (n, steps) with the end after each one's last: (n, steps + 1).
+        """Return padded targets (n, steps), each with its end of sequence: (n, steps + 1).
 
-        Where there is no end of sequence they are returned as they are.
+        Without an end of sequence they are returned as they are.
         """
         if self.end is None:
             return targets
@@ -69,7 +69,7 @@ class Vocabulary:
 
 
 def pad(sequences: Sequence[Sequence[int]]) -> Ids:
-    """Return the sequences as int32 (n, longest), each filled up with PADDING at its end."""
+    """Return the sequences as int32 (n, longest), padded at their ends."""
     longest = max(len(sequence) for sequence in sequences)
     padded = np.full((len(sequences), longest), PADDING, np.int32)
     for row, sequence in zip(padded, sequences, strict=True):
@@ -90,7 +90,7 @@ def lengths(rows: Ids) -> NDArray[np.int64]:
 
 
 def widen(rows: Ids, width: int) -> Ids:
-    """Return padded rows (n, steps) filled up to (n, width); `width` is at least `steps`."""
+    """Return padded rows (n, steps) padded further to (n, width); `width` is at least `steps`."""
     return np.pad(rows, ((0, 0), (0, width - rows.shape[1])), constant_values=PADDING)
 
 
@@ -108,7 +108,7 @@ def shift_right(targets: Ids) -> Ids:
 def one_hot_encode(ids: ArrayLike, cardinality: int) -> Floats:
     """Encode ids of shape (..., steps) as float32 one-hot vectors (..., steps, cardinality).
 
-    Raises DataError for an id that is no integer in 0 .. cardinality-1.
+    Raises DataError for an id that is not an integer in 0 .. cardinality-1.
     """
     array = check_ids(ids, cardinality, lowest=0)
     encoded = np.zeros((*array.shape, cardinality), np.float32)
@@ -126,7 +126,7 @@ def one_hot_decode(encoded: ArrayLike) -> Ids:
 
 
 def check_ids(ids: ArrayLike, cardinality: int, lowest: int = 1) -> Ids:
-    """Return `ids` as int32, or raise DataError naming the first one that is out of place.
+    """Return `ids` as int32, or raise DataError naming the first one that is out of range.
 
     `lowest` is 1 for sources and targets, whose values exclude the reserved id, and 0 for
     decoder inputs.
@@ -144,7 +144,7 @@ def check_ids(ids: ArrayLike, cardinality: int, lowest: int = 1) -> Ids:
 
 
 def advice_on(value: int, lowest: int) -> str:
-    """Return what to do about a value that is the reserved id; nothing for another."""
+    """Return what to do about a value if it is the reserved id; else an empty text."""
     is_reserved = value == PADDING < lowest
     return (
         f" ({PADDING} is reserved: where values begin with it, add 1 to all)" if is_reserved else ""

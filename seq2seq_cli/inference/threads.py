@@ -1,7 +1,7 @@
 """Batches over threads, each of which NumPy's BLAS leaves its core.
 
-NumPy lets go of the interpreter's lock while it computes. It is not imported here: a command tells
-BLAS by the environment, before NumPy is imported, to make no threads of its own at all.
+NumPy releases the interpreter's lock while it computes. It is not imported here: the command line
+tells BLAS through the environment, before NumPy is imported, to start no threads of its own.
 """
 
 import os
@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
+
+from seq2seq_cli.machine import cores
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -26,12 +28,6 @@ def use_one_blas_thread() -> None:
         os.environ.setdefault(name, "1")
 
 
-def n_threads() -> int:
-    """Return on how many threads batches are computed: as many as there are cores."""
-    has_affinity = hasattr(os, "sched_getaffinity")
-    return len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
-
-
 def map_batches(
     work: Callable[[Batch], Result],
     batches: Iterable[Batch],
@@ -47,7 +43,7 @@ def map_batches(
     """
     from concurrent.futures import ThreadPoolExecutor  # which a single sequence does without
 
-    workers = n_threads()
+    workers = cores()
     pending: deque[Future[Result]] = deque()
     upcoming, failure = iter(batches), None
     with _one_blas_thread(), ThreadPoolExecutor(workers) as pool:

@@ -1,1 +1,12 @@
-"""Results -> charts' data -> pictures and a page."""
+"""Results -> charts' data -> charts -> pictures and a page."""
+
+SECTIONS = {
+    "How it learned": ("loss", "exact-match", "learning-rate"),
+    "Accuracy": ("positions", "lengths", "generalization", "confusions"),
+    "Inside the model": ("attention", "decoder-states", "encoder-states"),
+}
+"""The names of a run's charts, by the sections of its page."""
+
+TRAINING_CHARTS = SECTIONS["How it learned"]
+RUN_CHARTS = tuple(name for names in SECTIONS.values() for name in names)
+SWEEP_CHARTS = ("grid", "lines")

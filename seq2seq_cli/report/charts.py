@@ -1,156 +1,233 @@
-"""A run's figures -> its charts of training and accuracy."""
+"""A chart's data -> its Vega-Lite specification. The colours are those of `pictures`."""
 
-from collections.abc import Sequence
 from math import ceil, floor, log10
+from typing import Any
 
-from seq2seq_cli.report.chart import BELOW, Chart, Row, Spec, make_chart, series
-from seq2seq_cli.report.figures import Confusions, LearningCurve, Shares
-from seq2seq_cli.report.theme import INK, SERIES
+from seq2seq_cli.report.data import Chart, Row, in_order
+
+Spec = dict[str, Any]
+
+WIDTH, HEIGHT = 350, 230
 
 LOG_FROM = 30.0
-"""The ratio of the largest loss to the least from which on its axis is logarithmic."""
+"""The ratio of the largest to the smallest loss from which their axis is logarithmic."""
+
+POINT: Row = {"type": "point", "filled": True, "opacity": 1}
 
 
-def curve_charts(curves: Sequence[LearningCurve]) -> dict[str, Chart]:
-    """Return the charts of loss, exact match and learning rate over the sequences trained on."""
-    kinds = {
-        "loss": ("loss", "Loss", "loss, nats a token"),
-        "exact-match": ("exact_match", "Exact match", "exact match"),
-        "learning-rate": ("learning_rate", "Learning rate", "learning rate"),
+def specification(chart: Chart) -> Spec:
+    """Return the Vega-Lite specification of a chart."""
+    return {
+        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
+        "description": chart.text,
+        "width": WIDTH,
+        "height": HEIGHT,
+        "autosize": {"type": "fit", "contains": "padding"},
+        "data": {"values": chart.data},
+        **_SPECIFICATIONS[chart.kind](chart),
     }
-    return {name: _curve_chart(curves, *kind) for name, kind in kinds.items()}
 
 
-def _curve_chart(curves: Sequence[LearningCurve], field: str, title: str, axis: str) -> Chart:
-    several, is_rate = len(curves) > 1, field == "learning_rate"
-    trained, held_out = list[Row](), list[Row]()
-    for curve in curves:
-        for rows, figures, kind in (
-            (trained, curve.training, "in training"),
-            (held_out, curve.held_out, "held out"),
-        ):
-            values = getattr(figures, field)
-            for samples, value in zip(figures.samples, values, strict=False):
-                rows.append({"x": samples, "y": value, "run": curve.run, "kind": kind})
-    if is_rate:
-        held_out = []
-    values = [row["y"] for row in (*trained, *held_out)]
-    scale: Row = {"zero": field != "loss"}
-    ticks: Row = {"tickCount": 5}
-    if field == "loss" and min(values) > 0 and max(values) / min(values) > LOG_FROM:
-        powers = range(floor(log10(min(values))), ceil(log10(max(values))) + 1)
-        scale = {"type": "log", "domain": [10.0 ** powers[0], 10.0 ** powers[-1]]}
-        ticks = {"values": [10.0**power for power in powers]}
-    if field == "exact_match":
-        scale = {"domain": [0, 1]}
-    by = "run" if several else "kind"
-    names = [curve.run for curve in curves] if several else ["in training", "held out"]
-    colour: Row = {"field": by, "type": "nominal", "scale": series(names)}
-    colour["legend"] = None if is_rate and not several else {"title": None, **BELOW}
-    y: Row = {"field": "y", "type": "quantitative", "title": axis, "scale": scale}
-    y["axis"] = {"format": ".0%"} if field == "exact_match" else {"format": "~g"}
-    y["axis"] |= ticks
-    layers: list[Spec] = []
-    if trained:
-        mark: Row = {"type": "line"} if len(trained) > len(curves) else {"type": "point"}
-        layers.append({"data": {"values": trained}, "mark": mark})
-    if held_out:
-        mark = {"type": "line", "strokeDash": [4, 3], "point": {"size": 40, "filled": True}}
-        layers.append({"data": {"values": held_out}, "mark": mark})
-    x: Row = {"field": "x", "type": "quantitative", "title": "sequences trained on"}
-    x["axis"] = {"format": "~s", "tickCount": 5}
-    spec = {"layer": layers, "encoding": {"x": x, "y": y, "color": colour}}
-    text = f"{title} over the sequences trained on"
-    if held_out:
-        text += "; dashed, with a point each, the validations on held-out sequences"
-    numbers = tuple((r["run"], r["kind"], r["x"], r["y"]) for r in (*trained, *held_out))
-    columns = ("run", "sequences", "trained on", field.replace("_", " "))
-    return make_chart("curve", title, f"{text}.", spec, columns, numbers)
-
-
-def shares_chart(found: Shares, what: str, trained_to: int | None = None) -> Chart:
-    """Return the chart of accuracy by position or length, with its intervals.
-
-    With `trained_to`, the longest length that was trained on has a line.
-    """
-    rows = [
-        {"at": at, "share": share, "low": low, "high": high}
-        for at, share, low, high in zip(found.at, found.share, found.low, found.high, strict=True)
+def _curve(chart: Chart) -> Spec:
+    """Draw a line of the training, and a dashed one with points of the validations."""
+    run, label, samples, figure = chart.columns
+    runs, labels = _values(chart, run), _values(chart, label)
+    values = [row[figure] for row in chart.data]
+    y = _quantity(figure, format="~g", tickCount=5)
+    if figure == "exact match":
+        y = _quantity(figure, [0, 1], format=".0%", tickCount=5)
+    elif figure.startswith("loss"):
+        y["scale"] = {"zero": False}
+        if min(values) > 0 and max(values) / min(values) > LOG_FROM:
+            powers = range(floor(log10(min(values))), ceil(log10(max(values))) + 1)
+            y["scale"] = {"type": "log", "domain": [10.0 ** powers[0], 10.0 ** powers[-1]]}
+            y["axis"] = {"format": "~g", "values": [10.0**power for power in powers]}
+    several = len(runs) > 1
+    n_calls = sum(row[label] == "in training" for row in chart.data)
+    marks: dict[str, Row] = {
+        "in training": {"type": "line" if n_calls > len(runs) else "point"},
+        "held out": {"type": "line", "strokeDash": [4, 3], "point": {"size": 40, "filled": True}},
+    }
+    layer = [
+        {"transform": [{"filter": {"field": label, "equal": name}}], "mark": marks[name]}
+        for name in labels
     ]
-    least = min((*found.low, 1.0))
-    share = "token accuracy" if what == "position" else "exact match"
-    y: Row = {"field": "share", "type": "quantitative", "title": share}
-    y["scale"] = {"domain": [least if least > 0.5 else 0, 1], "nice": least <= 0.5}
+    colour = _series(run, runs) if several else _series(label, labels)
+    x = _quantity(samples, format="~s", tickCount=5)
+    return {"layer": layer, "encoding": {"x": x, "y": y, "color": colour}}
+
+
+def _shares(chart: Chart) -> Spec:
+    """Draw a point with its interval at each position or length."""
+    at, share, *_ = chart.columns
+    keys = _values(chart, at)
+    x = _quantity(at, [keys[0] - 0.5, keys[-1] + 0.5], format="d", grid=False)
+    x["axis"] |= {"values": keys} if len(keys) <= 12 else {"tickCount": 8}
+    x["title"] = "position in the target" if at == "position" else "length of the source"
+    layer = _with_intervals(chart, share, "y", size=45)
+    if chart.limit is not None and keys[0] <= chart.limit < keys[-1]:
+        line = {"type": "rule", "style": "limit"}
+        layer.append({"data": {"values": [{at: chart.limit + 0.5}]}, "mark": line})
+    return {"layer": layer, "encoding": {"x": x}}
+
+
+def _results(chart: Chart) -> Spec:
+    """Draw a point with its interval for each run."""
+    run, share, *_ = chart.columns
+    y = {"field": run, "type": "nominal", "sort": None, "title": None}
+    colour = {**_series(run, _values(chart, run)), "legend": None}
+    return {
+        "height": 70 + 30 * len(chart.data),
+        "layer": _with_intervals(chart, share, "x", size=60),
+        "encoding": {"y": y, "color": colour},
+    }
+
+
+def _with_intervals(chart: Chart, share: str, axis: str, size: int) -> list[Spec]:
+    """Return the layers of points with their intervals, on an axis that has room for all."""
+    least = min(row["low"] for row in chart.data)
     digits = 0 if least < 0.9 else 1 if least < 0.99 else 2 if least < 0.999 else 3
-    y["axis"] = {"format": f".{digits}%", "tickCount": 5}
-    named = "position in the target" if what == "position" else "length of the source"
-    x: Row = {"field": "at", "type": "quantitative", "title": named}
-    first, last = min(found.at, default=0), max(found.at, default=1)
-    x["scale"] = {"domain": [first - 0.5, last + 0.5], "nice": False}
-    x["axis"] = {"format": "d", "grid": False}
-    x["axis"] |= {"values": list(found.at)} if len(found.at) <= 12 else {"tickCount": 8}
-    layers: list[Spec] = [
-        {"mark": {"type": "rule", "color": SERIES[0], "strokeWidth": 2},
-         "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}}},
-        {"mark": {"type": "point", "filled": True, "size": 45, "color": SERIES[0], "opacity": 1},
-         "encoding": {"x": x, "y": y}},
-    ]  # fmt: skip
-    text = f"{share.capitalize()} by the {named}, each with its 95 % interval"
-    if trained_to is not None and first <= trained_to < last:
-        line = {"type": "rule", "strokeDash": [4, 3], "color": INK}
-        data = {"values": [{"at": trained_to + 0.5}]}
-        layers.append({"data": data, "mark": line, "encoding": {"x": x}})
-        text += f"; the dashed line is at {trained_to}, the longest trained on"
-    spec: Spec = {"data": {"values": rows}, "layer": layers}
-    numbers = tuple(zip(found.at, found.share, found.low, found.high, found.n, strict=True))
-    columns = (what, share, "low", "high", "tokens" if what == "position" else "sequences")
-    title = f"{share.capitalize()} by {what}"
-    if trained_to is not None:
-        title = "How far it carries"
-    return make_chart("shares", title, f"{text}.", spec, columns, numbers)
-
-
-def confusions_chart(found: Confusions) -> Chart:
-    """Return the chart of the most frequent confusions."""
-    names = [f"{a} → {b}" for a, b in zip(found.expected, found.predicted, strict=True)]
-    values = [{"pair": name, "n": n} for name, n in zip(names, found.n, strict=True)]
-    most = max(found.n, default=1)
-    axis: Row = {"format": "d", "values": list(range(most + 1))}
-    if most > 6:
-        axis = {"format": "d", "tickCount": 5}
-    x = {"field": "n", "type": "quantitative", "title": "times", "axis": axis}
-    y: Row = {"field": "pair", "type": "nominal", "sort": None, "title": "expected → predicted"}
-    y["axis"] = {"labelOverlap": False, "grid": False}
-    spec = {"data": {"values": values}, "mark": {"type": "bar", "color": SERIES[1]},
-            "encoding": {"x": x, "y": y}}  # fmt: skip
-    text = (
-        f"{found.wrong:,} of {found.tokens:,} tokens are wrong; the {len(names)} most frequent "
-        "kinds, the token that is expected first"
-    )
-    rows = tuple(zip(found.expected, found.predicted, found.n, strict=True))
-    title, columns = "Which tokens are taken for which", ("expected", "predicted", "times")
-    return make_chart("counts", title, f"{text}.", spec, columns, rows, 70 + 15 * len(rows))
-
-
-def results_chart(names: Sequence[str], found: Shares) -> Chart:
-    """Return the exact matches of several runs, each with its interval."""
-    values = [
-        {"run": name, "share": share, "low": low, "high": high}
-        for name, share, low, high in zip(names, found.share, found.low, found.high, strict=True)
+    place = _quantity(share, [least if least > 0.5 else 0, 1], format=f".{digits}%", tickCount=5)
+    place["scale"]["nice"] = True
+    interval = {axis: {**place, "field": "low"}, f"{axis}2": {"field": "high"}}
+    return [
+        {"mark": {"type": "rule", "strokeWidth": 2}, "encoding": interval},
+        {"mark": {**POINT, "size": size}, "encoding": {axis: place}},
     ]
-    least = min((*found.low, 1.0))
-    x: Row = {"field": "share", "type": "quantitative", "title": "exact match"}
-    x["scale"] = {"domain": [least if least > 0.5 else 0, 1], "nice": True, "zero": False}
-    x["axis"] = {"format": ".0%" if least < 0.9 else ".2%", "tickCount": 4}
-    y = {"field": "run", "type": "nominal", "sort": None, "title": None}
-    color = {"field": "run", "type": "nominal", "scale": series(names), "legend": None}
-    layers = [
-        {"mark": {"type": "rule", "strokeWidth": 2},
-         "encoding": {"x": {**x, "field": "low"}, "x2": {"field": "high"}}},
-        {"mark": {"type": "point", "filled": True, "size": 60, "opacity": 1}, "encoding": {"x": x}},
-    ]  # fmt: skip
-    spec = {"data": {"values": values}, "layer": layers, "encoding": {"y": y, "color": color}}
-    rows = tuple(zip(names, found.share, found.low, found.high, found.n, strict=True))
-    columns = ("run", "exact match", "low", "high", "sequences")
-    text = "Exact match on held-out sequences, predicted freely, each with its 95 % interval."
-    return make_chart("shares", "Results", text, spec, columns, rows, 70 + 30 * len(names))
+
+
+def _counts(chart: Chart) -> Spec:
+    """Draw a bar for each pair of an expected and a predicted token."""
+    most = max(row["times"] for row in chart.data)
+    ticks: Row = {"values": list(range(most + 1))} if most <= 6 else {"tickCount": 5}
+    pair = {"calculate": "datum.expected + ' → ' + datum.predicted", "as": "pair"}
+    y = {"field": "pair", "type": "nominal", "sort": None, "title": "expected → predicted",
+         "axis": {"labelOverlap": False, "grid": False}}  # fmt: skip
+    return {
+        "height": 70 + 15 * len(chart.data),
+        "transform": [pair],
+        "mark": "bar",
+        "encoding": {"x": _quantity("times", format="d", **ticks), "y": y},
+    }
+
+
+def _map(chart: Chart) -> Spec:
+    """Draw a cell for each value, stronger for larger ones, of another colour below zero."""
+    size = {"field": "size", "scale": {"domain": [0, 1], "range": [0, 1]}}
+    sign = {"field": "negative", "type": "nominal", "scale": {"domain": [False, True]}}
+    return {
+        "height": min(420, max(130, 70 + 14 * len(chart.data))),
+        "data": {"values": _cells(chart)},
+        "transform": [
+            {"calculate": "abs(datum.value)", "as": "size"},
+            {"calculate": "datum.value < 0", "as": "negative"},
+            {"filter": "datum.size >= 0.005"},
+        ],
+        "mark": "rect",
+        "encoding": {
+            **_bands(chart, labelAngle=0 if len(chart.columns) <= 9 else -90),
+            "opacity": {**size, "type": "quantitative", "legend": None},
+            "color": {**sign, "legend": None},
+        },
+    }
+
+
+def _grid(chart: Chart) -> Spec:
+    """Draw a cell for each value, stronger for larger ones, and the value if there is room."""
+    shade = {"field": "value", "scale": {"domain": [0, 1], "range": [0.04, 0.6]}}
+    opacity = {**shade, "type": "quantitative", "legend": None}
+    layer: list[Spec] = [{"mark": "rect", "encoding": {"opacity": opacity}}]
+    if len(chart.columns) <= 7:
+        text = {"field": "value", "type": "quantitative", "format": ".1%"}
+        layer.append({"mark": "text", "encoding": {"text": text}})
+    return {
+        "height": min(420, 90 + 26 * len(chart.data)),
+        "data": {"values": _cells(chart)},
+        "layer": layer,
+        "encoding": _bands(chart, labelAngle=0),
+    }
+
+
+def _cells(chart: Chart) -> list[Row]:
+    """Return a row for each cell of a table that has a value."""
+    head, *columns = chart.columns
+    return [
+        {"row": row[head], "column": column, "value": row[column]}
+        for row in chart.data
+        for column in columns
+        if row[column] != ""
+    ]
+
+
+def _bands(chart: Chart, **column_axis: object) -> Spec:
+    """Return the axes of a table's cells. The first column's name has the titles of both."""
+    head, *columns = chart.columns
+    row_title, column_title = head.split(" by ")
+    axis = {"ticks": False, "domain": False, "labelOverlap": True, "labelLimit": 90}
+    return {
+        "x": _ordinal("column", column_title, columns, {**axis, **column_axis}),
+        "y": _ordinal("row", row_title, _values(chart, head), axis),
+    }
+
+
+def _lines(chart: Chart) -> Spec:
+    """Draw a point for each seed, and a line through their medians."""
+    others, setting, _, share = chart.columns
+    names, values = _values(chart, others), in_order(_values(chart, setting))
+    axis = {"labelAngle": 0, "labelLimit": 90}
+    x = _ordinal(setting.replace(".", r"\."), setting, values, axis)
+    y = _quantity(share, [0, 1], format=".0%", tickCount=5)
+    colour = _series(others, names, columns=1)
+    return {
+        "height": HEIGHT + (16 * len(names) if len(names) > 1 else 0),
+        "layer": [
+            {"mark": "line", "encoding": {"y": {**y, "aggregate": "median"}}},
+            {"mark": {**POINT, "size": 30, "opacity": 0.8}, "encoding": {"y": y}},
+        ],
+        "encoding": {"x": x, "color": colour},
+    }
+
+
+def _points(chart: Chart) -> Spec:
+    """Draw the points of two components, coloured by the first token."""
+    first, x, y = chart.columns
+    legend = {"orient": "bottom", "direction": "horizontal", "format": "d"}
+    colour = {"field": first, "type": "quantitative", "legend": legend}
+    return {
+        "height": 300,
+        "mark": {"type": "circle", "size": 28, "opacity": 0.85},
+        "encoding": {"x": _quantity(x), "y": _quantity(y), "color": colour},
+    }
+
+
+def _values(chart: Chart, column: str) -> list[Any]:
+    """Return the values of a column, each once."""
+    return list(dict.fromkeys(row[column] for row in chart.data))
+
+
+def _quantity(field: str, domain: list[float] | None = None, **axis: object) -> Spec:
+    scale = {"domain": domain, "nice": False} if domain else {}
+    return {"field": field, "type": "quantitative", "title": field, "scale": scale, "axis": axis}
+
+
+def _ordinal(field: str, title: str, values: list[Any], axis: Spec) -> Spec:
+    scale = {"domain": values}
+    return {"field": field, "type": "ordinal", "title": title, "scale": scale, "axis": axis}
+
+
+def _series(field: str, names: list[Any], **legend: object) -> Spec:
+    """Return the colours of series, with a legend if there are several."""
+    below = {"title": None, "orient": "bottom", **legend} if len(names) > 1 else None
+    return {"field": field, "type": "nominal", "scale": {"domain": names}, "legend": below}
+
+
+_SPECIFICATIONS = {
+    "curve": _curve,
+    "shares": _shares,
+    "results": _results,
+    "counts": _counts,
+    "map": _map,
+    "points": _points,
+    "grid": _grid,
+    "lines": _lines,
+}

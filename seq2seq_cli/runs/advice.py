@@ -2,13 +2,15 @@
 
 import shlex
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from seq2seq_cli.config import TaskConfig
-from seq2seq_cli.data.tasks import OWN_TASK
+from seq2seq_cli.custom_code import names_function
 from seq2seq_cli.errors import S2sError
 from seq2seq_cli.runs.manifest import CONFIG_FILE
-from seq2seq_cli.settings import parse_config
+from seq2seq_cli.runs.names import training_path
+from seq2seq_cli.settings import MOST_TOML, parse_config
 from seq2seq_cli.storage import read_text
 
 
@@ -29,7 +31,7 @@ def remove_command(run: Path) -> str:
 
 
 def sweep_command(sweep: Path, options: Iterable[str] = ()) -> str:
-    """Return the command that goes on with a sweep."""
+    """Return the command that resumes a sweep."""
     return _command("sweep", ["--resume", sweep.name], options, _runs_dir(sweep.parent))
 
 
@@ -44,11 +46,11 @@ def predict_command(run: Path, source: str) -> str:
 
 
 def resume_command(run: Path, task: TaskConfig, options: Iterable[str] = ()) -> str:
-    """Return the command that goes on with a training of this task.
+    """Return the command that resumes a training of this task.
 
     What the user alone can give stands in capitals: where the pairs are that came from a pipe.
     """
-    from seq2seq_cli.data.files.pair_files import data_files  # which no prediction needs
+    from seq2seq_cli.data.files import data_files  # which no prediction needs
 
     gone = [
         f"--{option} FILE"
@@ -60,12 +62,11 @@ def resume_command(run: Path, task: TaskConfig, options: Iterable[str] = ()) -> 
 
 def anew_command(run: Path) -> str:
     """Return the command that begins a training anew, with the settings that it was begun with."""
-    file = run / CONFIG_FILE
-    try:
-        parse_config(read_text(file), str(file))
-    except S2sError:
-        return _command("train", ["--force"], _run(run))
-    return _command("train", ["--config", str(file), "--force"], _run(run))
+    for file in (training_path(run) / CONFIG_FILE, run / CONFIG_FILE):
+        with suppress(S2sError):
+            parse_config(read_text(file, MOST_TOML), str(file))
+            return _command("train", ["--config", str(file), "--force"], _run(run))
+    return _command("train", ["--force"], _run(run))
 
 
 def again_command(run: Path, task: TaskConfig) -> str:
@@ -92,4 +93,4 @@ def _runs_dir(folder: Path) -> list[str]:
 
 
 def _own_task(task: TaskConfig) -> list[str]:
-    return ["--task", task.name] if OWN_TASK in task.name else []
+    return ["--task", task.name] if names_function(task.name) else []

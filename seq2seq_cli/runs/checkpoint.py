@@ -1,4 +1,4 @@
-"""Checkpoints: all that a training needs to go on as if it had never stopped.
+"""Checkpoints: all that a training needs to resume as if it had never stopped.
 
 A checkpoint is an archive of arrays, lines of a history, and a description in JSON with the hashes
 of the others.
@@ -12,20 +12,17 @@ from typing import NamedTuple
 from zipfile import ZipFile
 
 import numpy as np
-from pydantic import AliasChoices, Field
+from pydantic import Field
 
 from seq2seq_cli.architecture import Architecture, Shape
 from seq2seq_cli.archive import find_member
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.vocabulary import Floats
-from seq2seq_cli.runs.document import Document, Record
 from seq2seq_cli.runs.environment import Environment
 from seq2seq_cli.runs.history import Call, EpochRecord, parse_history
 from seq2seq_cli.runs.manifest import Results
+from seq2seq_cli.runs.record import Document, Record
 from seq2seq_cli.storage import sha256_of
-
-CHECKPOINT_VERSION = 4
-READABLE_VERSIONS = (1, 4)
 
 GROUPS = ("weights", "first", "second")
 
@@ -49,8 +46,7 @@ class TrainingStatus(Record):
     epochs_done: int = 0
     loss_sum: float = 0.0  # of the steps' losses, at the last epoch's end
     seconds: float = 0.0  # of all processes
-    rate_scale: float = 1.0  # what callbacks have made of the learning rate
-    validations_done: int = 0  # at their places; none in older checkpoints, for each epoch had one
+    validations_done: int = 0  # at their places
     best_epoch: int = 0  # the epoch that the best validation was in
     best_n_samples: int | None = None  # of its sequences that were trained on; None: all
     best: Results | None = None
@@ -74,13 +70,17 @@ class HistoryRecord(Record):
 class Description(Document):
     """The content of a checkpoint's JSON file."""
 
+    VERSION = 5
+
+    written_at: str  # in ISO 8601, UTC
     sha256: str  # of the arrays' file
+    n_bytes: int = Field(ge=0)  # of the arrays' file
     steps_done: int
     loss_sum: float
     config: RunConfig
-    environment: Environment = Field(validation_alias=AliasChoices("environment", "circumstances"))
-    status: TrainingStatus = Field(validation_alias=AliasChoices("status", "progressed"))
-    history: HistoryRecord | None = None  # version 1 has it in the run's file alone
+    environment: Environment
+    status: TrainingStatus
+    history: HistoryRecord
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,7 @@ class Checkpoint:
     status: TrainingStatus
     config: RunConfig
     environment: Environment
+    written_at: str  # in ISO 8601, UTC
     history: tuple[EpochRecord, ...] = ()
 
 
@@ -112,8 +113,10 @@ def serialize(checkpoint: Checkpoint, history: HistoryRecord) -> tuple[Descripti
     np.savez(file, **arrays)  # type: ignore[arg-type]
     content = file.getvalue()
     description = Description(
-        format_version=CHECKPOINT_VERSION,
+        format_version=Description.VERSION,
+        written_at=checkpoint.written_at,
         sha256=sha256_of(content),
+        n_bytes=len(content),
         steps_done=state.steps_done,
         loss_sum=state.loss_sum,
         config=checkpoint.config,
@@ -124,16 +127,15 @@ def serialize(checkpoint: Checkpoint, history: HistoryRecord) -> tuple[Descripti
     return description, content
 
 
-def deserialize(description: bytes, content: bytes, lines: bytes) -> Checkpoint:
+def deserialize(described: Description, content: bytes, lines: bytes) -> Checkpoint:
     """Return the checkpoint of a description, an archive and the lines of the history.
 
-    Raises ValueError where they are damaged, or hold other arrays than the model has; what is no
+    Raises ValueError if they are damaged, or if the model has other arrays; what is not a valid
     archive raises whatever zipfile and zlib raise.
     """
-    described = read_description(description)
     if sha256_of(content) != described.sha256:
         raise ValueError("its SHA-256 is not the recorded one")
-    if described.history and sha256_of(lines) != described.history.sha256:
+    if sha256_of(lines) != described.history.sha256:
         raise ValueError("the SHA-256 of its history is not the recorded one")
     architecture = Architecture.of(described.config)
     shapes = [shape for layer in architecture.all_layers for shape in layer.shapes]
@@ -150,6 +152,7 @@ def deserialize(description: bytes, content: bytes, lines: bytes) -> Checkpoint:
         status=described.status,
         config=described.config,
         environment=described.environment,
+        written_at=described.written_at,
         history=parse_history(lines),
     )
 
@@ -177,9 +180,3 @@ def _read_group(archive: ZipFile, group: str, shapes: Sequence[Shape]) -> list[F
     if found and left:
         raise ValueError(f"its {group} have no array of shape {left[0]}")
     return found
-
-
-def read_description(description: bytes) -> Description:
-    """Return what a checkpoint says of itself; raises ValueError where that is damaged."""
-    described = Description.from_json(description, READABLE_VERSIONS)
-    return described.model_copy(update={"config": described.config.as_saved()})

@@ -3,14 +3,15 @@
 Each is `NUMBER.npz` with the arrays, and `NUMBER.json`, written after it, with the rest but the
 history. That is the beginning of a file `NUMBER.jsonl`, to which all checkpoints of one process
 add lines. They are numbered in the order in which they are written. One is whole when its files are
-there and the hashes agree; the last two are kept, so that a damaged one has one before it.
+there and the hashes agree; a training keeps the last two, so that a damaged one has one before it.
+
+A run's checkpoints are those of its training where that has one, or else the complete run's.
 """
 
 import hashlib
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from seq2seq_cli.archive import reason
@@ -21,16 +22,17 @@ from seq2seq_cli.runs.checkpoint import (
     Description,
     HistoryRecord,
     deserialize,
-    read_description,
     serialize,
 )
-from seq2seq_cli.runs.history import EpochRecord, history_text, read_history
-from seq2seq_cli.runs.manifest import HISTORY
-from seq2seq_cli.storage import atomic_path, make_folder, remove_leftovers, unwritable, write_text
+from seq2seq_cli.runs.history import EpochRecord, history_text
+from seq2seq_cli.runs.names import training_path
+from seq2seq_cli.storage import atomic_path, make_folder, read_file, unwritable, write_text
 
 CHECKPOINTS = "checkpoint"
 """The folder in a run's folder that holds them."""
 KEPT = 2
+MOST_DESCRIPTION = 2**20
+"""Bytes that a description is read to."""
 
 
 class HistoryFile:
@@ -65,10 +67,10 @@ class HistoryFile:
             raise unwritable(path, error) from error
 
 
-def save_checkpoint(place: Path, checkpoint: Checkpoint, history: HistoryFile) -> str:
-    """Write a checkpoint into a folder, as its newest one; return its arrays' hash.
+def save_checkpoint(place: Path, checkpoint: Checkpoint, history: HistoryFile) -> None:
+    """Write a checkpoint into a folder, as its newest one.
 
-    Raises StorageError where writing fails; the checkpoints before it are then as they were.
+    Raises StorageError if writing fails; the checkpoints before it are then as they were.
     """
     make_folder(place)
     name = f"{max(map(int, numbers(place)), default=0) + 1:012d}"
@@ -76,7 +78,6 @@ def save_checkpoint(place: Path, checkpoint: Checkpoint, history: HistoryFile) -
     with atomic_path(place / f"{name}.npz") as path:
         path.write_bytes(content)
     write_text(place / f"{name}.json", description.to_json())
-    return description.sha256
 
 
 def remove_checkpoints(place: Path, names: Iterable[str]) -> None:
@@ -92,13 +93,12 @@ def remove_undescribed(place: Path) -> None:
 
     The caller holds the run's lock.
     """
-    remove_leftovers(place, lambda name: bool(re.fullmatch(r"\d{12}\.(npz|json)", name)))
     descriptions = [_description(place, name) for name in numbers(place)]
-    histories = {found.history.name for found in descriptions if found and found.history}
+    histories = {found.history.name for found in descriptions if found}
     for suffix, described in ((".npz", numbers(place)), (".jsonl", histories)):
         for path in place.glob(f"*{suffix}"):
             if re.fullmatch(r"\d{12}", path.stem) and path.stem not in described:
-                path.unlink()
+                path.unlink(missing_ok=True)
 
 
 def numbers(place: Path) -> list[str]:
@@ -107,55 +107,54 @@ def numbers(place: Path) -> list[str]:
     return sorted((name for name in names if re.fullmatch(r"\d{12}", name)), reverse=True)
 
 
-def load_checkpoint(folder: Path) -> tuple[Checkpoint, list[str]]:
+def is_stopped(run: Path) -> bool:
+    """Return whether a training of this run has a checkpoint; it may also be running."""
+    return bool(numbers(training_path(run) / CHECKPOINTS))
+
+
+def has_checkpoint(run: Path) -> bool:
+    """Return whether there is a checkpoint of this run, or of its training."""
+    return bool(numbers(_place(run)))
+
+
+def load_checkpoint(run: Path) -> tuple[Checkpoint, list[str]]:
     """Return a run's newest checkpoint that is whole, and a note on each newer one that is not.
 
-    Raises ModelError where there is none.
+    Raises ModelError if there is none.
     """
-    place = folder / CHECKPOINTS
-    notes: list[str] = []
+    place, notes = _place(run), list[str]()
     for name in numbers(place):
         try:
-            description = (place / f"{name}.json").read_bytes()
-            lines = _history_lines(place, description)
-            content = (place / f"{name}.npz").read_bytes()
-            checkpoint = deserialize(description, content, lines)
-            return _with_history(checkpoint, description, folder), notes
+            described = Description.from_json(read_file(place / f"{name}.json", MOST_DESCRIPTION))
+            lines = _history_lines(place, described.history)
+            content = read_file(place / f"{name}.npz", described.n_bytes)
+            return deserialize(described, content, lines), notes
         except MemoryError:
             raise
         except Exception as error:  # a damaged file fails in many ways
             notes.append(f"passed over the damaged checkpoint {place / name}: {reason(error)}")
-    found = "; ".join(notes) or "it holds no checkpoint"
-    raise ModelError(
-        f"cannot resume {folder}: {found}; train it anew with `{anew_command(folder)}`"
-    )
+    problem = "; ".join(notes) or "it holds no checkpoint"
+    raise ModelError(f"cannot resume {run}: {problem}; train it anew with `{anew_command(run)}`")
 
 
-def newest_description(folder: Path) -> Description | None:
-    """Return what a run's newest checkpoint says of itself; its arrays are not looked at."""
-    place = folder / CHECKPOINTS
+def newest_description(run: Path) -> Description | None:
+    """Return the description of a run's newest checkpoint; its arrays are not looked at."""
+    place = _place(run)
     return next(filter(None, (_description(place, name) for name in numbers(place))), None)
+
+
+def _place(run: Path) -> Path:
+    return (training_path(run) if is_stopped(run) else run) / CHECKPOINTS
 
 
 def _description(place: Path, name: str) -> Description | None:
     try:
-        return read_description((place / f"{name}.json").read_bytes())
+        return Description.from_json(read_file(place / f"{name}.json", MOST_DESCRIPTION))
     except (OSError, ValueError):
         return None
 
 
-def _history_lines(place: Path, description: bytes) -> bytes:
-    """Return the lines of the history that a description records."""
-    record = read_description(description).history
-    if record is None or not record.n_bytes:
+def _history_lines(place: Path, record: HistoryRecord) -> bytes:
+    if not record.n_bytes:
         return b""
-    with (place / f"{record.name}.jsonl").open("rb") as file:
-        return file.read(record.n_bytes)
-
-
-def _with_history(checkpoint: Checkpoint, description: bytes, folder: Path) -> Checkpoint:
-    """Return the checkpoint with the epochs that version 1 has in the run's history alone."""
-    if read_description(description).history is not None:
-        return checkpoint
-    history = read_history(folder / HISTORY)[: checkpoint.status.epochs_done]
-    return replace(checkpoint, history=history)
+    return read_file(place / f"{record.name}.jsonl", record.n_bytes)

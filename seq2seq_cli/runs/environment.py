@@ -2,9 +2,8 @@
 
 import os
 import re
-from collections.abc import Mapping
 
-from seq2seq_cli.runs.document import Record
+from seq2seq_cli.runs.record import Record
 
 PACKAGES = ("seq2seq-cli", "tensorflow", "keras", "numpy")
 VARIABLES = ("XLA_FLAGS", "TF_XLA_FLAGS", "TF_ENABLE_ONEDNN_OPTS", "TF_NUM_INTRAOP_THREADS")
@@ -17,7 +16,7 @@ class Environment(Record):
     """The packages, the device, the processor's threads and the flags a run was trained with."""
 
     versions: dict[str, str]
-    device: str = ""  # unknown, for runs of earlier versions
+    device: str
     threads: int
     flags: dict[str, str]
 
@@ -28,7 +27,7 @@ def current_environment(device: str) -> Environment:
         versions=installed_versions(),
         device=device,
         threads=os.cpu_count() or 1,
-        flags=_that_count({name: os.environ[name] for name in VARIABLES if name in os.environ}),
+        flags=_flags(),
     )
 
 
@@ -41,8 +40,7 @@ def installed_versions() -> dict[str, str]:
 
 def differences(now: Environment, before: Environment) -> list[str]:
     """Return a note on each thing in which this environment is not the one before."""
-    device = now.device if before.device else ""
-    new, old = _named(now.model_copy(update={"device": device})), _named(before)
+    new, old = _named(now), _named(before)
     return [
         f"{name} is {new.get(name, 'unset')} and was {old.get(name, 'unset')}: the weights will "
         "not be bit-identical to those of an uninterrupted training"
@@ -52,13 +50,11 @@ def differences(now: Environment, before: Environment) -> list[str]:
 
 
 def _named(environment: Environment) -> dict[str, str]:
-    """Return all that there is of an environment by its name."""
-    cores = {"the number of cores": str(environment.threads)}
-    device = {"the device": environment.device} if environment.device else {}
-    return {**environment.versions, **device, **cores, **_that_count(environment.flags)}
+    machine = {"the device": environment.device, "the number of cores": str(environment.threads)}
+    return {**environment.versions, **machine, **environment.flags}
 
 
-def _that_count(flags: Mapping[str, str]) -> dict[str, str]:
-    """Return what the bits may depend on of some variables' flags."""
-    kept = {name: CACHE_FLAG.sub("", value).strip() for name, value in flags.items()}
-    return {name: value for name, value in kept.items() if value}
+def _flags() -> dict[str, str]:
+    """Return the variables that the bits may depend on, without the folder of kept programs."""
+    flags = {name: CACHE_FLAG.sub("", os.environ.get(name, "")).strip() for name in VARIABLES}
+    return {name: value for name, value in flags.items() if value}

@@ -1,55 +1,54 @@
-"""What may lie in a run's folder, and in which order it is written, so that it is always whole.
+"""A run's folder has one life, which keeps it whole at every moment.
 
-    config.toml  history.jsonl           of the training, from its beginning
+A training happens in `NAME.training`, whose lock it holds. Once it is complete, the folder is
+renamed to `NAME`, which never changes from then on. In both lie
+
+    config.toml  history.jsonl           from the beginning
     train.keras  inference_encoder.keras  inference_decoder.keras  run.json     once it is complete
-    checkpoint/NUMBER.npz, NUMBER.json   the last two
+    checkpoint/NUMBER.npz, NUMBER.json   the last two; in a complete run the last
     checkpoint/NUMBER.jsonl              their history
     tensorboard/                         events, on demand
-    .lock                                while a training has the folder
-    .STEM.s2s-TOKEN.SUFFIX               what is being written, and
-    .files.s2s-TOKEN/                    what is needed on the way; leftovers of a killed process go
 
-Whatever else lies there is someone else's, and is never removed.
+and, in a training, the lock and temporary files. Whatever else lies there is somebody else's: it is
+never removed, and it moves into the run that takes this one's place.
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from seq2seq_cli.config import RunConfig
-from seq2seq_cli.errors import ModelError
 from seq2seq_cli.runs.checkpoint import Checkpoint
 from seq2seq_cli.runs.checkpoint_files import (
     CHECKPOINTS,
     KEPT,
     HistoryFile,
-    newest_description,
+    is_stopped,
     numbers,
     remove_checkpoints,
     remove_undescribed,
     save_checkpoint,
 )
 from seq2seq_cli.runs.history import EpochRecord, history_line, history_text
-from seq2seq_cli.runs.lock import LOCK
+from seq2seq_cli.runs.lock import LOCK, hold_lock
 from seq2seq_cli.runs.manifest import (
     CONFIG_FILE,
     HISTORY,
     MANIFEST,
-    MANIFEST_VERSION,
     RECORDED,
     FileRecord,
     Manifest,
     Results,
-    read_manifest,
 )
+from seq2seq_cli.runs.names import replaced_path, training_path
 from seq2seq_cli.storage import (
-    TEMPORARY,
     append_line,
-    atomic_paths,
-    flush_file,
+    atomic_path,
     flush_folder,
-    remove_leftovers,
-    remove_temporary_folders,
+    remove_temporary,
+    unwritable,
     write_text,
 )
 
@@ -61,173 +60,173 @@ SaveModel = Callable[[Path], object]
 
 
 class RunFolder:
-    """A run's folder in a training that holds its lock.
+    """The folder of a training that is to become a run; the caller holds its lock."""
 
-    Where a complete run lies there, all of it is left as it is until this training is complete too,
-    and what is new lies in the checkpoints alone.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._checkpoints = path / CHECKPOINTS
-        self._earlier: list[str] = []  # numbers of checkpoints of a training that this one replaces
-        self._earlier_events: list[Path] = []
+    def __init__(self, run: Path) -> None:
+        self.run = run
+        self.path = training_path(run)
+        self.is_complete = False
+        self._checkpoints = self.path / CHECKPOINTS
         self._history = HistoryFile(self._checkpoints)
-        self._ended_with = ""  # hash of the arrays, once the last step is saved
-        self._first_step = 0  # that this training has begun, or gone on, with
-        self._remove_leftovers()
+        self._has_ended = False  # whether the last checkpoint has the last step
+        remove_temporary(self.path)
+        remove_temporary(self._checkpoints)
+        remove_undescribed(self._checkpoints)
 
     @property
     def tensorboard(self) -> Path:
         """The folder of the history in TensorBoard's format."""
         return self.path / TENSORBOARD
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether a complete run lies there, be it this training's or an earlier one's."""
-        return (self.path / MANIFEST).is_file()
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether a complete run lies there and its last checkpoint is the newest one."""
-        with suppress(ModelError):
-            return self.is_complete and not has_unfinished(self.path)
-        return False
-
-    @property
-    def holds_earlier(self) -> bool:
-        """Whether there is still nothing but an earlier training's, which is left as it was."""
-        return bool(self._earlier) or self.is_finished
-
     def begin(self, config: RunConfig) -> None:
-        """Begin a new training: where there is no earlier one, write what is known of it.
+        """Begin a new training, in the place of a stopped one."""
+        clear(self.path)
+        write_text(self.path / CONFIG_FILE, config.to_toml())
+        write_text(self.path / HISTORY, "")
 
-        An earlier one stays until this one has a checkpoint with a step taken.
-        """
-        self._earlier = numbers(self._checkpoints)
-        self._earlier_events = list(self.tensorboard.rglob(EVENTS))
-        if not self._earlier and not self.is_complete:
-            write_text(self.path / CONFIG_FILE, config.to_toml())
-            write_text(self.path / HISTORY, "")
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Continue from a checkpoint, be it a stopped training's or a complete run's."""
+        (self.path / MANIFEST).unlink(missing_ok=True)
+        if not is_stopped(self.run):
+            clear(self.path)
+            self._copy_events()
+        self._write_progress(checkpoint)
 
-    def go_on(self, checkpoint: Checkpoint) -> None:
-        """Go on from a checkpoint."""
-        self._first_step = checkpoint.state.steps_done
-        if not self.is_complete:
-            self._write_progress(checkpoint)
-
-    def save_checkpoint(self, checkpoint: Checkpoint) -> bool:
-        """Write a checkpoint; tell whether there is one of this training.
-
-        While only an earlier training's are there, one without a new step is none.
-        """
-        if checkpoint.state.steps_done > self._first_step or not self.holds_earlier:
-            self._save(checkpoint)
-        return not self.holds_earlier
+    def save_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint, then remove the one that it takes the place of."""
+        save_checkpoint(self._checkpoints, checkpoint, self._history)
+        self._has_ended = checkpoint.status.has_ended
+        remove_checkpoints(self._checkpoints, numbers(self._checkpoints)[KEPT:])
 
     def add_record(self, record: EpochRecord) -> None:
-        """Write a line of the history, unless it is still another training's."""
-        if not self.is_complete and not self._earlier:
-            append_line(self.path / HISTORY, history_line(record))
+        """Write a line of the history."""
+        append_line(self.path / HISTORY, history_line(record))
 
     def complete(
         self, checkpoint: Checkpoint, results: Results, models: Mapping[str, SaveModel], now: str
     ) -> Manifest:
-        """Write the models, the manifest and, unless it is written, the last checkpoint.
+        """Write what is missing of a complete run, the manifest last, and take the run's place.
 
         `now` is in ISO 8601, UTC.
-
-        Everything is written and flushed before anything of an earlier run is touched. If the
-        process is killed after that, the last checkpoint has what it takes to complete the run.
         """
-        checkpoint_sha256 = self._ended_with or self._save(checkpoint)
-        with atomic_paths([self.path / name for name in (*RECORDED, MANIFEST)]) as paths:
-            places = dict(zip((*RECORDED, MANIFEST), paths, strict=True))
-            places[CONFIG_FILE].write_text(checkpoint.config.to_toml(), encoding="utf-8")
-            places[HISTORY].write_text(history_text(checkpoint.history), encoding="utf-8")
-            for name, save in models.items():
-                save(places[name])
-            manifest = Manifest(
-                format_version=MANIFEST_VERSION,
-                completed_at=now,
-                seconds=round(checkpoint.status.seconds, 3),
-                **checkpoint.environment.model_dump(),
-                files={name: FileRecord.of(places[name]) for name in RECORDED},
-                results=results,
-                checkpoint_sha256=checkpoint_sha256,
-            )
-            places[MANIFEST].write_text(manifest.to_json(), encoding="utf-8")
-            for path in paths:
-                flush_file(path)
-            (self.path / MANIFEST).unlink(missing_ok=True)
-            flush_folder(self.path)
+        if not self._has_ended:
+            self.save_checkpoint(checkpoint)
+        self._write_progress(checkpoint)
+        for name, save in models.items():
+            with atomic_path(self.path / name) as path:
+                save(path)
+        manifest = Manifest(
+            format_version=Manifest.VERSION,
+            completed_at=now,
+            seconds=round(checkpoint.status.seconds, 3),
+            **checkpoint.environment.model_dump(),
+            files={name: FileRecord.of(self.path / name) for name in RECORDED},
+            results=results,
+        )
+        write_text(self.path / MANIFEST, manifest.to_json())
+        remove_checkpoints(self._checkpoints, numbers(self._checkpoints)[1:])
+        self.is_complete = True
+        take_place(self.run)
         return manifest
-
-    def clear(self) -> None:
-        """Remove all that a training writes: the manifest first, the configuration last."""
-        for name in (MANIFEST, *RECORDED):
-            if name != CONFIG_FILE:
-                (self.path / name).unlink(missing_ok=True)
-        remove_checkpoints(self._checkpoints, numbers(self._checkpoints))
-        self._remove_leftovers()
-        for path in self.tensorboard.rglob(EVENTS):
-            path.unlink()
-        for path in (self._checkpoints, *self.tensorboard.glob("*/"), self.tensorboard):
-            with suppress(OSError):
-                path.rmdir()
-        (self.path / CONFIG_FILE).unlink(missing_ok=True)
-
-    def _save(self, checkpoint: Checkpoint) -> str:
-        """Write a checkpoint, then remove what it takes the place of; return its arrays' hash."""
-        sha256 = save_checkpoint(self._checkpoints, checkpoint, self._history)
-        self._ended_with = sha256 if checkpoint.status.has_ended else ""
-        replaced = bool(self._earlier)
-        remove_checkpoints(self._checkpoints, self._earlier)
-        for path in self._earlier_events:
-            path.unlink(missing_ok=True)
-        self._earlier, self._earlier_events = [], []
-        remove_checkpoints(self._checkpoints, numbers(self._checkpoints)[KEPT:])
-        if replaced and not self.is_complete:
-            self._write_progress(checkpoint)
-        return sha256
 
     def _write_progress(self, checkpoint: Checkpoint) -> None:
         write_text(self.path / CONFIG_FILE, checkpoint.config.to_toml())
         write_text(self.path / HISTORY, history_text(checkpoint.history))
 
-    def _remove_leftovers(self) -> None:
-        """Remove what a killed process has left half written."""
-        remove_leftovers(self.path, (*RECORDED, MANIFEST).__contains__)
-        remove_temporary_folders(self.path)
-        remove_undescribed(self._checkpoints)
+    def _copy_events(self) -> None:
+        for path in (self.run / TENSORBOARD).rglob(EVENTS):
+            copy = self.path / path.relative_to(self.run)
+            try:
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(path, copy)
+            except OSError as error:
+                raise unwritable(copy, error) from error
 
 
-def is_replaceable(folder: Path) -> bool:
-    """Tell whether a new training may take a folder's place: that of a run, or of nothing."""
-    return (folder / CONFIG_FILE).is_file() or is_abandoned(folder)
+@contextmanager
+def hold_run(run: Path) -> Iterator[Path]:
+    """Hold the lock on all folders of a run; yield that of its training, which is made for it.
 
-
-def is_abandoned(folder: Path) -> bool:
-    """Tell whether there is nothing in a folder but what a process killed at its start leaves."""
-    return folder.is_dir() and all(
-        path.name == LOCK or TEMPORARY.fullmatch(path.name) for path in folder.iterdir()
-    )
-
-
-def has_checkpoint(folder: Path) -> bool:
-    """Tell whether a training in this folder has left a checkpoint."""
-    return (folder / CONFIG_FILE).is_file() and bool(numbers(folder / CHECKPOINTS))
-
-
-def has_unfinished(folder: Path, manifest: Manifest | None = None) -> bool:
-    """Return whether a complete run's newest checkpoint is of another training, or a longer one.
-
-    The manifest is read unless it is passed. Raises ModelError where it is damaged.
+    Raises ExistsError if another process holds it.
     """
-    newest = newest_description(folder)
-    if newest is None:
-        return False
-    ended_with = (manifest or read_manifest(folder)).checkpoint_sha256
-    if not ended_with:  # complete before manifests had it, as checkpoints of version 1 are
-        return newest.format_version > 1
-    return newest.sha256 != ended_with
+    settle(run)
+    with hold_lock(training_path(run)):
+        yield training_path(run)
+
+
+def settle(run: Path) -> None:
+    """Finish what a process that was killed between its last renames has left.
+
+    Raises ExistsError if another process is at it and does not end.
+    """
+    replaced, training = replaced_path(run), training_path(run)
+    if not os.path.lexists(replaced):
+        return
+    with hold_lock(training):
+        if os.path.lexists(run):
+            _remove_replaced(run)
+        elif (training / MANIFEST).is_file():
+            take_place(run)
+        else:
+            _rename(replaced, run)
+
+
+def take_place(run: Path) -> None:
+    """Let a complete training take the place of its run; the caller holds its lock."""
+    if os.path.lexists(run):
+        _rename(run, replaced_path(run))
+    _rename(training_path(run), run)
+    flush_folder(run.parent)
+    (run / LOCK).unlink(missing_ok=True)
+    _remove_replaced(run)
+
+
+def _rename(folder: Path, renamed: Path) -> None:
+    try:
+        folder.rename(renamed)
+    except OSError as error:
+        raise unwritable(renamed, error) from error
+
+
+def _remove_replaced(run: Path) -> None:
+    """Remove a run that was replaced, and move what else lies there into the new one.
+
+    Where that fails, the next process that looks tries again.
+    """
+    replaced = replaced_path(run)
+    with suppress(OSError):
+        remove(replaced)
+        for path in list(replaced.rglob("*")):
+            if not path.is_dir():
+                moved = run / path.relative_to(replaced)
+                moved.parent.mkdir(parents=True, exist_ok=True)
+                path.replace(moved)
+        shutil.rmtree(replaced)
+
+
+def remove(folder: Path) -> None:
+    """Remove a run's files, and its folder unless something else is in it; a link goes alone."""
+    if folder.is_symlink():
+        folder.unlink()
+        return
+    clear(folder)
+    (folder / LOCK).unlink(missing_ok=True)
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def clear(folder: Path) -> None:
+    """Remove all that a training writes in a folder: the manifest first, the configuration last."""
+    checkpoints, tensorboard = folder / CHECKPOINTS, folder / TENSORBOARD
+    for name in (MANIFEST, *RECORDED):
+        if name != CONFIG_FILE:
+            (folder / name).unlink(missing_ok=True)
+    remove_checkpoints(checkpoints, numbers(checkpoints))
+    for path in tensorboard.rglob(EVENTS):
+        path.unlink(missing_ok=True)
+    for path in (folder, checkpoints):
+        remove_temporary(path)
+    for path in (checkpoints, *tensorboard.glob("*/"), tensorboard):
+        with suppress(OSError):
+            path.rmdir()
+    (folder / CONFIG_FILE).unlink(missing_ok=True)

@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
-from pydantic import AliasChoices, Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from seq2seq_cli.errors import ModelError
 from seq2seq_cli.storage import read_text
@@ -64,16 +64,13 @@ class EpochRecord:
     exact_match: float
     exact_match_low: float
     exact_match_high: float
-    teacher_forced_token_accuracy: Annotated[
-        float,
-        Field(validation_alias=AliasChoices("teacher_forced_token_accuracy", "token_accuracy")),
-    ]
+    teacher_forced_token_accuracy: float
     learning_rate: float
     seconds: float
     samples_per_s: float
-    steps_done: int | None = None  # since the training's beginning; None in older histories
+    steps_done: int  # since the training's beginning
     is_whole: bool = True  # whether this is the epoch's end
-    calls: tuple[Call, ...] = ()  # since the validation before; none in older histories
+    calls: tuple[Call, ...] = ()  # since the validation before
 
 
 def history_line(record: EpochRecord) -> str:

@@ -1,7 +1,4 @@
-"""Runs: what is in a complete run's folder, and finding runs again.
-
-A folder is complete once its manifest is there.
-"""
+"""Runs: what is in a complete run's folder, and finding runs again."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,11 +9,10 @@ from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.tasks import problems
 from seq2seq_cli.errors import ConfigurationError, ModelError, S2sError
 from seq2seq_cli.runs.advice import anew_command, list_command, resume_command, train_command
-from seq2seq_cli.runs.checkpoint_files import newest_description
-from seq2seq_cli.runs.folder import has_checkpoint, has_unfinished, is_replaceable
+from seq2seq_cli.runs.checkpoint_files import is_stopped, newest_description
+from seq2seq_cli.runs.folder import settle
 from seq2seq_cli.runs.history import EpochRecord, parse_file
-from seq2seq_cli.runs.location import folders_in, run_path
-from seq2seq_cli.runs.lock import is_in_training
+from seq2seq_cli.runs.lock import is_locked
 from seq2seq_cli.runs.manifest import (
     CONFIG_FILE,
     HISTORY,
@@ -26,8 +22,9 @@ from seq2seq_cli.runs.manifest import (
     read_manifest,
     read_recorded,
 )
+from seq2seq_cli.runs.names import run_of, run_path, training_path
 from seq2seq_cli.settings import parse_config
-from seq2seq_cli.storage import read_text
+from seq2seq_cli.storage import unreadable
 
 
 @dataclass(frozen=True)
@@ -48,30 +45,33 @@ class Run:
         return read_recorded(self.path, file, self.manifest)
 
     def history(self) -> tuple[EpochRecord, ...]:
-        """Return what its validations came to; ModelError unless it is what the manifest says."""
+        """Return the results of its validations; ModelError unless it is what the manifest says."""
         return parse_file(self.read(HISTORY), self.path / HISTORY)
 
 
 def open_run(runs_dir: Path, name: str | None = None) -> Run:
     """Return the named run, SWEEP/RUN for a sweep's, or the newest completed one.
 
-    Raises ModelError where there is none, or where it is incomplete or damaged.
+    Raises ModelError if there is none, or if it is incomplete or damaged.
     """
     if name:
-        return _open_folder(run_path(runs_dir, name))
-    ages = {folder: completed_at(folder) for folder in folders_in(runs_dir)}
-    for folder in sorted(filter(ages.get, ages), key=ages.__getitem__, reverse=True):
+        return _open_run(run_path(runs_dir, name))
+    runs = run_folders(runs_dir)
+    for run in runs:
+        _settle(run)
+    ages = {run: completed_at(run) for run in runs}
+    for run in sorted(filter(ages.get, ages), key=ages.__getitem__, reverse=True):
         with suppress(S2sError, OSError):
-            return _open_folder(folder)
+            return _open_run(run)
     advice = f"train one with `{train_command(runs_dir)}`"
     raise ModelError(f"there is no completed run in {runs_dir}: {advice}")
 
 
 @dataclass(frozen=True)
 class ListedRun:
-    """A folder in the runs' folder: a complete run, or the reason why it is none.
+    """A name in the runs' folder: a complete run, or the reason why there is none.
 
-    `under_way` tells of a training in the folder of a complete run that is to take its place.
+    `under_way` is the state of a training that is to take the place of a complete run.
     """
 
     name: str
@@ -82,7 +82,7 @@ class ListedRun:
 
 def list_runs(runs_dir: Path) -> list[ListedRun]:
     """Return what is in the runs' folder, oldest completed run first, incomplete ones last."""
-    listed = [_list_folder(folder) for folder in run_folders(runs_dir)]
+    listed = [_list_run(run) for run in run_folders(runs_dir)]
     return sorted(listed, key=lambda item: item.run.manifest.completed_at if item.run else "~")
 
 
@@ -112,67 +112,87 @@ def chosen(
 
 
 def _task_of(item: ListedRun, runs_dir: Path) -> str | None:
-    """Return the name of a run's task, of one that is not complete too; None if it is unknown."""
+    """Return the name of a run's task, also of a stopped one; None if it is unknown."""
     if item.run:
         return item.run.config.task.name
-    file = runs_dir / item.name / CONFIG_FILE
-    try:
-        return parse_config(read_text(file), str(file)).task.name
-    except S2sError:
-        return None
+    newest = newest_description(runs_dir / item.name)
+    return newest.config.task.name if newest else None
 
 
 def run_folders(runs_dir: Path) -> list[Path]:
-    """Return the folders of runs, complete or not, by their names."""
-    return [path for path in folders_in(runs_dir) if is_run(path)]
+    """Return the runs, complete or in training, by their names.
 
-
-def is_run(path: Path) -> bool:
-    """Tell whether a folder is a run's, be it damaged."""
+    Raises StorageError if the folder is something else, or cannot be read.
+    """
     try:
-        return path.is_dir() and any((path / name).exists() for name in (CONFIG_FILE, MANIFEST))
+        folders = list(runs_dir.iterdir())
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and not runs_dir.is_symlink():
+            return []
+        raise unreadable(runs_dir, error) from error
+    return sorted({run_of(folder) for folder in folders if is_run(folder)})
+
+
+def is_run(folder: Path) -> bool:
+    """Return whether a folder is a run's or its training's; it may be damaged."""
+    try:
+        return folder.is_dir() and any((folder / name).exists() for name in (CONFIG_FILE, MANIFEST))
     except OSError:  # a folder of someone else
         return False
 
 
-def _list_folder(folder: Path) -> ListedRun:
-    """Return what a folder is; none is so damaged that the others cannot be listed."""
+def find_run(runs_dir: Path, name: str) -> Path:
+    """Return the path of a run that is complete, in training or damaged; SWEEP/RUN is a sweep's.
+
+    Raises ModelError if there is none.
+    """
+    run = run_path(runs_dir, name)
+    _settle(run)
+    if not is_run(run) and not is_run(training_path(run)):
+        raise _no_run(run)
+    return run
+
+
+def _no_run(run: Path) -> ModelError:
+    command = list_command(run.parent)
+    if run.is_dir():
+        return ModelError(f"{run} is not a run: `{command}` lists them")
+    return ModelError(f"there is no run {run}: `{command}` lists them")
+
+
+def _settle(run: Path) -> None:
+    """Finish a replacement that was cut short; where that is not possible, read what there is."""
+    with suppress(S2sError, OSError):
+        settle(run)
+
+
+def _list_run(run: Path) -> ListedRun:
+    """Return what a run is; none is so damaged that the others cannot be listed."""
     try:
-        run = _open_folder(folder)
-        is_stopped = has_unfinished(folder, run.manifest)
-        return ListedRun(folder.name, run, under_way=_under_way(folder, is_stopped))
+        return ListedRun(run.name, _open_run(run), under_way=_under_way(run))
     except (S2sError, OSError) as error:
-        if (folder / MANIFEST).exists():
-            return ListedRun(folder.name, None, f"damaged: {error}")
-    try:
-        problem = _under_way(folder, has_checkpoint(folder))
-    except OSError as error:
-        return ListedRun(folder.name, None, f"damaged: {error}")
-    return ListedRun(folder.name, None, problem or "incomplete")
+        if (run / MANIFEST).exists():
+            return ListedRun(run.name, None, f"damaged: {error}")
+    return ListedRun(run.name, None, _under_way(run) or "incomplete")
 
 
-def _under_way(folder: Path, is_stopped: bool) -> str:
-    if is_in_training(folder):
+def _under_way(run: Path) -> str:
+    """Return the state of a run's training; empty if there is none."""
+    if is_locked(training_path(run)):
         return "in training"
-    return "stopped, --resume goes on" if is_stopped else ""
+    return "stopped, --resume continues it" if is_stopped(run) else ""
 
 
-def _open_folder(folder: Path) -> Run:
-    if not folder.is_dir():
-        raise ModelError(f"there is no run {folder}: `{list_command(folder.parent)}` lists them")
-    if not (folder / MANIFEST).is_file():
-        if is_in_training(folder):
-            raise ModelError(f"the run {folder} is still in training")
-        if not is_replaceable(folder):
-            raise ModelError(f"{folder} is no run: `{list_command(folder.parent)}` lists them")
-        begun = newest_description(folder)
-        advice = resume_command(folder, begun.config.task) if begun else anew_command(folder)
-        raise ModelError(f"the run {folder} is incomplete: go on with `{advice}`")
-    manifest = read_manifest(folder)
-    path = folder / CONFIG_FILE
+def _open_run(run: Path) -> Run:
+    if not (run / MANIFEST).exists():
+        _settle(run)
+    if not (run / MANIFEST).exists():
+        raise _not_complete(run)
+    manifest = read_manifest(run)
+    path = run / CONFIG_FILE
     try:
-        text = read_recorded(folder, CONFIG_FILE, manifest).decode()
-        config = parse_config(text, str(path)).as_saved()
+        text = read_recorded(run, CONFIG_FILE, manifest).decode()
+        config = parse_config(text, str(path))
     except UnicodeDecodeError as error:
         raise ModelError(f"{path} is corrupt: it is not UTF-8 text") from error
     except ConfigurationError as error:
@@ -180,4 +200,16 @@ def _open_folder(folder: Path) -> Run:
     unknown = problems(config.task)
     if unknown:
         raise ModelError(f"{path} does not fit this s2s: {'; '.join(unknown)}")
-    return Run(folder, config, manifest)
+    return Run(run, config, manifest)
+
+
+def _not_complete(run: Path) -> ModelError:
+    if is_locked(training_path(run)):
+        return ModelError(f"the run {run} is still in training")
+    if is_stopped(run):
+        newest = newest_description(run)
+        command = resume_command(run, newest.config.task) if newest else anew_command(run)
+        return ModelError(f"the run {run} is incomplete: continue with `{command}`")
+    if is_run(run) or is_run(training_path(run)):
+        return ModelError(f"the run {run} is incomplete: train it anew with `{anew_command(run)}`")
+    return _no_run(run)

@@ -1,84 +1,56 @@
-"""The lock on a folder in training; it ends with the process, however that ends.
+"""The lock on a folder; it ends with the process, however that ends.
 
-It is the operating system's, on a file in the folder that is removed when the lock is given up. Who
-holds it has a file of that name: filelock looks, after it has locked a file, that none has removed
-it in the meantime.
+It is the operating system's lock on a file in the folder, which is removed with it.
 """
 
+import fcntl
+import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO
 
-from seq2seq_cli.errors import ExistsError, StorageError
-
-if TYPE_CHECKING:
-    from filelock import BaseFileLock
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from seq2seq_cli.errors import ExistsError
+from seq2seq_cli.storage import unwritable
 
 LOCK = ".lock"
 
-TRAINING_SECONDS = 1.0
-"""How long a training waits for the lock, which another process that asks may have in passing."""
-
-ASKING_SECONDS = 0.2
-"""How long one who asks waits, for others may be asking; a training keeps the lock."""
+WAIT_SECONDS = 1.0
+"""How long to wait for a lock that another process may hold only to look."""
 
 POLL_SECONDS = 0.01
 
 
 @contextmanager
 def hold_lock(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; ExistsError where a training does, StorageError where none can."""
-    # Imported where it is needed: most commands find no lock.
-    from filelock import FileLock, Timeout
+    """Hold a folder's lock, making the folder if need be; if it stays empty, it goes at the end.
 
-    lock = FileLock(folder / LOCK)
-    try:
-        lock.acquire(TRAINING_SECONDS, POLL_SECONDS)
-    except Timeout:
-        raise ExistsError(f"{folder} is in use: another process trains this run") from None
-    except OSError as error:
-        raise StorageError(f"cannot lock {folder}: {error.strerror or error}") from error
+    Raises ExistsError if another process holds the lock, StorageError if it cannot be had.
+    """
+    until = time.monotonic() + WAIT_SECONDS
+    while (file := _locked_file(folder)) is None:
+        if time.monotonic() > until:
+            raise ExistsError(f"{folder} is in use: another process trains this run")
+        time.sleep(POLL_SECONDS)
     try:
         yield
     finally:
-        _give_up(lock)
+        if _is_at(file, folder / LOCK):  # and not gone with the folder, under another name
+            (folder / LOCK).unlink()
+        file.close()
+        with suppress(OSError):
+            folder.rmdir()
 
 
-def is_in_training(folder: Path) -> bool:
-    """Tell whether a training holds the folder, in this process or in another.
+def is_locked(folder: Path) -> bool:
+    """Return whether a process, this one or another, holds the folder's lock.
 
-    Of a folder in which this process may not write it is not known, and taken as untrue.
-    """
-    if not (folder / LOCK).exists():
-        return False
-    if fcntl:
-        return _is_locked(folder / LOCK)
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(folder / LOCK)
-    try:
-        lock.acquire(ASKING_SECONDS, POLL_SECONDS)
-    except Timeout:
-        return True
-    except OSError:
-        return False
-    _give_up(lock)
-    return False
-
-
-def _is_locked(path: Path) -> bool:
-    """Tell whether another has a file's lock, by a shared one: who asks keeps no other from asking.
-
-    It is given back at once, and a training waits longer than that.
+    If this process may not read the lock's file, the answer is no.
     """
     try:
-        with path.open("rb") as file:
+        with (folder / LOCK).open("rb") as file:
+            # A shared lock: those who ask at the same time do not keep each other from asking.
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
@@ -87,8 +59,33 @@ def _is_locked(path: Path) -> bool:
     return False
 
 
-def _give_up(lock: "BaseFileLock") -> None:
-    """Remove the file, as long as none else can have the lock, and release it."""
-    with suppress(OSError):  # Windows removes no open file; filelock does it there
-        Path(lock.lock_file).unlink()
-    lock.release()
+def _locked_file(folder: Path) -> IO[bytes] | None:
+    """Return the lock's file, locked; None if another process has it or has just removed it."""
+    path = folder / LOCK
+    try:
+        folder.mkdir(exist_ok=True)
+        file = path.open("ab")
+    except OSError as error:
+        is_gone = isinstance(error, FileNotFoundError | FileExistsError) and not folder.is_file()
+        if is_gone and folder.parent.is_dir():  # another process has just removed the empty folder
+            return None
+        raise unwritable(folder, error) from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    except OSError as error:
+        file.close()
+        raise unwritable(path, error) from error
+    if _is_at(file, path):
+        return file
+    file.close()
+    return None
+
+
+def _is_at(file: IO[bytes], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False

@@ -1,20 +1,17 @@
 """What a complete run consists of: its files' names, and the manifest that proves them.
 
-The manifest, `run.json`, is written last. It holds the size and hash of every other file, and its
-own hash; whatever reads one of them reads it whole and checks it here first.
+The manifest, `run.json`, is written last. It holds the size and hash of every other file; each of
+them is read whole and checked here before it is used.
 """
 
 from pathlib import Path
 
-from pydantic import AliasChoices, Field, ValidationError
+from pydantic import Field, ValidationError
 from pydantic_core import from_json
 
 from seq2seq_cli.errors import ModelError, S2sError
-from seq2seq_cli.runs.document import Document, Record, UnknownVersionError
-from seq2seq_cli.storage import sha256, sha256_of, unreadable
-
-MANIFEST_VERSION = 3
-READABLE_VERSIONS = (1, 2, 3)
+from seq2seq_cli.runs.record import Document, Record
+from seq2seq_cli.storage import read_file, sha256, sha256_of, unreadable
 
 CONFIG_FILE = "config.toml"
 TRAIN_MODEL = "train.keras"
@@ -22,6 +19,9 @@ ENCODER_MODEL = "inference_encoder.keras"
 DECODER_MODEL = "inference_decoder.keras"
 HISTORY = "history.jsonl"
 MANIFEST = "run.json"
+
+MOST_MANIFEST = 2**20
+"""Bytes that a manifest is read to."""
 
 RECORDED = (CONFIG_FILE, TRAIN_MODEL, ENCODER_MODEL, DECODER_MODEL, HISTORY)
 """The files whose hashes the manifest holds."""
@@ -31,7 +31,7 @@ class FileRecord(Record):
     """What a file of a run has to be."""
 
     sha256: str
-    bytes: int
+    bytes: int = Field(ge=0)
 
     @classmethod
     def of(cls, path: Path) -> "FileRecord":
@@ -42,16 +42,14 @@ class FileRecord(Record):
 class Results(Record):
     """How an epoch or a run ended, on held-out sequences.
 
-    The exact match is that of free-running prediction too; the accuracy of the tokens is not, for
+    The exact match is also that of free-running prediction; the accuracy of the tokens is not, for
     each is predicted after the right ones.
     """
 
     exact_match: float
     exact_match_low: float
     exact_match_high: float
-    teacher_forced_token_accuracy: float = Field(
-        validation_alias=AliasChoices("teacher_forced_token_accuracy", "token_accuracy")
-    )
+    teacher_forced_token_accuracy: float
     loss: float
     n_samples: int
 
@@ -59,43 +57,39 @@ class Results(Record):
 class Manifest(Document):
     """What `run.json` holds."""
 
+    VERSION = 3
+
     completed_at: str  # in ISO 8601, UTC
     seconds: float
     versions: dict[str, str]
-    device: str = ""  # unknown, for runs of earlier versions
+    device: str
     threads: int
-    flags: dict[str, str] = Field(
-        default={}
-    )  # of the environment, which the weights' bits depend on
+    flags: dict[str, str]  # of the environment, which the weights' bits depend on
     files: dict[str, FileRecord]
     results: Results
-    checkpoint_sha256: str = ""  # of the arrays that the run ended with
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Return the folder's manifest; ModelError where it is corrupt or of another version."""
+    """Return the folder's manifest; ModelError if it is corrupt or of another version."""
     path = folder / MANIFEST
     try:
-        return Manifest.from_json(path.read_bytes(), READABLE_VERSIONS)
+        return Manifest.from_json(read_file(path, MOST_MANIFEST))
+    except FileNotFoundError as error:
+        raise ModelError(f"{path} is missing: the run is damaged or being replaced") from error
     except OSError as error:
         raise unreadable(path, error) from error
-    except UnknownVersionError as error:
-        raise ModelError(
-            f"{folder} has format version {error.version}, and this s2s reads up to "
-            f"{MANIFEST_VERSION}: use the s2s that trained it, or train it again"
-        ) from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "its text"
         raise ModelError(f"{path} is corrupt: {where}: {first['msg']}") from error
     except ValueError as error:
-        raise ModelError(f"{path} is corrupt: {error}") from error
+        raise ModelError(f"{path} cannot be used: {error}; train the run again") from error
 
 
 def completed_at(folder: Path) -> str:
     """Return when a run was completed, by its unchecked manifest; empty if that is unreadable."""
     try:
-        return str(from_json((folder / MANIFEST).read_bytes())["completed_at"])
+        return str(from_json(read_file(folder / MANIFEST, MOST_MANIFEST))["completed_at"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""
 
@@ -107,13 +101,10 @@ def read_recorded(folder: Path, file: str, manifest: Manifest) -> bytes:
     except ModelError as error:
         if _is_current(folder, manifest):
             raise
-        raise ModelError(
-            f"{folder} has got another training's run in the meantime: do this once more"
-        ) from error
+        raise ModelError(f"{folder} has been replaced by another run: try again") from error
 
 
 def _is_current(folder: Path, manifest: Manifest) -> bool:
-    """Tell whether a manifest is still the folder's; a training takes it away before it writes."""
     try:
         return read_manifest(folder) == manifest
     except S2sError:
@@ -126,15 +117,13 @@ def _read_recorded(folder: Path, file: str, manifest: Manifest) -> bytes:
         raise ModelError(f"{path} is not recorded in the run's manifest")
     record = manifest.files[file]
     try:
-        if path.stat().st_size != record.bytes:
-            raise ModelError(
-                f"{path} is corrupt: its size is not the {record.bytes} bytes recorded"
-            )
-        content = path.read_bytes()
+        content = read_file(path, record.bytes + 1)
     except FileNotFoundError:
         raise ModelError(f"{path} is missing: the run is damaged, train it again") from None
     except OSError as error:
         raise unreadable(path, error) from error
+    if len(content) != record.bytes:
+        raise ModelError(f"{path} is corrupt: its size is not the {record.bytes} bytes recorded")
     if sha256_of(content) != record.sha256:
         raise ModelError(f"{path} is corrupt: its SHA-256 is not the one recorded at its training")
     return content

@@ -1,7 +1,17 @@
-"""Which settings may change when a training is resumed."""
+"""Resuming a training: which run, and with which settings."""
+
+import re
+from pathlib import Path
 
 from seq2seq_cli.config import RunConfig
-from seq2seq_cli.errors import ConfigurationError
+from seq2seq_cli.custom_code import names_function
+from seq2seq_cli.data.tasks import find_task
+from seq2seq_cli.errors import ConfigurationError, ModelError
+from seq2seq_cli.runs.advice import anew_command
+from seq2seq_cli.runs.checkpoint_files import has_checkpoint, is_stopped, newest_description
+from seq2seq_cli.runs.listing import find_run, run_folders
+from seq2seq_cli.runs.names import check_name
+from seq2seq_cli.settings import laid_over
 
 CHANGEABLE = (
     "training.epochs",
@@ -18,9 +28,66 @@ FILLED_IN = (
     "task.data_sha256",
     "task.validation_data_sha256",
     "model.pretrained_embedding_sha256",
-    "training.curriculum_steps",
 )
-"""Settings that follow from others and are no user's."""
+"""Settings that follow from others; users do not set them."""
+
+
+def find_resumable(runs_dir: Path, name: str | None) -> Path:
+    """Return the named run or, without a name, that of the stopped training last saved.
+
+    Raises ModelError if there is none.
+    """
+    if name:
+        run = find_run(runs_dir, name)
+        if not has_checkpoint(run):
+            raise ModelError(
+                f"the run {run} has no checkpoint to resume from: train it anew with "
+                f"`{anew_command(run)}`"
+            )
+        return run
+    stopped = [run for run in run_folders(runs_dir) if is_stopped(run)]
+    if not stopped:
+        raise ModelError(
+            f"there is no stopped training in {runs_dir}: name a completed run with --run NAME "
+            "to train it further"
+        )
+    return max(stopped, key=written_at)
+
+
+def find_seeds(runs_dir: Path, name: str | None) -> tuple[str, list[int]]:
+    """Return the name of several seeds' runs and the seeds that there are, in their order.
+
+    Without a name they are those of which one was saved last. Raises ModelError if there is none.
+    """
+    saved: dict[str, dict[int, str]] = {}
+    for run in run_folders(runs_dir):
+        parts = re.fullmatch(r"(.+)-seed-(0|[1-9]\d*)", run.name)
+        if parts and has_checkpoint(run):
+            saved.setdefault(parts[1], {})[int(parts[2])] = written_at(run)
+    if name and check_name(name) not in saved:
+        raise ModelError(f"there is no run {runs_dir / name}-seed-...: remove --resume")
+    if not saved:
+        raise ModelError(f"there are no runs of several seeds in {runs_dir}: remove --resume")
+    base = name or max(saved, key=lambda base: max(saved[base].values()))
+    return base, sorted(saved[base])
+
+
+def written_at(run: Path) -> str:
+    """Return when a run's newest checkpoint was written; empty if none is whole."""
+    newest = newest_description(run)
+    return newest.written_at if newest else ""
+
+
+def resumed_config(saved: RunConfig, wanted: RunConfig) -> RunConfig:
+    """Return the saved settings with those that `wanted` gives, in its `model_fields_set`.
+
+    Raises ConfigurationError for a custom task that `wanted` does not name: the code of a saved run
+    is not imported.
+    """
+    merged = laid_over(saved, wanted)
+    if names_function(merged.task.name) and "name" not in wanted.task.model_fields_set:
+        find_task(merged.task)  # says how to name it
+    return merged
 
 
 def check_resumable(saved: RunConfig, wanted: RunConfig) -> None:

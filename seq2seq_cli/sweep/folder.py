@@ -3,9 +3,10 @@
     sweep.toml                what it is
     sweep.jsonl               a line for each cell and seed, as they were evaluated
     sweep-I-of-N.jsonl        those of a process that has a share of the cells
-    CELL-seed-0/  ...         complete runs, or trainings that are stopped
+    CELL-seed-0/  ...         complete runs
+    CELL-seed-0.training/     trainings that are running or stopped
 
-What is complete is told by the runs alone. The results save evaluating them again.
+The runs alone decide what is complete. The results save evaluating them again.
 """
 
 import itertools
@@ -15,20 +16,19 @@ from pathlib import Path
 from typing import Any
 
 from seq2seq_cli.config import RunConfig
-from seq2seq_cli.data.own_tasks import load_task
-from seq2seq_cli.data.plan import validation_samples
-from seq2seq_cli.data.tasks import OWN_TASK
+from seq2seq_cli.custom_code import names_function
+from seq2seq_cli.data.tasks import load_task
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError
 from seq2seq_cli.evaluation import evaluate
 from seq2seq_cli.inference.loading import load_network
-from seq2seq_cli.runs.advice import list_command, remove_command
-from seq2seq_cli.runs.checkpoint_files import newest_description
-from seq2seq_cli.runs.folder import has_unfinished, is_abandoned
+from seq2seq_cli.resources import validation_samples
+from seq2seq_cli.runs.advice import list_command, remove_command, sweep_command
+from seq2seq_cli.runs.checkpoint_files import is_stopped, newest_description
 from seq2seq_cli.runs.listing import Run, open_run
-from seq2seq_cli.runs.location import check_name
+from seq2seq_cli.runs.lock import LOCK
 from seq2seq_cli.runs.manifest import MANIFEST
+from seq2seq_cli.runs.names import check_name, seed_run
 from seq2seq_cli.runs.resumption import CHANGEABLE, check_resumable
-from seq2seq_cli.runs.seeds import seed_run
 from seq2seq_cli.settings import MOST_TOML
 from seq2seq_cli.storage import append_line, make_folder, read_text, unwritable, write_text
 from seq2seq_cli.sweep.cells.description import Sweep, parse_sweep
@@ -125,7 +125,7 @@ class SweepFolder:
         has none is evaluated here. What is not complete has its own problem, or `problem`.
         """
         if self._known is None:
-            self._known = {(record.cell, record.seed): record for record in self.saved()}
+            self._known = self.saved()
         known, records = self._known, []
         for seed in planned.seeds:
             path, report = self.run_path(planned.name, seed), reports.get(seed, {})
@@ -148,10 +148,21 @@ class SweepFolder:
             records.append(record)
         return records
 
-    def saved(self) -> list[RunRecord]:
-        """Return the records in all files of results; of a run the last one counts."""
+    def saved(self) -> dict[tuple[str, int], RunRecord]:
+        """Return the last record of each cell and seed in all files of results."""
         paths = sorted(self.path.glob(RESULTS_FILES))
-        return [record for path in paths for record in read_records(path)]
+        records = [record for path in paths for record in read_records(path)]
+        return {(record.cell, record.seed): record for record in records}
+
+    def read_results(self) -> tuple[Sweep, list[RunRecord]]:
+        """Return the saved description and the results; ModelError where there are none."""
+        sweep, records = self.read(), list(self.saved().values())
+        if not records:
+            raise ModelError(
+                f"the sweep {self.path} has no results: resume it with "
+                f"`{sweep_command(self.path)}`, which also collects the runs that are complete"
+            )
+        return sweep, records
 
     def write_results(self, records: Sequence[RunRecord]) -> None:
         """Write the results anew, a line for each cell and seed."""
@@ -163,9 +174,9 @@ class SweepFolder:
         return RunRecord(cell=cell.name, seed=seed, run=run, settings=settings, **values)
 
     def _complete_run(self, path: Path) -> Run | None:
-        """Return the complete run in a folder, unless a training of it is under way."""
+        """Return a complete run, unless a training of it is under way."""
         try:
-            if (path / MANIFEST).is_file() and not has_unfinished(path):
+            if (path / MANIFEST).is_file() and not is_stopped(path):
                 return open_run(path.parent, path.name)
         except ModelError:
             return None  # which is damaged, and trained again
@@ -184,7 +195,7 @@ def new_folder(runs_dir: Path, name: str | None, default: str) -> SweepFolder:
         try:
             path.mkdir()
         except FileExistsError:
-            if is_abandoned(path):  # by one that was killed before it had begun
+            if not {file.name for file in path.glob("*")} - {LOCK}:  # killed before it had begun
                 break
             if name:
                 raise ExistsError(
@@ -204,6 +215,6 @@ def _changeable(config: RunConfig) -> list[object]:
 
 def _evaluate(run: Run) -> dict[str, Any]:
     name = run.config.task.name
-    task = load_task(name) if OWN_TASK in name else None
+    task = load_task(name) if names_function(name) else None
     report = evaluate(load_network(run), validation_samples(run.config), n_examples=0, task=task)
     return dict(vars(report))

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, S2sError
-from seq2seq_cli.runs.location import check_name
 from seq2seq_cli.runs.lock import hold_lock
+from seq2seq_cli.runs.names import check_name
 from seq2seq_cli.settings import MOST_TOML
 from seq2seq_cli.storage import make_folder, read_text
 from seq2seq_cli.sweep.cells.description import Sweep, parse_sweep
@@ -50,16 +50,18 @@ class Prepared:
         the weights' last bits depend on them.
         """
         n = len(self.searches.cells if self.searches else self.planned)
-        return fitting_jobs(n, max((planned.memory for planned in self.planned), default=1))
+        return fitting_jobs(
+            n, max((planned.estimate.memory for planned in self.planned), default=1)
+        )
 
     def missing(self, planned: PlannedCell) -> list[int]:
         """Return the seeds of a cell that are not complete."""
         states = self.states.get(planned.name, {})
         return [seed for seed in planned.seeds if states.get(seed) is not State.COMPLETE]
 
-    def guessed(self, planned: PlannedCell) -> float:
-        """Return the seconds that are guessed for what is left of a cell."""
-        return planned.seconds(len(self.missing(planned)))
+    def estimated_seconds(self, planned: PlannedCell) -> float:
+        """Return the time that the missing seeds of a cell are estimated to take."""
+        return planned.estimate.seconds(len(self.missing(planned)))
 
 
 @dataclass
@@ -226,5 +228,5 @@ def _locked(folder: SweepFolder, shard: Shard | None) -> Iterator[None]:
             try:
                 stack.enter_context(hold_lock(folder.path))
             except ExistsError:
-                raise ExistsError(f"{folder.path} is in use: another process goes on") from None
+                raise ExistsError(f"{folder.path} is in use: another process trains it") from None
         yield

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from statistics import median
 from typing import Any
 
-from seq2seq_cli.metrics import LEARNED
+from seq2seq_cli.metrics import LEARNED, spread_as_json
 from seq2seq_cli.sweep.record import RunRecord
 
 
@@ -22,8 +21,8 @@ class Summary:
         return [record.exact_match for record in self.records if record.exact_match is not None]
 
     @property
-    def solved(self) -> int:
-        """How many seeds have an exact match of LEARNED; one without a run has not."""
+    def n_learned(self) -> int:
+        """The number of seeds that learned the task; one without a run did not."""
         return sum(share >= LEARNED for share in self.shares)
 
     @property
@@ -33,17 +32,14 @@ class Summary:
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain values; without a run the figures are null."""
-        shares = self.shares
         return {
             "cell": self.cell,
             "settings": self.records[0].settings if self.records else {},
             "n_seeds": len(self.records),
             "exact_match": [record.exact_match for record in self.records],
-            "exact_match_median": median(shares) if shares else None,
-            "exact_match_least": min(shares) if shares else None,
-            "exact_match_most": max(shares) if shares else None,
-            "solved": self.solved / len(self.records) if self.records else 0.0,
-            "solved_from": LEARNED,
+            **spread_as_json(self.shares),
+            "learned": self.n_learned / len(self.records) if self.records else 0.0,
+            "learned_from": LEARNED,
             "seconds": round(sum(record.seconds for record in self.records), 3),
             "problem": "; ".join(self.problems),
         }

@@ -10,30 +10,28 @@ from enum import Enum
 from pathlib import Path
 
 from seq2seq_cli.config import RunConfig
-from seq2seq_cli.data.files.embedding import read_embedding
+from seq2seq_cli.data.files import read_embedding
 from seq2seq_cli.data.plan import Plan, prepare
 from seq2seq_cli.errors import ConfigurationError, ExistsError
 from seq2seq_cli.runs.advice import resume_command
-from seq2seq_cli.runs.checkpoint_files import load_checkpoint, newest_description
-from seq2seq_cli.runs.folder import has_unfinished, is_replaceable
+from seq2seq_cli.runs.checkpoint_files import is_stopped, load_checkpoint, newest_description
+from seq2seq_cli.runs.claim import check_free, create_folder, free_name, reopen_folder
 from seq2seq_cli.runs.listing import open_run
-from seq2seq_cli.runs.location import check_free, create_folder, reopen_folder
-from seq2seq_cli.runs.lock import is_in_training
+from seq2seq_cli.runs.lock import is_locked
 from seq2seq_cli.runs.manifest import MANIFEST
-from seq2seq_cli.runs.resumption import check_resumable
-from seq2seq_cli.runs.seeds import find_seeds, free_name, seed_run
-from seq2seq_cli.training.session import Begin, check_own_task, resumed_config
-from seq2seq_cli.training.stopping import has_enough
+from seq2seq_cli.runs.names import seed_run, training_path
+from seq2seq_cli.runs.resumption import check_resumable, find_seeds, resumed_config
+from seq2seq_cli.training.session import Begin
+from seq2seq_cli.training.stopping import has_enough, to_go_on_from
 
 SEEDS = 2**63
 """How many there are."""
 
 
 class State(Enum):
-    """What there is of a seed's training, before this process goes on with it."""
+    """What there is of a seed's training, before this process continues it."""
 
     NEW = "new"
-    UNSAVED = "killed before it had a checkpoint, so that nothing is lost with it"
     STOPPED = "stopped"
     COMPLETE = "complete"
 
@@ -54,26 +52,27 @@ class Batch:
 
     @contextmanager
     def begun(self, seed: int) -> Iterator[Begin]:
-        """Hold the folder of a seed that is not complete, with what it begins or goes on with."""
+        """Hold the folder of a seed that is not complete, with what it begins or resumes from."""
         plan, folder = self.plan.with_seed(seed), self.folder(seed)
-        if self.states[seed] in (State.NEW, State.UNSAVED):
-            replaces = self.force or self.states[seed] is State.UNSAVED
-            with create_folder(self.runs_dir, folder.name, plan.config.task, replaces) as created:
+        if self.states[seed] is State.NEW:
+            task = plan.config.task
+            with create_folder(self.runs_dir, folder.name, task, self.force) as created:
                 yield Begin(plan, created)
         else:
             with reopen_folder(self.runs_dir, folder.name) as reopened:
                 checkpoint, notes = load_checkpoint(folder)
+                checkpoint = to_go_on_from(checkpoint, plan.config, folder)
                 yield Begin(plan, reopened, checkpoint, tuple(notes))
 
     def go_on(self, more: Sequence[str] = ()) -> str:
-        """Return the command, with `more` options, that goes on with what is stopped.
+        """Return the command, with `more` options, that resumes what is stopped.
 
-        It is empty if nothing is begun.
+        It is empty if nothing has begun.
         """
         first = min(self.states)
         if set(self.states.values()) == {State.NEW}:
-            found = newest_description(self.folder(first))  # which may be an earlier training's
-            if found is None or found.config.model_dump() != self.plan.config.model_dump():
+            newest = newest_description(self.folder(first))  # which may be an earlier training's
+            if newest is None or newest.config.model_dump() != self.plan.config.model_dump():
                 return ""
         options = [*more, "--seeds", str(len(self.states))]
         options += ["--seed", str(first)] if first else []
@@ -112,13 +111,12 @@ def resumed_batch(
             f"{', '.join(map(str, found))}: leave it out, or leave out --resume"
         )
     merged = resumed_config(_saved_config(runs_dir / seed_run(name, known[0])), config)
-    check_own_task(merged, config)
     plan = prepare(merged, resumed=True).with_seed(seeds[0])
     batch = Batch(plan, runs_dir, name, {}, force)
     states = {
         seed: _state(batch.folder(seed), plan.with_seed(seed).config, force) for seed in seeds
     }
-    if plan.config.model.pretrained_embedding and set(states.values()) & {State.NEW, State.UNSAVED}:
+    if plan.config.model.pretrained_embedding and State.NEW in states.values():
         plan = replace(plan, embedding=read_embedding(plan.config)[0])
     return replace(batch, plan=plan, states=states)
 
@@ -132,19 +130,17 @@ def _seeds(first: int, n_seeds: int) -> range:
 
 
 def _saved_config(folder: Path) -> RunConfig:
-    """Return the settings of what was saved last in a folder."""
-    found = newest_description(folder)
-    return found.config if found else open_run(folder.parent, folder.name).config
+    """Return the settings of what was saved last of a run."""
+    newest = newest_description(folder)
+    return newest.config if newest else open_run(folder.parent, folder.name).config
 
 
 def _state(folder: Path, wanted: RunConfig, force: bool) -> State:
-    """Return what there is of a run with these settings; raises where it is another one's."""
-    found, is_complete = newest_description(folder), (folder / MANIFEST).is_file()
-    if is_in_training(folder):
+    """Return what there is of a run with these settings; raises if it has other settings."""
+    newest, is_complete = newest_description(folder), (folder / MANIFEST).is_file()
+    if is_locked(training_path(folder)):
         raise ExistsError(f"{folder} is in use: another process trains this run")
-    if found is None and not is_complete:
-        if is_replaceable(folder):
-            return State.UNSAVED
+    if newest is None and not is_complete:
         check_free(folder.parent, folder.name, force)
         return State.NEW
     try:
@@ -154,7 +150,7 @@ def _state(folder: Path, wanted: RunConfig, force: bool) -> State:
             return State.NEW
         lines = str(error).splitlines()
         raise ConfigurationError("\n".join(f"{folder.name}: {line}" for line in lines)) from error
-    is_enough = found is None or has_enough(found.status, wanted.training)
-    if is_complete and is_enough and not has_unfinished(folder):
+    is_enough = newest is None or has_enough(newest.status, wanted.training)
+    if is_complete and is_enough and not is_stopped(folder):
         return State.COMPLETE
     return State.STOPPED

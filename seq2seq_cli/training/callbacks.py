@@ -1,24 +1,24 @@
-"""Standard Keras callbacks, driven by the loop of our own."""
+"""Standard Keras callbacks, called by our own training loop."""
 
 import errno
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
 import keras
-import numpy as np
 import tensorflow as tf
 
+from seq2seq_cli.config import RunConfig
+from seq2seq_cli.custom_code import CALLBACK, load_function
 from seq2seq_cli.errors import ConfigurationError, S2sError
 from seq2seq_cli.runs.history import EpochRecord
 from seq2seq_cli.storage import unwritable
-from seq2seq_cli.training.own_callbacks import raised
 
 STATE_NOTE = (
     "what callbacks keep for themselves, such as EarlyStopping's counters, is not in the "
-    "checkpoint: they begin anew"
+    "checkpoint: they start again"
 )
 
 
@@ -26,15 +26,10 @@ class Callbacks:
     """A `keras.callbacks.CallbackList` on the train model.
 
     The steps of one call of the compiled program count as one batch. It begins by the name of its
-    first step and ends by that of its last, as in Keras with `steps_per_execution`. A callback may
-    stop the training (`model.stop_training`), and may change the learning rate
-    (`model.optimizer.learning_rate`): the change is a factor on the schedule from the next call on.
-    That optimizer only shows the learning rate, the loop has its own.
-
-    `scale` is the product of these factors that a training goes on with: without those that
-    `on_train_begin` and the epoch's `on_epoch_begin` have made, which are called again then.
-
-    What they raise is a ConfigurationError where they are a user's `own`, named so.
+    first step and ends by that of its last, as in Keras with `steps_per_execution`. Callbacks
+    observe, and may stop the training (`model.stop_training`). `model.optimizer` only shows them
+    the learning rate: ConfigurationError is raised for one that sets it, and for any exception of
+    callbacks that the user's function `name` has returned.
     """
 
     def __init__(
@@ -42,24 +37,13 @@ class Callbacks:
         callbacks: Sequence[keras.callbacks.Callback],
         model: keras.Model,
         epochs: int,
-        own: str = "",
+        name: str = "",
     ) -> None:
-        self._own = own
+        self._name = name
         self._model = model
-        self._optimizer = keras.optimizers.Adam()
-        self._shown = 0.0
-        self.scale = 1.0
-        self._by_train_begin = self._by_epoch_begin = 1.0
-        self.active = bool(callbacks)
-        if self.active:
-            model.optimizer = self._optimizer
+        self._optimizer = model.optimizer = keras.optimizers.Adam()
         model.stop_training = False
         self._list = keras.callbacks.CallbackList(list(callbacks), model=model, epochs=epochs)
-
-    @property
-    def factor(self) -> np.float32:
-        """What the callbacks have made of the schedule's learning rate."""
-        return np.float32(self.scale * self._by_epoch_begin * self._by_train_begin)
 
     @property
     def stop(self) -> bool:
@@ -67,38 +51,23 @@ class Callbacks:
         return bool(self._model.stop_training)
 
     def begin(self, rate: float) -> None:
-        """Tell that the training begins, or goes on, with this learning rate."""
-        if self.active:
-            self._show(rate)
-            self._call(self._list.on_train_begin)
-            self._by_train_begin = self._change()
+        """Report that the training begins, or resumes, with this learning rate."""
+        self._call(self._list.on_train_begin, rate)
 
     def begin_epoch(self, epoch: int, rate: float) -> None:
-        """Tell that an epoch, counted from 1, begins; `rate` is that of its first step."""
-        if self.active:
-            self._show(rate)
-            self._call(self._list.on_epoch_begin, epoch - 1)
-            self._by_epoch_begin = self._change()
+        """Report that an epoch, counted from 1, begins; `rate` is that of its first step."""
+        self._call(self._list.on_epoch_begin, rate, epoch - 1)
 
     def begin_batch(self, step: int, rate: float) -> None:
-        """Tell that a call is about to take this step of the epoch and some more."""
-        if self.active:
-            self._show(rate)
-            self._call(self._list.on_train_batch_begin, step)
-            self.scale *= self._change()
+        """Report that a call is about to take this step of the epoch and some more."""
+        self._call(self._list.on_train_batch_begin, rate, step)
 
     def end_batch(self, step: int, rate: float, loss: float) -> None:
-        """Tell that a call has taken steps of the epoch, this one as its last."""
-        if self.active:
-            self._show(rate)
-            self._call(self._list.on_train_batch_end, step, {"loss": loss})
-            self.scale *= self._change()
+        """Report that a call has taken steps of the epoch, this one as its last."""
+        self._call(self._list.on_train_batch_end, rate, step, {"loss": loss})
 
     def end_epoch(self, ended: EpochRecord) -> None:
-        """Tell that an epoch is trained and validated; one that was cut may be gone on with."""
-        if not self.active:
-            return
-        self._show(ended.learning_rate)
+        """Report that an epoch, or the part before a stop, is trained and validated."""
         logs = {
             "loss": ended.training_loss,
             "learning_rate": ended.learning_rate,
@@ -107,33 +76,54 @@ class Callbacks:
             "val_exact_match": ended.exact_match,
             "val_teacher_forced_token_accuracy": ended.teacher_forced_token_accuracy,
         }
-        self._call(self._list.on_epoch_end, ended.epoch - 1, logs)
-        if ended.is_whole:
-            self.scale *= self._by_epoch_begin * self._change()
-            self._by_epoch_begin = 1.0
+        self._call(self._list.on_epoch_end, ended.learning_rate, ended.epoch - 1, logs)
 
-    def end(self) -> None:
-        """Tell that the training ends."""
-        if self.active:
-            self._call(self._list.on_train_end)
+    def end(self, rate: float) -> None:
+        """Report that the training ends, after a step with this learning rate."""
+        self._call(self._list.on_train_end, rate)
 
-    def _call(self, hook: Callable[..., None], *arguments: object) -> None:
+    def _call(self, hook: Callable[..., None], rate: float, *arguments: object) -> None:
+        """Call a hook of all callbacks while the optimizer shows this learning rate."""
+        self._optimizer.learning_rate = rate
+        shown = float(self._optimizer.learning_rate)
         try:
             hook(*arguments)
         except (S2sError, OSError, MemoryError):
             raise
         except Exception as error:
-            if not self._own:
+            if not self._name:
                 raise
-            raise raised(self._own, error) from error
+            raise _raised(self._name, error) from error
+        if (wanted := float(self._optimizer.learning_rate)) != shown:
+            raise ConfigurationError(
+                f"a callback set the learning rate to {wanted:g}: callbacks cannot change it, "
+                "remove that one; training.schedule says how the rate changes"
+            )
 
-    def _show(self, rate: float) -> None:
-        self._optimizer.learning_rate = rate
-        self._shown = float(self._optimizer.learning_rate)
 
-    def _change(self) -> float:
-        """Return the factor by which the learning rate is no longer the one shown."""
-        return float(self._optimizer.learning_rate) / self._shown if self._shown > 0 else 1.0
+def load_callbacks(name: str, config: RunConfig, run: str) -> list[keras.callbacks.Callback]:
+    """Return the callbacks that the user's function `name`, path/to/file.py:function, returns.
+
+    It is called with the settings as a dictionary of its sections and the name of the run's folder,
+    which is empty in workers that have none. Raises ConfigurationError where it cannot be imported,
+    fails, or returns something else.
+    """
+    function = load_function(CALLBACK, name)
+    try:
+        returned = function(config.model_dump(), run)
+    except Exception as error:
+        raise _raised(name, error) from error
+    callbacks = list(returned) if isinstance(returned, Iterable) else [returned]
+    for item in callbacks:
+        if not isinstance(item, keras.callbacks.Callback):
+            raise ConfigurationError(
+                f"{CALLBACK} {name}: it returned {type(item).__name__}: should be Keras callbacks"
+            )
+    return callbacks
+
+
+def _raised(name: str, error: Exception) -> ConfigurationError:
+    return ConfigurationError(f"{CALLBACK} {name}: it raised {type(error).__name__}: {error}")
 
 
 def tensorboard(folder: Path) -> keras.callbacks.Callback:

@@ -1,6 +1,10 @@
-"""Which process of a training on many machines this one is, by the standard variable TF_CONFIG."""
+"""The workers of a training: how the variable TF_CONFIG names them, and how they meet."""
 
 import os
+import re
+import socket
+import time
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -9,14 +13,24 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from seq2seq_cli.errors import ConfigurationError
 
 VARIABLE = "TF_CONFIG"
+SAME, DIFFERENT = b"=", b"!"
+"""The chief's answers to a worker."""
+ANSWER_SECONDS = 10
+"""How long the chief waits for what a connection has to send, and a worker for a connection."""
+RETRY_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
 class Cluster:
     """The processes that train one model together; `index` is this one's, the chief's is 0."""
 
-    n_workers: int
+    addresses: tuple[str, ...]  # host:port of each; none for a process that trains alone
     index: int
+
+    @property
+    def n_workers(self) -> int:
+        """The number of processes."""
+        return max(1, len(self.addresses))
 
     @property
     def is_chief(self) -> bool:
@@ -24,14 +38,16 @@ class Cluster:
         return self.index == 0
 
 
-ALONE = Cluster(1, 0)
+ALONE = Cluster((), 0)
+
+Address = Annotated[str, Field(pattern=r"^.+:[0-9]{1,5}$")]
 
 
 class _Addresses(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    chief: list[str] = []
-    worker: list[str] = []
+    chief: list[Address] = []
+    worker: list[Address] = []
 
 
 class _Task(BaseModel):
@@ -62,12 +78,66 @@ def read_cluster() -> Cluster:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "its text"
         raise _wrong(text, f"{place}: {first['msg']}") from error
-    n_chiefs, n_workers = len(document.cluster.chief), len(document.cluster.worker)
-    task = document.task
-    if task.index >= (n_chiefs if task.type == "chief" else n_workers):
+    chief, worker, task = document.cluster.chief, document.cluster.worker, document.task
+    if task.index >= len(chief if task.type == "chief" else worker):
         raise _wrong(text, f"there is no {task.type} {task.index}")
-    index = task.index if task.type == "chief" else n_chiefs + task.index
-    return Cluster(n_chiefs + n_workers, index)
+    index = task.index if task.type == "chief" else len(chief) + task.index
+    return Cluster((*chief, *worker), index)
+
+
+def join(cluster: Cluster, digest: str) -> None:
+    """Wait until all workers are there, each with the SHA-256 of what it trains, in hexadecimal.
+
+    Raises ConfigurationError in all of them if the digests differ. TensorFlow would wait itself,
+    but no signal could end that.
+    """
+    host, _, port = cluster.addresses[0].rpartition(":")
+    if cluster.is_chief:
+        are_same = _gather(int(port), cluster.n_workers - 1, digest)
+    else:
+        are_same = _ask(host.strip("[]"), int(port), f"{cluster.index} {digest}\n")
+    if not are_same:
+        raise ConfigurationError(
+            "the workers of this training differ in their settings, data or checkpoint: start all "
+            "with the same command, on the same files"
+        )
+
+
+def _gather(port: int, n_others: int, digest: str) -> bool:
+    """Return, also to the other workers, whether all have this digest."""
+    joined: dict[str, tuple[socket.socket, str]] = {}  # by index: one may be started again
+    with ExitStack() as opened:
+        try:
+            server = opened.enter_context(socket.create_server(("", port)))
+        except OSError as error:
+            raise ConfigurationError(
+                f"{VARIABLE}: worker 0 cannot listen on port {port}: {error.strerror}"
+            ) from error
+        while len(joined) < n_others:
+            connection = opened.enter_context(server.accept()[0])
+            connection.settimeout(ANSWER_SECONDS)
+            with suppress(OSError, ValueError), connection.makefile(encoding="ascii") as lines:
+                if sent := re.fullmatch(r"(\d+) ([0-9a-f]{64})\n", lines.readline(100)):
+                    joined[sent[1]] = connection, sent[2]
+        are_same = all(theirs == digest for _, theirs in joined.values())
+        for connection, _ in joined.values():
+            with suppress(OSError):
+                connection.sendall(SAME if are_same else DIFFERENT)
+    return are_same
+
+
+def _ask(host: str, port: int, line: str) -> bool:
+    """Return the chief's answer to a line, once the chief and all other workers are there."""
+    while True:
+        with (
+            suppress(OSError),
+            socket.create_connection((host, port), ANSWER_SECONDS) as connection,
+        ):
+            connection.settimeout(None)
+            connection.sendall(line.encode())
+            if (answer := connection.recv(1)) in (SAME, DIFFERENT):
+                return answer == SAME
+        time.sleep(RETRY_SECONDS)
 
 
 def _wrong(text: str, reason: str) -> ConfigurationError:

@@ -17,7 +17,6 @@ import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
@@ -25,12 +24,12 @@ from pathlib import Path
 
 from seq2seq_cli.errors import StorageError
 from seq2seq_cli.machine import hardware
-from seq2seq_cli.storage import atomic_path, remove_leftovers, sha256_of
+from seq2seq_cli.storage import atomic_path, sha256_of
 from seq2seq_cli.training.cache_folder import cache_folder
 from seq2seq_cli.training.release import CACHE_FLAG, behaviour
 
 MOST_BYTES = 200 * 2**20
-"""Of all that is kept; the least recently used goes first."""
+"""Of all that is kept; if it were more, keeping starts afresh."""
 
 ROOM_BYTES = 32 * 2**20
 """TensorFlow fails where it cannot write a program: with less room than this nothing is kept."""
@@ -51,7 +50,10 @@ class CompilationCache:
 
     def size(self) -> tuple[int, int]:
         """Return how many programs are kept, of every kind of machine, and their bytes."""
-        sizes = [size for size, _ in _by_use(self._programs)]
+        sizes = []
+        for path in self._programs.glob("*/*/*"):
+            with suppress(OSError):  # another process may have removed it
+                sizes.append(path.stat().st_size)
         return len(sizes), sum(sizes)
 
     def take(self, key: str) -> bool:
@@ -65,7 +67,6 @@ class CompilationCache:
                 if sha256_of(content) != digest:
                     path.unlink()
                     continue
-                os.utime(path)
                 with atomic_path(self.own / name) as temporary:
                     temporary.write_bytes(content)
                 self._known.add(name)
@@ -84,7 +85,8 @@ class CompilationCache:
                     with atomic_path(folder / f"{sha256_of(content)}-{path.name}") as temporary:
                         temporary.chmod(0o600)
                         temporary.write_bytes(content)
-        _prune(self._programs)
+        if self.size()[1] > MOST_BYTES:
+            shutil.rmtree(self._programs, ignore_errors=True)
 
 
 @cache
@@ -147,30 +149,3 @@ def _own_folder(root: Path) -> Path | None:
 
     atexit.register(remove)
     return own
-
-
-def _prune(programs: Path) -> None:
-    """Remove what was used least recently, until the rest is no more than MOST_BYTES.
-
-    What killed processes have left half written goes in any case.
-    """
-    for folder in programs.glob("*/*/"):
-        remove_leftovers(folder, lambda name: name.endswith(".pb"))
-    total = 0
-    for size, path in _by_use(programs):
-        total += size
-        if total > MOST_BYTES:
-            with suppress(OSError):  # another process has removed it, or others are in its folder
-                path.unlink()
-                path.parent.rmdir()
-
-
-def _by_use(programs: Path) -> Iterator[tuple[int, Path]]:
-    """Yield each kept file's size and path, the last one used first."""
-    found = []
-    for path in programs.glob("*/*/*"):
-        with suppress(OSError):  # another process may have removed it
-            status = path.stat()
-            found.append((status.st_mtime_ns, status.st_size, path))
-    for _, size, path in sorted(found, reverse=True):
-        yield size, path

@@ -3,8 +3,8 @@
 import tensorflow as tf
 
 from seq2seq_cli.data.plan import Plan
+from seq2seq_cli.training.distribution import DistributedLoop
 from seq2seq_cli.training.models import build_models
-from seq2seq_cli.training.program.distribution import DistributedLoop
 from seq2seq_cli.training.program.loop import Loop
 
 

@@ -22,9 +22,9 @@ class Event:
 class Planned(Event):
     """All that can be checked beforehand is right; TensorFlow is loaded next."""
 
-    config: RunConfig  # resolved; of a worker that is not the chief, what it was given
-    report: DataReport | None  # of own data
-    stream: TrainingStream | None  # that is trained on; None in workers that are not the chief
+    config: RunConfig  # resolved
+    report: DataReport | None  # of custom data
+    stream: TrainingStream  # that is trained on
     resumed: str  # name of the run that goes on; empty for a new one
     worker: int  # from 1
     n_workers: int

@@ -1,6 +1,6 @@
-"""The inference models in the formats of other runtimes, and each as it runs there.
+"""The inference models converted by Keras for other runtimes, each with a function that runs it.
 
-Weights come in as arrays that have been checked: no saved file is opened by Keras.
+Weights come in as arrays that have been checked: Keras opens no saved file.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,124 +18,94 @@ from seq2seq_cli.data.vocabulary import Floats
 from seq2seq_cli.training.models import build_models
 
 Arrays = Sequence[NDArray[Any]]
+Runtime = Callable[[Arrays], list[NDArray[Any]]]
+"""Runs a model on its inputs (n, ...) in order, and returns its outputs in order."""
 
 Shape = tuple[int | None, ...]
 
 
 @dataclass(frozen=True)
 class ExportedModel:
-    """A model's file, what goes in and comes out, in order, and the model as its runtime runs it.
+    """A converted model: its file, its inputs and outputs in order, and what runs it.
 
-    A shape has None where any length will do.
+    A shape has None where any size is accepted.
     """
 
     file: Path
-    inputs: dict[str, tuple[Shape, str]]
+    inputs: dict[str, tuple[Shape, str]]  # shape and dtype by name
     outputs: list[Shape]
-    run: Callable[[Arrays], list[NDArray[Any]]]
+    run: Runtime
 
 
 def export_models(
     config: RunConfig, weights: Mapping[str, Sequence[Floats]], folder: Path, kind: str
 ) -> tuple[ExportedModel, ExportedModel]:
-    """Write the inference encoder and decoder to a folder, and return both as they run there.
+    """Write the inference encoder and decoder to a folder and load both in their runtime.
 
-    `weights` has each layer's arrays by its name, and `kind` is `saved-model`, `onnx` or `litert`.
-    LiteRT's models take one source of the longest length, padded, and one token.
+    `weights` maps each layer's name to its arrays; `kind` is `saved-model`, `onnx` or `litert`.
     """
     train, encoder, decoder = build_models(config)
     for name, arrays in weights.items():
         train.get_layer(name).set_weights(list(arrays))
-    exporter = {"saved-model": _saved_model, "onnx": _onnx, "litert": _litert}[kind]
-    longest = config.task.lengths.longest
-    return (
-        exporter(encoder, folder / "encoder", longest),
-        exporter(decoder, folder / "decoder", longest),
+    return _export(encoder, folder / "encoder", kind), _export(decoder, folder / "decoder", kind)
+
+
+def _export(model: keras.Model, path: Path, kind: str) -> ExportedModel:
+    name, suffix, load = {
+        "saved-model": ("tf_saved_model", "", _load_saved_model),
+        "onnx": ("onnx", ".onnx", _load_onnx),
+        "litert": ("litert", ".tflite", _load_litert),
+    }[kind]
+    # LiteRT has no LSTMs for batches of any size without TensorFlow's own operations.
+    rows = 1 if kind == "litert" else None
+    inputs = [
+        keras.InputSpec(shape=(rows, *tensor.shape[1:]), dtype=tensor.dtype, name=tensor.name)
+        for tensor in model.inputs
+    ]
+    file = path.with_suffix(suffix)
+    signature = inputs if len(inputs) == 1 else [inputs]
+    model.export(file, format=name, verbose=False, input_signature=signature)
+    return ExportedModel(
+        file,
+        {spec.name: (spec.shape, spec.dtype) for spec in inputs},
+        [(rows, *tensor.shape[1:]) for tensor in model.outputs],
+        load(file, [spec.name for spec in inputs]),
     )
 
 
-def _saved_model(model: keras.Model, place: Path, longest: int) -> ExportedModel:
-    _write(model, place, "tf_saved_model")
-    loaded = tf.saved_model.load(str(place))
+def _load_saved_model(file: Path, names: list[str]) -> Runtime:
+    loaded = tf.saved_model.load(str(file))
 
     def run(arrays: Arrays) -> list[NDArray[Any]]:
-        return [np.asarray(array) for array in loaded.serve(*_as_given(arrays))]
+        outputs = loaded.serve(arrays[0] if len(names) == 1 else list(arrays))
+        return [np.asarray(output) for output in outputs]
 
-    return ExportedModel(place, _inputs(model), _outputs(model), run)
+    return run
 
 
-def _onnx(model: keras.Model, place: Path, longest: int) -> ExportedModel:
+def _load_onnx(file: Path, names: list[str]) -> Runtime:
     from onnxruntime import InferenceSession
 
-    file = place.with_suffix(".onnx")
-    _write(model, file, "onnx")
     session = InferenceSession(str(file), providers=["CPUExecutionProvider"])
-    names = [given.name for given in session.get_inputs()]
 
     def run(arrays: Arrays) -> list[NDArray[Any]]:
-        found: list[NDArray[Any]] = session.run(None, dict(zip(names, arrays, strict=True)))
-        return found
+        outputs: list[NDArray[Any]] = session.run(None, dict(zip(names, arrays, strict=True)))
+        return outputs
 
-    return ExportedModel(file, _inputs(model), _outputs(model), run)
+    return run
 
 
-def _litert(model: keras.Model, place: Path, longest: int) -> ExportedModel:
+def _load_litert(file: Path, names: list[str]) -> Runtime:
     from ai_edge_litert.interpreter import Interpreter
 
-    file = place.with_suffix(".tflite")
-    fixed = _with_fixed_lengths(model, longest)
-    _write(fixed, file, "litert")
     runner = Interpreter(model_path=str(file)).get_signature_runner()
-    names = [given.name for given in model.inputs]
 
     def run(arrays: Arrays) -> list[NDArray[Any]]:
         rows = []
         for row in range(len(arrays[0])):
-            given = {name: array[row : row + 1] for name, array in zip(names, arrays, strict=True)}
-            found = runner(**given)
-            rows.append([found[f"output_{number}"] for number in range(len(found))])
+            inputs = {name: array[row : row + 1] for name, array in zip(names, arrays, strict=True)}
+            outputs = runner(**inputs)
+            rows.append([outputs[f"output_{number}"] for number in range(len(outputs))])
         return [np.concatenate(parts) for parts in zip(*rows, strict=True)]
 
-    return ExportedModel(file, _inputs(fixed), _outputs(fixed), run)
-
-
-def _write(model: keras.Model, file: Path, kind: str) -> None:
-    """Write a model, called once before, as Keras' exporters ask."""
-    zeros = [
-        np.zeros([size or 2 for size in given.shape], str(given.dtype)) for given in model.inputs
-    ]
-    model(zeros if len(zeros) > 1 else zeros[0])
-    model.export(file, format=kind, verbose=False)
-
-
-def _with_fixed_lengths(model: keras.Model, longest: int) -> keras.Model:
-    """Return the model for a batch of one and a known number of steps, with no loop over them.
-
-    LiteRT alone has no such loops: it would need TensorFlow's own operations beside it.
-    """
-    config = model.get_config()
-    for layer in config["layers"]:
-        settings = layer["config"]
-        if layer["class_name"] == "InputLayer":
-            steps = 1 if settings["name"] == "shifted_target" else longest
-            _, *rest = settings["batch_shape"]
-            settings["batch_shape"] = (1, *(steps if size is None else size for size in rest))
-        for part in (layer, settings.get("layer"), settings.get("backward_layer")):
-            if part and part["class_name"] == "LSTM":
-                part["config"]["unroll"] = True
-    fixed = keras.Model.from_config(config)
-    fixed.set_weights(model.get_weights())
-    return fixed
-
-
-def _as_given(arrays: Arrays) -> list[Any]:
-    """Return the arguments of a saved model's function: one array alone, or a list of them."""
-    return [arrays[0]] if len(arrays) == 1 else [list(arrays)]
-
-
-def _inputs(model: keras.Model) -> dict[str, tuple[Shape, str]]:
-    return {given.name: (tuple(given.shape), str(given.dtype)) for given in model.inputs}
-
-
-def _outputs(model: keras.Model) -> list[Shape]:
-    return [tuple(output.shape) for output in model.outputs]
+    return run

@@ -6,11 +6,9 @@ import numpy as np
 
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.vocabulary import PADDING, Ids, widen
+from seq2seq_cli.metrics import LEARNED
 from seq2seq_cli.recommendation import recommend
 from seq2seq_cli.runs.history import EpochRecord
-
-LEARNED = 0.99
-"""From this held-out exact match on nothing is missing."""
 
 CHANCE_SHARE = 0.95
 """A loss of at least this share of guessing's is that of guessing."""

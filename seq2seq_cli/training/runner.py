@@ -8,12 +8,11 @@ from threading import Lock
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from seq2seq_cli.data.batches import Batches, HeldOutBatches, Width
-from seq2seq_cli.data.curriculum import Stage
-from seq2seq_cli.data.plan import Plan, validation_samples
+from seq2seq_cli.data.plan import Plan
 from seq2seq_cli.data.sampling import Split
 from seq2seq_cli.data.vocabulary import Floats, Ids
-from seq2seq_cli.footprint import CHUNK, validation_batch
 from seq2seq_cli.metrics import Tally
+from seq2seq_cli.resources import CHUNK, validation_batch, validation_samples
 from seq2seq_cli.runs.manifest import Results
 from seq2seq_cli.training.compilation_cache import open_cache
 from seq2seq_cli.training.program.loop import ChunkResult, Loop
@@ -44,17 +43,14 @@ class Chunk(NamedTuple):
 class Runner:
     """A loop on a thread of its own, so that a signal is heard while it computes.
 
-    `share` returns the chief's content in all of a training's processes.
-
     How many steps a call takes follows from the machine's speed; the weights do not depend on it.
     """
 
-    def __init__(self, loop: Loop, plan: Plan, share: Callable[[bytes], bytes]) -> None:
+    def __init__(self, loop: Loop, plan: Plan) -> None:
         self.loop = loop
-        self._share = share
         self._plan, self._stream, self._config = plan, plan.stream, plan.config
         self._cache = open_cache() if loop.is_one_program else None
-        self._batches: Batches | None = None  # of the stage under way
+        self._batches = Batches(plan.stream, plan.widths, plan.config)
         self._call_steps = loop.call_steps or 1
         self._thread, self._preparation = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
         self._under_way: Future[Any] | None = None
@@ -62,29 +58,24 @@ class Runner:
         self.validated: list[Ids] = []  # the targets of the last validation, of several widths
         self._tracing = Lock()  # since a program is named by what is traced meanwhile
 
-    def chunks(self, stage: Stage, stop: int) -> Iterator[Chunk]:
-        """Yield the sequences of all steps before `stop` on a stage, some steps at a time.
+    def chunks(self, stop: int) -> Iterator[Chunk]:
+        """Yield the sequences of all steps before `stop`, some steps at a time.
 
         The next ones are drawn while those before are trained on.
         """
-        batches = self._batches
-        if batches is None or batches.stream is not stage.stream:
-            self._call_steps = self.loop.call_steps or 1
-            batches = self._batches = Batches(stage.stream, self._plan.widths, self._config)
         size = self._config.training.batch_size
 
         def draw(step: int) -> Chunk:
-            sources, targets = batches.draw(step, min(self._call_steps, stop - step))
+            sources, targets = self._batches.draw(step, min(self._call_steps, stop - step))
             return Chunk(step, len(sources) // size, sources, targets)
 
         start = self.loop.steps_done
         with ThreadPoolExecutor(1) as pool:
-            upcoming = pool.submit(draw, start)
-            while start < stop:
+            upcoming = pool.submit(draw, start) if start < stop else None
+            while upcoming:
                 current = upcoming.result()
                 start += current.steps
-                if start < stop:
-                    upcoming = pool.submit(draw, start)
+                upcoming = pool.submit(draw, start) if start < stop else None
                 yield current
 
     def compiles(self, chunk: Chunk) -> bool:
@@ -124,7 +115,7 @@ class Runner:
         return result
 
     def validate(self) -> Results:
-        """Return the results on the validation stream, the chief's in all workers."""
+        """Return the results on the validation stream."""
         tally = Tally()
         self.validated = []
         for sources, targets, n in self._prepare_validation().result():
@@ -135,7 +126,7 @@ class Runner:
         assert token_accuracy is not None
         assert loss is not None  # every target has a token
         low, high = tally.interval
-        results = Results(
+        return Results(
             exact_match=tally.exact_match,
             exact_match_low=low,
             exact_match_high=high,
@@ -143,8 +134,6 @@ class Runner:
             loss=loss,
             n_samples=tally.n_samples,
         )
-        shared = self._call(self._share, results.model_dump_json().encode())
-        return Results.model_validate_json(shared)
 
     def _prepare_validation(self) -> Future[HeldOutBatches]:
         """Draw what is validated and trace its programs, while the first steps run."""

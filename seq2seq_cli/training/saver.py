@@ -1,6 +1,7 @@
 """The checkpoints that a training writes into its folder while it runs."""
 
 import time
+from datetime import UTC, datetime
 
 import numpy as np
 
@@ -31,17 +32,16 @@ class Saver:
         """Whether it is time for the next checkpoint."""
         return time.perf_counter() - self._saved_at > self._checkpoint_seconds
 
-    def checkpoint(self, state: TrainState, progress: Progress, rate_scale: float) -> Checkpoint:
-        """Return all that there is to go on from; the seconds are of all processes so far."""
+    def checkpoint(self, state: TrainState, progress: Progress) -> Checkpoint:
+        """Return all that a training resumes from; the seconds are of all processes so far."""
         seconds = progress.status.seconds + time.perf_counter() - self._started
         return Checkpoint(
             state=state,
             best_weights=progress.best_weights,
-            status=progress.status.model_copy(
-                update={"seconds": seconds, "rate_scale": rate_scale}
-            ),
+            status=progress.status.model_copy(update={"seconds": seconds}),
             config=self._config,
             environment=current_environment(device_name()),
+            written_at=datetime.now(UTC).isoformat(),
             history=progress.history,
         )
 

@@ -14,9 +14,8 @@ WARM_UP = 0.05
 def learning_rates(config: TrainingConfig, start: int, n: int) -> Floats:
     """Return the learning rates of steps `start .. start+n-1` of a training, float32 (n,).
 
-    "cosine" rises linearly over the first 5 % of the steps, stays at its peak until the last
-    `decay_share` of them, and there falls to zero along half a cosine (Loshchilov and Hutter 2017,
-    without restarts; with a share below 1 it is the warmup-stable-decay of Hu et al. 2024).
+    "cosine" rises linearly over the first 5% of the steps, then falls to zero along half a cosine
+    (Loshchilov and Hutter 2017, without restarts).
     """
     return np.array([_rate(config, step) for step in range(start, start + n)], np.float32)
 
@@ -28,6 +27,5 @@ def _rate(config: TrainingConfig, step: int) -> float:
     warm_up = max(1, round(WARM_UP * total_steps))
     if step < warm_up:
         return config.learning_rate * (step + 1) / warm_up
-    stable = max(warm_up, round((1 - config.decay_share) * total_steps))
-    done = max(0, step - stable) / max(1, total_steps - stable)
+    done = (step - warm_up) / max(1, total_steps - warm_up)
     return config.learning_rate * 0.5 * (1 + cos(pi * done))

@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seq2seq_cli.config import RunConfig
+from seq2seq_cli.custom_code import CALLBACK, check_function
 from seq2seq_cli.data.streams import TrainingStream
 from seq2seq_cli.errors import ConfigurationError, LossError, Stopped
-from seq2seq_cli.own_code import CALLBACK, check_function
+from seq2seq_cli.resources import check_training
 from seq2seq_cli.runs.listing import Run, open_run
 from seq2seq_cli.training.batch import Batch, State, new_batch, resumed_batch
 from seq2seq_cli.training.cluster import read_cluster
 from seq2seq_cli.training.events import OnEvent, Planned, SeedBegun, SeedFailed
 from seq2seq_cli.training.process import configure_process, full_memory_named, import_keras
-from seq2seq_cli.training.session import CHECKPOINT_SECONDS, check_memory, train_begun
+from seq2seq_cli.training.session import CHECKPOINT_SECONDS, train_begun
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def train_seeds(
     if cluster.n_workers > 1:
         raise ConfigurationError(
             f"seeds = {n_seeds}: TF_CONFIG names {cluster.n_workers} workers, which train one seed "
-            "together: leave one of the two out"
+            "together: use only one of the two"
         )
     configure_process()
     if callback:
@@ -67,7 +68,7 @@ def train_seeds(
     batch = find(config, n_seeds, Path(runs_dir), run, force)
     if set(batch.states.values()) == {State.COMPLETE}:
         return [_kept(batch, seed, report) for seed in batch.states]
-    check_memory(batch.plan.config)
+    check_training(batch.plan.config)
     first = next(seed for seed, state in batch.states.items() if state is not State.COMPLETE)
     with ExitStack() as held:  # before TensorFlow is imported, as `train` does
         begun = held.enter_context(batch.begun(first))
@@ -75,11 +76,10 @@ def train_seeds(
 
         import_keras()
         from seq2seq_cli.training.compiled import SharedLoop
-        from seq2seq_cli.training.exchange import Exchange
+        from seq2seq_cli.training.distribution import find_strategy
         from seq2seq_cli.training.trainer import Options
 
-        exchange = Exchange(cluster)
-        loop = SharedLoop(exchange.strategy)
+        loop = SharedLoop(find_strategy(cluster))
         options = Options(
             report, checkpoint_seconds, write_tensorboard=write_tensorboard, callback=callback
         )
@@ -91,7 +91,7 @@ def train_seeds(
                 with held.pop_all() as stack:
                     begin = begun if seed == first else stack.enter_context(batch.begun(seed))
                     stream = begin.plan.stream
-                    train_begun(begin, loop.begun, exchange, options, go_on="")
+                    train_begun(begin, loop.begun(begin.plan), options, go_on="")
             except LossError as error:
                 report(SeedFailed(1, epochs, seed, str(error)))
                 return SeedRun(seed, folder, stream, None, str(error))

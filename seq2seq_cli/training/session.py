@@ -4,37 +4,32 @@ What can be known to be wrong is found before TensorFlow is imported and before 
 that another has the folder is found before TensorFlow is imported too.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from seq2seq_cli.config import RunConfig
+from seq2seq_cli.custom_code import CALLBACK, check_function
 from seq2seq_cli.data.plan import Plan, prepare
-from seq2seq_cli.data.tasks import OWN_TASK, find_task
-from seq2seq_cli.errors import StorageError
-from seq2seq_cli.footprint import TENSORFLOW, training_needs
-from seq2seq_cli.memory import check
-from seq2seq_cli.own_code import CALLBACK, check_function
+from seq2seq_cli.resources import check_training
 from seq2seq_cli.runs.advice import resume_command
 from seq2seq_cli.runs.checkpoint import Checkpoint
 from seq2seq_cli.runs.checkpoint_files import load_checkpoint
-from seq2seq_cli.runs.folder import RunFolder, has_checkpoint
+from seq2seq_cli.runs.claim import check_free, create_folder, reopen_folder
+from seq2seq_cli.runs.folder import RunFolder
 from seq2seq_cli.runs.listing import Run, open_run
-from seq2seq_cli.runs.location import check_free, create_folder, reopen_folder
-from seq2seq_cli.runs.resumption import check_resumable
-from seq2seq_cli.settings import laid_over
-from seq2seq_cli.training.cluster import Cluster, read_cluster
+from seq2seq_cli.runs.resumption import check_resumable, find_resumable, resumed_config
+from seq2seq_cli.storage import sha256_of
+from seq2seq_cli.training.cluster import Cluster, join, read_cluster
 from seq2seq_cli.training.events import OnEvent, Planned
 from seq2seq_cli.training.process import configure_process, full_memory_named, import_keras
+from seq2seq_cli.training.stopping import to_go_on_from
 
 if TYPE_CHECKING:
     import keras
 
-    from seq2seq_cli.training.exchange import Exchange
     from seq2seq_cli.training.program.loop import Loop
     from seq2seq_cli.training.trainer import Options
 
@@ -43,12 +38,19 @@ CHECKPOINT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Begin:
-    """What the chief begins with: a plan, the folder that it holds, and what it goes on from."""
+    """What a training begins with: a plan, the folder that it holds, and what it resumes from."""
 
     plan: Plan
-    folder: RunFolder
+    folder: RunFolder | None = None  # the chief's alone, of several workers
     checkpoint: Checkpoint | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of what all workers must have in common; settings hold the data's hashes."""
+        weights = self.checkpoint.state.weights if self.checkpoint else []
+        settings = self.plan.config.model_dump_json().encode()
+        return sha256_of(b"".join([settings, *(array.tobytes() for array in weights)]))
 
 
 def train(
@@ -66,8 +68,8 @@ def train(
 ) -> Run | None:
     """Train the configured model and return its complete run.
 
-    An epoch has `n_samples` new sequences, rounded up to whole batches; of own data it is one pass,
-    and lengths and cardinality are those found, unless they are given. A task of one's own,
+    An epoch has `n_samples` new sequences, rounded up to whole batches; of custom data it is one
+    pass, and the data determines lengths and cardinality, unless they are set. A custom task,
     path/to/file.py:function, is imported from that file. The run's folder is named after the task
     unless `run` names it. `callbacks` are standard Keras ones, and `callback` names a function
     in a file, path/to/file.py:function, that returns some. Checkpoints are written every
@@ -77,171 +79,93 @@ def train(
     newest stopped one. Its settings are the saved ones; of those that `config` gives, epochs,
     stop_at, patience and validate_every may be others, and data may be elsewhere.
 
-    Where TF_CONFIG names several workers they train together, all with the chief's configuration;
-    the chief alone writes and has a run to return, the others return None.
+    Where TF_CONFIG names several workers they train together, all with the same settings and data;
+    to resume, all of them must see the run's folder. The chief alone writes and returns the run,
+    the others return None.
 
-    Raises ConfigurationError for bad settings and for a loss that is not finite, DataError for bad
-    data, ExistsError for a named run that exists or is in use, ModelError where there is nothing to
-    resume, and StorageError where reading or writing fails or another worker is gone.
+    Raises ConfigurationError for bad settings, for workers that differ and for a loss that is not
+    finite, DataError for bad data, ExistsError for a named run that exists or is in use, ModelError
+    where there is nothing to resume, and StorageError where reading or writing fails or another
+    worker is gone.
     """
     runs_dir, cluster, report = Path(runs_dir), read_cluster(), progress or (lambda event: None)
     configure_process()
     if callback:
         check_function(CALLBACK, callback)
     with _begun(config, runs_dir, run, force, resume, cluster) as begin:
-        report(_planned(begin, config, cluster))
+        report(_planned(begin, cluster))
 
         import_keras()
         from seq2seq_cli.training.compiled import SharedLoop
-        from seq2seq_cli.training.exchange import Exchange, LostWorkerError
-        from seq2seq_cli.training.trainer import Options, Trainer
+        from seq2seq_cli.training.distribution import find_strategy
+        from seq2seq_cli.training.trainer import Options
 
-        go_on = ""
-        try:
-            with full_memory_named():
-                exchange = Exchange(cluster)
-                exchange.check_all(None)  # one that has failed before this tells the others here
-                plan = _agree(begin, config, exchange)
-                go_on = exchange.share(_go_on(begin, callback).encode()).decode()
-                loop = SharedLoop(exchange.strategy)
-                options = Options(
-                    report, checkpoint_seconds, callbacks, write_tensorboard, callback
-                )
-                if begin is None:
-                    trainer = Trainer(plan, None, loop.begun(plan), exchange, options)
-                    trainer.begin()
-                    trainer.run()
-                    return None
-                train_begun(begin, loop.begun, exchange, options)
-        except LostWorkerError as error:
-            command = f", each with: {go_on}" if go_on else ""
-            advice = f"start all workers again under their own TF_CONFIG{command}"
-            raise StorageError(f"{error}: {advice}") from error
-    return open_run(begin.folder.path.parent, begin.folder.path.name)
+        if cluster.n_workers > 1:
+            join(cluster, begin.digest)
+        with full_memory_named():
+            loop = SharedLoop(find_strategy(cluster)).begun(begin.plan)
+            options = Options(report, checkpoint_seconds, callbacks, write_tensorboard, callback)
+            train_begun(begin, loop, options)
+    if begin.folder is None:
+        return None
+    return open_run(begin.folder.run.parent, begin.folder.run.name)
 
 
 @contextmanager
 def _begun(
     config: RunConfig, runs_dir: Path, run: str | None, force: bool, resume: bool, cluster: Cluster
-) -> Iterator[Begin | None]:
-    """Hold the folder to train in, as the chief; None in the other workers."""
+) -> Iterator[Begin]:
+    """Hold the folder to train in, as the chief; the other workers have none."""
     if not cluster.is_chief:
-        yield None
+        yield _resumed(config, find_resumable(runs_dir, run)) if resume else Begin(prepare(config))
     elif resume:
         with reopen_folder(runs_dir, run) as folder:
-            begin = _resumed(config, folder)
-            check_memory(begin.plan.config, cluster.n_workers)
+            begin = replace(_resumed(config, folder.run), folder=folder)
+            check_training(begin.plan.config, cluster.n_workers)
             yield begin
     else:
         plan = prepare(config)
         check_free(runs_dir, run, force)
-        check_memory(plan.config, cluster.n_workers)
+        check_training(plan.config, cluster.n_workers)
         with create_folder(runs_dir, run, plan.config.task, force) as folder:
             yield Begin(plan, folder)
 
 
-def check_memory(config: RunConfig, n_workers: int = 1) -> None:
-    """Raise ConfigurationError for sizes that need more memory than there is."""
-    check(training_needs(config, n_workers), TENSORFLOW)
+def train_begun(begin: Begin, loop: "Loop", options: "Options", go_on: str | None = None) -> None:
+    """Train what begins or goes on, by a loop that is at the beginning of its plan.
 
-
-def train_begun(
-    begin: Begin,
-    loop_of: Callable[[Plan], "Loop"],
-    exchange: "Exchange",
-    options: "Options",
-    go_on: str | None = None,
-) -> None:
-    """Train in a folder, as the chief, what begins or goes on there.
-
-    `loop_of` returns a loop at the beginning of a plan. Who stops it is told the command `go_on`:
-    None for the folder's own, empty where it is told elsewhere.
+    `go_on` is the command shown when the training is stopped: None for the one that resumes this
+    run, empty where the caller shows it.
     """
     from seq2seq_cli.training.trainer import Trainer
 
-    trainer = Trainer(begin.plan, begin.folder, loop_of(begin.plan), exchange, options)
+    trainer = Trainer(begin.plan, begin.folder, loop, options)
     trainer.begin(begin.checkpoint, begin.notes)
-    if go_on is None:
-        more = _named(options.callback)
-        go_on = resume_command(begin.folder.path, begin.plan.config.task, more)
-    trainer.run(go_on)
+    if go_on is None and begin.folder:
+        named = [CALLBACK, options.callback] if options.callback else []
+        go_on = resume_command(begin.folder.run, begin.plan.config.task, named)
+    trainer.run(go_on or "")
 
 
-def _resumed(config: RunConfig, folder: RunFolder) -> Begin:
-    """Return what a stopped training goes on with; own code is run only if `config` names it."""
-    checkpoint, notes = load_checkpoint(folder.path)
+def _resumed(config: RunConfig, run: Path) -> Begin:
+    """Return what a training resumes from; custom code is run only if `config` names it."""
+    checkpoint, notes = load_checkpoint(run)
     merged = resumed_config(checkpoint.config, config)
     check_resumable(checkpoint.config, merged)
-    check_own_task(merged, config)
-    return Begin(prepare(merged, resumed=True), folder, checkpoint, tuple(notes))
+    plan = prepare(merged, resumed=True)
+    checkpoint = to_go_on_from(checkpoint, plan.config, run)
+    return Begin(plan, checkpoint=checkpoint, notes=tuple(notes))
 
 
-def check_own_task(merged: RunConfig, wanted: RunConfig) -> None:
-    """Raise ConfigurationError for an own task of a saved run which `wanted` does not name."""
-    if OWN_TASK in merged.task.name and "name" not in wanted.task.model_fields_set:
-        find_task(merged.task)  # says how to name it
-
-
-def resumed_config(saved: RunConfig, wanted: RunConfig) -> RunConfig:
-    """Return the saved settings with those that `wanted` gives, in its `model_fields_set`."""
-    merged = laid_over(saved, wanted)
-    if merged.training.curriculum == "auto" and not merged.training.curriculum_steps:
-        steps = {"curriculum_steps": saved.training.total_steps}
-        training = merged.training.model_copy(update=steps)
-        return merged.model_copy(update={"training": training})
-    return merged
-
-
-def _go_on(begin: Begin | None, callback: str) -> str:
-    """Return the command by which all workers go on if one is lost.
-
-    It is empty where an earlier run's checkpoint may be all that there is then.
-    """
-    if begin is None:
-        return ""
-    path = begin.folder.path
-    is_forced = not begin.checkpoint and (begin.folder.is_complete or has_checkpoint(path))
-    return "" if is_forced else resume_command(path, begin.plan.config.task, _named(callback))
-
-
-def _named(callback: str) -> list[str]:
-    """Return the option that names a user's own callbacks; none where there are none."""
-    return [CALLBACK, callback] if callback else []
-
-
-def _planned(begin: Begin | None, config: RunConfig, cluster: Cluster) -> Planned:
-    config = begin.plan.config if begin else config
+def _planned(begin: Begin, cluster: Cluster) -> Planned:
+    config = begin.plan.config
     return Planned(
         epoch=1,
         epochs=config.training.epochs,
         config=config,
-        report=begin.plan.report if begin and not begin.checkpoint else None,
-        stream=begin.plan.stream if begin else None,
-        resumed=begin.folder.path.name if begin and begin.checkpoint else "",
+        report=begin.plan.report,
+        stream=begin.plan.stream,
+        resumed=begin.folder.run.name if begin.folder and begin.checkpoint else "",
         worker=cluster.index + 1,
         n_workers=cluster.n_workers,
     )
-
-
-def _agree(begin: Begin | None, config: RunConfig, exchange: "Exchange") -> Plan:
-    """Return the plan of this process, made from the chief's configuration.
-
-    Own data is this process's own file, which has to be the chief's by its hash; the pretrained
-    embedding is the chief's.
-    """
-    table = None if begin is None else begin.plan.embedding
-    settings = exchange.share(begin.plan.config.model_dump_json().encode() if begin else b"")
-    values = exchange.share(b"" if table is None else table.tobytes())
-    with exchange.checking():
-        if begin:
-            return begin.plan
-        agreed = RunConfig.model_validate_json(settings)
-        given = config.task.model_fields_set & {"data", "validation_data"}
-        task = agreed.task.model_copy(update={key: getattr(config.task, key) for key in given})
-        if OWN_TASK in task.name and config.task.name != task.name:
-            find_task(task)  # says how to name it
-        plan = prepare(agreed.model_copy(update={"task": task}), resumed=True)
-        if values:
-            embedding = np.frombuffer(values, np.float32).reshape(-1, agreed.model.embedding)
-            plan = replace(plan, embedding=embedding)
-        return plan

@@ -6,7 +6,8 @@ from pathlib import Path
 from seq2seq_cli.config import RunConfig, TrainingConfig
 from seq2seq_cli.errors import ConfigurationError, LossError
 from seq2seq_cli.runs.checkpoint import Checkpoint, TrainingStatus
-from seq2seq_cli.runs.manifest import Results
+from seq2seq_cli.runs.checkpoint_files import is_stopped
+from seq2seq_cli.runs.manifest import MANIFEST, Results
 
 
 def is_better(results: Results, best: Results | None) -> bool:
@@ -40,21 +41,20 @@ def loss_error(loss: float, where: str, config: TrainingConfig) -> LossError:
     )
 
 
-def to_go_on_from(checkpoint: Checkpoint, config: RunConfig, finished: Path | None) -> Checkpoint:
+def to_go_on_from(checkpoint: Checkpoint, config: RunConfig, run: Path) -> Checkpoint:
     """Return a checkpoint with a resumed training's settings, without what is to be done again.
 
-    `finished` is the run's folder where the run is complete and this is its last checkpoint. Raises
-    ConfigurationError where there is nothing left to train then.
+    Raises ConfigurationError if the run is complete and there is nothing left to train.
     """
+    further = (run / MANIFEST).is_file() and not is_stopped(run)
     status, history = checkpoint.status, checkpoint.history
     enough = has_enough(status, config.training)
-    if finished and enough:
-        raise _complete(finished, status, config.training)
-    if finished or config.training != checkpoint.config.training:
+    if further and enough:
+        raise _complete(run, status, config.training)
+    if further or config.training != checkpoint.config.training:
         status = status.model_copy(update={"has_ended": False})
     if not status.has_ended and not enough:
-        # Without that of an epoch which a callback has stopped; older checkpoints count epochs.
-        history = history[: max(status.epochs_done, status.validations_done)]
+        history = history[: status.validations_done]  # without an epoch that a callback stopped
     return replace(checkpoint, config=config, status=status, history=history)
 
 

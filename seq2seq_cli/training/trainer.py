@@ -1,7 +1,7 @@
 """A training under way: epochs, validation, checkpoints, and what is left of it when it stops."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
@@ -10,14 +10,14 @@ import numpy as np
 
 from seq2seq_cli.architecture import Architecture
 from seq2seq_cli.data.plan import Plan
-from seq2seq_cli.data.vocabulary import Floats
 from seq2seq_cli.errors import Stopped
 from seq2seq_cli.runs.checkpoint import Checkpoint, TrainingStatus, TrainState
 from seq2seq_cli.runs.environment import current_environment, differences
 from seq2seq_cli.runs.folder import RunFolder
 from seq2seq_cli.runs.history import Call
-from seq2seq_cli.training.callbacks import STATE_NOTE, Callbacks, tensorboard
+from seq2seq_cli.training.callbacks import STATE_NOTE, Callbacks, load_callbacks, tensorboard
 from seq2seq_cli.training.device import device_name
+from seq2seq_cli.training.distribution import LostWorkerError
 from seq2seq_cli.training.events import (
     Advanced,
     Built,
@@ -28,15 +28,13 @@ from seq2seq_cli.training.events import (
     Resumed,
     Validated,
 )
-from seq2seq_cli.training.exchange import Exchange
 from seq2seq_cli.training.models import models_to_save
 from seq2seq_cli.training.outcome import shortfall
-from seq2seq_cli.training.own_callbacks import load_callbacks
 from seq2seq_cli.training.program.loop import Loop
 from seq2seq_cli.training.runner import Chunk, Runner
 from seq2seq_cli.training.saver import Saver
 from seq2seq_cli.training.schedule import learning_rates
-from seq2seq_cli.training.stopping import left, loss_error, stop_reason, to_go_on_from
+from seq2seq_cli.training.stopping import left, loss_error, stop_reason
 from seq2seq_cli.training.validation import Progress, places_left
 
 STOP_SECONDS = 1.5
@@ -61,57 +59,42 @@ class Trainer:
     signal comes, it fits the loop's state.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        folder: RunFolder | None,
-        loop: Loop,
-        exchange: Exchange,
-        options: Options,
-    ) -> None:
+    def __init__(self, plan: Plan, folder: RunFolder | None, loop: Loop, options: Options) -> None:
         config, training = plan.config, plan.config.training
-        self._plan, self._config, self._training = plan, config, training
-        self._folder, self._exchange, self._report = folder, exchange, options.report
+        self._config, self._training = config, training
+        self._folder, self._report = folder, options.report
         callbacks = list(options.callbacks)
         if options.callback:
-            callbacks += load_callbacks(
-                options.callback, config, folder.path.name if folder else ""
-            )
+            callbacks += load_callbacks(options.callback, config, folder.run.name if folder else "")
         self._has_state_note = bool(callbacks)
         if options.write_tensorboard and folder:
             callbacks.append(tensorboard(folder.tensorboard))
         self._loop = loop
         self._callbacks = Callbacks(callbacks, loop.model, training.epochs, options.callback)
         self._saver = Saver(folder, config, options.checkpoint_seconds)
-        self._runner = Runner(self._loop, plan, exchange.share)
+        self._runner = Runner(self._loop, plan)
         self._progress = Progress(TrainingStatus(), [], ())
         self._last_state: TrainState | None = None  # once the last step is taken
 
     def begin(self, checkpoint: Checkpoint | None = None, notes: Sequence[str] = ()) -> None:
-        """Begin anew, or go on from the chief's checkpoint; in all workers as in the chief.
-
-        Raises ConfigurationError where the run is complete and there is nothing left to train.
-        """
-        if checkpoint:
-            finished = self._folder.path if self._folder and self._folder.is_finished else None
-            checkpoint = to_go_on_from(checkpoint, self._config, finished)
-        checkpoint = self._exchange.share_checkpoint(checkpoint)
+        """Begin a new training, or resume from a checkpoint."""
         if checkpoint:
             self._go_on(checkpoint, notes)
         elif self._folder:
             self._folder.begin(self._config)
-            self._save()
+        self._save()
 
     def run(self, go_on: str = "") -> None:
         """Train what is left, save the models and complete the folder.
 
-        Who stops it is told what is left, and the command `go_on`, unless that is told elsewhere.
+        Where it is stopped, or another worker is lost, the error says what is saved and shows the
+        command `go_on`, if there is one.
         """
         try:
             if self._last_state is None:
                 self._train_epochs()
             self._complete()
-        except (Stopped, KeyboardInterrupt) as error:
+        except (Stopped, KeyboardInterrupt, LostWorkerError) as error:
             what_is_left = self._stop(go_on)
             raise type(error)(f"{str(error) or 'interrupted'}, {what_is_left}") from None
         finally:
@@ -120,10 +103,9 @@ class Trainer:
     def _go_on(self, checkpoint: Checkpoint, notes: Sequence[str]) -> None:
         status, state = checkpoint.status, checkpoint.state
         if self._folder:
-            self._folder.go_on(checkpoint)
+            self._folder.resume(checkpoint)
         self._loop.state = state
         self._progress = Progress(status, checkpoint.best_weights, checkpoint.history)
-        self._callbacks.scale = status.rate_scale
         if status.has_ended:
             self._last_state = state
         environment = current_environment(device_name())
@@ -145,7 +127,7 @@ class Trainer:
                 if self._stops:
                     break
             self._last_state = self._loop.state  # callbacks may put other weights in its place
-            self._callbacks.end()
+            self._callbacks.end(self._rate(self._loop.steps_done - 1))
         self._last_state = self._last_state or self._loop.state
 
     @property
@@ -170,19 +152,12 @@ class Trainer:
 
     def _train_until(self, end: int, epoch: int, first: int) -> None:
         """Take the steps before `end`, of an epoch with this first one, unless it is stopped."""
-        for chunk in self._chunks(end):
+        for chunk in self._runner.chunks(end):
             self._train_chunk(epoch, chunk, chunk.start - first)
             if self._saver.is_due:
                 self._save()
             if self._callbacks.stop:
                 break
-
-    def _chunks(self, end: int) -> Iterator[Chunk]:
-        """Yield the sequences of the steps before `end`, each of its stage."""
-        for stage in self._plan.stages:
-            stop = min(stage.stop, end)
-            if self._loop.steps_done < stop:
-                yield from self._runner.chunks(stage, stop)
 
     def _train_chunk(self, epoch: int, chunk: Chunk, place: int) -> None:
         """Take the steps of a chunk, whose first one is the epoch's `place`-th, from 0."""
@@ -190,7 +165,7 @@ class Trainer:
         if self._runner.compiles(chunk):
             self._report(Compiling(epoch, epochs))
         self._callbacks.begin_batch(place, self._rate(chunk.start))
-        rates = self._rates(chunk.start, chunk.steps)
+        rates = learning_rates(self._training, chunk.start, chunk.steps)
         result, seconds = self._runner.train(chunk, rates)
         if not np.isfinite(result.loss):
             where = f"at step {self._loop.steps_done:,}, in epoch {epoch}"
@@ -245,28 +220,22 @@ class Trainer:
 
     def _checkpoint(self) -> Checkpoint:
         state = self._last_state or self._loop.state
-        return self._saver.checkpoint(state, self._progress, self._callbacks.scale)
+        return self._saver.checkpoint(state, self._progress)
 
     def _save(self) -> None:
         self._saver.save(self._checkpoint())
 
     def _stop(self, go_on: str) -> str:
-        """Write a checkpoint if the loop comes to rest in time; say what there is to go on from."""
+        """Write a checkpoint if the loop comes to rest in time; say what can be resumed."""
         folder = self._folder
         if folder is None:
-            return "the chief has the checkpoint"
-        if self._last_state and folder.is_finished:
-            return f"the run {folder.path} is complete"
+            return "worker 0 has the checkpoint: start all workers again with --resume"
+        if folder.is_complete:
+            return f"the run {folder.run} is complete"
         rests = self._runner.comes_to_rest(STOP_SECONDS)
         if rests:
             self._save()
-        if folder.holds_earlier:
-            return f"before a checkpoint of its own: {folder.path} is as it was"
         return left(self._loop.steps_done if rests else None, go_on)
 
-    def _rates(self, start: int, n: int) -> Floats:
-        """Return the learning rates of steps `start .. start+n-1`, as callbacks have them."""
-        return learning_rates(self._training, start, n) * self._callbacks.factor
-
     def _rate(self, step: int) -> float:
-        return float(self._rates(step, 1)[0])
+        return float(learning_rates(self._training, step, 1)[0])

@@ -1,18 +1,21 @@
-"""Whether a shipped configuration learns under every seed: how many, median and minimum, seconds.
+"""What a shipped configuration reaches under each of several seeds, and in how many seconds.
 
     python tests/benchmarks/robustness.py NAME [--seeds 10] [--first 0] [--perturb]
+        [--at 25 100 400] [--n-samples 10000] [--set KEY=VALUE ...]
         [--at-least 0.999] [--output FILE.csv]
 
 Trains `configs/NAME.toml` once per seed, each in a process of its own, and evaluates it on held-out
-sequences. With --perturb one part in a million of noise is put on the initial weights: it stands
-for the last bits of another machine, which near the edge of what a model can learn decide as much
-as a seed does. Rows are added to the file, which has one for each training.
+sequences: at its own lengths, or at each of the lengths or ranges after --at. With --perturb one
+part in a million of noise is put on the initial weights: it stands for the last bits of another
+machine, which near the edge of what a model can learn decide as much as a seed does. The output has
+one row for each training and each length; those behind the configurations' comments are in
+`configs/robustness.csv`.
 """
 
 import argparse
 import csv
 import json
-import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -27,71 +30,93 @@ from seq2seq_cli.settings import resolve
 from seq2seq_cli.shipped import shipped_file
 
 NOISE = 1e-6
-COLUMNS = ("config", "seed", "perturbed", "exact_match", "n_samples", "seconds")
 
 
-def measure(name: str, seed: int, perturb: bool) -> dict[str, object]:
-    """Train and evaluate under a seed; to be called once in a process."""
-    if perturb:
-        from seq2seq_cli.training import compiled
+def perturb_initial_weights(seed: int) -> None:
+    from seq2seq_cli.training import compiled
 
-        build = compiled.build_models
+    build = compiled.build_models
 
-        def perturbed(*arguments: object) -> object:
-            models, generator = build(*arguments), np.random.default_rng(seed)
-            for variable in models[0].trainable_variables:
-                noise = generator.normal(size=variable.shape).astype(np.float32)
-                variable.assign(variable * (1 + NOISE * noise))
-            return models
+    def perturbed(*arguments: object) -> object:
+        models, generator = build(*arguments), np.random.default_rng(seed)
+        for variable in models[0].trainable_variables:
+            noise = generator.normal(size=variable.shape).astype(np.float32)
+            variable.assign(variable * (1 + NOISE * noise))
+        return models
 
-        compiled.build_models = perturbed
-    config = resolve(shipped_file(name), [f"training.seed={seed}"])
+    compiled.build_models = perturbed
+
+
+def measure(args: argparse.Namespace) -> list[dict[str, object]]:
+    """Train under one seed and evaluate at each length; to be called once in a process."""
+    if args.perturb:
+        perturb_initial_weights(args.first)
+    config = resolve(shipped_file(args.name), [f"training.seed={args.first}", *args.set])
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        train(config, folder, name)
-        seconds = time.perf_counter() - started
-        report = evaluate(load_run(name, Path(folder)))
-    values = (name, seed, perturb, report.exact_match, report.n_samples, round(seconds, 1))
-    return dict(zip(COLUMNS, values, strict=True))
+        train(config, folder, args.name)
+        seconds = round(time.perf_counter() - started, 1)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        run = load_run(args.name, Path(folder))
+        for n_in in args.at or [str(config.task.lengths.setting)]:
+            report = evaluate(run, args.n_samples, n_in=n_in if args.at else None)
+            rows.append(
+                {
+                    "config": args.name,
+                    "settings": " ".join(args.set),
+                    "seed": args.first,
+                    "perturbed": args.perturb,
+                    "n_in": n_in,
+                    "exact_match": report.exact_match,
+                    "n_samples": report.n_samples,
+                    "seconds": seconds,
+                    "peak_mb": peak,
+                }
+            )
+    return rows
 
 
 def main() -> None:
-    """Measure each seed in a process of its own, and print the summary."""
+    """Measure each seed in a process of its own, and print a summary for each length."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--perturb", action="store_true")
+    parser.add_argument("--at", nargs="+", default=[])
+    parser.add_argument("--n-samples", type=int, default=10_000)
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE")
     parser.add_argument("--at-least", type=float, default=0.999)
     parser.add_argument("--output", type=Path)
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
-        print(json.dumps(measure(args.name, args.first, args.perturb)))
+        print(json.dumps(measure(args)))
         return
-    rows = []
+    rows: list[dict[str, object]] = []
     for seed in range(args.first, args.first + args.seeds):
-        command = [sys.executable, __file__, args.name, "--one", "--first", str(seed)]
-        result = subprocess.run(
-            [*command, *["--perturb"] * args.perturb],
-            check=True, text=True, stdout=subprocess.PIPE, env=os.environ,
-        )  # fmt: skip
-        rows.append(json.loads(result.stdout))
-        print(result.stdout, end="", flush=True)
+        # The last --first and --one are those that count.
+        one = [sys.executable, __file__, *sys.argv[1:], "--one", "--first", str(seed)]
+        result = subprocess.run(one, check=True, text=True, stdout=subprocess.PIPE)
+        measured = json.loads(result.stdout)
+        print(*map(json.dumps, measured), sep="\n", flush=True)
+        rows += measured
         if args.output:
             is_new = not args.output.exists()
             with args.output.open("a", newline="") as file:
-                writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+                writer = csv.DictWriter(file, measured[0], lineterminator="\n")
                 if is_new:
                     writer.writeheader()
-                writer.writerow(rows[-1])
-    exact = [row["exact_match"] for row in rows]
-    seconds = statistics.median(row["seconds"] for row in rows)
-    print(
-        f"{args.name}: {sum(x >= args.at_least for x in exact)} of {len(exact)} seeds at "
-        f"{args.at_least:.1%} or better, median {statistics.median(exact):.4%}, minimum "
-        f"{min(exact):.4%}, {seconds:.0f} s"
-    )
+                writer.writerows(measured)
+    for n_in in dict.fromkeys(row["n_in"] for row in rows):
+        exact = [row["exact_match"] for row in rows if row["n_in"] == n_in]
+        seconds = statistics.median(row["seconds"] for row in rows)
+        print(
+            f"{args.name} at {n_in}: {sum(x >= args.at_least for x in exact)} of {len(exact)} "
+            f"seeds at {args.at_least:.1%} or better, median {statistics.median(exact):.4%}, "
+            f"minimum {min(exact):.4%}, {seconds:.0f} s"
+        )
 
 
 if __name__ == "__main__":

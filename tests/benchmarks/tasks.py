@@ -27,11 +27,11 @@ import tomli_w
 from compare import S2S
 
 from seq2seq_cli.data.tasks import TASKS
+from seq2seq_cli.metrics import LEARNED
 from seq2seq_cli.sweep.engine.executors import threads_each
 from seq2seq_cli.sweep.engine.job import THREADS_VARIABLE
 
 CONFIGS = Path(__file__).with_name("tasks.toml")
-LEARNED = 0.99
 HEADER = ("task", "level", "n_in", "cardinality", "settings", "exact match", "95 % interval", "s")
 
 
@@ -77,13 +77,12 @@ def evaluate(folder: Path, n_samples: int) -> dict[str, Any]:
 
 def describe(config: dict[str, Any], usual: dict[str, Any]) -> str:
     """Return how a configuration differs from the usual one, in a few words."""
-    task, model, training = config["task"], config["model"], config["training"]
+    task, model = config["task"], config["model"]
     parts = [f"{key} = {task[key]}" for key in ("n_out", "k") if key in task]
     parts += [task["digit_order"]] if "digit_order" in task else []
     parts += [] if model["units"] == usual["units"] else [f"{model['units']} units"]
     if model["attention"] != usual["attention"]:
         parts.append("plain" if model["attention"] == "none" else "attention")
-    parts += ["curriculum"] if training.get("curriculum") else []
     return ", ".join(parts) or "usual"
 
 

@@ -18,12 +18,12 @@ from tiny import stop_after, tiny_config
 
 import seq2seq_cli
 from seq2seq_cli import train
-from seq2seq_cli.cli import output
-from seq2seq_cli.cli.app import make_app
+from seq2seq_cli.cli.app import app
+from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.errors import ConfigurationError, Interrupted, LossError, ModelError
-from seq2seq_cli.inference import threads
 from seq2seq_cli.runs import advice
 from seq2seq_cli.runs.listing import open_run
+from seq2seq_cli.runs.names import training_path
 from seq2seq_cli.training.events import EpochEnded
 
 FOLDER = "my runs; $HOME"
@@ -54,14 +54,13 @@ TESTED_BY = {
 def in_an_empty_folder(tmp_path, monkeypatch, compiled_once):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(output, "end_with_reader", lambda: None)
-    monkeypatch.setattr(threads, "use_one_blas_thread", lambda: None)
 
 
 @pytest.fixture
 def s2s(capsys):
     def run(*arguments):
         """Run a command in this process; return its standard output and error."""
-        make_app(list(arguments))(list(arguments), prog_name="s2s", standalone_mode=False)
+        app(list(arguments), prog_name="s2s", standalone_mode=False)
         shown = capsys.readouterr()
         return shown.out, shown.err
 
@@ -114,8 +113,8 @@ def test_no_other_module_writes_a_command():
                     written.setdefault(path.relative_to(package).as_posix(), set()).add(found[0])
     allowed = {
         "cli/options.py": {"s2s tasks", "s2s init"},
-        "cli/init.py": {"s2s sweep"},
-        "cli/sweep.py": {"s2s init"},
+        "cli/commands/init.py": {"s2s sweep"},
+        "cli/commands/sweep.py": {"s2s init"},
         "declarations.py": {"s2s init"},
         "config.py": {"s2s tasks"},
         "cli/cells.py": {"s2s evaluate"},  # which has an interval, it says
@@ -126,7 +125,7 @@ def test_no_other_module_writes_a_command():
         "inference/keras_file.py", set()
     )
     assert reads <= {"s2s reads", "s2s can"}
-    assert written.pop("runs/manifest.py") <= {"s2s that", "s2s reads"}
+    assert written.pop("runs/record.py") <= {"s2s reads"}
     assert written == allowed
 
 
@@ -201,7 +200,7 @@ def test_an_incomplete_run_goes_on(s2s, paste, folder):
 
 
 def damaged(path: Path, which: str) -> None:
-    for file in (path / "checkpoint").glob(which):
+    for file in (training_path(path) / "checkpoint").glob(which):
         file.write_bytes(b"")
 
 
@@ -212,11 +211,11 @@ def test_what_cannot_go_on_begins_anew_with_its_settings(s2s, paste, kind):
         damaged(path, "*.npz")
         refused_by = ["train", "--resume", "--quiet"]
     elif kind == "no description":
-        for file in (path / "checkpoint").glob("*.json"):
+        for file in (training_path(path) / "checkpoint").glob("*.json"):
             file.unlink()
         refused_by = ["evaluate"]
     else:
-        for file in (path / "checkpoint").glob("*"):
+        for file in (training_path(path) / "checkpoint").glob("*"):
             file.unlink()
         refused_by = ["train", "--resume", "--quiet"]
     with pytest.raises(ModelError) as refused:
@@ -228,7 +227,7 @@ def test_what_cannot_go_on_begins_anew_with_its_settings(s2s, paste, kind):
 def test_where_the_settings_are_damaged_too_others_are_given(s2s, paste):
     path = stop("a")
     damaged(path, "*")
-    (path / "config.toml").write_text("[")
+    (training_path(path) / "config.toml").write_text("[")
     with pytest.raises(ModelError) as refused:
         s2s("evaluate", "--run", "a", "--runs-dir", FOLDER)
     paste(re.search(COMMAND, str(refused.value))[1], *TASK, "--quiet")
@@ -284,7 +283,7 @@ def test_what_goes_on_with_a_sweep(s2s, paste):
         "sweep", "--grid", "model.units=8", "--seeds", "1", *cell, "--name", "some",
         "--runs-dir", FOLDER, "--time-budget", "1s",
     )[1]  # fmt: skip
-    assert "for want of time" in told
+    assert "the time is used up" in told
     told = paste(re.search(r"go on with: (s2s .*)", told)[1])[1]
     assert "units-8-seed-0" in paste(re.search(r"next: (s2s .*)", told)[1])[0]
 

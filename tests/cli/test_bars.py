@@ -1,4 +1,4 @@
-"""Bars and courses of characters, in a table and beside the progress."""
+"""Bars in a table, maps, and the curve of the losses beside the progress."""
 
 import io
 import sys
@@ -9,27 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from random_run import load_random
 
-from seq2seq_cli.cli import progress as module
-from seq2seq_cli.cli.accuracy import show
-from seq2seq_cli.cli.bars import LEVELS, bar, sparkline
-from seq2seq_cli.cli.heat_map import heat_map
-from seq2seq_cli.cli.progress import progress
+from seq2seq_cli.cli.rendering import progress as module
+from seq2seq_cli.cli.rendering.charts import heat_map
+from seq2seq_cli.cli.rendering.evaluation import show_evaluation
+from seq2seq_cli.cli.rendering.progress import LEVELS, Progress, sparkline
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
 from seq2seq_cli.evaluation import evaluate
 
 
-@given(st.floats(0, 1), st.integers(1, 60))
-def test_a_bar_is_as_long_as_its_share(share, width):
-    drawn = bar(share, width)
-    assert len(drawn) == width
-    length = drawn.count("━") + drawn.count("╸") / 2
-    assert length <= share * width < length + 0.5 + 1e-9
-    assert (length == width) == (share == 1)
-    assert drawn.rstrip("·").rstrip("╸").strip("━") == ""
-
-
 @given(st.lists(st.floats(1e-6, 1e6), max_size=100), st.integers(1, 30))
-def test_a_course_fits_and_goes_from_lowest_to_highest(values, width):
+def test_a_curve_fits_and_goes_from_lowest_to_highest(values, width):
     drawn = sparkline(values, width)
     assert len(drawn) == min(width, len(values))
     assert set(drawn) <= set(LEVELS)
@@ -38,7 +27,7 @@ def test_a_course_fits_and_goes_from_lowest_to_highest(values, width):
         assert drawn[values.index(max(values))] == LEVELS[-1]
 
 
-def test_losses_stand_by_their_logarithms():
+def test_losses_are_drawn_by_their_logarithms():
     assert sparkline([8, 4, 2, 1], 9) == "█▆▃▁"
     assert sparkline([3, 3], 9) == "▁▁"
     assert sparkline([4, 4, 1, 1], 2) == "█▁"
@@ -60,11 +49,11 @@ def test_the_table_of_accuracies_has_bars_where_there_is_room(capsys, monkeypatc
     report = evaluate(load_random(RunConfig(task=task, model=ModelConfig(units=4))), 200)
     report = replace(report, position_accuracy=[1.0, 0.5, 0.25], examples=[])
     monkeypatch.setenv("COLUMNS", str(width))
-    show(report)
+    show_evaluation(report)
     lines = capsys.readouterr().out.splitlines()
     assert all(len(line) <= width for line in lines)
     shown = {" ".join(line.split()[:2]): line for line in lines if "%" in line}
-    lengths = [shown[f"position {n}"].count("━") for n in (1, 2, 3)]
+    lengths = [shown[f"position {n}"].count("█") for n in (1, 2, 3)]
     assert lengths == ([24, 12, 6] if width == 80 else [0, 0, 0])
     assert "50.00%" in shown["position 2"]
     assert "length 4" in shown
@@ -76,19 +65,19 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize(("columns", "is_drawn"), [(120, True), (80, False), (40, False)])
-def test_the_losses_course_is_beside_a_wide_bar(monkeypatch, columns, is_drawn):
+def test_the_losses_curve_is_beside_a_wide_bar(monkeypatch, columns, is_drawn):
     stream = Terminal()
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("TERM", "xterm")
-    with progress(3, "training") as advance:
+    with Progress("training", 3) as progress:
         for loss in (4.0, 2.0, 1.0):
-            advance(1, "note", loss=loss)
+            progress.advance(1, "note", loss=loss)
     assert ("█▄▁" in stream.getvalue() or "█▅▁" in stream.getvalue()) == is_drawn
 
 
-def test_without_a_terminal_no_course_is_computed(monkeypatch):
+def test_without_a_terminal_no_curve_is_computed(monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     monkeypatch.setattr(module, "sparkline", None)
-    with progress(3, "training") as advance:
-        advance(1, loss=2.0)
+    with Progress("training", 3) as progress:
+        progress.advance(1, loss=2.0)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-OLD = Path(__file__).parents[1] / "data-of-old-versions"
 TIMES = re.compile(r"^ +([\d.]+) s  (.+)$", re.MULTILINE)
 
 
+@pytest.mark.usefixtures("random_runs")
 def test_debug_shows_how_long_each_phase_took(s2s):
-    result = s2s("--debug", "predict", "1 2 3 4", "--run", "complete", "--runs-dir", str(OLD))
+    result = s2s("--debug", "predict", "1 2 3 4")
     phases = [name for _, name in TIMES.findall(result.stderr)]
     assert phases == [
         "the command line imported", "the run loaded", "the rest",
@@ -22,6 +22,7 @@ def test_debug_shows_how_long_each_phase_took(s2s):
     assert len(result.stdout.split()) == 2
 
 
+@pytest.mark.usefixtures("random_runs")
 @pytest.mark.parametrize(
     ("words", "name", "code"),
     [
@@ -30,8 +31,8 @@ def test_debug_shows_how_long_each_phase_took(s2s):
     ],
 )
 def test_debug_shows_where_an_error_came_from(s2s, words, name, code):
-    told = s2s("--debug", *words, "--runs-dir", str(OLD), check=False)
-    plain = s2s(*words, "--runs-dir", str(OLD), check=False)
+    told = s2s("--debug", *words, check=False)
+    plain = s2s(*words, check=False)
     assert told.returncode == plain.returncode == code
     assert "Traceback" in told.stderr
     assert name in told.stderr

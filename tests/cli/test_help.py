@@ -6,8 +6,8 @@ from typing import get_args
 
 import pytest
 
-from seq2seq_cli import cli
-from seq2seq_cli.cli.app import COMMANDS, make_app
+from seq2seq_cli.cli.app import COMMANDS, app, make_command
+from seq2seq_cli.cli.process import run_command
 from seq2seq_cli.config import ModelConfig
 from seq2seq_cli.data.tasks import TASKS
 from seq2seq_cli.runs.manifest import CONFIG_FILE
@@ -24,7 +24,7 @@ def typed(monkeypatch, capsys, tmp_path):
         monkeypatch.setenv("COMP_WORDS", " ".join(["s2s", *words]))
         monkeypatch.setenv("COMP_CWORD", str(len(words)))
         with pytest.raises(SystemExit) as ended:
-            make_app([])([], prog_name="s2s", standalone_mode=False)
+            app([], prog_name="s2s", standalone_mode=False)
         assert ended.value.code == 0
         return capsys.readouterr().out.split()
 
@@ -35,8 +35,8 @@ def typed(monkeypatch, capsys, tmp_path):
 def help_of(capsys):
     """Return a function that returns the help of a command."""
 
-    def show(name):
-        make_app([name])([name, "--help"], prog_name="s2s", standalone_mode=False)
+    def show(*words):
+        app([*words, "--help"], prog_name="s2s", standalone_mode=False)
         return capsys.readouterr().out
 
     return show
@@ -70,6 +70,12 @@ def test_runs_are_completed_from_the_folder_that_is_named(typed, tmp_path, monke
     assert typed("train", "--run", "") == ["other"]
 
 
+def test_the_help_names_each_command_with_its_purpose(help_of):
+    shown = " ".join(help_of().split())
+    for name in COMMANDS:
+        assert f"{name} {make_command(name).help.splitlines()[0]}" in shown
+
+
 def test_the_help_of_train_has_its_sections(help_of):
     shown = help_of("train")
     sections = dict(re.findall(r"^(\w+):\n((?:  .*\n)+)", shown, re.MULTILINE))
@@ -78,12 +84,12 @@ def test_the_help_of_train_has_its_sections(help_of):
     for section, option in held.items():
         assert option in sections[section]
     choices = "|".join(get_args(ModelConfig.model_fields["attention"].annotation))
-    assert f"--attention {choices} " in sections["Model"]
+    assert f"--attention <{choices}> " in sections["Model"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_no_help_names_a_type_of_the_program(name, help_of):
-    assert not re.search(r"<\w+", help_of(name))
+    assert not re.search(r"<(int|float|str|path|bool)", help_of(name))
 
 
 @pytest.mark.parametrize(
@@ -98,6 +104,6 @@ def test_no_help_names_a_type_of_the_program(name, help_of):
         ("predict --xyz", "No such option: --xyz"),
     ],
 )
-def test_what_is_mistyped_is_told_with_what_was_meant(words, meant, monkeypatch):
+def test_a_mistyped_word_is_reported_with_what_was_probably_meant(words, meant, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["s2s", *words.split()])
-    assert cli._run() == (meant, 2)
+    assert run_command() == (meant, 2)

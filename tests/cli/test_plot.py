@@ -8,14 +8,13 @@ import pytest
 from random_run import replace_file, save_random_run
 from runs_to_see import SWEPT, described, save_sweep, swept
 
-from seq2seq_cli.cli import output
-from seq2seq_cli.cli.plot import NAMES, SWEEP_NAMES, plot
-from seq2seq_cli.cli.runs import runs
+from seq2seq_cli.cli.commands.plot import plot
+from seq2seq_cli.cli.commands.runs import runs
+from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, S2sError
 from seq2seq_cli.metrics import percent
-from seq2seq_cli.report.content import CHARTS, OF_TRAINING
-from seq2seq_cli.report.grids import SWEEP_CHARTS
+from seq2seq_cli.report import RUN_CHARTS, SWEEP_CHARTS, TRAINING_CHARTS
 from seq2seq_cli.runs.history import Call, EpochRecord, history_text
 from seq2seq_cli.sweep.folder import SweepFolder
 
@@ -34,24 +33,18 @@ RECORD = EpochRecord(
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(output, "end_with_reader", lambda: None)
-    monkeypatch.setattr("seq2seq_cli.inference.threads.use_one_blas_thread", lambda: None)
     for name, config in (("plain", PLAIN), ("looking", LOOKING)):
         path = save_random_run(tmp_path / "runs", name, config)
         replace_file(path, "history.jsonl", history_text([RECORD]).encode())
     return tmp_path / "runs"
 
 
-def test_the_charts_are_the_reports():
-    assert tuple(CHARTS) == NAMES
-    assert tuple(SWEEP_CHARTS) == SWEEP_NAMES
-
-
 @pytest.mark.parametrize("width", [80, 40])
-@pytest.mark.parametrize("what", NAMES)
+@pytest.mark.parametrize("what", RUN_CHARTS)
 def test_each_chart_is_drawn_in_the_terminal(folder, capsys, monkeypatch, what, width):
     monkeypatch.setenv("COLUMNS", str(width))
     run = "plain" if what == "decoder-states" else "looking"
-    plot(what, run=run, runs_dir=folder, n_samples=None if what in OF_TRAINING else 60)
+    plot(what, run=run, runs_dir=folder, n_samples=None if what in TRAINING_CHARTS else 60)
     lines = capsys.readouterr().out.splitlines()
     assert all(len(line) <= width for line in lines)
     assert len(lines) > 3
@@ -84,7 +77,7 @@ def test_the_charts_of_a_sweep_are_drawn_in_the_terminal(folder, capsys, monkeyp
 
 def test_a_chart_of_a_sweep_is_written(folder, tmp_path):
     save_sweep(folder)
-    for what in SWEEP_NAMES:
+    for what in SWEEP_CHARTS:
         plot(what, sweep="grid", runs_dir=folder, file=tmp_path / f"{what}.svg")
         assert (tmp_path / f"{what}.svg").read_bytes().startswith(b"<svg")
 
@@ -92,12 +85,12 @@ def test_a_chart_of_a_sweep_is_written(folder, tmp_path):
 @pytest.mark.parametrize(
     ("what", "options", "told"),
     [
-        ("grid", {}, "it is for --sweep NAME"),
-        ("loss", {"sweep": "grid"}, "give one of grid, lines; it is of a run"),
-        ("lines", {"sweep": "grid", "run": "plain"}, "leave out --run"),
+        ("grid", {}, "add --sweep NAME"),
+        ("loss", {"sweep": "grid"}, "give one of grid, lines; for a run's charts remove --sweep"),
+        ("lines", {"sweep": "grid", "run": "plain"}, "remove --run"),
         ("grid", {"sweep": "../grid"}, "run name"),
         ("grid", {"sweep": "plain"}, "there is no sweep"),
-        ("grid", {"sweep": "narrow"}, "a grid takes all combinations of two settings"),
+        ("grid", {"sweep": "narrow"}, "a grid needs all combinations of two settings"),
     ],
 )
 def test_what_is_no_chart_of_a_sweep_is_refused(folder, what, options, told):
@@ -128,9 +121,9 @@ def test_a_chart_is_written(folder, tmp_path, suffix, capsys):
         ("curves", {}, "there is no such chart: give one of loss"),
         ("lengths", {"n_samples": 60}, "All sources have 4 integers"),
         ("attention", {"n_samples": 60}, "--attention dot"),
-        ("carries", {}, "--lengths RANGE"),
-        ("loss", {"lengths": "1-3"}, "it is for the chart carries"),
-        ("loss", {"n_samples": 9}, "is of the training"),
+        ("generalization", {}, "--lengths RANGE"),
+        ("loss", {"lengths": "1-3"}, "only the chart generalization takes it"),
+        ("loss", {"n_samples": 9}, "is a chart of the training"),
         ("loss", {"file": "chart.jpg"}, "should end in .svg, .png or .pdf"),
     ],
 )

@@ -18,19 +18,14 @@ def shell(line: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("command", ["tasks", "--help", "--version", "generate", "evaluate --help"])
-@pytest.mark.parametrize(
-    ("where", "reason"), [(">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")]
-)
-def test_data_that_cannot_be_written_is_an_error_of_one_line(tmp_path, command, where, reason):
-    if where.endswith("full") and not Path("/dev/full").exists():
-        pytest.skip("this system has no /dev/full")
-    result = shell(f"{S2S} {command} {where}", tmp_path)
-    assert (result.returncode, result.stderr) == (6, f"s2s: {reason}\n")
+def test_data_that_cannot_be_written_is_an_error_of_one_line(tmp_path, command):
+    result = shell(f"{S2S} {command} >/dev/full", tmp_path)
+    assert (result.returncode, result.stderr) == (6, "s2s: No space left on device\n")
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("line", ["tasks", "generate --json --n-samples 100", "evaluate --help"])
-def test_data_that_is_cut_by_a_full_disk_is_no_success(tmp_path, line, unbuffered):
+def test_data_that_a_full_disk_cuts_is_an_error(tmp_path, line, unbuffered):
     """Whether Python buffers or not, as in many containers: a part of a write is not all of it.
 
     What it compiles would be cut off, too, and be kept.
@@ -67,14 +62,13 @@ def test_no_file_takes_the_number_of_a_closed_stream(tmp_path):
     assert "encoded" not in (tmp_path / "pairs.csv").read_text()
 
 
-def test_standard_input_that_is_closed_is_named(trained):
-    result = shell(f"{S2S} predict - <&-", trained)
-    assert result.returncode == 6
-    assert len(result.stderr.splitlines()) == 1
+def test_closed_streams_are_empty(trained):
+    result = shell(f"{S2S} predict - <&- >&- 2>&-", trained)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
-def test_a_training_goes_on_when_nobody_reads_what_it_says(tmp_path):
-    """Its run is complete; that the accuracy could not be shown is told by the exit code."""
+def test_a_training_continues_when_nobody_reads_its_output(tmp_path):
+    """Its run is complete; the exit code says that the accuracy could not be shown."""
     read, write = os.pipe()
     process = subprocess.Popen(
         [sys.executable, "-m", "seq2seq_cli", "train", *SMALL, "--n-samples", "640"],

@@ -1,21 +1,17 @@
-"""Arrays in files of a user's: what they say of themselves is judged before they are read."""
+"""Arrays in a user's files: what is not as documented is refused in one line."""
 
 import io
 import subprocess
 import sys
-import tracemalloc
 import zipfile
 
 import numpy as np
 import pytest
 
-from seq2seq_cli import memory
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
-from seq2seq_cli.data import pairs
-from seq2seq_cli.data.files.embedding import read_embedding
-from seq2seq_cli.data.files.pair_files import read_pairs
-from seq2seq_cli.data.pairs import from_padded
-from seq2seq_cli.errors import ConfigurationError, DataError
+from seq2seq_cli.data import formats
+from seq2seq_cli.data.files import read_embedding, read_pairs
+from seq2seq_cli.errors import DataError
 
 
 def npy(array, claimed=None):
@@ -38,40 +34,23 @@ def archive(path, **members):
     return path
 
 
-def peak_of(action):
-    tracemalloc.start()
-    try:
-        action()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-
 ONE = np.ones((1, 1), np.int32)
 
 
 @pytest.mark.parametrize(
     ("sources", "reason"),
     [
-        (npy(ONE, (10**9, 4)), "rows of sources = 1000000000: all of them would take at least"),
-        (npy(ONE, (3, 10**12)), "columns of sources = 1000000000000: .* all there is are"),
-        (npy(ONE, (1000, 1000)), "it has 4 bytes of values, and says 4,000,000"),
-        (npy(ONE, (-1, 2)), "sources"),
-        (npy(np.ones((2000, 2000))), "sources should be integers of shape"),
-        (npy(np.ones(4_000_000)), "sources should be integers of shape"),
-        (npy(ONE) + b"more", "it has 5 bytes of values, and says 4"),
+        (npy(ONE, (10**12, 10**3)), "should hold the arrays"),
+        (npy(ONE, (1000, 1000)), "EOF: reading array data"),
+        (npy(ONE, (-1, 2)), "should hold the arrays"),
+        (npy(ONE)[:20], "should hold the arrays"),
     ],
 )
-def test_an_archive_is_refused_by_its_header(tmp_path, monkeypatch, sources, reason):
-    monkeypatch.setattr(memory, "available", lambda: 8 * 10**9)
+def test_an_array_that_is_not_as_documented_is_refused(tmp_path, sources, reason):
     path = archive(tmp_path / "pairs.npz", sources=sources, targets=npy(ONE))
-
-    def refuse():
-        with pytest.raises(DataError, match=rf"pairs\.npz: .*{reason}"):
-            read_pairs(path)
-
-    refuse()
-    assert peak_of(refuse) < 6e6  # what is read at a time
+    with pytest.raises(DataError, match=rf"pairs\.npz: .*{reason}") as refused:
+        read_pairs(path)
+    assert "\n" not in str(refused.value)
 
 
 def test_what_the_memory_has_no_room_for_is_not_unpacked(tmp_path, monkeypatch):
@@ -79,13 +58,10 @@ def test_what_the_memory_has_no_room_for_is_not_unpacked(tmp_path, monkeypatch):
     path = archive(tmp_path / "pairs.npz", sources=rows, targets=rows)
     assert path.stat().st_size < 200_000
     assert len(read_pairs(path).pairs) == 10**6  # the control
-    monkeypatch.setattr(memory, "available", lambda: 5 * 10**7)
-
-    def refuse():
-        with pytest.raises(DataError, match="rows of sources = 1000000: .* 52 MB of memory"):
-            read_pairs(path)
-
-    assert peak_of(refuse) < 6e6
+    monkeypatch.setattr(formats, "available_memory", lambda: 5 * 10**7)
+    monkeypatch.setattr(np.lib.format, "read_array", None)
+    with pytest.raises(DataError, match=r"unpacked they have 32 MB, more than 6\.25 MB"):
+        read_pairs(path)
 
 
 def test_fortran_order_and_big_endian_are_read(tmp_path):
@@ -97,27 +73,26 @@ def test_fortran_order_and_big_endian_are_read(tmp_path):
     assert found.targets.values.tolist() == [1, 4]
 
 
-@pytest.mark.parametrize("target", ["/dev/zero", "/dev/null"])
-def test_what_never_ends_is_no_archive(tmp_path, target):
+def test_a_device_is_not_read(tmp_path):
     path = tmp_path / "pairs.npz"
-    path.symlink_to(target)
-    with pytest.raises(DataError, match=r"pairs\.npz: should hold .* \(it is no archive\)"):
+    path.symlink_to("/dev/zero")
+    with pytest.raises(DataError, match=r"pairs\.npz is neither a file nor a pipe"):
         read_pairs(path)
 
 
-def test_a_file_larger_than_the_memory_is_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "available", lambda: 10**9)
+def test_a_file_larger_than_the_memory_is_not_read(tmp_path):
     path = archive(tmp_path / "pairs.npz", sources=npy(ONE), targets=npy(ONE))
     with path.open("rb+") as file:
         file.truncate(2**40)
-    with pytest.raises(DataError, match=r"pairs\.npz: bytes = 1099511627776: reading it would"):
+    with pytest.raises(DataError, match=r"pairs\.npz is too large: it has more than"):
         read_pairs(path)
 
 
-def test_an_endless_stream_of_pairs_is_refused_when_it_fills_the_memory():
+def test_an_endless_pipe_of_pairs_is_refused_when_it_fills_the_memory():
     code = (
-        "from seq2seq_cli import memory; memory.available = lambda: 10**7; import sys; "
-        "from seq2seq_cli.cli import main; sys.argv = ['s2s', *sys.argv[1:]]; main()"
+        "import sys; from seq2seq_cli.data import formats; "
+        "formats.available_memory = lambda: 10**7; "
+        "from seq2seq_cli.cli.process import main; sys.argv = ['s2s', *sys.argv[1:]]; main()"
     )
     command = [sys.executable, "-c", code, "train", "--data", "/dev/stdin"]
     with subprocess.Popen(["yes", "1 2,3"], stdout=subprocess.PIPE) as yes:
@@ -125,23 +100,8 @@ def test_an_endless_stream_of_pairs_is_refused_when_it_fills_the_memory():
             command, stdin=yes.stdout, capture_output=True, text=True, timeout=120, check=False
         )
         yes.kill()
-    (line,) = result.stderr.splitlines()
+    assert result.stderr == "s2s: /dev/stdin is too large: it has more than 1.25 MB\n"
     assert result.returncode == 3
-    assert line.startswith("s2s: /dev/stdin: pairs = ")
-    assert line.endswith("of memory, and all there is are 10 MB: make it smaller")
-
-
-def test_rows_with_one_that_is_long_are_not_all_padded_to_it(monkeypatch):
-    rows = np.zeros((9, 100), np.int32)
-    rows[:, 0] = np.arange(1, 10)
-    rows[4] = 7
-    whole = from_padded(rows)
-    monkeypatch.setattr(pairs, "PADDED_IDS", 60)
-    parts = list(whole.parts())
-    assert max(part.size for part in parts if len(part) > 1) <= 60
-    assert [row[row > 0].tolist() for part in parts for row in part] == [
-        row[row > 0].tolist() for row in rows
-    ]
 
 
 # A pretrained embedding
@@ -165,17 +125,17 @@ def test_an_embedding_is_read_whole_and_hashed(tmp_path):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (npy(np.ones((9, 5)), (10**9, 5)), r"has shape \(1000000000, 5\): should be"),
-        (npy(np.ones((9, 5)))[:-1], "has 359 bytes of values, and says 360"),
-        (npy(np.ones((9, 5))) + b"x" * 10**5, "has 361 bytes of values, and says 360"),
-        (npy(np.ones((9, 5), "c16")), "no .npy file of numbers"),
-        (npy(np.ones((9, 5), "M8[s]")), "no .npy file of numbers"),
-        (b"\x93NUMPY\x01\x00\xff\xff", "no .npy file of numbers"),
-        (b"\x93NUMPY\x03\x00\x10\x00\x00\x00", "no .npy file of numbers"),
-        (b"", "no .npy file of numbers"),
+        (npy(np.ones((8, 5))), r"has shape \(8, 5\): should be"),
+        (npy(np.ones((9, 5)), (10**12, 10**3)), "is not a .npy file of numbers"),
+        (npy(np.ones((9, 5)))[:-1], "is not a .npy file of numbers"),
+        (npy(np.ones((9, 5), "c16")), "is not a .npy file of numbers: it has complex128"),
+        (npy(np.ones((9, 5), "M8[s]")), "is not a .npy file of numbers"),
+        (b"\x93NUMPY\x01\x00\xff\xff", "is not a .npy file of numbers"),
+        (b"\x93NUMPY\x03\x00\x10\x00\x00\x00", "is not a .npy file of numbers"),
+        (b"", "is not a .npy file of numbers"),
     ],
 )
-def test_an_embedding_is_refused_by_its_header(tmp_path, content, reason):
+def test_an_embedding_that_is_not_as_documented_is_refused(tmp_path, content, reason):
     with pytest.raises(DataError, match=rf"table\.npy .*{reason}"):
         embedding(tmp_path / "table.npy", content)
 
@@ -183,19 +143,5 @@ def test_an_embedding_is_refused_by_its_header(tmp_path, content, reason):
 def test_no_object_of_an_embedding_is_made(tmp_path):
     content = io.BytesIO()
     np.save(content, np.full((9, 5), print), allow_pickle=True)
-    with pytest.raises(DataError, match=r"table\.npy is no \.npy file of numbers: .*object"):
+    with pytest.raises(DataError, match=r"table\.npy is not a \.npy file of numbers: Object"):
         embedding(tmp_path / "table.npy", content.getvalue())
-
-
-def test_an_embedding_that_never_ends_is_none(tmp_path):
-    path = tmp_path / "table.npy"
-    path.symlink_to("/dev/zero")
-    model = ModelConfig(units=3, embedding=5, pretrained_embedding=str(path))
-    with pytest.raises(DataError, match="no .npy file of numbers"):
-        read_embedding(RunConfig(task=CONFIG, model=model))
-
-
-def test_an_embedding_beyond_the_memory_is_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "available", lambda: 100)
-    with pytest.raises(ConfigurationError, match=r"task.cardinality = 9: .*table\.npy"):
-        embedding(tmp_path / "table.npy", npy(np.ones((9, 5))))

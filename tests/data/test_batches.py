@@ -11,7 +11,7 @@ from seq2seq_cli.data import batches
 from seq2seq_cli.data.batches import Batches, plan_widths
 from seq2seq_cli.data.plan import prepare
 from seq2seq_cli.data.sampling import Split
-from seq2seq_cli.data.tasks import Task
+from seq2seq_cli.data.tasks import CustomTask
 from seq2seq_cli.data.vocabulary import lengths, widen
 
 
@@ -20,10 +20,10 @@ def configured(task, **training):
     return RunConfig(task=TaskConfig(**task), training=TrainingConfig(**settings))
 
 
-def steps_of(plan, sizes=(1,), stream=None):
+def steps_of(plan, sizes=(1,)):
     """Yield each step's batch, drawn by calls of these sizes in turn."""
     config = plan.config
-    drawing = Batches(stream or plan.stream, plan.widths, config)
+    drawing = Batches(plan.stream, plan.widths, config)
     size, step, call = config.training.batch_size, 0, 0
     while step < config.training.total_steps:
         wanted = min(sizes[call % len(sizes)], config.training.total_steps - step)
@@ -134,23 +134,14 @@ def test_the_widths_are_the_best_ones(monkeypatch, price):
     assert len(found) == {1: 4, 10**9: 1}.get(price, len(found))
 
 
-def test_a_stage_of_a_curriculum_shares_the_widths():
-    stages = [{"n_in": "1-9", "steps": 100}]
-    plan = prepare(configured(VARYING, curriculum=stages))
-    short, _ = plan.stages
-    for sources, targets in steps_of(plan, (5,), short.stream):
-        assert (sources.shape[1], targets.shape[1]) in plan.widths
-        assert lengths(sources).max() <= 9
-
-
-def test_an_own_task_is_tried_once_a_length():
+def test_a_custom_task_is_tried_once_per_length():
     tried = []
 
     def steps(sources, parameters):
         tried.append(sources.shape[1])
         return np.ones((len(sources), 3 if sources.shape[1] == 2 else 1), np.int32)
 
-    task = Task("steps", "", steps, own=True)
+    task = CustomTask("steps", "", steps)
     assert task.target_lengths(1, [1, 4, 9], TaskConfig(cardinality=30)) == [1, 3, 3]
     assert tried == list(range(1, 10))
 
@@ -163,7 +154,7 @@ def test_the_targets_widths_are_those_of_all_sources_up_to_a_length(tmp_path):
     lines = [json.dumps({"source": s, "target": t}) for s, t in zip(pairs, targets, strict=True)]
     (tmp_path / "own.jsonl").write_text("\n".join(lines) + "\n")
     stream = prepare(RunConfig(task=TaskConfig(data=str(tmp_path / "own.jsonl")))).stream
-    sources, ended = stream.draw(Split.TRAIN, 0, stream.n_training)
+    sources, ended = stream.draw(Split.TRAIN, 0, stream.size(Split.TRAIN))
     found, _ = stream.length_counts()
     expected = [lengths(ended[lengths(sources) <= n]).max() for n in found]
     assert len(set(expected)) > 1

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from splits import held_out
 
 from seq2seq_cli.config import TaskConfig
 from seq2seq_cli.data.sampling import (
@@ -11,7 +12,6 @@ from seq2seq_cli.data.sampling import (
     SMALLEST_SPLIT_SPACE,
     SourceSpace,
     Split,
-    held_out,
 )
 from seq2seq_cli.data.streams import GeneratedStream, iterate_pairs
 from seq2seq_cli.data.tasks import find_task

@@ -4,25 +4,25 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from splits import held_out
 
 from seq2seq_cli.config import Lengths, ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.data import plan, sampling
-from seq2seq_cli.data.files.pair_files import read_pairs
+from seq2seq_cli.data.files import read_pairs
 from seq2seq_cli.data.pairs import Pairs, RaggedBuilder, from_padded
 from seq2seq_cli.data.plan import open_stream, prepare
-from seq2seq_cli.data.sampling import SourceSpace, Split, held_out, split_codes
+from seq2seq_cli.data.sampling import SourceSpace, Split, hash_ragged, hash_sequences, split_codes
 from seq2seq_cli.data.streams import (
+    CustomStream,
     GeneratedStream,
     GivenStream,
-    OwnStream,
-    own_split_codes,
     split_pairs,
 )
 from seq2seq_cli.data.tasks import find_task
 from seq2seq_cli.data.vocabulary import PADDING
 from seq2seq_cli.errors import ConfigurationError, DataError
 
-SEQUENCES = st.lists(st.lists(st.integers(1, 99), min_size=1, max_size=7), min_size=1, max_size=20)
+SEQUENCES = st.lists(st.lists(st.integers(1, 99), max_size=7), min_size=1, max_size=20)
 VARYING = TaskConfig(name="sort", n_in="2-5", cardinality=30)
 
 
@@ -49,6 +49,7 @@ def test_ragged_sequences_come_back_padded(sequences):
     again = from_padded(rows.padded(np.arange(len(sequences)), rows.longest))
     assert again.values.tolist() == rows.values.tolist()
     assert again.offsets.tolist() == rows.offsets.tolist()
+    np.testing.assert_array_equal(hash_ragged(rows), hash_sequences(padded)[::-1])
 
 
 def test_what_is_too_long_is_never_cut():
@@ -82,11 +83,15 @@ def test_varying_streams_are_disjoint_and_made_again_from_any_row():
 def test_padding_does_not_decide_what_is_held_out():
     sources, _ = draw_pairs(VARYING, Split.TRAIN, 0, 0, 1000)
     wider = np.pad(sources, ((0, 0), (0, 9)))
-    for own in (False, True):
-        np.testing.assert_array_equal(held_out(sources, own), held_out(wider, own))
+    for custom in (False, True):
+        np.testing.assert_array_equal(held_out(sources, custom), held_out(wider, custom))
 
 
-def own_pairs(n=800, seed=0):
+def custom_codes(pairs):
+    return split_codes(hash_ragged(pairs.sources), custom=True)
+
+
+def custom_pairs(n=800, seed=0):
     generator = np.random.default_rng(seed)
     sources = [generator.integers(1, 20, generator.integers(1, 6)).tolist() for _ in range(n)]
     return Pairs(ragged(sources), ragged([source[::-1] for source in sources]))
@@ -95,17 +100,17 @@ def own_pairs(n=800, seed=0):
 TASK = TaskConfig(n_in="1-5", n_out=5, cardinality=20, data="own.csv")
 
 
-def own_stream(pairs, validation=None, seed=0):
-    return OwnStream(split_pairs(pairs, validation, "pairs.csv"), TASK, seed)
+def custom_stream(pairs, validation=None, seed=0):
+    return CustomStream(split_pairs(pairs, validation, "pairs.csv"), TASK, seed)
 
 
 def keys(sources):
     return {tuple(row) for row in sources.tolist()}
 
 
-def test_own_pairs_are_shuffled_anew_in_each_pass_and_all_seen_once():
-    pairs = own_pairs()
-    stream = own_stream(pairs, seed=1)
+def test_custom_pairs_are_shuffled_anew_in_each_pass_and_all_seen_once():
+    pairs = custom_pairs()
+    stream = custom_stream(pairs, seed=1)
     n = stream.size(Split.TRAIN)
     assert n + stream.size(Split.VALIDATION) == len(pairs)
     passes = [stream.draw(Split.TRAIN, start, n) for start in (0, n)]
@@ -113,21 +118,21 @@ def test_own_pairs_are_shuffled_anew_in_each_pass_and_all_seen_once():
     for sources, targets in passes:
         rows = sorted(map(tuple, sources.tolist()))
         assert rows == sorted(map(tuple, pairs.sources.padded(np.flatnonzero(
-            own_split_codes(pairs) == 0), 5).tolist()))  # fmt: skip
+            custom_codes(pairs) == 0), 5).tolist()))  # fmt: skip
         for source, target in zip(sources, targets, strict=True):
             values = [value for value in source.tolist() if value]
             assert target.tolist() == values[::-1] + [20] + [0] * (5 - len(values))
     across = stream.draw(Split.TRAIN, n - 3, 6)[0]
     np.testing.assert_array_equal(across, np.concatenate([passes[0][0][-3:], passes[1][0][:3]]))
-    other = own_stream(pairs, seed=2).draw(Split.TRAIN, 0, n)[0]
+    other = custom_stream(pairs, seed=2).draw(Split.TRAIN, 0, n)[0]
     assert not np.array_equal(other, passes[0][0])
 
 
 def test_equal_sources_never_straddle_the_split():
-    doubled = own_pairs()
+    doubled = custom_pairs()
     values = doubled.sources.padded(np.arange(len(doubled)), 5)
     lists = [[int(v) for v in row if v] for row in values] * 2
-    stream = own_stream(Pairs(ragged(lists), ragged(lists)))
+    stream = custom_stream(Pairs(ragged(lists), ragged(lists)))
     train = keys(stream.draw(Split.TRAIN, 0, stream.size(Split.TRAIN))[0])
     held = keys(stream.draw(Split.VALIDATION, 0, stream.size(Split.VALIDATION))[0])
     assert train
@@ -139,25 +144,25 @@ def test_generated_pairs_can_be_split_though_none_of_them_is_held_out():
     task = TaskConfig(n_in="1-5", cardinality=20)
     sources, _ = draw_pairs(task, Split.TRAIN, 0, 0, 2000)
     lists = [[int(v) for v in row if v] for row in sources]
-    share = (own_split_codes(Pairs(ragged(lists), ragged(lists))) > 0).mean()
+    share = (custom_codes(Pairs(ragged(lists), ragged(lists))) > 0).mean()
     assert 0.03 < share < 0.1
 
 
 def test_validation_data_is_validated_on():
-    stream = own_stream(own_pairs(50), own_pairs(9, seed=5))
+    stream = custom_stream(custom_pairs(50), custom_pairs(9, seed=5))
     assert (stream.size(Split.TRAIN), stream.size(Split.VALIDATION)) == (50, 9)
     assert stream.draw(Split.VALIDATION, 0, 9)[0].shape == (9, 5)
 
 
 def test_too_few_pairs_to_hold_some_out_are_refused():
-    with pytest.raises(DataError, match=r"few\.csv: 1 pairs leave none for .*--validation-data"):
+    with pytest.raises(DataError, match=r"few\.csv: 1 pairs leave none for .*task.validation_data"):
         split_pairs(Pairs(ragged([[1]]), ragged([[1]])), None, "few.csv")
 
 
 def test_given_pairs_keep_their_order():
-    stream = GivenStream(own_pairs(20), TASK)
+    stream = GivenStream(custom_pairs(20), TASK)
     sources, targets = stream.draw(Split.TEST, 4, 3)
-    np.testing.assert_array_equal(sources, own_pairs(20).sources.padded(np.arange(4, 7), 5))
+    np.testing.assert_array_equal(sources, custom_pairs(20).sources.padded(np.arange(4, 7), 5))
     assert (targets == 20).sum() == 3
 
 
@@ -195,10 +200,10 @@ def test_the_data_settles_lengths_cardinality_and_the_epoch(files):
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
-        ({"n_in": 6}, "task.n_in = 6: that of own.csv is 2; leave it out"),
+        ({"n_in": 6}, "task.n_in = 6: that of own.csv is 2: remove it"),
         ({"n_in": "1-2"}, "task.n_in = '1-2'"),
         ({"n_out": 3}, "task.n_out = 3: that of own.csv is 2"),
-        ({"name": "copy"}, "task.name = 'copy': own data is no task"),
+        ({"name": "copy"}, "task.name = 'copy': task.data is set too"),
         ({"end_of_sequence": False}, "need their end"),
     ],
 )
@@ -207,7 +212,7 @@ def test_settings_that_the_data_has_are_refused(files, settings, named):
         prepare(config_for("own.csv", **settings))
 
 
-def test_own_targets_may_be_empty_but_not_all_of_them(files):
+def test_custom_targets_may_be_empty_but_not_all_of_them(files):
     lines = [f"{a} {b},{a if a < b else ''}" for a in range(1, 18) for b in range(1, 9)]
     (files / "own.csv").write_text("\n".join(lines))
     plan = prepare(config_for("own.csv"))
@@ -256,7 +261,7 @@ def test_a_changed_file_is_refused(files, changed):
     config = prepare(config_for("own.csv", "own.tsv")).config
     open_stream(config)
     (files / changed).write_text("1 2,2 1\n".replace(",", "," if changed == "own.csv" else "\t"))
-    with pytest.raises(ConfigurationError, match=f"{changed}.*not the one that the run was begun"):
+    with pytest.raises(ConfigurationError, match=f"{changed}.*not the one that the run"):
         open_stream(config)
 
 
@@ -285,14 +290,14 @@ def test_a_pretrained_embedding_is_read_and_hashed_unless_the_training_goes_on(f
     assert prepare(found.config, resumed=True).embedding is None
 
 
-def test_own_data_is_judged_by_a_sample_of_all_that_is_held_out():
+def test_custom_data_is_judged_by_a_sample_of_all_that_is_held_out():
     """Sorted by length, the first 10,000 held-out pairs would be the short ones only."""
     lengths = np.repeat(np.arange(1, 26), 2000)
     values = np.random.default_rng(0).integers(1, 50, lengths.sum())
     sequences = [row.tolist() for row in np.split(values, np.cumsum(lengths)[:-1])]
     pairs = Pairs(ragged(sequences), ragged(sequences))
     task = TaskConfig(n_in="1-25", n_out=25, cardinality=50, data="sorted.csv")
-    streams = [OwnStream(split_pairs(pairs, None, "sorted.csv"), task, seed) for seed in (0, 1)]
+    streams = [CustomStream(split_pairs(pairs, None, "sorted.csv"), task, seed) for seed in (0, 1)]
     for split in (Split.VALIDATION, Split.TEST):
         sources, _ = streams[0].draw(split, 0, 500)
         assert set((sources != PADDING).sum(axis=1)) == set(range(1, 26))
@@ -303,9 +308,9 @@ def test_what_chose_the_best_epoch_is_not_reported_where_there_is_enough_for_bot
     stream = GeneratedStream(find_task(TaskConfig(n_in=4, n_out=2)), TaskConfig(n_in=4, n_out=2), 0)
     watched, reported = (keys(stream.draw(s, 0, 3000)[0]) for s in (Split.VALIDATION, Split.TEST))
     assert not watched & reported
-    many = split_pairs(own_pairs(60_000), None, "many.csv")
+    many = split_pairs(custom_pairs(60_000), None, "many.csv")
     assert not set(many[Split.VALIDATION].rows) & set(many[Split.TEST].rows)
-    few = split_pairs(own_pairs(800), None, "few.csv")
+    few = split_pairs(custom_pairs(800), None, "few.csv")
     np.testing.assert_array_equal(few[Split.VALIDATION].rows, few[Split.TEST].rows)
 
 
@@ -324,7 +329,7 @@ def test_what_is_held_out_of_a_small_space_is_there_each_once(n_in, cardinality)
     if space.is_split:
         assert not found[0] & found[1]
         assert not (found[0] | found[1]) & keys(everything)
-        assert (split_codes(everything) == 0).all()
+        assert (split_codes(hash_sequences(everything)) == 0).all()
         assert len(found[0] | found[1]) + len(everything) == space.size
     else:
         assert found[0] == found[1] == keys(everything)

@@ -7,9 +7,12 @@ from seq2seq_cli.data.vocabulary import (
     PADDING,
     START,
     check_ids,
+    lengths,
     one_hot_decode,
     one_hot_encode,
+    pad,
     shift_right,
+    unpad,
 )
 from seq2seq_cli.errors import DataError
 
@@ -108,3 +111,17 @@ def test_shifting_puts_start_first_and_drops_the_last():
 
 def test_shifting_single_steps_leaves_start_only():
     np.testing.assert_array_equal(shift_right(np.array([[7], [8]], np.int32)), [[START], [START]])
+
+
+@steady
+@given(st.lists(st.lists(st.integers(1, 999_999), min_size=1), min_size=1, max_size=6))
+def test_unpadding_returns_what_was_padded(sequences):
+    padded = pad(sequences)
+    assert padded.dtype == np.int32
+    assert padded.shape == (len(sequences), max(map(len, sequences)))
+    assert list(unpad(padded)) == sequences
+    assert lengths(padded).tolist() == list(map(len, sequences))
+
+
+def test_padding_stands_at_the_end():
+    assert pad([[1], [2, 3, 4]]).tolist() == [[1, 0, 0], [2, 3, 4]]

@@ -4,11 +4,10 @@ import json
 import re
 import shutil
 from importlib.resources import files
-from statistics import median
 
 import pytest
 from conftest import run_s2s
-from runs_to_see import CALLS, SWEPT, save_runs, save_sweep
+from runs_to_see import save_runs, save_sweep
 
 from seq2seq_cli.metrics import wilson_interval
 
@@ -180,83 +179,3 @@ def test_the_page_has_the_numbers_of_the_evaluation(see, folder, name):
             map(str, example["predicted"])
         )
         assert row[3] == ("right" if example["target"] == example["predicted"] else "wrong")
-
-
-def test_the_page_has_the_history(see):
-    page = see("plain")
-    training = [row for row in rows_of(page, "loss") if row[1] == "in training"]
-    assert [row[2] for row in training] == [call.steps_done * 16 for call in CALLS]
-    assert [row[3] for row in training] == close([call.loss for call in CALLS])
-    assert rows_of(page, "loss")[-1] == ["plain", "held out", 640, 1.25]
-    rates = rows_of(page, "learning-rate")
-    assert [row[3] for row in rates] == close([call.learning_rate for call in CALLS])
-    shares = [row for row in rows_of(page, "exact-match") if row[1] == "in training"]
-    assert [row[3] for row in shares] == close([call.exact_match for call in CALLS])
-
-
-def test_the_page_has_what_is_inside(see, folder):
-    page = see("looking")
-    (source,) = page.eval_on_selector_all(
-        "#attention thead tr", "rows => rows.map(row => [...row.cells].map(c => c.textContent))"
-    )
-    ids = " ".join(label.split(": ")[1] for label in source[1:])
-    options = ["--run", "looking", "--attention", "--json"]
-    prediction = json.loads(run_s2s("predict", ids, *options, cwd=folder).stdout)
-    weights = [row[1:] for row in rows_of(page, "attention")]
-    assert len(weights) == len(prediction["attention"])
-    for ours, theirs in zip(weights, prediction["attention"], strict=True):
-        assert ours == pytest.approx(theirs, abs=1e-4)
-    assert len(rows_of(page, "encoder-states")) == 300
-    carried = rows_of(page, "carries")
-    options = ["--run", "looking", "--lengths", "1-8", "--json"]
-    curve = json.loads(run_s2s("evaluate", *options, cwd=folder).stdout)
-    expected = {item["length"]: item["exact_match"] for item in curve["lengths"]}
-    found = {int(row[0]): row[1] for row in carried}
-    assert found == close({k: v for k, v in expected.items() if v is not None})
-    plain = see("plain")
-    states = rows_of(plain, "decoder-states")
-    assert len(states) == 8
-    assert all(-1 <= value <= 1 for row in states for value in row[1:])
-
-
-def test_the_confusions_are_the_wrong_tokens(see, folder):
-    page = see("plain")
-    rows = rows_of(page, "confusions")
-    text = page.locator("#confusions figcaption").text_content()
-    wrong, tokens = (int(n.replace(",", "")) for n in re.findall(r"[\d,]+(?= of|\stokens)", text))
-    options = ["--run", "plain", "--n-samples", N_SAMPLES, "--json"]
-    report = json.loads(run_s2s("evaluate", *options, cwd=folder).stdout)
-    assert 1 - wrong / tokens == close(report["token_accuracy"])
-    assert sum(row[2] for row in rows) <= wrong
-    assert all(row[0] != row[1] for row in rows)
-
-
-def test_the_comparison_has_each_run_s_numbers(see, folder):
-    page = see("compared")
-    rows = rows_of(page, "results")
-    for row, name in zip(rows, ("plain", "looking"), strict=True):
-        options = ["--run", name, "--n-samples", N_SAMPLES, "--json"]
-        report = json.loads(run_s2s("evaluate", *options, cwd=folder).stdout)
-        keys = ("exact_match", "exact_match_low", "exact_match_high", "n_samples")
-        assert row[0] == name
-        assert row[1:] == close([report[key] for key in keys])
-    assert {row[0] for row in rows_of(page, "loss")} == {"plain", "looking"}
-    assert ["training.seed", 0, 5] in [
-        [number(cell) for cell in row]
-        for row in page.eval_on_selector_all(
-            "#differing tbody tr", "rows => rows.map(row => [...row.cells].map(c => c.textContent))"
-        )
-    ]
-
-
-def test_the_sweep_s_page_has_every_seed(see):
-    page = see("grid")
-    rows = rows_of(page, "lines")
-    assert len(rows) == len(SWEPT)
-    assert sorted(row[3] for row in rows) == close(sorted(r.exact_match for r in SWEPT))
-    grid = rows_of(page, "grid")
-    assert [row[0] for row in grid] == [8, 16]
-    for row, units in zip(grid, (8, 16), strict=True):
-        for value, n_in in zip(row[1:], (6, 12), strict=True):
-            cell = {"task.n_in": n_in, "model.units": units}
-            assert value == close(median(r.exact_match for r in SWEPT if r.settings == cell))

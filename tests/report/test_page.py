@@ -6,19 +6,21 @@ import shlex
 import subprocess
 import sys
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 
 import pytest
-from random_run import load_random, save_random_run
-from runs_to_see import LOOKING, PLAIN, save_runs
+from random_run import save_random_run
+from runs_to_see import LOOKING, PLAIN, save_runs, save_sweep, swept
 
-from seq2seq_cli.cli.report import report
+from seq2seq_cli.cli.commands.report import report
 from seq2seq_cli.config import TaskConfig
-from seq2seq_cli.errors import ConfigurationError, ExistsError
+from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError
+from seq2seq_cli.evaluation import evaluate
 from seq2seq_cli.inference.loading import load_network, load_run
-from seq2seq_cli.report.comparison import compare
-from seq2seq_cli.report.content import CHARTS, content_of
 from seq2seq_cli.report.page import comparison_page, run_page, summary
+from seq2seq_cli.report.run import RunCharts
+from seq2seq_cli.sweep.folder import SweepFolder
 
 MARKUP = "<script>alert(1)</script><b>&amp;"
 
@@ -55,9 +57,12 @@ def runs(tmp_path_factory):
     return save_runs(tmp_path_factory.mktemp("pages") / "runs")
 
 
+def compared(loaded):
+    return comparison_page(loaded, [evaluate(run, 50, n_examples=0) for run in loaded])
+
+
 def test_a_page_is_whole_and_asks_for_nothing(runs):
-    content = content_of(load_run("looking", runs), n_samples=400)
-    page = run_page(content)
+    page = run_page(RunCharts(load_run("looking", runs)))
     tags = Tags(page)
     assert tags.open == []
     assert tags.addresses == ["data:,"]
@@ -65,21 +70,17 @@ def test_a_page_is_whole_and_asks_for_nothing(runs):
     assert not re.search(r"(?:src|href|action)=\"?(?:https?:)?//|@import|url\((?!#)", page)
     ids = re.findall(r' id="([^"]*)"', page)
     assert len(ids) == len(set(ids))
-    drawn = sum(map(len, content.charts.values()))
-    assert tags.names.count("svg") == tags.names.count("figure") == drawn >= 10
-    assert set(content.charts) | set(content.missing) == set(CHARTS)
+    assert tags.names.count("svg") == tags.names.count("figure") >= 10
+    assert "The decoder's states are shown only for models without attention." in unescape(page)
+    assert len(page.encode()) < 1_000_000
 
 
 def test_names_that_are_markup_stay_text(runs):
     loaded = load_run("plain", runs)
-    named = load_network(replace(loaded.run, path=loaded.run.path))
-    (runs / MARKUP.replace("/", "")).symlink_to(runs / "plain", target_is_directory=True)
     strange = runs / MARKUP.replace("/", "")
+    strange.symlink_to(runs / "plain", target_is_directory=True)
     named = load_network(replace(loaded.run, path=strange))
-    for page in (
-        run_page(content_of(named, n_samples=50)),
-        comparison_page(compare([loaded, named], 50)),
-    ):
+    for page in (run_page(RunCharts(named, 50)), compared([loaded, named])):
         tags = Tags(page)
         assert {"script", "b"} & set(tags.names) == set()
         assert "&lt;script&gt;alert(1)&lt;script&gt;" in page
@@ -96,32 +97,17 @@ def test_a_run_in_one_line_names_what_it_is():
 
 
 def test_spot_checks_mark_what_is_wrong(runs):
-    content = content_of(load_run("plain", runs), n_samples=50)
-    page = run_page(content)
-    assert content.report is not None
-    for example in content.report.examples:
+    charts = RunCharts(load_run("plain", runs), 50)
+    page = run_page(charts)
+    for example in charts.report.examples:
         assert f"<tr><td>{' '.join(map(str, example.source))}</td>" in page
     wrong = [
         token
-        for example in (*content.report.examples, *content.wrong)
+        for example in (*charts.report.examples, *charts.wrong)
         for token, right in zip(example.predicted, example.target, strict=True)
         if token != right
     ]
     assert re.findall(r"<mark>(\d+)!</mark>", page) == list(map(str, wrong))
-
-
-def test_without_errors_a_line_says_so():
-    loaded = load_random(PLAIN)
-    content = content_of(loaded, {"positions"}, 50)
-    content.put("confusions", [], "None of 150 tokens is wrong.")
-    assert "confusions" in content.charts
-    assert content.missing["confusions"] == "None of 150 tokens is wrong."
-
-
-def test_only_what_is_asked_for_is_computed(runs, monkeypatch):
-    monkeypatch.setattr("seq2seq_cli.report.content.evaluate", None)
-    content = content_of(load_run("plain", runs), {"loss"})
-    assert list(content.charts) == ["loss", "exact-match", "learning-rate"]
 
 
 def test_what_lacks_is_said_in_a_line(runs, monkeypatch, tmp_path):
@@ -157,7 +143,7 @@ def test_a_process_with_few_addresses_is_told_so(runs, tmp_path):
 def test_a_report_is_replaced_and_nothing_else(runs, tmp_path):
     file = tmp_path / "page.html"
     file.write_text("<p>mine</p>")
-    with pytest.raises(ExistsError, match="is no report"):
+    with pytest.raises(ExistsError, match="is not a report"):
         report(run="plain", runs_dir=runs, file=file, n_samples=50)
     assert file.read_text() == "<p>mine</p>"
     report(run="plain", runs_dir=runs, file=file, n_samples=50, force=True, quiet=True)
@@ -170,11 +156,13 @@ def test_a_report_is_replaced_and_nothing_else(runs, tmp_path):
     ("options", "told"),
     [
         ({"names": ["plain"]}, "plain: give --run plain"),
-        ({"names": ["plain"], "compare": True}, "give two runs or more"),
-        ({"compare": True, "run": "plain"}, "leave out --run"),
-        ({"sweep": "grid", "run": None, "task": "x.py:f"}, "--task x.py:f: a sweep is evaluated"),
+        ({"names": ["plain"], "compare": True}, "give at least two runs"),
+        ({"compare": True, "run": "plain"}, "without --run and --lengths"),
+        ({"sweep": "grid", "run": "plain"}, "use only one of --compare and --sweep"),
+        ({"sweep": "grid", "run": None, "task": "x.py:f"}, "--task x.py:f: a sweep is already"),
+        ({"sweep": "grid", "run": None}, "--n-samples 50: a sweep is already"),
         ({"lengths": "nonsense"}, "nonsense"),
-        ({"task": "x.py:f"}, "the run's task is reverse-prefix"),
+        ({"task": "x.py:f"}, "use the run's task, reverse-prefix"),
     ],
 )
 def test_what_does_not_fit_is_refused(runs, tmp_path, options, told):
@@ -185,16 +173,29 @@ def test_what_does_not_fit_is_refused(runs, tmp_path, options, told):
 
 
 def test_a_comparison_has_what_differs(runs):
-    comparison = compare([load_run("plain", runs), load_run("looking", runs)], 60)
-    assert comparison.settings["task.name"] == ("reverse-prefix", "copy")
-    assert comparison.settings["training.seed"] == ("0", "5")
-    assert "training.epochs" not in comparison.settings
-    page = comparison_page(comparison)
+    page = compared([load_run("plain", runs), load_run("looking", runs)])
     assert Tags(page).open == []
+    assert page.count("<figure") == 4
     for text in ("<td>training.seed</td><td>0</td><td>5</td>", "Comparison of plain, looking"):
         assert text in page
-    alone = comparison_page(compare([load_run("plain", runs)] * 2, 20))
-    assert "All settings are the same." in alone
+    assert "training.epochs" not in page
+    assert "All settings are the same." in compared([load_run("plain", runs)] * 2)
+
+
+def test_a_sweep_s_page(tmp_path):
+    file, runs = tmp_path / "page.html", tmp_path / "runs"
+    runs.mkdir()
+    with pytest.raises(ModelError, match="there is no sweep"):
+        report(sweep="grid", runs_dir=runs, file=file)
+    save_sweep(runs)
+    folder = SweepFolder(runs / "grid")
+    failed = swept(2, None, task__n_in=6, model__units=8)
+    folder.write_results([*folder.saved().values(), failed])
+    report(sweep="grid", runs_dir=runs, file=file, quiet=True)
+    page = file.read_text()
+    assert "8 of 9 runs have a result" in page
+    assert page.count("<figure") == 2
+    assert "its loss is not finite" in page
 
 
 def test_runs_on_an_own_task_are_compared(runs, tmp_path, monkeypatch):
@@ -207,10 +208,5 @@ def test_runs_on_an_own_task_are_compared(runs, tmp_path, monkeypatch):
         report(["own", "plain"], file=tmp_path / "page.html", **options)
     report(["own", "plain"], file=tmp_path / "page.html", task="mine.py:same", **options)
     assert "mine.py:same" in (tmp_path / "page.html").read_text()
-    with pytest.raises(ConfigurationError, match="the runs' tasks are reverse-prefix, copy"):
+    with pytest.raises(ConfigurationError, match="use the run's task, reverse-prefix or copy"):
         report(["plain", "looking"], file=tmp_path / "page.html", task="mine.py:same", **options)
-
-
-def test_a_page_of_ten_thousand_sequences_is_small(runs):
-    page = run_page(content_of(load_run("looking", runs)))
-    assert len(page.encode()) < 1_000_000

@@ -3,15 +3,15 @@
 from pathlib import Path
 
 import numpy as np
-from sealed import edit
+from edited import edit
 
 from seq2seq_cli.architecture import Architecture
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
 from seq2seq_cli.runs.checkpoint import Checkpoint, TrainingStatus, TrainState
+from seq2seq_cli.runs.claim import create_folder, reopen_folder
 from seq2seq_cli.runs.environment import Environment
 from seq2seq_cli.runs.folder import RunFolder
 from seq2seq_cli.runs.history import EpochRecord
-from seq2seq_cli.runs.location import create_folder
 from seq2seq_cli.runs.manifest import (
     CONFIG_FILE,
     DECODER_MODEL,
@@ -36,18 +36,24 @@ RESULTS = Results(
     loss=1.25,
     n_samples=100,
 )
-ENVIRONMENT = Environment(versions={"keras": "3.15.1", "numpy": "2.0.0"}, threads=2, flags={})
+ENVIRONMENT = Environment(
+    versions={"keras": "3.15.1", "numpy": "2.0.0"}, device="CPU", threads=2, flags={}
+)
 MODELS = (TRAIN_MODEL, ENCODER_MODEL, DECODER_MODEL)
 
 
 def record(epoch: int) -> EpochRecord:
-    return EpochRecord(epoch, 3, 640, 1.5, 1.25, 0.5, 0.4, 0.6, 0.75, 0.01, 2.0, 320.0)
+    return EpochRecord(epoch, 3, 640, 1.5, 1.25, 0.5, 0.4, 0.6, 0.75, 0.01, 2.0, 320.0, 40 * epoch)
 
 
 def a_checkpoint(
-    steps: int, epochs_done: int = 0, value: float = 0.0, config: RunConfig = CONFIG
+    steps: int,
+    epochs_done: int = 0,
+    value: float = 0.0,
+    config: RunConfig = CONFIG,
+    written_at: str = NOON,
 ) -> Checkpoint:
-    """Return a checkpoint whose arrays tell its step and `value`, the training that it is of."""
+    """Return a checkpoint whose arrays show its step and `value`, the training that it is of."""
     arrays = [np.array([steps, value, 0, 0], np.float32), *REST]
     return Checkpoint(
         state=TrainState(arrays, arrays, arrays, steps, 0.5),
@@ -55,6 +61,7 @@ def a_checkpoint(
         status=TrainingStatus(epochs_done=epochs_done, seconds=12.5),
         config=config,
         environment=ENVIRONMENT,
+        written_at=written_at,
         history=tuple(record(epoch) for epoch in range(1, epochs_done + 1)),
     )
 
@@ -79,7 +86,7 @@ def train(
     config: RunConfig = CONFIG,
     results: Results = RESULTS,
 ) -> Path:
-    """Do what a training of two epochs does in its folder, which is returned."""
+    """Do what a training of two epochs does, and return its run."""
     with create_folder(runs_dir, name, TASK, force) as folder:
         folder.begin(config)
         for epochs_done in (0, 1, 2):
@@ -87,21 +94,31 @@ def train(
                 folder.add_record(record(epochs_done))
             folder.save_checkpoint(a_checkpoint(40 * epochs_done, epochs_done, value, config))
         complete(folder, a_checkpoint(80, 2, value, config), now, results)
-    return folder.path
+    return folder.run
 
 
 def stop(
-    runs_dir: Path, steps: int, name: str = "a", value: float = 0.0, force: bool = False
+    runs_dir: Path,
+    steps: int,
+    name: str = "a",
+    value: float = 0.0,
+    force: bool = False,
+    written_at: str = NOON,
 ) -> Path:
-    """Do what a training that is stopped after so many steps does in its folder."""
-    try:
-        with create_folder(runs_dir, name, TASK, force) as folder:
-            folder.begin(CONFIG)
-            folder.save_checkpoint(a_checkpoint(0, value=value))
-            folder.save_checkpoint(a_checkpoint(steps, value=value))
-            raise KeyboardInterrupt
-    except KeyboardInterrupt:
-        return folder.path
+    """Do what a training that is stopped after this step does, and return its run."""
+    with create_folder(runs_dir, name, TASK, force) as folder:
+        folder.begin(CONFIG)
+        for steps_done in (0, steps):
+            folder.save_checkpoint(a_checkpoint(steps_done, value=value, written_at=written_at))
+    return folder.run
+
+
+def stop_further(runs_dir: Path, steps: int, name: str = "a") -> Path:
+    """Do what a training of a complete run does that is stopped after this step."""
+    with reopen_folder(runs_dir, name) as folder:
+        folder.resume(a_checkpoint(80, 2))
+        folder.save_checkpoint(a_checkpoint(steps, 2))
+    return folder.run
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -1,23 +1,22 @@
 """What there is in the runs' folder, and which of it other commands take."""
 
-from pathlib import Path
-
 import pytest
 from small import (
     CONFIG,
     TASK,
-    a_checkpoint,
     contents,
     damage,
     edit_manifest,
     make_incomplete,
     stop,
+    stop_further,
     train,
 )
 
 from seq2seq_cli.errors import ModelError, StorageError
+from seq2seq_cli.runs import manifest
+from seq2seq_cli.runs.claim import create_folder, reopen_folder
 from seq2seq_cli.runs.listing import list_runs, open_run
-from seq2seq_cli.runs.location import create_folder, reopen_folder
 from seq2seq_cli.runs.manifest import CONFIG_FILE, MANIFEST, RECORDED
 from seq2seq_cli.storage import sha256_of
 
@@ -34,8 +33,12 @@ def test_newest_completed_run_is_opened_without_a_name(tmp_path):
 @pytest.fixture
 def opened(monkeypatch):
     """Return the names of the files that are read, as they are read."""
-    names, read = [], Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: names.append(path.name) or read(path))
+    names, read = [], manifest.read_file
+    for reader in ("manifest", "checkpoint_files"):
+        monkeypatch.setattr(
+            f"seq2seq_cli.runs.{reader}.read_file",
+            lambda path, most: names.append(path.name) or read(path, most),
+        )
     return names
 
 
@@ -92,24 +95,24 @@ def test_listing_has_completed_runs_by_age_then_the_others(tmp_path):
     assert all(listed[name].problem == listed[name].under_way == "" for name in ("old", "new"))
     assert listed["old"].run.manifest.completed_at == "2026-01-01T12:00:00Z"
     assert [listed[name].run for name in ("damaged", "stopped", "training")] == [None] * 3
-    assert listed["stopped"].problem == "stopped, --resume goes on"
+    assert listed["stopped"].problem == "stopped, --resume continues it"
     assert listed["training"].problem == "in training"
     assert listed["damaged"].problem.startswith("damaged: ")
     assert str(tmp_path / "damaged" / CONFIG_FILE) in listed["damaged"].problem
 
 
-def test_a_complete_run_is_listed_with_the_training_that_is_to_take_its_place(tmp_path):
+@pytest.mark.parametrize("force", [True, False])
+def test_a_complete_run_is_listed_with_the_training_that_is_to_take_its_place(tmp_path, force):
     train(tmp_path)
-    with create_folder(tmp_path, "a", TASK, force=True) as folder:
-        folder.begin(CONFIG)
-        assert list_runs(tmp_path)[0].under_way == "in training"
-        folder.save_checkpoint(a_checkpoint(5, value=1.0))
-    listed = list_runs(tmp_path)[0]
-    assert (listed.problem, listed.under_way) == ("", "stopped, --resume goes on")
+    if force:
+        stop(tmp_path, 5, value=1.0, force=True)
+    else:
+        stop_further(tmp_path, 90)
+    (listed,) = list_runs(tmp_path)
+    assert (listed.problem, listed.under_way) == ("", "stopped, --resume continues it")
     for file in RECORDED:
         assert listed.run.read(file)
-    with reopen_folder(tmp_path, "a") as folder:
-        folder.go_on(a_checkpoint(5, value=1.0))
+    with reopen_folder(tmp_path, "a"):
         assert list_runs(tmp_path)[0].under_way == "in training"
 
 

@@ -4,21 +4,21 @@ import subprocess
 import sys
 import threading
 
-import filelock
 import pytest
 from small import CONFIG, TASK, a_checkpoint, contents, stop, train
 
 from seq2seq_cli.errors import ExistsError
 from seq2seq_cli.runs import lock
+from seq2seq_cli.runs.claim import check_free, create_folder, reopen_folder
 from seq2seq_cli.runs.listing import list_runs, open_run
-from seq2seq_cli.runs.location import check_free, create_folder, reopen_folder
-from seq2seq_cli.runs.lock import hold_lock, is_in_training
+from seq2seq_cli.runs.lock import hold_lock, is_locked
+from seq2seq_cli.runs.names import training_path
 
 HOLD_AND_WAIT = """
 import sys
 from pathlib import Path
 from seq2seq_cli.config import RunConfig
-from seq2seq_cli.runs.location import create_folder
+from seq2seq_cli.runs.claim import create_folder
 
 with create_folder(Path(sys.argv[1]), "a", RunConfig().task) as folder:
     folder.begin(RunConfig())
@@ -29,7 +29,7 @@ with create_folder(Path(sys.argv[1]), "a", RunConfig().task) as folder:
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(lock, "TRAINING_SECONDS", 0.02)
+    monkeypatch.setattr(lock, "WAIT_SECONDS", 0.02)
 
 
 def test_a_folder_in_training_is_refused_and_untouched(tmp_path, impatient):
@@ -43,14 +43,15 @@ def test_a_folder_in_training_is_refused_and_untouched(tmp_path, impatient):
             pass
         with pytest.raises(ExistsError, match="in use"):
             check_free(tmp_path, "a", force=True)
-        assert is_in_training(folder.path)
+        assert is_locked(folder.path)
         assert contents(folder.path) == before
 
 
 @pytest.mark.parametrize("error", [None, RuntimeError("broken"), KeyboardInterrupt("stop")])
 def test_the_lock_ends_with_the_block_and_leaves_no_file(tmp_path, error):
     def use():
-        with hold_lock(tmp_path):
+        with hold_lock(tmp_path / "a"):
+            assert (tmp_path / "a" / lock.LOCK).is_file()
             if error:
                 raise error
 
@@ -59,8 +60,8 @@ def test_the_lock_ends_with_the_block_and_leaves_no_file(tmp_path, error):
             use()
     else:
         use()
-    assert contents(tmp_path) == {}
-    with hold_lock(tmp_path):
+    assert list(tmp_path.iterdir()) == []
+    with hold_lock(tmp_path / "a"):
         pass
 
 
@@ -81,31 +82,41 @@ def test_the_lock_of_a_killed_process_ends_with_it(tmp_path, impatient):
             assert [listed.problem for listed in list_runs(tmp_path)] == ["in training"]
         finally:
             process.kill()
-    assert (tmp_path / "a" / lock.LOCK).exists()
+    assert (tmp_path / "a.training" / lock.LOCK).exists()
     assert [listed.problem for listed in list_runs(tmp_path)] == ["incomplete"]
-    assert train(tmp_path, force=True) == tmp_path / "a"
+    assert train(tmp_path) == tmp_path / "a"
     assert open_run(tmp_path, "a")
     assert not (tmp_path / "a" / lock.LOCK).exists()
 
 
-def test_a_training_waits_until_one_who_asks_has_gone(tmp_path):
-    asking = filelock.FileLock(tmp_path / lock.LOCK, thread_local=False)
-    asking.acquire()
-    timer = threading.Timer(0.1, lambda: lock._give_up(asking))
+def test_a_training_waits_until_one_who_looks_has_gone(tmp_path):
+    looking = hold_lock(tmp_path / "a")
+    looking.__enter__()
+    timer = threading.Timer(0.1, lambda: looking.__exit__(None, None, None))
     timer.start()
-    with hold_lock(tmp_path):
-        assert is_in_training(tmp_path)  # the file that was waited for is removed: it is a new one
+    with hold_lock(tmp_path / "a"):
+        assert is_locked(tmp_path / "a")  # the file that was waited for is removed: it is a new one
     timer.join()
 
 
+def test_a_lock_whose_folder_was_renamed_is_no_lock_on_the_next_folder_of_that_name(tmp_path):
+    with hold_lock(tmp_path / "a"):
+        (tmp_path / "a").rename(tmp_path / "b")
+        with hold_lock(tmp_path / "a"):
+            pass
+        with hold_lock(tmp_path / "a"):
+            (tmp_path / "a" / "mine").touch()
+    assert (tmp_path / "a" / "mine").exists()
+
+
 def test_many_who_ask_see_no_training_where_none_is(tmp_path):
-    folder = stop(tmp_path, 7)
+    folder = training_path(stop(tmp_path, 7))
     answers = []
 
     def ask():
         for _ in range(20):
             (folder / lock.LOCK).touch()  # as a killed training leaves it
-            answers.append(is_in_training(folder))
+            answers.append(is_locked(folder))
 
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
@@ -122,7 +133,7 @@ def test_two_never_hold_the_lock_at_once(tmp_path):
         nonlocal inside, most
         for _ in range(20):
             try:
-                with hold_lock(tmp_path):
+                with hold_lock(tmp_path / "a"):
                     inside += 1
                     most = max(most, inside)
                     inside -= 1
@@ -138,46 +149,46 @@ def test_two_never_hold_the_lock_at_once(tmp_path):
 
 
 def test_a_folder_that_may_not_be_written_is_in_no_training(tmp_path, monkeypatch):
-    folder = stop(tmp_path, 7)
+    folder = training_path(stop(tmp_path, 7))
     (folder / lock.LOCK).touch()
 
     def refuse(*arguments):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(lock.fcntl, "flock", refuse)
-    assert not is_in_training(folder)
-    assert list_runs(tmp_path)[0].problem == "stopped, --resume goes on"
+    assert not is_locked(folder)
+    assert list_runs(tmp_path)[0].problem == "stopped, --resume continues it"
 
 
 def test_asking_where_there_is_no_training_writes_nothing(tmp_path):
-    folder = stop(tmp_path, 7)
+    folder = training_path(stop(tmp_path, 7))
     before = contents(folder)
     folder.chmod(0o500)
     try:
-        assert not is_in_training(folder)
+        assert not is_locked(folder)
     finally:
         folder.chmod(0o700)
     assert contents(folder) == before
 
 
 def test_those_who_ask_at_the_same_time_do_not_take_each_other_for_a_training(tmp_path):
-    folder = stop(tmp_path, 7)
+    folder = training_path(stop(tmp_path, 7))
     path = folder / lock.LOCK
     path.touch()
     with path.open("rb") as asking:
         lock.fcntl.flock(asking, lock.fcntl.LOCK_SH)
-        assert not is_in_training(folder)
+        assert not is_locked(folder)
     with path.open("rb") as training:
         lock.fcntl.flock(training, lock.fcntl.LOCK_EX)
-        assert is_in_training(folder)
+        assert is_locked(folder)
 
 
 def test_no_training_is_refused_because_others_ask(tmp_path):
-    folder, is_over = stop(tmp_path, 7), threading.Event()
+    folder, is_over = training_path(stop(tmp_path, 7)), threading.Event()
 
     def ask():
         while not is_over.is_set():
-            is_in_training(folder)
+            is_locked(folder)
 
     threads = [threading.Thread(target=ask) for _ in range(2)]
     for thread in threads:

@@ -6,9 +6,8 @@ import re
 import pytest
 from fake import Fake, describe, folder_at, run
 
-from seq2seq_cli.cli.board import Board, spell
-from seq2seq_cli.cli.cells import (
-    Display,
+from seq2seq_cli.cli.rendering.sweep import (
+    SweepProgress,
     cells_as_json,
     result_as_json,
     show_plan,
@@ -61,23 +60,23 @@ def test_what_is_noted_of_an_evaluation_is_told_with_its_cells(tmp_path, capsys)
 def test_cells_are_told_in_lines_as_they_end(mixed, capsys):
     _, events, prepared = mixed
     show_plan(prepared, 1, 0, quiet=False)
-    display = Display(Board(None, 2), prepared, as_json=False, quiet=False)
+    progress = SweepProgress(prepared, as_json=False, quiet=False)
     for event in [Waited(9.0, 0), Waited(9.0, 0), *events]:
-        display.show(event)
-    display.show(CellAgain(9.0, prepared.planned[0], "killed by SIGKILL"))
+        progress.show(event)
+    progress.show(CellAgain(9.0, prepared.planned[0], "killed by SIGKILL"))
     plan, *lines = capsys.readouterr().err.splitlines()
     assert plan.startswith("2 cells x 3 seeds: 9,378 steps left, about ")
     assert lines[0] == "waiting for workers"
     assert lines[1].startswith("cell 1/2 units-1: exact match 50.00%, 100.00%, 75.00%, in 2 s")
     assert lines[2] == "cell 2/2 units-2: failed: bad data"
-    assert lines[3] == "units-1: killed by SIGKILL; it is tried again"
+    assert lines[3] == "units-1: killed by SIGKILL; trying again"
 
 
 def test_json_has_a_line_a_run_and_a_line_a_cell(mixed, capsys):
     result, events, prepared = mixed
-    display = Display(Board(None, 2), prepared, as_json=True, quiet=True)
+    progress = SweepProgress(prepared, as_json=True, quiet=True)
     for event in events:
-        display.show(event)
+        progress.show(event)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(line["cell"], line["seed"], line["exact_match"]) for line in lines] == [
         ("units-1", 0, 0.5), ("units-1", 1, 1.0), ("units-1", 2, 0.75),
@@ -86,7 +85,7 @@ def test_json_has_a_line_a_run_and_a_line_a_cell(mixed, capsys):
     first, second = json.loads(json.dumps(result_as_json(result), allow_nan=False))
     assert first["exact_match_median"] == 0.75
     assert (first["exact_match_least"], first["exact_match_most"]) == (0.5, 1.0)
-    assert first["solved"] == pytest.approx(1 / 3)
+    assert first["learned"] == pytest.approx(1 / 3)
     assert (second["exact_match_median"], second["problem"]) == (None, "bad data")
 
 
@@ -112,12 +111,3 @@ def test_what_is_planned_is_told_with_what_follows(capsys):
     assert second["settings"] == {"task.n_in": 13, "task.n_out": 6}
     assert first["missing"] == [0, 1]
     assert 0 < first["expected_seconds"] < second["expected_seconds"]
-
-
-def test_times_are_spelled_for_people():
-    assert [spell(seconds) for seconds in (0.4, 45, 720, 12600)] == [
-        "0 s",
-        "45 s",
-        "12 min",
-        "3.5 h",
-    ]

@@ -166,7 +166,7 @@ def test_a_scheduler_that_is_not_there_is_told(tmp_path):
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert result.returncode == StorageError.exit_code
-    assert "s2s: --scheduler tcp://127.0.0.1:1: there is no scheduler" in result.stderr
+    assert "s2s: tcp://127.0.0.1:1: there is no scheduler" in result.stderr
     assert "Traceback" not in result.stderr
     assert list(tmp_path.iterdir()) == []
 

@@ -15,7 +15,6 @@ from seq2seq_cli.errors import (
     StorageError,
 )
 from seq2seq_cli.runs.lock import hold_lock
-from seq2seq_cli.sweep.cells.forecast import Forecast
 from seq2seq_cli.sweep.engine import dispatch, executors
 from seq2seq_cli.sweep.engine.events import CellAgain, CellEnded, CellStarted
 from seq2seq_cli.sweep.engine.job import Outcome, receive
@@ -146,7 +145,7 @@ def test_a_seed_without_a_finite_loss_is_a_result_and_no_failure(tmp_path):
     assert result.error is None
     assert [r.problem for r in result.records] == ["the loss became nan", "the loss became inf"]
     (summary,) = summarize(result.records)
-    assert (summary.shares, summary.solved) == ([], 0)
+    assert (summary.shares, summary.n_learned) == ([], 0)
     assert summary.as_json()["exact_match_median"] is None
 
 
@@ -196,23 +195,13 @@ def test_a_description_that_says_nothing_is_damaged(tmp_path):
 
 def test_what_is_left_is_trained_on_as_many_threads_as_before(tmp_path, monkeypatch):
     monkeypatch.setattr(executors, "cores", lambda: 8)
-    monkeypatch.setattr(executors, "available", lambda: None)
+    monkeypatch.setattr(executors, "available_memory", lambda: None)
     sweep, folder = describe(GRID), folder_at(tmp_path / "s")
     assert prepare_sweep(sweep, folder).fitting_jobs == 3
     run(sweep, folder, Fake(folder, {"units-2": [Outcome(2, "it is wrong")]}))
     again = prepare_sweep(sweep, folder)
     assert [again.missing(planned) for planned in again.planned] == [[], [0, 1], []]
     assert again.fitting_jobs == 3
-
-
-def test_a_forecast_is_corrected_by_what_was_measured():
-    forecast = Forecast()
-    assert forecast.expected(10) == 10
-    forecast.learn(1000, 3000)
-    assert 29 < forecast.expected(10) < 30
-    assert forecast.left([10, 10, 10, 10], 2) == forecast.expected(20)
-    assert forecast.left([10, 30], 2) == forecast.expected(30)
-    assert Forecast(1).expected(10) > Forecast(2).expected(10) == Forecast(0).expected(10)
 
 
 def test_shares_of_the_cells_are_disjoint_and_whole(tmp_path):
@@ -299,11 +288,13 @@ def test_a_search_whose_cell_fails_is_unfinished(tmp_path):
 
 
 def test_runs_that_are_sent_take_no_other_place(tmp_path):
-    receive(tmp_path, {"a-seed-0/config.toml": b"x", "a-seed-0/checkpoint/1.npz": b"y"})
-    assert (tmp_path / "a-seed-0" / "checkpoint" / "1.npz").read_bytes() == b"y"
-    receive(tmp_path, {"a-seed-0/run.json": b"first"})
+    run = small.stop(tmp_path, 40, "a-seed-0")
+    receive(tmp_path, {"a-seed-0/run.json": b"first", "a-seed-0/checkpoint/1.npz": b"y"})
+    assert small.contents(tmp_path) == {
+        "a-seed-0/run.json": b"first", "a-seed-0/checkpoint/1.npz": b"y"
+    }  # fmt: skip
     receive(tmp_path, {"a-seed-0/run.json": b"second", "a-seed-0/config.toml": b"z"})
-    assert (tmp_path / "a-seed-0" / "run.json").read_bytes() == b"first"
+    assert (run / "run.json").read_bytes() == b"first"
     for name in ("../b/run.json", "/etc/x", "run.json", "a/../../b"):
-        with pytest.raises(ValueError, match="is no run's file"):
+        with pytest.raises(ValueError, match="is not a run's file"):
             receive(tmp_path, {name: b""})

@@ -23,12 +23,7 @@ TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=1
 PLAIN = st.one_of(
     st.integers(-(2**62), 2**62), st.booleans(), st.floats(allow_nan=False, allow_infinity=False)
 )
-VALUES = st.one_of(
-    PLAIN,
-    TEXT,
-    st.lists(PLAIN, max_size=3),
-    st.lists(st.dictionaries(st.sampled_from(["n_in", "n,o"]), TEXT, min_size=1), max_size=2),
-)
+VALUES = st.one_of(PLAIN, TEXT)
 
 
 def options(*grid, derive=(), settings=(), seeds=None, until=None, one_factor=False):
@@ -63,8 +58,7 @@ def test_the_longest_names_fit_a_folder_and_differ():
 def test_names_need_no_quotes_and_ranges_stay_texts():
     assert Axis.parse("model.attention=none, dot").values == ("none", "dot")
     assert Axis.parse("task.n_in=6,1-25").values == (6, "1-25")
-    stages = Axis.parse('training.curriculum="",[{n_in=8,steps=3},{n_in=9,steps=4}]').values
-    assert stages == ("", [{"n_in": 8, "steps": 3}, {"n_in": 9, "steps": 4}])
+    assert Axis.parse('task.data="a,b.csv",c.csv').values == ("a,b.csv", "c.csv")
     assert cell_name({"task.n_in": "1-25", "model.attention": "dot"}) == "n_in-1-25-attention-dot"
 
 
@@ -109,9 +103,9 @@ def test_rules_that_make_no_sense_are_refused(text, told):
         ("task.n_in", "should be section.key=value"),
         ("task.n_in=", "a value is missing"),
         ("task.n_in=6,,7", "a value is missing"),
-        ("task.n_in=6,6", "6 stands there 2 times"),
+        ("task.n_in=6,6", "6 is given 2 times"),
         ("task.nin=6", "task.nin = .*: no such setting; did you mean task.n_in"),
-        ("training.seed=0,1", "--seeds N"),
+        ("training.seed=0,1", "seeds = N"),
         ("task.data_sha256=a", "filled in"),
     ],
 )
@@ -125,10 +119,10 @@ def test_axes_that_make_no_sense_are_refused(grid, told):
     [
         ({"derive": ["task.n_in = task.n_out * 2"]}, "task.n_in is changed elsewhere too"),
         ({"derive": ["task.n_out = task.n_out * 2"]}, "task.n_out should be settled before it"),
-        ({"until": (0.99, "model.attention")}, "takes no whole number"),
+        ({"until": (0.99, "model.attention")}, "only settings with whole numbers"),
         ({"until": (0.99, "task.n_in"), "settings": ["task.n_in=1-5"], "grid": ["model.units=8"]},
          "task.n_in = '1-5': a search needs a whole number"),
-        ({"until": (0.99, "task.n_in"), "one_factor": True}, "not with one factor"),
+        ({"until": (0.99, "task.n_in"), "one_factor": True}, "not one factor"),
         ({"until": (1.5, "task.n_in")}, "should be a share"),
         ({"until": (0.5, "task.nn")}, "no such setting"),
     ],
@@ -140,7 +134,7 @@ def test_what_does_not_fit_together_is_refused(given, told):
 
 
 def test_nothing_to_change_is_refused():
-    with pytest.raises(ConfigurationError, match="give FILE, --grid"):
+    with pytest.raises(ConfigurationError, match="give a file, a grid or until"):
         options()
 
 
@@ -169,7 +163,7 @@ def test_a_grid_too_large_to_be_meant_is_refused_at_once():
 @given(st.lists(st.integers(1, 99), min_size=1, unique=True), st.integers(1, 9), st.booleans())
 def test_a_saved_description_is_read_back(values, seeds, one_factor):
     sweep = Sweep(
-        {"model.attention": "dot", "training.curriculum": [{"n_in": 3, "steps": 2}]},
+        {"model.attention": "dot", "training.clip_norm": 1.0},
         (Axis("task.n_in", tuple(values)), Axis("training.learning_rate", (0.1, 1e-05))),
         (Derivation.parse("task.n_out = task.n_in / 2"),),
         one_factor,
@@ -210,9 +204,9 @@ def test_a_sweep_is_extended_by_values_and_seeds_alone():
     assert further.axes == (Axis("task.n_in", (6, 12, 24)),)
     assert further.seeds == 3
     assert {cell.name for cell in sweep.cells()} < {cell.name for cell in further.cells()}
-    with pytest.raises(ConfigurationError, match="model.units: is no axis"):
+    with pytest.raises(ConfigurationError, match="model.units: is not an axis"):
         sweep.extended([Axis.parse("model.units=8")], None)
-    with pytest.raises(ConfigurationError, match="--seeds 1: the sweep has 2"):
+    with pytest.raises(ConfigurationError, match="seeds = 1: the sweep already has 2"):
         sweep.extended([], 1)
 
 
@@ -242,7 +236,6 @@ def test_a_cells_settings_are_checked_as_those_of_set(n_in, units):
     assert planned.config.model == expected.model
     assert planned.config.task.n_in == n_in
     assert planned.steps == 2 * expected.training.total_steps
-    assert planned.seconds(2) > planned.seconds(1) > planned.seconds(0) == 0
 
 
 def test_a_file_takes_the_place_of_what_is_saved_and_seeds_are_added(tmp_path):
@@ -251,5 +244,5 @@ def test_a_file_takes_the_place_of_what_is_saved_and_seeds_are_added(tmp_path):
     assert extend(saved, described, [], 2) == replace(described, seeds=2)
     assert extend(saved, described, [], None) == described
     assert extend(replace(saved, seeds=5), described, [], None).seeds == 5
-    with pytest.raises(ConfigurationError, match="--seeds 1: the sweep has 2"):
+    with pytest.raises(ConfigurationError, match="seeds = 1: the sweep already has 2"):
         extend(replace(saved, seeds=2), described, [], 1)

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from fake import small
 
-from seq2seq_cli.runs.lock import hold_lock
+from seq2seq_cli.runs.folder import hold_run
 from seq2seq_cli.sweep.engine import executors, job
 from seq2seq_cli.sweep.engine.executors import cores, local_workers
 from seq2seq_cli.sweep.engine.job import Job, run_job
@@ -85,12 +85,9 @@ def test_a_process_is_told_the_cell_s_settings_and_seeds(trains, tmp_path):
 
 def test_what_there_is_decides_how_it_goes_on(trains, tmp_path):
     trains(TOLD)
-    (tmp_path / "c-seed-0").mkdir()  # killed before it had written anything
+    (tmp_path / "c-seed-0.training").mkdir()
+    (tmp_path / "c-seed-0.training" / "config.toml").touch()  # killed before it had a checkpoint
     assert not {"--resume", "--force"} & set(arguments(run_job(a_job(tmp_path), never)))
-    assert not (tmp_path / "c-seed-0").exists()
-    (tmp_path / "c-seed-0").mkdir()
-    (tmp_path / "c-seed-0" / "config.toml").write_text("")  # before it had a checkpoint
-    assert "--force" in arguments(run_job(a_job(tmp_path), never))
     small.stop(tmp_path, 40, "c-seed-1")
     assert "--resume" in arguments(run_job(a_job(tmp_path), never))
 
@@ -117,7 +114,7 @@ def test_one_that_another_process_trains_is_waited_for(trains, tmp_path):
     path, released = small.stop(tmp_path, 40, "c-seed-1"), []
 
     def hold():
-        with hold_lock(path):
+        with hold_run(path):
             ready.set()
             time.sleep(0.5)
             released.append(time.monotonic())
@@ -131,7 +128,7 @@ def test_one_that_another_process_trains_is_waited_for(trains, tmp_path):
     assert outcome.code == 0
     assert len(released) == 1
     assert time.monotonic() - outcome.seconds >= released[0]
-    with hold_lock(path):
+    with hold_run(path):
         assert run_job(a_job(tmp_path), lambda: True).code == -signal.SIGTERM
 
 
@@ -202,7 +199,7 @@ def test_jobs_share_the_cores(monkeypatch):
             assert (workers.slots(), workers.threads) == (jobs, threads)
             assert workers.have_own_gpus is (jobs > 1)
             assert max(1, threads) * jobs <= n_cores
-    with pytest.raises(Exception, match="--jobs 9: should be from 1 to 4"), local_workers(9):
+    with pytest.raises(Exception, match="jobs = 9: should be from 1 to 4"), local_workers(9):
         pass
     assert cores() >= 1
 
@@ -215,5 +212,5 @@ def test_as_many_cells_at_a_time_as_there_are_cores_and_memory(
     monkeypatch, n_cells, n_cores, memory, jobs
 ):
     monkeypatch.setattr(executors, "cores", lambda: n_cores)
-    monkeypatch.setattr(executors, "available", lambda: memory)
+    monkeypatch.setattr(executors, "available_memory", lambda: memory)
     assert executors.fitting_jobs(n_cells, 10) == jobs

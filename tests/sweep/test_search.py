@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seq2seq_cli.sweep.cells.search import PRECISION, Search, median_reach
+from seq2seq_cli.metrics import spread
+from seq2seq_cli.sweep.cells.search import PRECISION, Search
 
 
 def run(search: Search, limits: dict[int, int]) -> int:
@@ -60,4 +61,4 @@ def test_what_is_learned_beyond_a_failure_does_not_count():
     assert search.next() == 5
     search.add(5, {0: True})
     assert [reach.value for reach in search.reaches()] == [5]
-    assert median_reach(search.reaches()) == 5
+    assert spread([reach.value for reach in search.reaches()]).median == 5

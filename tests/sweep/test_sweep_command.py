@@ -14,9 +14,8 @@ import pytest
 from conftest import run_s2s
 from typer import TyperException
 
-from seq2seq_cli.cli.app import make_app
+from seq2seq_cli.cli.app import app
 from seq2seq_cli.errors import S2sError
-from seq2seq_cli.inference import threads
 
 TINY = [word for setting in ("task.n_in=4", "task.n_out=2", "task.cardinality=13",
                              "training.batch_size=16", "training.n_samples=16000")
@@ -54,9 +53,9 @@ def real(tmp_path_factory):
          "--output", "a table.csv"],
         cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    wait_for(lambda: list(place.glob("units-8-seed-0/checkpoint/*.json")), process)
+    wait_for(lambda: list(place.glob("units-8-seed-0.training/checkpoint/*.json")), process)
     os.kill(process_in(place), signal.SIGKILL)
-    wait_for(lambda: list(place.glob("units-9-seed-0/checkpoint/*.json")), process)
+    wait_for(lambda: list(place.glob("units-9-seed-0.training/checkpoint/*.json")), process)
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=60)
     return cwd, process.returncode, output, errors
@@ -67,7 +66,7 @@ def test_an_interrupted_sweep_says_how_to_go_on(real):
     assert code == 130
     assert output == ""
     assert "2 cells x 2 seeds: 4,000 steps left, about" in errors
-    assert re.search(r"units-\d: killed by SIGKILL; it is tried again", errors)
+    assert re.search(r"units-\d: killed by SIGKILL; trying again", errors)
     assert errors.splitlines()[-1] == (
         "s2s: interrupted; go on with: s2s sweep --resume real --jobs 1 --output 'a table.csv'"
     )
@@ -112,15 +111,15 @@ def test_it_goes_on_and_its_runs_are_taken_by_other_commands(real):
     [
         (["--grid", "task.n_in=2,6"], 2, "task.n_out = 3: should be at most task.n_in"),
         (["--grid", "task.nin=2,6"], 2, "did you mean task.n_in?"),
-        (["--grid", "task.n_in=6", "--grid", "task.n_in=7"], 2, "stands there twice"),
+        (["--grid", "task.n_in=6", "--grid", "task.n_in=7"], 2, "is given twice"),
         (["--grid", "task.n_in=6", "--name", "a/b", "--dry-run"], 2, "run name 'a/b'"),
         (["there.toml", "--output", "there.toml", "--force"], 2, "is read from that file"),
         (["--until", "0.9", "--dry-run"], 2, "give SHARE and SETTING"),
-        ([], 2, "give FILE, --grid KEY=VALUES or --until"),
+        ([], 2, "give a file, a grid or until"),
         (["--grid", "task.n_in=6", "--derive", "task.n_out = 3"], 2, "should be NAME = NAME"),
         (["--grid", "task.n_in=6", "--time-budget", "10"], 2, "such as 90s, 10m or 2h"),
         (["--grid", "task.n_in=6", "--shard", "4/4"], 2, "with I from 0 to N-1"),
-        (["--grid", "task.n_in=6", "--jobs", "100000"], 2, "the cores"),
+        (["--grid", "task.n_in=6", "--jobs", "100000"], 2, "the number of cores"),
         (["--grid", "task.n_in=6", "--name", "../x"], 2, "use letters, digits"),
         (["--grid", "task.n_in=6", "--output", "there.csv"], 5, "there.csv exists"),
         (["--grid", "task.n_in=6", "--output", "no/a.csv"], 6, "there is no folder no"),
@@ -135,9 +134,8 @@ def test_refusals_come_before_anything_is_written(tmp_path, monkeypatch, argumen
     (tmp_path / "there.csv").touch()
     (tmp_path / "there.toml").write_text("[changes]\ntask.n_in = [6]\n")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(threads, "use_one_blas_thread", lambda: None)
     with pytest.raises((S2sError, TyperException)) as caught:
-        make_app(["sweep"])(["sweep", *arguments], prog_name="s2s", standalone_mode=False)
+        app(["sweep", *arguments], prog_name="s2s", standalone_mode=False)
     assert told in str(caught.value)
     assert caught.value.exit_code == code
     assert [path.name for path in tmp_path.iterdir()] == ["there.csv", "there.toml"]
@@ -159,6 +157,6 @@ def test_a_dry_run_shows_the_cells_and_trains_none(tmp_path):
 
 def test_what_there_is_no_time_for_is_told(tmp_path):
     result = run_s2s("sweep", "--grid", "task.n_in=6,12", "--time-budget", "1s", cwd=tmp_path)
-    assert "not started, for want of time: n_in-6, n_in-12; go on with: s2s sweep --resume" in (
+    assert "not started, the time is used up: n_in-6, n_in-12; go on with: s2s sweep --resume" in (
         result.stderr
     )

@@ -1,4 +1,4 @@
-"""Standard Keras callbacks: called as by `fit`, and what they change is followed."""
+"""Standard Keras callbacks: called as by `fit`; they may stop a training, but change nothing."""
 
 import re
 
@@ -16,7 +16,6 @@ from seq2seq_cli.runs.history import read_history
 from seq2seq_cli.training import callbacks
 from seq2seq_cli.training.callbacks import STATE_NOTE
 from seq2seq_cli.training.events import Advanced, EpochEnded, Resumed
-from seq2seq_cli.training.program.loop import Loop
 
 pytestmark = pytest.mark.usefixtures("compiled_once")
 
@@ -26,19 +25,6 @@ def single_steps(monkeypatch):
     """Let each call take one step, so that a batch is one."""
     monkeypatch.setattr("seq2seq_cli.training.runner.CALL_SECONDS", 0.0)
     monkeypatch.setattr("seq2seq_cli.training.runner.STEPS_AFTER_COMPILING", 1)
-
-
-@pytest.fixture
-def rates(monkeypatch):
-    """Return the learning rates of all steps that are taken."""
-    seen = []
-
-    def record(self, sources, targets, rates, original=Loop.train):
-        seen.extend(rates.tolist())
-        return original(self, sources, targets, rates)
-
-    monkeypatch.setattr(Loop, "train", record)
-    return seen
 
 
 def run_with(tmp_path, config, *given, **options):
@@ -150,49 +136,30 @@ def test_early_stopping_stops_after_a_whole_epoch(tmp_path):
     assert load_checkpoint(run.path)[0].status.epochs_done == 2
 
 
-class ChangeRate(keras.callbacks.Callback):
-    """Halve the learning rate after one batch, and halve it again before a later one."""
-
-    def on_train_batch_end(self, batch, logs=None):
-        if batch == 5:
-            self.model.optimizer.learning_rate *= 0.5
-
-    def on_train_batch_begin(self, batch, logs=None):
-        if batch == 10:
-            self.model.optimizer.learning_rate *= 0.5
-
-
-def test_a_rate_changed_in_a_batch_holds_from_the_next_call_on(tmp_path, single_steps, rates):
-    config = tiny_config(schedule="constant", learning_rate=0.01, epochs=1)
-    run, _ = run_with(tmp_path, config, ChangeRate())
-    assert rates == pytest.approx([0.01] * 6 + [0.005] * 4 + [0.0025] * 30)
-    assert load_checkpoint(run.path)[0].status.rate_scale == pytest.approx(0.25)
-
-
-def test_a_scheduler_is_applied_once_though_the_epoch_is_resumed(tmp_path, single_steps, rates):
-    halve = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.5)
-    config = tiny_config(schedule="constant", learning_rate=0.01)
-    whole, _ = run_with(tmp_path, config, halve, run="whole")
-    wanted = pytest.approx([0.005] * 40 + [0.0025] * 40 + [0.00125] * 40)
-    assert rates == wanted
-    history = read_history(whole.path / "history.jsonl")
-    assert [record.learning_rate for record in history] == pytest.approx([0.005, 0.0025, 0.00125])
-    rates.clear()
+def test_a_resumed_training_notes_that_callbacks_start_again(tmp_path, whole):
     with pytest.raises(Interrupted):
-        train(config, tmp_path, "part", progress=stop_after(55), callbacks=[halve])
-    part, events = run_with(tmp_path, RunConfig(), halve, run="part", resume=True)
-    assert rates == wanted
-    assert_identical(part.path, whole.path)
+        train(tiny_config(), tmp_path, "part", progress=stop_after(3), callbacks=[Record()])
+    part, events = run_with(tmp_path, RunConfig(), Record(), run="part", resume=True)
+    assert_identical(part.path, whole)
     resumed = next(event for event in events if isinstance(event, Resumed))
     assert resumed.notes == (STATE_NOTE,)
 
 
-def test_a_plateau_lowers_the_rate(tmp_path):
-    config = tiny_config(schedule="constant", learning_rate=0.01)
-    reduce = keras.callbacks.ReduceLROnPlateau("val_loss", 0.1, patience=1, min_delta=100.0)
-    run, _ = run_with(tmp_path, config, reduce)
-    history = read_history(run.path / "history.jsonl")
-    assert [record.learning_rate for record in history] == pytest.approx([0.01, 0.01, 0.001])
+class HalveRate(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        self.model.optimizer.learning_rate.assign(0.005)
+
+
+@pytest.mark.parametrize("callback", [
+    HalveRate(),
+    keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.5),
+    keras.callbacks.ReduceLROnPlateau("val_loss", 0.1, patience=1, min_delta=100.0),
+])  # fmt: skip
+def test_a_callback_that_sets_the_learning_rate_is_refused(tmp_path, whole, callback):
+    with pytest.raises(ConfigurationError, match=r"set the learning rate .* training\.schedule"):
+        run_with(tmp_path, tiny_config(), callback, run="part")
+    if isinstance(callback, keras.callbacks.ReduceLROnPlateau):
+        assert_identical(train(RunConfig(), tmp_path, "part", resume=True).path, whole)
 
 
 def test_tensorboard_is_written_or_its_absence_named(tmp_path, monkeypatch):

@@ -321,13 +321,5 @@ def test_the_schedule_warms_up_and_falls_to_zero():
     assert (np.diff(rates[10:]) < 0).all()
     assert rates[-1] < 1e-5
     np.testing.assert_array_equal(learning_rates(config, 50, 10), rates[50:60])
-    late = learning_rates(config.model_copy(update={"decay_share": 0.4}), 0, 200)
-    np.testing.assert_array_equal(late[:10], rates[:10])
-    assert set(late[10:121]) == {np.float32(0.02)}
-    assert (np.diff(late[120:]) < 0).all()
-    assert late[160] == pytest.approx(0.01)
-    assert late[-1] < 1e-4
-    never = learning_rates(config.model_copy(update={"decay_share": 0.0}), 0, 200)
-    assert set(never[10:]) == {np.float32(0.02)}
     constant = TrainingConfig(schedule="constant", learning_rate=0.3)
     assert set(learning_rates(constant, 0, 5)) == {np.float32(0.3)}

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 from tiny import tiny_config
 
+from seq2seq_cli.training.distribution import DistributedLoop
 from seq2seq_cli.training.models import build_models
-from seq2seq_cli.training.program.distribution import DistributedLoop
 from seq2seq_cli.training.program.loop import CHUNK, Loop
 from seq2seq_cli.training.program.recurrent import LstmCall, run_lstms
 

@@ -29,7 +29,8 @@ from seq2seq_cli.errors import ConfigurationError, Interrupted, ModelError
 from seq2seq_cli.runs.checkpoint_files import load_checkpoint
 from seq2seq_cli.runs.history import read_history
 from seq2seq_cli.runs.listing import list_runs, open_run
-from seq2seq_cli.runs.manifest import MANIFEST, RECORDED
+from seq2seq_cli.runs.manifest import RECORDED
+from seq2seq_cli.runs.names import training_path
 from seq2seq_cli.training import compiled, validation
 from seq2seq_cli.training.events import Advanced, Built, EpochEnded, Finished, Resumed
 from seq2seq_cli.training.models import build_models
@@ -69,8 +70,8 @@ def test_an_interrupted_training_goes_on_bit_for_bit(tmp_path, whole, n_events, 
     told = interrupt(tiny_config(), tmp_path, "part", stop_after(n_events, kind))
     assert "checkpoint saved at step" in told
     assert told.endswith(f"go on with: s2s train --resume --run part --runs-dir {tmp_path}")
-    assert not (tmp_path / "part" / MANIFEST).exists()
-    assert list_runs(tmp_path)[0].problem == "stopped, --resume goes on"
+    assert not (tmp_path / "part").exists()
+    assert list_runs(tmp_path)[0].problem == "stopped, --resume continues it"
     events = []
     train(RunConfig(), tmp_path, progress=events.append, resume=True)
     resumed = next(event for event in events if isinstance(event, Resumed))
@@ -136,7 +137,7 @@ def test_an_interrupt_while_the_models_are_saved_spoils_nothing(tmp_path, whole,
         patched.setattr(keras.Model, "save", save)
         told = interrupt(tiny_config(), tmp_path, "part", None)
     assert "--resume --run part" in told
-    assert not list((tmp_path / "part").glob(".*"))
+    assert not list(tmp_path.rglob(".*"))
     assert_identical(tmp_path / "part", whole, but=["best"])
     events = []
     run = train(RunConfig(), tmp_path, progress=events.append, resume=True)
@@ -154,13 +155,11 @@ def test_an_interrupt_while_the_models_are_saved_spoils_nothing(tmp_path, whole,
 def test_a_training_forced_over_a_run_leaves_it_until_it_is_complete(tmp_path, whole):
     folder = shutil.copytree(whole, tmp_path / "run")
     before, other = contents(folder), tiny_config(seed=5, epochs=2)
-    told = interrupt(other, tmp_path, "run", stop_after(1, Built), force=True)
-    assert told.endswith(f"{folder} is as it was")
-    assert contents(folder) == before
-    told = interrupt(other, tmp_path, "run", stop_after(1, EpochEnded), force=True)
-    assert "go on with: s2s train --resume --run run" in told
-    assert verify(tmp_path, "run").config == open_run(whole.parent, "whole").config
-    assert list_runs(tmp_path)[0].under_way == "stopped, --resume goes on"
+    for kind in (Built, EpochEnded):
+        told = interrupt(other, tmp_path, "run", stop_after(1, kind), force=True)
+        assert "go on with: s2s train --resume --run run" in told
+        assert contents(folder) == before
+        assert list_runs(tmp_path)[0].under_way == "stopped, --resume continues it"
     run = train(RunConfig(), tmp_path, resume=True)
     assert verify(tmp_path, "run") == run
     assert run.config.training.seed == 5
@@ -178,6 +177,7 @@ def test_a_forced_training_that_cannot_begin_leaves_the_run_as_it_was(tmp_path, 
     with pytest.raises(MemoryError):
         train(tiny_config(seed=5), tmp_path, "run", force=True)
     assert contents(folder) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 def test_a_finished_run_is_trained_further_only_on_demand(tmp_path, whole):
@@ -185,12 +185,11 @@ def test_a_finished_run_is_trained_further_only_on_demand(tmp_path, whole):
     before = contents(folder)
     with pytest.raises(ConfigurationError, match="is complete after 3"):
         train(RunConfig(), tmp_path, "run", resume=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
     more = RunConfig(training=TrainingConfig(epochs=4))
-    told = interrupt(more, tmp_path, "run", stop_after(1, Built), resume=True)
-    assert told.endswith(f"{folder} is as it was")
+    interrupt(more, tmp_path, "run", stop_after(1, Built), resume=True)
+    interrupt(RunConfig(), tmp_path, None, stop_after(1), resume=True)
     assert contents(folder) == before
-    interrupt(more, tmp_path, "run", stop_after(1), resume=True)
-    assert verify(tmp_path, "run").config.training.epochs == 3
     run = train(RunConfig(), tmp_path, resume=True)
     assert run.config.training.epochs == 4
     assert checkpoint_arrays(run.path)["steps"] == 160
@@ -242,7 +241,7 @@ def test_a_signal_saves_a_checkpoint_and_says_how_to_go_on(tmp_path, number, cod
     assert "Traceback" not in errors
     last = errors.splitlines()[-1]
     assert last.endswith("go on with: s2s train --resume --run long")
-    assert not (tmp_path / "runs" / "long" / MANIFEST).exists()
+    assert not (tmp_path / "runs" / "long").exists()
     steps_done = load_checkpoint(tmp_path / "runs" / "long")[0].state.steps_done
     assert steps_done >= EPOCH_STEPS
     assert f"checkpoint saved at step {steps_done:,};" in last
@@ -265,7 +264,7 @@ def test_the_same_environment_is_not_noted_as_another(tmp_path):
             again.send_signal(signal.SIGINT)
             break
     again.communicate(timeout=60)
-    assert any("goes on in epoch" in line for line in told)
+    assert any("resumes in epoch" in line for line in told)
     assert not any("bit-identical" in line for line in told)
 
 
@@ -278,12 +277,12 @@ def test_a_killed_training_goes_on_bit_for_bit(tmp_path):
         [sys.executable, "-m", "seq2seq_cli", "train", *TINY, "--epochs", "15",
          "--checkpoint-seconds", "0.01", "-q", "--run", "killed"], cwd=tmp_path,
     )  # fmt: skip
-    fourth = folder / "checkpoint" / f"{4:012d}.json"
+    fourth = training_path(folder) / "checkpoint" / f"{4:012d}.json"
     while not fourth.exists() and process.poll() is None:
         time.sleep(0.005)
     process.kill()
     assert process.wait() != 0
-    assert not (folder / MANIFEST).exists()
+    assert not folder.exists()
     train(RunConfig(), tmp_path / "runs", resume=True)
     assert_identical(folder, whole.path)
 

@@ -136,7 +136,7 @@ def test_widths_and_filled_batches_change_no_result(several_widths):
     plan = prepare(config)
     loop = Loop(build_models(config)[0], plan.config)
     assert len(plan.widths) > 1
-    runner = Runner(loop, plan, lambda content: content)
+    runner = Runner(loop, plan)
     results = runner.validate()
     runner.close()
     pairs = plan.stream.draw(Split.VALIDATION, 0, 10_000)
@@ -308,11 +308,3 @@ def test_a_resumed_training_may_be_validated_at_other_places(tmp_path, whole):
     assert_identical(run.path, whole, but=["best"])
     history = read_history(run.path / "history.jsonl")
     assert [line.steps_done for line in history] == [40, 56, 72, 80, 96, 112, 120]
-
-
-def test_a_stage_ends_where_it_does_whatever_is_validated(tmp_path):
-    stages = {"curriculum": [{"n_in": 3, "n_out": 2, "steps": 20}], "epochs": 1}
-    plain = train(tiny_config(**stages), tmp_path, "plain")
-    other = train(tiny_config(**stages, validate_every=EVERY), tmp_path, "other")
-    assert_identical(other.path, plain.path, but=["best"])
-    assert len(lines_of(other.path)) == 3

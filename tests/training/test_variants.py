@@ -310,7 +310,7 @@ def test_a_pretrained_embedding_is_where_the_training_starts(tmp_path):
 
 @pytest.mark.parametrize(("array", "named"), [
     (np.zeros((8, 5)), r"has shape \(8, 5\)"), (np.full((9, 5), np.nan), "not finite"),
-    (np.array(["a"]), "no .npy file of numbers"), (None, "no .npy file"),
+    (np.array(["a"]), "not a .npy file of numbers"), (None, "not a .npy file"),
 ])  # fmt: skip
 def test_a_wrong_embedding_is_named(tmp_path, array, named):
     path = tmp_path / "table.npy"

@@ -1,33 +1,40 @@
 """The tasks: vectorised functions from sources to targets, and what they demand of settings."""
 
+# Importing a module registers its tasks; `s2s tasks` lists them in this order.
+from seq2seq_cli.data.tasks import (  # noqa: F401  # isort: skip
+    rearrangements,
+    arithmetic,
+    excerpts,
+    counts,
+    recall,
+)
 from seq2seq_cli.data.tasks.checks import (
-    OWN_DATA,
-    OWN_TASK,
+    CUSTOM_DATA,
     find_task,
     ignored_settings,
-    is_own,
+    is_custom,
     length_problem,
     longest_target,
     problems,
     takes_n_out,
-    wrong_settings,
 )
+from seq2seq_cli.data.tasks.custom import CustomTask, load_task
 from seq2seq_cli.data.tasks.registry import TASKS
 from seq2seq_cli.data.tasks.task import Level, Parameters, Task
 
 __all__ = [
-    "OWN_DATA",
-    "OWN_TASK",
+    "CUSTOM_DATA",
     "TASKS",
+    "CustomTask",
     "Level",
     "Parameters",
     "Task",
     "find_task",
     "ignored_settings",
-    "is_own",
+    "is_custom",
     "length_problem",
+    "load_task",
     "longest_target",
     "problems",
     "takes_n_out",
-    "wrong_settings",
 ]

@@ -1,15 +1,23 @@
 """Tasks that calculate with the integers; an example has cardinality 11.
 
 Where numbers wrap around, id `i` stands for the digit `i - 1`: with cardinality 11 the ids 1 .. 10
-are the digits 0 .. 9. The results do; a source never does, or two of them would be one problem.
+are the digits 0 .. 9.
 """
 
 import numpy as np
 
-from seq2seq_cli.data.tasks.task import Integers, Parameters
+from seq2seq_cli.data.tasks.registry import register
+from seq2seq_cli.data.tasks.task import OTHER_ORDER, Integers, Level, Number, Parameters
 from seq2seq_cli.data.vocabulary import Ids
 
 
+@register(
+    "shift-values",
+    "each integer plus k; after the largest follows 1",
+    Level.CONTEXT_SENSITIVE,
+    number=Number(lambda cardinality: 1, lambda n_values: n_values - 1),
+    least_cardinality=3,
+)
 def shift_values(sources: Ids, parameters: Parameters) -> Ids:
     """Return each integer plus `k`; after the largest follows 1.
 
@@ -22,8 +30,11 @@ def shift_values(sources: Ids, parameters: Parameters) -> Ids:
     return (sources - 1 + parameters.k) % parameters.n_values + 1
 
 
+@register(
+    "prefix-sum", "the digits' sums so far, modulo; id i is digit i - 1", Level.CONTEXT_SENSITIVE
+)
 def prefix_sum(sources: Ids, parameters: Parameters) -> Integers:
-    """Return at each place the sum of the digits so far, modulo their number.
+    """Return at each position the sum of the digits so far, modulo their number.
 
         2 3 5 -> 2 4 8
         9 9 1 -> 9 7 7
@@ -34,8 +45,9 @@ def prefix_sum(sources: Ids, parameters: Parameters) -> Integers:
     return np.cumsum(sources - 1, axis=1, dtype=np.int64) % parameters.n_values + 1
 
 
+@register("running-max", "the largest integer so far", Level.CONTEXT_SENSITIVE)
 def running_max(sources: Ids, parameters: Parameters) -> Ids:
-    """Return at each place the largest integer so far.
+    """Return at each position the largest integer so far.
 
         4 2 9 4 -> 4 4 9 9
         3 1 -> 3 3
@@ -45,6 +57,13 @@ def running_max(sources: Ids, parameters: Parameters) -> Ids:
     return np.maximum.accumulate(sources, axis=1)
 
 
+@register(
+    "parity",
+    "1 for an even number of even integers, else 2",
+    Level.REGULAR,
+    least_cardinality=3,
+    alike="all with the same number of even integers",
+)
 def parity(sources: Ids, parameters: Parameters) -> Integers:
     """Return 1 where the number of even integers is even, and 2 where it is odd.
 
@@ -57,19 +76,34 @@ def parity(sources: Ids, parameters: Parameters) -> Integers:
     return n_even % 2 + 1
 
 
+@register(
+    "modular-addition",
+    "the digits' sum, modulo; id i is digit i - 1",
+    Level.REGULAR,
+    alike=OTHER_ORDER,
+)
 def modular_addition(sources: Ids, parameters: Parameters) -> Integers:
     """Return the sum of all digits, modulo their number.
 
         2 3 5 -> 8
         9 9 1 -> 7
 
-    Of two integers that of Power et al. 2022, "Grokking"; of many, Modular Arithmetic without
-    other operations (Delétang et al. 2023).
+    For two integers as in Power et al. 2022, "Grokking"; for many, Modular Arithmetic with addition
+    only (Delétang et al. 2023).
     """
     total: Integers = (sources - 1).sum(axis=1, keepdims=True, dtype=np.int64)
     return total % parameters.n_values + 1
 
 
+@register(
+    "addition",
+    "the sum of two numbers, the halves; id i is digit i - 1",
+    Level.CONTEXT_SENSITIVE,
+    example=(2, 3, 9, 9),
+    digit_order="big-endian",
+    least_cardinality=3,
+    alike="those with the numbers, or their digits at one position, swapped",
+)
 def addition(sources: Ids, parameters: Parameters) -> Integers:
     """Return the sum of the two numbers whose digits are the source's first and second half.
 

@@ -4,12 +4,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seq2seq_cli.data.tasks.excerpts import keep
-from seq2seq_cli.data.tasks.task import Integers, Parameters
+from seq2seq_cli.data.tasks.registry import register
+from seq2seq_cli.data.tasks.task import OTHER_ORDER, Integers, Level, Parameters
 from seq2seq_cli.data.vocabulary import Ids
 
 
+@register("histogram", "how often each integer occurs", Level.CONTEXT_SENSITIVE, counts=True)
 def histogram(sources: Ids, parameters: Parameters) -> Integers:
-    """Return at each place how often the integer there occurs in the source.
+    """Return at each position how often its integer occurs in the source.
 
         4 9 2 4 7 -> 2 1 1 2 1
         3 3 3 -> 3 3 3
@@ -19,8 +21,14 @@ def histogram(sources: Ids, parameters: Parameters) -> Integers:
     return _occurrences(sources)
 
 
+@register(
+    "mode",
+    "the integer that occurs most often, or the smallest of them",
+    Level.CONTEXT_SENSITIVE,
+    alike=OTHER_ORDER,
+)
 def mode(sources: Ids, parameters: Parameters) -> Ids:
-    """Return the integer that occurs most often; of several the smallest.
+    """Return the integer that occurs most often, the smallest if there are several.
 
         4 9 2 4 7 -> 4
         9 5 5 9 1 -> 5
@@ -33,10 +41,17 @@ def mode(sources: Ids, parameters: Parameters) -> Ids:
     return found
 
 
+@register(
+    "run-length",
+    "each run of equal integers: the integer and its length",
+    Level.CONTEXT_SENSITIVE,
+    example=(4, 4, 4, 9, 4),
+    ends_early=True,
+)
 def run_length(sources: Ids, parameters: Parameters) -> Ids:
-    """Return each run of equal integers as the integer and how many of it there are.
+    """Return each run of equal integers as the integer and its number of repetitions.
 
-    A run with more of them than the largest value is given as several.
+    A run longer than the largest value is split into several.
 
         4 4 4 9 4 -> 4 3 9 1 4 1
         1 1 1 2 -> 1 2 1 1 2 1  (cardinality = 3)
@@ -56,7 +71,7 @@ def run_length(sources: Ids, parameters: Parameters) -> Ids:
 
 
 def _occurrences(sources: Ids) -> NDArray[np.int64]:
-    """Return for each integer how often it occurs in its row, (n, n_in)."""
+    """Return the number of times that each integer occurs in its row, (n, n_in)."""
     order = np.argsort(sources, axis=1, kind="stable")
     ordered = np.take_along_axis(sources, order, axis=1)
     differs = np.zeros(sources.shape, np.int64)
@@ -68,7 +83,7 @@ def _occurrences(sources: Ids) -> NDArray[np.int64]:
 
 
 def _counts(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return how often each number from 0 to width-1 stands in its row, (n, width) both."""
+    """Return the number of times that each of 0 .. width-1 occurs in its row, (n, width) both."""
     n, width = numbers.shape
     flat = (numbers + width * np.arange(n)[:, None]).ravel()
     return np.bincount(flat, minlength=n * width).reshape(n, width)

@@ -6,10 +6,12 @@ An example has cardinality 11.
 import numpy as np
 from numpy.typing import NDArray
 
-from seq2seq_cli.data.tasks.task import Parameters
+from seq2seq_cli.data.tasks.registry import register
+from seq2seq_cli.data.tasks.task import Level, Number, Parameters
 from seq2seq_cli.data.vocabulary import PADDING, Ids
 
 
+@register("unique", "each integer once, as they first occur", Level.REGULAR, ends_early=True)
 def unique(sources: Ids, parameters: Parameters) -> Ids:
     """Return each integer once, in the order in which they first occur.
 
@@ -17,7 +19,7 @@ def unique(sources: Ids, parameters: Parameters) -> Ids:
         3 3 3 -> 3
 
     What a count of distinct elements counts (Flajolet & Martin 1985, "Probabilistic counting
-    algorithms"). The ids that have occurred are all that has to be remembered, so it is regular.
+    algorithms"). Only the ids that have occurred have to be remembered, so it is regular.
     """
     order = np.argsort(sources, axis=1, kind="stable")
     ordered = np.take_along_axis(sources, order, axis=1)
@@ -26,6 +28,13 @@ def unique(sources: Ids, parameters: Parameters) -> Ids:
     return keep(sources, is_first)
 
 
+@register(
+    "filter",
+    "the integers larger than the first",
+    Level.CONTEXT_SENSITIVE,
+    ends_early=True,
+    alike="others with smaller integers elsewhere",
+)
 def larger_than_first(sources: Ids, parameters: Parameters) -> Ids:
     """Return the integers that are larger than the first one.
 
@@ -37,6 +46,15 @@ def larger_than_first(sources: Ids, parameters: Parameters) -> Ids:
     return keep(sources, sources > sources[:, :1])
 
 
+@register(
+    "selective-copy",
+    "the integers larger than k; the others are noise",
+    Level.CONTEXT_SENSITIVE,
+    ends_early=True,
+    number=Number(lambda cardinality: cardinality // 2, lambda n_values: n_values - 1),
+    least_cardinality=3,
+    alike="others with the noise elsewhere",
+)
 def selective_copy(sources: Ids, parameters: Parameters) -> Ids:
     """Return the integers that are larger than `k`; the others, 1 .. k, are noise.
 
@@ -50,7 +68,7 @@ def selective_copy(sources: Ids, parameters: Parameters) -> Ids:
 
 
 def keep(sources: Ids, kept: NDArray[np.bool_]) -> Ids:
-    """Return those of the integers (n, n_in) that are kept, in their order, and then padding."""
+    """Return the integers (n, n_in) that are kept, in their order, padded at the end."""
     order = np.argsort(~kept, axis=1, kind="stable")
     places = np.arange(sources.shape[1])
     n_kept = kept.sum(axis=1, keepdims=True)

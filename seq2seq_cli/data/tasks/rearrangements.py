@@ -1,14 +1,22 @@
 """Tasks whose targets hold the source's integers in another order, or more than once.
 
-An example is `source -> target`, with cardinality 11 and k as it is where it is not given.
+An example is `source -> target`, with cardinality 11 and the default of k unless it is shown.
 """
 
 import numpy as np
 
-from seq2seq_cli.data.tasks.task import Parameters
+from seq2seq_cli.data.tasks.registry import register
+from seq2seq_cli.data.tasks.task import OTHER_ORDER, Level, Number, Parameters
 from seq2seq_cli.data.vocabulary import Ids
 
 
+@register(
+    "reverse-prefix",
+    "the first n_out integers, reversed",
+    Level.CONTEXT_FREE,
+    takes_n_out=True,
+    alike="others with the same beginning",
+)
 def reverse_prefix(sources: Ids, parameters: Parameters) -> Ids:
     """Return the first `n_out` integers, reversed: the tutorial's task.
 
@@ -21,6 +29,7 @@ def reverse_prefix(sources: Ids, parameters: Parameters) -> Ids:
     return sources[:, : parameters.n_out][:, ::-1]
 
 
+@register("reverse", "all integers, reversed", Level.CONTEXT_FREE)
 def reverse(sources: Ids, parameters: Parameters) -> Ids:
     """Return the whole source, reversed.
 
@@ -33,6 +42,7 @@ def reverse(sources: Ids, parameters: Parameters) -> Ids:
     return sources[:, ::-1]
 
 
+@register("copy", "all integers, as they are", Level.CONTEXT_SENSITIVE)
 def copy(sources: Ids, parameters: Parameters) -> Ids:
     """Return the source as it is.
 
@@ -44,6 +54,7 @@ def copy(sources: Ids, parameters: Parameters) -> Ids:
     return sources
 
 
+@register("sort", "all integers, in ascending order", Level.CONTEXT_SENSITIVE, alike=OTHER_ORDER)
 def sort(sources: Ids, parameters: Parameters) -> Ids:
     """Return the source's integers in ascending order.
 
@@ -55,6 +66,7 @@ def sort(sources: Ids, parameters: Parameters) -> Ids:
     return np.sort(sources, axis=1)
 
 
+@register("duplicate", "the source twice", Level.CONTEXT_SENSITIVE, example=(4, 9, 2))
 def duplicate(sources: Ids, parameters: Parameters) -> Ids:
     """Return the source twice.
 
@@ -66,17 +78,27 @@ def duplicate(sources: Ids, parameters: Parameters) -> Ids:
     return np.tile(sources, (1, 2))
 
 
+@register(
+    "repeat-copy",
+    "the source k times",
+    Level.CONTEXT_SENSITIVE,
+    example=(4, 9, 2),
+    number=Number(lambda cardinality: 2, lambda n_values: 1000),
+)
 def repeat_copy(sources: Ids, parameters: Parameters) -> Ids:
     """Return the source `k` times.
 
         4 9 2 -> 4 9 2 4 9 2 4 9 2  (k = 3)
         4 9 -> 4 9 4 9
 
-    Repeat Copy (Graves et al. 2014), where the number stands in the source; here it is a setting.
+    Repeat Copy (Graves et al. 2014), where the number is in the source; here it is a setting.
     """
     return np.tile(sources, (1, parameters.k))
 
 
+@register(
+    "odds-first", "the 1st, 3rd, 5th... integer, then the 2nd, 4th...", Level.CONTEXT_SENSITIVE
+)
 def odds_first(sources: Ids, parameters: Parameters) -> Ids:
     """Return the first, third, fifth... integer, and then the second, fourth, sixth...
 
@@ -88,8 +110,14 @@ def odds_first(sources: Ids, parameters: Parameters) -> Ids:
     return np.concatenate([sources[:, ::2], sources[:, 1::2]], axis=1)
 
 
+@register(
+    "rotate",
+    "the first k integers moved to the end",
+    Level.CONTEXT_SENSITIVE,
+    number=Number(lambda cardinality: 1, lambda n_values: 1_000_000),
+)
 def rotate(sources: Ids, parameters: Parameters) -> Ids:
-    """Return the source rotated to the left by `k` places: the first `k` integers stand last.
+    """Return the source rotated to the left by `k` positions: the first `k` integers come last.
 
         4 9 2 4 7 -> 9 2 4 7 4
         4 9 2 -> 9 2 4  (k = 4)
@@ -99,8 +127,9 @@ def rotate(sources: Ids, parameters: Parameters) -> Ids:
     return np.roll(sources, -parameters.k, axis=1)
 
 
+@register("swap-pairs", "the integers of each pair swapped", Level.CONTEXT_SENSITIVE)
 def swap_pairs(sources: Ids, parameters: Parameters) -> Ids:
-    """Return the source with the integers of each pair swapped; a last one alone stays.
+    """Return the source with the integers of each pair swapped; an unpaired last one stays.
 
         4 9 2 5 -> 9 4 5 2
         4 9 2 5 7 -> 9 4 5 2 7

@@ -103,12 +103,12 @@ class Sweep:
         for axis in axes:
             if axis.key not in known:
                 raise ConfigurationError(
-                    f"--grid {axis.key}: is no axis of this sweep, which has "
+                    f"{axis.key}: is not an axis of this sweep, which has "
                     f"{', '.join(known) or 'none'}: begin another sweep"
                 )
             known[axis.key] = known[axis.key].with_values(axis.values)
         if seeds is not None and seeds < self.seeds:
-            raise ConfigurationError(f"--seeds {seeds}: the sweep has {self.seeds} already")
+            raise ConfigurationError(f"seeds = {seeds}: the sweep already has {self.seeds}")
         return replace(self, axes=tuple(known.values()), seeds=seeds or self.seeds)
 
     def to_toml(self) -> str:
@@ -153,9 +153,9 @@ class Sweep:
         assert self.until
         key = self.until.setting
         if not is_whole(key):
-            return [f"--until {key}: takes no whole number, so that it cannot be searched for"]
+            return [f"until {key}: only settings with whole numbers can be searched"]
         if self.one_factor:
-            return ["--until goes with a grid, not with one factor at a time"]
+            return ["until needs a grid, not one factor at a time"]
         axis = next((axis for axis in self.axes if axis.key == key), None)
         given = self._in_base(key)
         return [
@@ -210,26 +210,24 @@ def with_options(
     for text in settings:
         key, equals, value = text.partition("=")
         if not equals:
-            raise ConfigurationError(f"--set {text}: should be section.key=value")
+            raise ConfigurationError(f"{text}: should be section.key=value")
         base[key.strip()] = parse_value(value.strip())
     axes = {axis.key: axis for axis in sweep.axes}
     given = [Axis.parse(text) for text in grid]
     keys = [axis.key for axis in given]
     if twice := next((key for key in keys if keys.count(key) > 1), None):
-        raise ConfigurationError(f"--grid {twice}: stands there twice: give all its values in one")
+        raise ConfigurationError(f"{twice}: is given twice: give all its values at once")
     axes |= {axis.key: axis for axis in given}
     rules = {rule.target: rule for rule in sweep.derivations}
     rules |= {rule.target: rule for rule in map(Derivation.parse, derive)}
     search = sweep.until
     if until:
         if not 0 < until[0] <= 1:
-            raise ConfigurationError(f"--until {until[0]:g}: should be a share above 0, up to 1")
+            raise ConfigurationError(f"until {until[0]:g}: should be a share above 0, up to 1")
         find_setting(until[1])
         search = Until(share=until[0], setting=until[1])
     if not axes and not search:
-        raise ConfigurationError(
-            "nothing is to be changed: give FILE, --grid KEY=VALUES or --until"
-        )
+        raise ConfigurationError("a sweep changes settings: give a file, a grid or until")
     return Sweep(
         base,
         tuple(axes.values()),

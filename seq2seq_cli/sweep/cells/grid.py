@@ -35,16 +35,16 @@ class Axis:
         find_setting(key, list(values))
         if key == "training.seed":
             raise ConfigurationError(
-                "training.seed is no axis: --seeds N trains the seeds from it on in each cell"
+                "training.seed is not an axis: seeds = N trains each cell under N seeds, from it on"
             )
         if key in FILLED_IN:
-            raise ConfigurationError(f"{key} is filled in, and no axis")
+            raise ConfigurationError(f"{key} is filled in, and not an axis")
         if not values:
             raise ConfigurationError(f"{key}: should have values, such as {key}=1,2")
         names = [value_name(value) for value in values]
         for name in names:
             if names.count(name) > 1:
-                raise ConfigurationError(f"{key}: {name} stands there {names.count(name)} times")
+                raise ConfigurationError(f"{key}: {name} is given {names.count(name)} times")
         return cls(key, tuple(values))
 
     @classmethod
@@ -52,10 +52,10 @@ class Axis:
         """Return the axis that `task.n_in=6,12` stands for; raises as `of`."""
         key, equals, values = text.partition("=")
         if not equals:
-            raise ConfigurationError(f"--grid {text}: should be section.key=value,value,...")
+            raise ConfigurationError(f"{text}: should be section.key=value,value,...")
         parts = [part.strip() for part in split_values(values)]
         if "" in parts:
-            raise ConfigurationError(f"--grid {text}: a value is missing")
+            raise ConfigurationError(f"{text}: a value is missing")
         return cls.of(key.strip(), [parse_value(part) for part in parts])
 
     def with_values(self, values: Sequence[object]) -> "Axis":
@@ -75,8 +75,8 @@ class Cell:
 
 
 def split_values(text: str) -> list[str]:
-    """Split a text at the commas that are in no quotes and no brackets."""
-    parts, depth, quote, escaped = [""], 0, "", False
+    """Split a text at the commas that are not in quotes."""
+    parts, quote, escaped = [""], "", False
     for character in text:
         if quote:
             closes = character == quote and not escaped
@@ -84,11 +84,7 @@ def split_values(text: str) -> list[str]:
             quote = "" if closes else quote
         elif character in "\"'":
             quote = character
-        elif character in "[{":
-            depth += 1
-        elif character in "]}":
-            depth -= 1
-        elif character == "," and depth == 0:
+        elif character == ",":
             parts.append("")
             continue
         parts[-1] += character

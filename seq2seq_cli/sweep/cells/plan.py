@@ -5,14 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from seq2seq_cli.config import RunConfig
-from seq2seq_cli.data.plan import prepare
-from seq2seq_cli.data.tasks import wrong_settings
+from seq2seq_cli.data.plan import prepare, wrong_settings
 from seq2seq_cli.errors import ConfigurationError, S2sError
-from seq2seq_cli.footprint import TENSORFLOW, training_needs
-from seq2seq_cli.forecast import expected_bytes
-from seq2seq_cli.memory import check
+from seq2seq_cli.resources import Estimate, check_training
 from seq2seq_cli.settings import resolve
-from seq2seq_cli.sweep.cells.forecast import seed_seconds, start_seconds
 from seq2seq_cli.sweep.cells.grid import Cell
 
 MOST_SEED = 2**63
@@ -25,9 +21,7 @@ class PlannedCell:
     cell: Cell
     config: RunConfig
     n_seeds: int
-    start_seconds: float  # guessed: of a process, before its first step
-    seed_seconds: float  # guessed: of each seed
-    memory: int  # guessed: bytes of its process
+    estimate: Estimate
 
     @property
     def name(self) -> str:
@@ -45,10 +39,6 @@ class PlannedCell:
         """Optimizer steps of all of its seeds."""
         return self.n_seeds * self.config.training.total_steps
 
-    def seconds(self, n_seeds: int) -> float:
-        """Return what a process that trains so many of its seeds is guessed to take."""
-        return self.start_seconds + n_seeds * self.seed_seconds if n_seeds else 0.0
-
     def with_seed(self, seed: int) -> RunConfig:
         """Return the configuration of one of its seeds."""
         training = self.config.training.model_copy(update={"seed": seed})
@@ -63,12 +53,10 @@ def plan_cell(cell: Cell, n_seeds: int, jobs: int = 1) -> PlannedCell:
     """
     config = resolve(options=cell.given, check=wrong_settings)
     plan = prepare(config)
-    check(training_needs(plan.config), TENSORFLOW * jobs)
+    check_training(plan.config, jobs=jobs)
     if plan.config.training.seed + n_seeds > MOST_SEED:
         raise ConfigurationError(f"training.seed = {plan.config.training.seed}: is too large")
-    return PlannedCell(
-        cell, plan.config, n_seeds, start_seconds(plan), seed_seconds(plan), expected_bytes(plan)
-    )
+    return PlannedCell(cell, plan.config, n_seeds, plan.estimate)
 
 
 def plan_cells(cells: Iterable[Cell], n_seeds: int, jobs: int = 1) -> list[PlannedCell]:

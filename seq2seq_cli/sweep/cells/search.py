@@ -7,7 +7,6 @@ at a value is not learned beyond it.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
 
 from seq2seq_cli.errors import S2sError
 from seq2seq_cli.sweep.cells.description import Sweep
@@ -156,8 +155,3 @@ class Grid:
 
     def ended(self, planned: PlannedCell, records: Sequence[RunRecord], reason: str) -> None:
         """Nothing follows."""
-
-
-def median_reach(reaches: Sequence[Reach]) -> float:
-    """Return the median of the values that the seeds have come to."""
-    return median(reach.value for reach in reaches)

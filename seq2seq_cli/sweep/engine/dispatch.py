@@ -22,7 +22,7 @@ from seq2seq_cli.errors import (
     S2sError,
     StorageError,
 )
-from seq2seq_cli.sweep.cells.forecast import Forecast
+from seq2seq_cli.resources import Pace
 from seq2seq_cli.sweep.cells.plan import PlannedCell
 from seq2seq_cli.sweep.engine.events import CellAgain, CellEnded, CellStarted, OnEvent, Waited
 from seq2seq_cli.sweep.engine.executors import Workers
@@ -72,8 +72,8 @@ class _Attempt:
     started: float = 0.0
 
     @property
-    def guessed(self) -> float:
-        return self.planned.seconds(len(self.missing))
+    def estimated(self) -> float:
+        return self.planned.estimate.seconds(len(self.missing))
 
 
 class Dispatcher:
@@ -93,7 +93,7 @@ class Dispatcher:
         self._folder, self._workers, self._report = folder, workers, report
         self._deadline, self._checkpoint_seconds = deadline, checkpoint_seconds
         self._seal = "" if workers.share else f".shared-{secrets.token_hex(8)}"
-        self._forecast = Forecast(workers.threads)
+        self._pace = Pace(workers.threads)
         self._slots = 1  # how many cells there are workers for
         self._ready: list[_Attempt] = []
         self._running: dict[Future[Outcome], _Attempt] = {}
@@ -143,14 +143,14 @@ class Dispatcher:
         now = time.monotonic()
         self._slots = self._workers.slots()
         if self._slots > 1 and self._deadline is None:
-            self._ready.sort(key=lambda attempt: attempt.guessed, reverse=True)
+            self._ready.sort(key=lambda attempt: attempt.estimated, reverse=True)
         for attempt in list(self._ready):
             if len(self._running) >= self._slots:
                 break
             if attempt.not_before > now:
                 continue
             self._ready.remove(attempt)
-            expected = self._forecast.expected(attempt.guessed)
+            expected = self._pace.expected(attempt.estimated)
             if self._deadline is not None and now + expected > self._deadline:
                 self.left.append(attempt.planned)
                 continue
@@ -189,7 +189,7 @@ class Dispatcher:
             self._report(CellAgain(self._left_seconds(), planned, reason))
             return
         if is_done:
-            self._forecast.learn(attempt.guessed, outcome.seconds)
+            self._pace.learn(attempt.estimated, outcome.seconds)
         else:
             code = outcome.code if outcome.code > 0 else StorageError.exit_code
             self.failures.append(Failure(planned.name, code, reason))
@@ -210,9 +210,9 @@ class Dispatcher:
 
     def _left_seconds(self) -> float:
         now = time.monotonic()
-        ready = self._forecast.left([attempt.guessed for attempt in self._ready], self._slots)
+        ready = self._pace.left([attempt.estimated for attempt in self._ready], self._slots)
         running = [
-            max(0.0, self._forecast.expected(attempt.guessed) - (now - attempt.started))
+            max(0.0, self._pace.expected(attempt.estimated) - (now - attempt.started))
             for attempt in self._running.values()
         ]
         return ready + max(running, default=0.0)

@@ -3,7 +3,6 @@
 Either is a `concurrent.futures.Executor`; nothing else of them is known elsewhere.
 """
 
-import os
 import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -14,7 +13,7 @@ from threading import Event
 from typing import Any
 
 from seq2seq_cli.errors import ConfigurationError, StorageError
-from seq2seq_cli.memory import available
+from seq2seq_cli.machine import available_memory, cores
 from seq2seq_cli.sweep.engine.job import Job, Outcome, run_job
 
 CONNECT_SECONDS = 10
@@ -34,17 +33,12 @@ class Workers:
     share: bool = True  # whether all of them surely share the sweep's folder
 
 
-def cores() -> int:
-    """Return how many this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def check_jobs(jobs: int) -> None:
     """Raise ConfigurationError for more cells at a time than there are cores."""
     if not 1 <= jobs <= cores():
-        raise ConfigurationError(f"--jobs {jobs}: should be from 1 to {cores()}, the cores")
+        raise ConfigurationError(
+            f"jobs = {jobs}: should be from 1 to {cores()}, the number of cores"
+        )
 
 
 def fitting_jobs(n_cells: int, bytes_each: int) -> int:
@@ -53,7 +47,7 @@ def fitting_jobs(n_cells: int, bytes_each: int) -> int:
     Cells side by side, on a core each, take less time than one after the other on all of them:
     one starts and is evaluated while another trains, and a core of its own is used whole.
     """
-    limit = available()
+    limit = available_memory()
     fitting = n_cells if limit is None else limit // bytes_each
     return max(1, min(cores(), n_cells, fitting))
 
@@ -91,13 +85,13 @@ def dask_workers(address: str) -> Iterator[Workers]:
         from distributed import Event as RemoteEvent
     except ImportError:
         raise ConfigurationError(
-            "--scheduler needs Dask distributed: pip install 'seq2seq-cli[cluster]'"
+            "a scheduler needs Dask distributed: pip install 'seq2seq-cli[cluster]'"
         ) from None
     try:
         client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:
         raise StorageError(
-            f"--scheduler {address}: there is no scheduler: {str(error) or type(error).__name__}"
+            f"{address}: there is no scheduler: {str(error) or type(error).__name__}"
         ) from None
     name = f"s2s-stop-{secrets.token_hex(8)}"
     stopped = RemoteEvent(name, client=client)
@@ -106,7 +100,7 @@ def dask_workers(address: str) -> Iterator[Workers]:
         try:
             return sum(client.nthreads().values())
         except OSError:  # once the client has tried for a while to find it again
-            raise StorageError(f"--scheduler {address}: the scheduler is gone") from None
+            raise StorageError(f"{address}: the scheduler is gone") from None
 
     def stop() -> None:
         with suppress(Exception):  # of a scheduler that may be gone

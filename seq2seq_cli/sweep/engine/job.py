@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from seq2seq_cli.errors import ExistsError
 from seq2seq_cli.machine import GPU_VARIABLE
-from seq2seq_cli.runs.folder import RunFolder, has_checkpoint, is_abandoned
-from seq2seq_cli.runs.lock import hold_lock, is_in_training
+from seq2seq_cli.runs.checkpoint_files import has_checkpoint
+from seq2seq_cli.runs.folder import clear, hold_run, take_place
+from seq2seq_cli.runs.lock import is_locked
 from seq2seq_cli.runs.manifest import MANIFEST
-from seq2seq_cli.runs.seeds import seed_run
+from seq2seq_cli.runs.names import seed_run, training_path
 from seq2seq_cli.sweep.cells.description import toml_value
 from seq2seq_cli.sweep.engine.gpus import least_used_gpu
 
@@ -71,7 +71,8 @@ def run_job(job: Job, is_stopped: IsStopped, poll_seconds: float = 0.1) -> Outco
     """
     if not job.seal or (Path(job.folder) / job.seal).is_file():
         folder = Path(job.folder)
-        while any(map(is_in_training, _folders(job, folder))):  # by one whose sweep was killed
+        # A process may still be training one, whose sweep was killed.
+        while any(is_locked(training_path(run)) for run in _runs(job, folder)):
             if is_stopped():
                 return Outcome(-signal.SIGTERM)
             time.sleep(poll_seconds)
@@ -93,19 +94,25 @@ def run_job(job: Job, is_stopped: IsStopped, poll_seconds: float = 0.1) -> Outco
 
 
 def receive(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Put the runs that were sent into the sweep's folder, each one's manifest last.
+    """Put the runs that were sent into the sweep's folder; a complete run that is there stays.
 
-    A complete run that is there stays. Raises ValueError for what is no run's file.
+    Raises ValueError for what is not a run's file.
     """
-    present = {path.parent.name for path in folder.glob(f"*/{MANIFEST}")}
-    for name in sorted(files, key=lambda name: (Path(name).name == MANIFEST, name)):
+    runs: dict[str, dict[Path, bytes]] = {}
+    for name, content in files.items():
         parts = Path(name).parts
         if Path(name).is_absolute() or ".." in parts or not 2 <= len(parts) <= 4:
-            raise ValueError(f"{name!r} is no run's file")
-        if parts[0] not in present:
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(files[name])
+            raise ValueError(f"{name!r} is not a run's file")
+        runs.setdefault(parts[0], {})[Path(*parts[1:])] = content
+    for name, contents in runs.items():
+        with hold_run(folder / name) as training:
+            if (folder / name / MANIFEST).is_file():
+                continue
+            clear(training)
+            for file in sorted(contents, key=lambda file: file.name == MANIFEST):
+                (training / file).parent.mkdir(parents=True, exist_ok=True)
+                (training / file).write_bytes(contents[file])
+            take_place(folder / name)
 
 
 def _train(
@@ -116,10 +123,7 @@ def _train(
     is_stopped: IsStopped,
     poll_seconds: float,
 ) -> Outcome:
-    try:
-        options = _continuation(_folders(job, folder))
-    except ExistsError as error:
-        return Outcome(error.exit_code, str(error))
+    options = ["--resume"] if any(map(has_checkpoint, _runs(job, folder))) else []
     command = [*COMMAND, *options, "--json", "-q"]
     for key, value in job.given.items():
         command += ["--set", f"{key}={toml_value(value)}"]
@@ -156,28 +160,9 @@ def _wait(process: "subprocess.Popen[bytes]", is_stopped: IsStopped, poll_second
                 return process.wait()
 
 
-def _folders(job: Job, folder: Path) -> list[Path]:
+def _runs(job: Job, folder: Path) -> list[Path]:
     seeds = range(job.first_seed, job.first_seed + job.n_seeds)
     return [folder / seed_run(job.cell, seed) for seed in seeds]
-
-
-def _continuation(folders: list[Path]) -> list[str]:
-    """Return the options by which a training goes on with what there is.
-
-    What was killed before it had a checkpoint gives way. Raises ExistsError where another process
-    has it.
-    """
-    for path in folders:
-        if is_abandoned(path):
-            with hold_lock(path):
-                RunFolder(path).clear()
-            with suppress(OSError):
-                path.rmdir()
-    if any(map(has_checkpoint, folders)):
-        return ["--resume"]
-    is_begun = any(path.is_dir() for path in folders)
-    is_complete = any((path / MANIFEST).exists() for path in folders)
-    return ["--force"] if is_begun and not is_complete else []
 
 
 def _reason(errors: IO[bytes], code: int) -> str:

@@ -14,7 +14,7 @@ import tensorflow as tf
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.vocabulary import PADDING, Floats, Ids, shift_right
 from seq2seq_cli.errors import ModelError
-from seq2seq_cli.footprint import CHUNK
+from seq2seq_cli.resources import CHUNK
 from seq2seq_cli.runs.checkpoint import TrainState
 from seq2seq_cli.training.program.adam import adam_step
 from seq2seq_cli.training.program.forward import Forward

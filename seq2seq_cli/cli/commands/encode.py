@@ -1,0 +1,73 @@
+"""`s2s encode`: the states that the encoder passes to the decoder, the context vector."""
+
+from pathlib import Path
+from typing import Annotated
+
+from seq2seq_cli.cli.options import (
+    DEFAULT_RUNS_DIR,
+    Force,
+    InputFile,
+    Json,
+    Quiet,
+    RunName,
+    RunsDir,
+    Sequences,
+    option,
+)
+from seq2seq_cli.cli.rendering import output, phases
+
+
+def encode(
+    sequences: Sequences = None,
+    file: InputFile = None,
+    output_file: Annotated[
+        Path | None,
+        option("--output", "Write arrays hidden, cell (n, layers, width).", metavar="FILE.npz"),
+    ] = None,
+    force: Force = False,
+    run: RunName = None,
+    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Print the encoder's hidden and cell states after sequences.
+
+    They are all that the decoder knows about a source: the context vector. Blank lines are skipped.
+    """
+    from seq2seq_cli.cli.sequences import check_given, read_sequences
+    from seq2seq_cli.errors import DataError
+    from seq2seq_cli.inference.loading import load_run
+    from seq2seq_cli.inference.network import BATCH
+    from seq2seq_cli.prediction import encode as encode_batch
+    from seq2seq_cli.prediction import write_states
+
+    check_given(sequences, file)
+    loaded = load_run(run, runs_dir)
+    phases.end("the run loaded")
+    output.end_with_reader()
+    lengths: set[int] = set()
+    with read_sequences(sequences, file, loaded.config.task.cardinality) as found:
+        if output_file:
+            given = found.all()
+            if not given:
+                raise DataError("there is no sequence to encode")
+            lengths.update(map(len, given))
+            write_states(output_file, loaded, given, force)
+            output.message(f"wrote the states of {len(given):,} to {output_file}", quiet)
+        else:
+            for lines in found.batches(BATCH):
+                batch = [sequence for sequence in lines if sequence is not None]
+                if not batch:
+                    continue
+                lengths.update(map(len, batch))
+                for encoded in encode_batch(loaded, batch):
+                    if as_json:
+                        output.write_json(encoded._asdict())
+                        continue
+                    for number in range(len(encoded.hidden)):
+                        for name in ("hidden", "cell"):
+                            values = getattr(encoded, name)[number]
+                            shown = " ".join(f"{value:.4f}" for value in values)
+                            output.write(f"{name} {number + 1}: {shown}")
+    for note in loaded.length_notes(lengths):
+        output.message(f"note: {note}", quiet)

@@ -1,0 +1,129 @@
+"""`s2s generate`: examples of a task, on the screen or in a file."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from seq2seq_cli.cli.options import (
+    INTEGER,
+    Cardinality,
+    ConfigFile,
+    Force,
+    Json,
+    NIn,
+    NOut,
+    Quiet,
+    SetOptions,
+    TaskName,
+    option,
+    resolve_config,
+)
+from seq2seq_cli.cli.rendering import output
+from seq2seq_cli.cli.rendering.progress import Progress
+from seq2seq_cli.cli.rendering.tables import table
+
+if TYPE_CHECKING:
+    from seq2seq_cli.data.vocabulary import Ids
+
+SHOWN = 10
+
+
+def generate(
+    task: TaskName = None,
+    n_in: NIn = None,
+    n_out: NOut = None,
+    cardinality: Cardinality = None,
+    n_samples: Annotated[
+        int, option("--n-samples", "Sequences to generate.", metavar=INTEGER, min=1)
+    ] = SHOWN,
+    split: Annotated[
+        Literal["train", "test"],
+        option("--split", "What training draws from, or what it never sees."),
+    ] = "train",
+    file: Annotated[
+        Path | None, option("--output", "Write .jsonl, .csv or .npz instead.", metavar="FILE")
+    ] = None,
+    force: Force = False,
+    seed: Annotated[
+        int | None, option("--seed", "Seed of the sequences. [0]", metavar=INTEGER)
+    ] = None,
+    config_file: ConfigFile = None,
+    settings: SetOptions = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show examples, or write them to a file.
+
+    If there are few possible sources, --split test gives each held-out one once.
+    """
+    import numpy as np
+
+    from seq2seq_cli.cli.rendering.output import format_ids
+    from seq2seq_cli.config import ModelConfig, TrainingConfig
+    from seq2seq_cli.data.files import write_pairs
+    from seq2seq_cli.data.plan import prepare
+    from seq2seq_cli.data.sampling import Split
+    from seq2seq_cli.data.streams import iterate_pairs
+    from seq2seq_cli.data.vocabulary import PADDING, START, Vocabulary, shift_right, unpad
+    from seq2seq_cli.errors import ConfigurationError
+    from seq2seq_cli.resources import check, generating_needs
+
+    options: dict[str, object] = {
+        "task.name": task,
+        "task.n_in": n_in,
+        "task.n_out": n_out,
+        "task.cardinality": cardinality,
+        "training.seed": seed,
+    }
+    config = resolve_config(config_file, settings, options)
+    if config.task.data:
+        raise ConfigurationError(f"task.data = {config.task.data!r}: pairs of a file already exist")
+    training = TrainingConfig(seed=config.training.seed)
+    plan = prepare(config.model_copy(update={"model": ModelConfig(), "training": training}))
+    vocabulary, side = Vocabulary.of(plan.config.task), Split(split)
+    size = plan.stream.size(side)
+    if size is not None and size < n_samples:
+        if not size:
+            raise ConfigurationError("no source is held out: give other lengths")
+        output.message(f"note: there are only {size:,}, each given once", quiet)
+        n_samples = size
+    is_table = not (file or as_json)
+    if is_table or (file and file.suffix.lower() == ".npz"):
+        lengths = plan.stream.longest, plan.config.task.n_out
+        check(generating_needs(n_samples, *lengths, is_table=is_table))
+    output.end_with_reader()
+    pairs = iterate_pairs(plan.stream, side, n_samples)
+    plain = ((sources, vocabulary.without_end(targets)) for sources, targets in pairs)
+    if file:
+        with Progress(f"writing {file}", n_samples, quiet) as progress:
+            n = write_pairs(file, _tell(plain, progress), force)
+        output.message(f"wrote {n:,} pairs to {file}", quiet)
+        return
+    if as_json:
+        for sources, targets in plain:
+            for source, target in zip(unpad(sources), unpad(targets), strict=True):
+                output.write_json({"source": source, "target": target})
+        return
+    rows = []
+    for sources, targets in pairs:
+        shapes = [(n_samples, sources.shape[1], vocabulary.cardinality)]
+        shapes += [(n_samples, targets.shape[1], vocabulary.n_features)] * 2
+        shifted = np.where(targets == PADDING, PADDING, shift_right(targets))
+        shifted[:, 0] = START
+        rows += [
+            (format_ids(source), format_ids([START, *shift]), format_ids(target))
+            for source, shift, target in zip(
+                unpad(sources), unpad(shifted[:, 1:]), unpad(targets), strict=True
+            )
+        ]
+    table(f"{plan.config.task.name}, {split}", ("source", "shifted target", "target"), rows)
+    output.write("encoded: " + " ".join(map(str, shapes)))
+
+
+def _tell(
+    pairs: Iterable[tuple["Ids", "Ids"]], progress: Progress
+) -> Iterator[tuple["Ids", "Ids"]]:
+    """Pass the pairs on and advance the progress by them."""
+    for sources, targets in pairs:
+        yield sources, targets
+        progress.advance(len(sources))

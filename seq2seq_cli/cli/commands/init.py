@@ -1,0 +1,64 @@
+"""`s2s init`: configurations to start from."""
+
+from typing import Annotated
+
+import typer
+
+from seq2seq_cli.cli.options import Json, configuration_names, option
+from seq2seq_cli.cli.rendering import output
+from seq2seq_cli.cli.rendering.tables import table
+
+ALL = "all"
+
+
+def init(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help="A shipped configuration, or all: every setting.",
+            autocompletion=lambda: [*configuration_names(), ALL],
+        ),
+    ] = None,
+    as_schema: Annotated[
+        bool, option("--schema", "Print the settings' JSON schema, for editors.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """List the shipped configurations, or print one to start from.
+
+    Keep what is printed, as in `s2s init long > my.toml`, and train with `--config my.toml`;
+    `--config long` trains with the shipped one, and `s2s sweep lengths` is the shipped sweep. An
+    editor completes the settings where the schema lies beside the file: `s2s init --schema >
+    s2s.schema.json`.
+    """
+    from seq2seq_cli.errors import ConfigurationError
+    from seq2seq_cli.shipped import SWEEPS, shipped_file, shipped_names, summary
+    from seq2seq_cli.storage import read_text
+
+    if name and (as_schema or as_json):
+        raise ConfigurationError(f"{name}: remove it, or remove --schema and --json")
+    output.end_with_reader()
+    if as_schema or name == ALL:
+        from seq2seq_cli.declarations import commented, schema_text
+
+        output.write((schema_text() if as_schema else commented()).rstrip("\n"))
+    elif name:
+        folder, _, of_sweep = name.rpartition("/")
+        file = shipped_file(of_sweep, SWEEPS) if folder == SWEEPS else shipped_file(name)
+        output.write(read_text(file).rstrip("\n"))
+        return
+    else:
+        configurations, sweeps = (
+            [(each, summary(shipped_file(each, folder))) for each in shipped_names(folder)]
+            for folder in ("", SWEEPS)
+        )
+        sweeps = [(f"{SWEEPS}/{each}", text) for each, text in sweeps]
+        if as_json:
+            for each, text in [*configurations, *sweeps]:
+                output.write_json({"name": each, "summary": text})
+            return
+        configurations.append((ALL, "Every setting, its meaning and its default."))
+        columns = ("name", "what it shows")
+        table("Configurations, for --config NAME", columns, configurations)
+        table("Sweeps, for s2s sweep NAME", columns, sweeps)

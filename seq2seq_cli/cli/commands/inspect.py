@@ -1,0 +1,46 @@
+"""`s2s inspect`: what a run is made of."""
+
+from typing import Any
+
+from seq2seq_cli.cli.options import DEFAULT_RUNS_DIR, Json, RunName, RunsDir
+from seq2seq_cli.cli.rendering import output
+from seq2seq_cli.cli.rendering.tables import table
+
+
+def inspect(
+    run: RunName = None, runs_dir: RunsDir = DEFAULT_RUNS_DIR, as_json: Json = False
+) -> None:
+    """Show a run's layers, configuration, results and versions."""
+    from seq2seq_cli.architecture import Architecture
+    from seq2seq_cli.cli.rendering.plan import layers_as_json, show_layers, show_settings
+    from seq2seq_cli.inference.loading import load_network
+    from seq2seq_cli.metrics import percent
+    from seq2seq_cli.runs.listing import open_run
+
+    opened = open_run(runs_dir, run)
+    load_network(opened)  # which checks the files
+    layers = Architecture.of(opened.config).all_layers
+    manifest, results = opened.manifest, opened.manifest.results
+    if as_json:
+        document: dict[str, Any] = {"name": opened.name, "path": str(opened.path)}
+        document |= layers_as_json(layers)
+        document["config"] = opened.config.model_dump()
+        document |= manifest.model_dump(exclude={"files"})
+        output.write_json(document)
+        return
+    show_layers(layers)
+    show_settings(opened.config)
+    interval = f"{percent(results.exact_match_low)} to {percent(results.exact_match_high)}"
+    rows = [
+        ("validation exact match", f"{percent(results.exact_match)} ({interval})"),
+        ("token accuracy (teacher-forced)", percent(results.teacher_forced_token_accuracy)),
+        ("loss", f"{results.loss:.6f}"),
+        ("validation sequences", f"{results.n_samples:,}"),
+        ("completed", manifest.completed_at.replace("T", " ")),
+        ("seconds", f"{manifest.seconds:,.1f}"),
+        ("device", manifest.device or "unknown"),
+        ("threads", str(manifest.threads)),
+        *manifest.versions.items(),
+        *manifest.flags.items(),
+    ]
+    table(f"Results of {opened.path}", ("result", "value"), rows)

@@ -1,0 +1,128 @@
+"""`s2s report`: a page of charts of a run, of several compared, or of a sweep."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from seq2seq_cli.cli.options import (
+    DEFAULT_RUNS_DIR,
+    CustomTask,
+    Force,
+    HeldOut,
+    LengthRange,
+    Quiet,
+    RunName,
+    RunsDir,
+    load_custom_task,
+    option,
+)
+from seq2seq_cli.cli.rendering import output
+from seq2seq_cli.cli.rendering.progress import Progress
+
+
+def report(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="RUN", help="The runs of --compare.")
+    ] = None,
+    run: RunName = None,
+    compare: Annotated[
+        bool, option("--compare", "Compare several runs: --compare RUN RUN...")
+    ] = False,
+    sweep: Annotated[
+        str | None, option("--sweep", "Show the results of a sweep.", metavar="NAME")
+    ] = None,
+    file: Annotated[Path, option("--output", "The page.", metavar="FILE.html")] = Path(
+        "report.html"
+    ),
+    n_samples: HeldOut = None,
+    lengths: LengthRange = None,
+    task: CustomTask = None,
+    force: Force = False,
+    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
+    quiet: Quiet = False,
+) -> None:
+    """Make a page of charts of a run, or of several compared.
+
+    It shows how the run learned, its accuracy, its attention and states, and the commands that
+    reproduce it. The page needs no network. An earlier report is replaced.
+    """
+    from seq2seq_cli.errors import ConfigurationError
+    from seq2seq_cli.evaluation import DEFAULT_SAMPLES
+    from seq2seq_cli.report.page import check_free
+    from seq2seq_cli.report.pictures import need_libraries
+
+    is_sweep = sweep is not None
+    if (compare or is_sweep) and (run or lengths or (compare and is_sweep)):
+        raise ConfigurationError(
+            "use only one of --compare and --sweep, without --run and --lengths"
+        )
+    if compare and len(names or ()) < 2:
+        raise ConfigurationError("--compare: give at least two runs: --compare RUN RUN")
+    if names and not compare:
+        raise ConfigurationError(f"{names[0]}: give --run {names[0]}, or --compare RUN RUN")
+    for name, value in {"--task": task, "--n-samples": n_samples}.items():
+        if is_sweep and value:
+            raise ConfigurationError(f"{name} {value}: a sweep is already evaluated: remove it")
+    need_libraries()
+    check_free(file, force)
+    if compare:
+        page = _comparison(names or [], runs_dir, n_samples or DEFAULT_SAMPLES, task, quiet)
+    elif sweep is not None:
+        page = _sweep(sweep, runs_dir)
+    else:
+        page = _page(run, runs_dir, n_samples or DEFAULT_SAMPLES, lengths, task, quiet)
+    from seq2seq_cli.storage import write_text
+
+    write_text(file, page)
+    output.message(f"wrote {file} ({len(page.encode()) / 1000:,.0f} kB)", quiet)
+
+
+def _page(
+    run: str | None,
+    runs_dir: Path,
+    n_samples: int,
+    lengths: str | None,
+    task: str | None,
+    quiet: bool,
+) -> str:
+    from seq2seq_cli.inference.loading import load_run
+    from seq2seq_cli.report.page import run_page
+    from seq2seq_cli.report.run import RunCharts
+
+    loaded = load_run(run, runs_dir)
+    custom_task = load_custom_task(task, [loaded])
+    with Progress("evaluating", n_samples, quiet) as progress:
+        charts = RunCharts(loaded, n_samples, lengths, task=custom_task, progress=progress.advance)
+        return run_page(charts)
+
+
+def _comparison(
+    names: list[str], runs_dir: Path, n_samples: int, task: str | None, quiet: bool
+) -> str:
+    from seq2seq_cli.evaluation import evaluate
+    from seq2seq_cli.inference.loading import load_run
+    from seq2seq_cli.report.page import comparison_page
+
+    loaded = [load_run(name, runs_dir) for name in dict.fromkeys(names)]
+    custom_task = load_custom_task(task, loaded)
+    with Progress("evaluating", n_samples * len(loaded), quiet) as progress:
+        reports = [
+            evaluate(
+                run,
+                n_samples,
+                n_examples=0,
+                progress=progress.advance,
+                task=custom_task if run.config.task.name == task else None,
+            )
+            for run in loaded
+        ]
+    return comparison_page(loaded, reports)
+
+
+def _sweep(name: str, runs_dir: Path) -> str:
+    from seq2seq_cli.report.page import sweep_page
+    from seq2seq_cli.runs.names import check_name
+    from seq2seq_cli.sweep.folder import SweepFolder
+
+    return sweep_page(SweepFolder(runs_dir / check_name(name)))

@@ -1,0 +1,239 @@
+"""`s2s runs`: lists, compares, removes and renames what has been trained."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from seq2seq_cli.cli.options import (
+    DEFAULT_RUNS_DIR,
+    INTEGER,
+    Json,
+    Quiet,
+    RunsDir,
+    option,
+    run_names,
+    task_names,
+)
+from seq2seq_cli.cli.rendering import output
+from seq2seq_cli.cli.rendering.tables import table
+
+LIST, CHANGE = "List", "Change"
+
+
+def runs(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="RUN", help="The runs of --compare.")
+    ] = None,
+    compare: Annotated[
+        bool, option("--compare", "Compare several: --compare RUN RUN...", LIST)
+    ] = False,
+    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
+    task: Annotated[
+        str | None,
+        option("--task", "Only runs of this task.", LIST, "NAME", autocompletion=task_names),
+    ] = None,
+    by: Annotated[
+        Literal["date", "exact", "name"],
+        option("--sort", "Oldest first, best first, or by name.", LIST),
+    ] = "date",
+    limit: Annotated[
+        int | None,
+        option("--limit", "At most this number: the newest, best or first.", LIST, INTEGER, min=1),
+    ] = None,
+    removed: Annotated[
+        list[str] | None,
+        option(
+            "--remove",
+            "Remove a run, or a sweep with its runs; may be repeated.",
+            CHANGE,
+            "NAME",
+            autocompletion=run_names,
+        ),
+    ] = None,
+    renamed: Annotated[
+        tuple[str, str] | None,
+        option(
+            "--rename",
+            "Give a run, or a sweep, another name.",
+            CHANGE,
+            "OLD NEW",
+            autocompletion=run_names,
+        ),
+    ] = None,
+    is_sure: Annotated[
+        bool,
+        typer.Option(
+            "--yes", "-y", "--force", help="Remove without asking.", rich_help_panel=CHANGE
+        ),
+    ] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """List the runs with their accuracy.
+
+    The newest completed run, which other commands use by default, is the last one before the
+    incomplete ones. The runs of a sweep are listed with --runs-dir RUNS/SWEEP.
+    """
+    from seq2seq_cli.errors import ConfigurationError
+
+    if removed or renamed:
+        if removed and renamed:
+            raise ConfigurationError("--remove and --rename: give one of the two")
+        if removed:
+            _remove(runs_dir, removed, is_sure, quiet)
+        if renamed:
+            _rename(runs_dir, *renamed, quiet)
+        return
+    from seq2seq_cli.metrics import percent
+    from seq2seq_cli.runs.advice import list_command, train_command
+    from seq2seq_cli.runs.listing import chosen, list_runs
+    from seq2seq_cli.sweep.listing import list_sweeps
+
+    if compare and len(names or ()) < 2:
+        raise ConfigurationError("--compare: give two runs or more: --compare RUN RUN")
+    if names and not compare:
+        raise ConfigurationError(f"{names[0]}: give --compare and two runs or more")
+    output.end_with_reader()
+    if compare:
+        _compare(list(dict.fromkeys(names or [])), runs_dir, as_json)
+        return
+    every = list_runs(runs_dir)
+    listed = chosen(every, runs_dir, task, by, limit)
+    if as_json:
+        for item in listed:
+            document: dict[str, object] = {"name": item.name, "complete": item.run is not None}
+            if item.run:
+                document["config"] = item.run.config.model_dump()
+                document |= item.run.manifest.results.model_dump()
+                document["completed_at"] = item.run.manifest.completed_at
+                document["under_way"] = item.under_way
+            else:
+                document["problem"] = item.problem
+            output.write_json(document)
+        return
+    for name, complete, begun in list_sweeps(runs_dir):
+        output.message(
+            f"sweep {name}: {complete} of {begun} runs complete; {list_command(runs_dir / name)}",
+            quiet,
+        )
+    if every and not listed:
+        output.message(f"there are no runs of {task} in {runs_dir}", quiet)
+        return
+    if not listed:
+        output.message(
+            f"there are no runs in {runs_dir}: train one with `{train_command(runs_dir)}`", quiet
+        )
+        return
+    rows = []
+    for item in listed:
+        if item.run:
+            config, results = item.run.config, item.run.manifest.results
+            learned, training = config.task, config.training
+            sizes = f"{learned.n_in} → {learned.n_out} of {learned.cardinality}"
+            samples = f"{training.epochs * training.n_samples:,}"
+            accuracy = percent(results.exact_match)
+            completed = item.run.manifest.completed_at[:10]
+            if item.under_way:
+                completed += f" ({item.under_way})"
+            rows.append((item.name, sizes, str(config.model.units), samples, accuracy, completed))
+        else:
+            rows.append((item.name, "", "", "", "", item.problem.split(": ")[0]))
+    columns = ("run", "n_in → n_out", ">units", ">samples", ">exact", "completed")
+    table(f"Runs in {runs_dir}", columns, rows)
+    for item in listed:
+        if item.problem.startswith("damaged: "):
+            output.write(f"{item.name} is {item.problem}")
+
+
+def _compare(names: list[str], runs_dir: Path, as_json: bool) -> None:
+    """Print the results of some runs, by their trainings' validations, and what differs."""
+    from seq2seq_cli.metrics import percent
+    from seq2seq_cli.runs.differences import differing_settings
+    from seq2seq_cli.runs.listing import open_run
+
+    found = [open_run(runs_dir, name) for name in names]
+    results = [run.manifest.results for run in found]
+    settings = differing_settings([run.config for run in found])
+    if as_json:
+        each = [{"name": run.name, **run.manifest.results.model_dump()} for run in found]
+        by_run = {key: dict(zip(names, values, strict=True)) for key, values in settings.items()}
+        output.write_json({"runs": each, "settings": by_run})
+        return
+    rows = [
+        (
+            run.name,
+            percent(result.exact_match),
+            f"{percent(result.exact_match_low)} to {percent(result.exact_match_high)}",
+            f"{result.loss:.6f}",
+        )
+        for run, result in zip(found, results, strict=True)
+    ]
+    columns = ("run", ">exact match", ">95% interval", ">loss")
+    bars = [result.exact_match for result in results]
+    table("Held out, as validated in training", columns, rows, bars)
+    if settings:
+        differing = [(key, *values) for key, values in settings.items()]
+        table("Settings that differ", ("setting", *names), differing)
+    else:
+        output.write("All settings are the same.")
+
+
+def _remove(runs_dir: Path, names: Sequence[str], is_sure: bool, quiet: bool) -> None:
+    """Remove runs, and sweeps with theirs, after asking a user on a terminal.
+
+    All are looked up before any is removed. Raises ConfigurationError without a terminal.
+    """
+    from seq2seq_cli.errors import ConfigurationError
+    from seq2seq_cli.runs.claim import remove_run
+    from seq2seq_cli.sweep.listing import is_sweep, remove_sweep
+
+    folders = [_find(runs_dir, name) for name in dict.fromkeys(names)]
+    if not is_sure:
+        if not sys.stdin.isatty():
+            raise ConfigurationError(
+                f"--remove {names[0]}: there is no terminal to confirm it: add --yes"
+            )
+        listed = ", ".join(
+            f"the sweep {folder} and its runs," if is_sweep(folder) else str(folder)
+            for folder in folders
+        )
+        sys.stderr.write(f"remove {listed} with all checkpoints and models? [y/N] ")
+        sys.stderr.flush()
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            output.message("nothing was removed", quiet)
+            return
+    for folder in folders:
+        gone = remove_sweep(folder) if is_sweep(folder) else remove_run(folder)
+        rest = "" if gone else "; other files are left there"
+        output.message(f"removed {folder}{rest}", quiet)
+
+
+def _rename(runs_dir: Path, old: str, new: str, quiet: bool) -> None:
+    """Rename a run or a sweep; a run of a sweep keeps its name."""
+    from seq2seq_cli.errors import ConfigurationError
+    from seq2seq_cli.runs.claim import rename_run
+    from seq2seq_cli.sweep.listing import is_sweep, rename_sweep
+
+    folder = _find(runs_dir, old)
+    if is_sweep(folder.parent):
+        raise ConfigurationError(f"--rename {old}: its sweep knows it by that name")
+    renamed = (rename_sweep if is_sweep(folder) else rename_run)(folder, new)
+    output.message(f"{folder} is now {renamed}", quiet)
+
+
+def _find(runs_dir: Path, name: str) -> Path:
+    """Return the path of a run or a sweep; raises as `find_run`."""
+    from seq2seq_cli.errors import ModelError
+    from seq2seq_cli.runs.listing import find_run
+    from seq2seq_cli.runs.names import run_path
+    from seq2seq_cli.sweep.listing import is_sweep
+
+    folder = run_path(runs_dir, name.rstrip("/"))
+    if not is_sweep(folder):
+        return find_run(runs_dir, name)
+    if folder.is_symlink():
+        raise ModelError(f"{folder} is a link to a sweep: give the sweep's own name")
+    return folder

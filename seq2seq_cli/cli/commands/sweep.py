@@ -1,0 +1,262 @@
+"""`s2s sweep`: trains a grid of settings under several seeds."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from seq2seq_cli.cli.options import (
+    DEFAULT_RUNS_DIR,
+    INTEGER,
+    CheckpointSeconds,
+    ConfigFile,
+    Force,
+    Json,
+    Quiet,
+    RunsDir,
+    SetOptions,
+    option,
+    parse_seconds,
+    parse_share,
+    sweep_names,
+)
+from seq2seq_cli.cli.rendering import output
+
+if TYPE_CHECKING:
+    from seq2seq_cli.sweep.engine.executors import Workers
+    from seq2seq_cli.sweep.folder import SweepFolder
+    from seq2seq_cli.sweep.session import Prepared, Result
+
+
+def sweep(
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="FILE|NAME",
+            help="A TOML file that describes it, or a shipped one; see `s2s init`.",
+            autocompletion=sweep_names,
+        ),
+    ] = None,
+    grid: Annotated[
+        list[str] | None,
+        option("--grid", "A setting's values; may be repeated.", metavar="SECTION.KEY=VALUE,..."),
+    ] = None,
+    derive: Annotated[
+        list[str] | None,
+        option(
+            "--derive",
+            'A setting that follows: "task.n_out = task.n_in / 2", rounded down.',
+            metavar="RULE",
+        ),
+    ] = None,
+    one_factor: Annotated[
+        bool, option("--one-factor", "One change at a time, not all combinations.")
+    ] = False,
+    seeds: Annotated[
+        int | None,
+        option("--seeds", "Seeds that each cell is trained under. [3]", metavar=INTEGER, min=1),
+    ] = None,
+    config_file: ConfigFile = None,
+    settings: SetOptions = None,
+    until: Annotated[
+        tuple[float, str] | None,
+        option(
+            "--until",
+            "Search the largest value that is still learned with this exact match: double it from "
+            "its own on, then halve the interval; or search in its --grid.",
+            metavar="SHARE SETTING",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, option("--name", "The sweep's name. [from FILE]", metavar="NAME")
+    ] = None,
+    resume: Annotated[
+        str | None,
+        option(
+            "--resume",
+            "Resume a sweep; --grid and --seeds add to it, or FILE replaces it.",
+            metavar="NAME",
+        ),
+    ] = None,
+    dry_run: Annotated[bool, option("--dry-run", "Show the cells, and train none.")] = False,
+    time_budget: Annotated[
+        Any,
+        option(
+            "--time-budget",
+            "90s, 10m, 2h: start no cell that will not end in time.",
+            metavar="TIME",
+            parser=parse_seconds,
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        option(
+            "--jobs",
+            "Cells at a time, which share the cores. [as many as cores and memory allow]",
+            metavar=INTEGER,
+            min=1,
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        option("--scheduler", "Train on a Dask cluster's workers.", metavar="ADDRESS"),
+    ] = None,
+    shard: Annotated[
+        Any,
+        option(
+            "--shard",
+            "Train every N-th cell, from the I-th on, counted from 0; others do the rest.",
+            metavar="I/N",
+            parser=parse_share,
+        ),
+    ] = None,
+    checkpoint_seconds: CheckpointSeconds = 60.0,
+    csv_file: Annotated[
+        Path | None,
+        option("--output", "Write a CSV line for each cell and seed.", metavar="FILE"),
+    ] = None,
+    force: Force = False,
+    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a grid of settings under several seeds, and map how far a model generalizes.
+
+    A cell is a combination of settings; each of its seeds becomes a run, SWEEP/CELL-seed-0 and so
+    on, which the other commands take. What is complete is never trained again.
+
+    \b
+      s2s sweep --grid task.n_in=6,12,24 --derive "task.n_out = task.n_in / 2"
+      s2s sweep lengths --dry-run
+      s2s sweep --resume NAME
+      s2s sweep --until 0.99 task.n_in
+    """  # noqa: D301
+    from seq2seq_cli.errors import ConfigurationError
+    from seq2seq_cli.runs.names import check_name
+    from seq2seq_cli.storage import check_replaceable
+    from seq2seq_cli.sweep import session
+    from seq2seq_cli.sweep.cells.description import Sweep, with_options
+    from seq2seq_cli.sweep.engine.executors import check_jobs, dask_workers, local_workers
+    from seq2seq_cli.sweep.folder import SweepFolder
+
+    if csv_file is not None:
+        check_replaceable(csv_file, force, "another --output")
+    if jobs is not None:
+        check_jobs(jobs)
+    from seq2seq_cli.shipped import SWEEPS, find_file
+
+    config_file = find_file(config_file) if config_file else None
+    file = find_file(file, SWEEPS) if file else None
+    options = {"--config": config_file, "--set": settings, "--derive": derive, "--until": until,
+             "--one-factor": one_factor, "--name": name}  # fmt: skip
+    for given in filter(None, (file, config_file)):
+        if csv_file and csv_file.resolve() == given.resolve():
+            raise ConfigurationError(f"--output {csv_file}: the sweep is read from that file")
+    if name:
+        check_name(name)
+    if until and until[1].startswith("-"):
+        raise ConfigurationError(f"--until {until[0]:g} {until[1]}: give SHARE and SETTING")
+    described = session.read_sweep(file) if file else None
+    folder: SweepFolder | None = None
+    if resume:
+        refused = [option for option, value in options.items() if value]
+        if refused:
+            raise ConfigurationError(
+                f"{refused[0]} beside --resume: a sweep keeps its settings; remove it"
+            )
+        folder = session.find_sweep(runs_dir, resume, shard)
+        wanted = session.extend(folder.read(), described, grid or [], seeds)
+    else:
+        wanted = with_options(
+            described or Sweep(), config_file, settings or [], grid or [], derive or [],
+            one_factor, seeds, until,
+        )  # fmt: skip
+    prepared = session.prepare_sweep(wanted, folder, shard, 1 if scheduler else jobs or 1)
+    if dry_run:
+        _show_dry(prepared, 1 if scheduler else jobs or prepared.fitting_jobs, as_json, quiet)
+        return
+    with (
+        dask_workers(scheduler)
+        if scheduler
+        else local_workers(jobs or prepared.fitting_jobs) as workers
+    ):
+        if folder is None:
+            default = file.stem if file else session.default_name(wanted)
+            if csv_file and csv_file.resolve() == (runs_dir / (name or default)).resolve():
+                raise ConfigurationError(f"--output {csv_file}: the sweep has that folder")
+            folder = session.open_folder(runs_dir, name, default, wanted, shard)
+            prepared = session.prepare_sweep(wanted, folder, shard, 1) if shard else prepared
+        limits = {"deadline": None if time_budget is None else time.monotonic() + time_budget,
+                   "shard": shard, "checkpoint_seconds": checkpoint_seconds}  # fmt: skip
+        again: dict[str, object] = {"--jobs": jobs, "--scheduler": scheduler, "--output": csv_file}
+        again["--shard"] = f"{shard[0]}/{shard[1]}" if shard else None
+        go_on = _go_on(folder, again)
+        result = _run(prepared, folder, workers, as_json, quiet, limits, go_on)
+    if csv_file:
+        session.write_table(csv_file, result)
+    # What could be trained stands in the file already.
+    _show(result, as_json, quiet, go_on + " --force" * (csv_file is not None))
+
+
+def _run(
+    prepared: "Prepared",
+    folder: "SweepFolder",
+    workers: "Workers",
+    as_json: bool,
+    quiet: bool,
+    limits: dict[str, Any],
+    go_on: str,
+) -> "Result":
+    """Run a sweep before the user's eyes; who stops it is told how to go on."""
+    from seq2seq_cli.cli.rendering.sweep import SweepProgress, show_plan
+    from seq2seq_cli.errors import Stopped, StorageError
+    from seq2seq_cli.sweep.session import run_sweep
+
+    is_quiet = quiet or as_json
+    show_plan(prepared, max(1, workers.slots()), workers.threads, is_quiet)
+    with SweepProgress(prepared, as_json, is_quiet) as progress:
+        try:
+            return run_sweep(prepared, folder, workers, progress.show, **limits)
+        except (Stopped, KeyboardInterrupt, StorageError) as error:
+            raise type(error)(f"{error or 'interrupted'}; go on with: {go_on}") from None
+
+
+def _show(result: "Result", as_json: bool, quiet: bool, go_on: str) -> None:
+    """Show what a sweep has come to; raises the error of the cells that have failed."""
+    from seq2seq_cli.cli.rendering.sweep import result_as_json, show_result
+    from seq2seq_cli.runs.advice import list_command
+
+    if as_json:
+        for line in result_as_json(result):
+            output.write_json(line)
+    elif result.ended:
+        show_result(result, quiet)
+    if result.left:
+        names = ", ".join(planned.name for planned in result.left)
+        output.message(f"not started, the time is used up: {names}; go on with: {go_on}", quiet)
+    elif not as_json:
+        path = result.folder.path
+        output.message(f"saved in {path}; next: {list_command(path)}", quiet)
+    if result.error:
+        raise result.error
+
+
+def _go_on(folder: "SweepFolder", options: dict[str, object]) -> str:
+    """Return the command that goes on with a sweep in the same way."""
+    from seq2seq_cli.runs.advice import sweep_command
+
+    given = {name: str(value) for name, value in options.items() if value is not None}
+    return sweep_command(folder.path, [word for pair in given.items() for word in pair])
+
+
+def _show_dry(prepared: "Prepared", jobs: int, as_json: bool, quiet: bool) -> None:
+    from seq2seq_cli.cli.rendering.sweep import cells_as_json, show_cells, show_plan
+    from seq2seq_cli.sweep.engine.executors import threads_each
+
+    if not as_json:
+        show_cells(prepared)
+        show_plan(prepared, jobs, threads_each(jobs), quiet)
+        return
+    for line in cells_as_json(prepared):
+        output.write_json(line)

@@ -1,0 +1,175 @@
+"""The process around a command: its signals, standard streams, exit code and large imports."""
+
+import gc
+import io
+import os
+import signal
+import sys
+import threading
+import time
+from contextlib import suppress
+from importlib import import_module
+from types import FrameType
+from typing import NoReturn
+
+from seq2seq_cli.errors import Interrupted, Stopped, Terminated
+from seq2seq_cli.inference.threads import use_one_blas_thread
+
+LIMIT_SECONDS = 1.8
+"""How long a command may take to end after Ctrl-C or SIGTERM."""
+
+REASONS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+
+LONGEST_LINE = 1000
+"""Characters of a message's line that are shown; a longer one loses its middle."""
+
+_standard_error = 2
+"""A descriptor of standard error that stays when TensorFlow's noise is held back."""
+
+
+def main() -> NoReturn:
+    """Run `s2s` with the process's arguments and exit with the documented code."""
+    # Most of what a start creates is never freed, and looking for garbage took a tenth of it.
+    gc.set_threshold(100_000, 50, 100)
+    # Pydantic would look for plugins in the metadata of every installed package.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    use_one_blas_thread()
+    try:
+        hear_signals()
+        _prepare_streams()
+        message, code = run_command()
+        for number in REASONS:  # nothing is left to save
+            signal.signal(number, lambda number, frame: os._exit(128 + number))
+        tell(message)
+        _flush()
+        sys.exit(code)
+    except Stopped as error:
+        ignore_signals()
+        tell(str(error))
+        _flush()
+        os._exit(error.exit_code)  # without waiting for other threads
+
+
+def run_command() -> tuple[str, int]:
+    """Run the command; return what to tell the user at its end, and the exit code."""
+    from typer import TyperException
+
+    from seq2seq_cli.cli.rendering import phases
+    from seq2seq_cli.cli.rendering.output import fall_back_to_ascii
+    from seq2seq_cli.errors import ConfigurationError, S2sError, StorageError
+
+    fall_back_to_ascii()
+    try:
+        with phases.shown():
+            from seq2seq_cli.cli.app import app, usage_message
+
+            phases.end("the command line imported")
+            # Not standalone: usage errors are shown in one line, as all others are.
+            code = app(prog_name="s2s", standalone_mode=False)
+            sys.stdout.flush()
+    except TyperException as error:
+        return usage_message(error), ConfigurationError.exit_code
+    except S2sError as error:
+        return str(error), error.exit_code
+    except SystemExit as error:
+        if isinstance(error.__context__, OSError):  # Typer's answer to a broken pipe
+            return _described(error.__context__), StorageError.exit_code
+        raise
+    except OSError as error:
+        return _described(error), StorageError.exit_code
+    except MemoryError:
+        return "the memory is full: make the sizes smaller", StorageError.exit_code
+    return "", code if isinstance(code, int) else 0
+
+
+def _described(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}"
+
+
+def hear_signals() -> None:
+    """Let the first Ctrl-C or SIGTERM raise Interrupted or Terminated in the main thread.
+
+    The exception lets a training write its checkpoint. The process ends within two seconds even if
+    the exception is lost, as in a library's import that catches everything; only a file that is
+    being written is finished first.
+    """
+    for number in REASONS:
+        signal.signal(number, _stop)
+
+
+def ignore_signals() -> None:
+    """Let Ctrl-C and SIGTERM change nothing: the process is about to end."""
+    for number in REASONS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    ignore_signals()
+    threading.Thread(target=_end_in_time, args=(number,), daemon=True).start()
+    reason = REASONS[signal.Signals(number)]
+    raise Interrupted(reason) if number == signal.SIGINT else Terminated(reason)
+
+
+def _end_in_time(number: int) -> None:
+    time.sleep(LIMIT_SECONDS)
+    storage = sys.modules.get("seq2seq_cli.storage")
+    while storage and storage.is_writing():
+        time.sleep(0.05)
+    with suppress(OSError):  # past the stream, whose lock the main thread may hold
+        os.write(_standard_error, f"s2s: {REASONS[signal.Signals(number)]}\n".encode())
+    os._exit(128 + number)
+
+
+def _prepare_streams() -> None:
+    global _standard_error
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed; the file gets its descriptor
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123
+    _standard_error = os.dup(2)
+    if isinstance(sys.stdout.buffer, io.RawIOBase):
+        # With PYTHONUNBUFFERED, Python silently drops what a full disk did not take.
+        sys.stdout = open(1, "w", 1, encoding=sys.stdout.encoding, closefd=False)  # noqa: SIM115
+
+
+def _flush() -> None:
+    """Flush both streams; drop what cannot be written, or Python would end with code 120."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def tell(message: str) -> None:
+    """Write each line of a message to standard error, if that can be written to."""
+    with suppress(OSError):
+        for line in filter(None, message.split("\n")):
+            print(f"s2s: {printable(line)}", file=sys.stderr)  # noqa: T201
+        sys.stderr.flush()
+
+
+def printable(line: str) -> str:
+    """Return a line without control characters, and without the middle of a long one.
+
+    Messages contain names and values as the user typed them.
+    """
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    if len(shown) <= LONGEST_LINE:
+        return shown
+    return f"{shown[: LONGEST_LINE // 2]} ... {shown[-LONGEST_LINE // 2 :]}"
+
+
+def import_quietly(*more: str) -> None:
+    """Import what trains, and more modules, without a line of theirs on standard error.
+
+    What TensorFlow creates stays: searching it for garbage would take a fifth of the time.
+    """
+    gc.disable()
+    try:
+        import_module("seq2seq_cli.training.process").import_keras()
+        for name in ("seq2seq_cli.training.trainer", *more):
+            import_module(name)
+        gc.freeze()
+    finally:
+        gc.enable()

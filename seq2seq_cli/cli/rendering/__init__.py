@@ -1,0 +1,1 @@
+"""What users see: lines and messages, tables, progress and charts in the terminal."""

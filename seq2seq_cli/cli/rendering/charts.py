@@ -1,0 +1,139 @@
+"""Charts in the terminal: curves, points, bars and maps of a chart's numbers."""
+
+import shutil
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from seq2seq_cli.cli.rendering.output import write
+from seq2seq_cli.cli.rendering.tables import table
+from seq2seq_cli.metrics import percent, spread
+
+if TYPE_CHECKING:
+    from seq2seq_cli.report.data import Chart
+
+HEIGHT = 12
+
+BLANK = " \u2800"
+LABELS = 10
+"""Columns that the labels beside a curve take."""
+
+SHADES = " ░▒▓█"
+
+
+def show_chart(chart: "Chart") -> None:
+    """Print a chart to standard output."""
+    write(chart.title)
+    {
+        "curve": _show_curve,
+        "points": _show_points,
+        "shares": _show_shares,
+        "counts": _show_counts,
+        "map": _show_map,
+        "grid": _show_grid,
+        "lines": _show_lines,
+    }[chart.kind](chart)
+
+
+def heat_map(
+    rows: Sequence[object], columns: Sequence[object], weights: Sequence[Sequence[float]]
+) -> None:
+    """Print weights (rows, columns) from 0 to 1 as a table of shades with its labels.
+
+    Columns that do not fit side by side follow below.
+    """
+    width = max(len(str(value)) for value in (*rows, *columns))
+    n_columns = max(1, (_terminal_width() - width) // (width + 1))
+    for start in range(0, len(columns), n_columns):
+        if start:
+            write("")
+        part = slice(start, start + n_columns)
+        write(" " * (width + 1) + " ".join(str(value).rjust(width) for value in columns[part]))
+        for value, row in zip(rows, weights, strict=True):
+            shades = (SHADES[min(len(SHADES) - 1, int(w * len(SHADES)))] * width for w in row[part])
+            write(f"{str(value).rjust(width)} {' '.join(shades)}")
+
+
+def _terminal_width() -> int:
+    return shutil.get_terminal_size().columns
+
+
+def _show_curve(chart: "Chart") -> None:
+    trained = [(x, y) for _, kind, x, y in chart.rows if kind == "in training"]
+    held_out = [(x, y) for _, kind, x, y in chart.rows if kind == "held out"]
+    _draw(trained, held_out, "sequences")
+
+
+def _show_points(chart: "Chart") -> None:
+    _draw([], [(x, y) for _, x, y in chart.rows], "component 1")
+
+
+def _draw(
+    line: Sequence[tuple[float, float]], points: Sequence[tuple[float, float]], below: str
+) -> None:
+    """Print a line through some points, and other points, with the ranges of both axes."""
+    import plotille
+
+    (left, right), (low, high) = (
+        (min(axis), max(axis)) for axis in zip(*line, *points, strict=True)
+    )
+    right, high = right + (right == left), high + (high == low)
+    width = max(10, min(100, _terminal_width()) - LABELS - 2)
+    # So that the last of the dots, two by four in a character, are at the upper ends.
+    beyond = right + (right - left) / (2 * width - 1), high + (high - low) / (4 * HEIGHT - 1)
+    canvas = plotille.Canvas(width, HEIGHT, left, low, *beyond)
+    for (x, y), (to_x, to_y) in pairwise(line):
+        canvas.line(x, y, to_x, to_y)
+    for x, y in points:
+        canvas.point(x, y)
+    labels = {0: f"{high:.4g}", HEIGHT - 1: f"{low:.4g}"}
+    for number, text in enumerate(canvas.plot().splitlines()):
+        write(f"{labels.get(number, ''):>{LABELS}} {text.rstrip(BLANK)}".rstrip())
+    ends = f"{left:,.4g}", f"{right:,.10g}"
+    gap = max(1, width - len(ends[0]) - len(ends[1]))
+    middle = below.center(gap) if len(below) < gap - 2 else " " * gap
+    write(" " * (LABELS + 1) + ends[0] + middle + ends[1])
+
+
+def _show_shares(chart: "Chart") -> None:
+    rows = [
+        (str(at), percent(share), f"{percent(low)} to {percent(high)}")
+        for at, share, low, high, _ in chart.rows
+    ]
+    columns = (f">{chart.columns[0]}", f">{chart.columns[1]}", ">95% interval")
+    table(chart.text, columns, rows, bars=[share for _, share, *_ in chart.rows])
+
+
+def _show_counts(chart: "Chart") -> None:
+    most = max(n for *_, n in chart.rows)
+    rows = [(expected, predicted, str(n)) for expected, predicted, n in chart.rows]
+    bars = [n / most for *_, n in chart.rows]
+    table(chart.text, ("expected", "predicted", ">times"), rows, bars)
+
+
+def _show_map(chart: "Chart") -> None:
+    values = [[abs(value) for value in row[1:]] for row in chart.rows]
+    heat_map([row[0] for row in chart.rows], chart.columns[1:], values)
+
+
+def _show_grid(chart: "Chart") -> None:
+    rows = [
+        (name, *("" if share == "" else percent(share) for share in shares))
+        for name, *shares in chart.rows
+    ]
+    table(chart.text, tuple(f">{column}" for column in chart.columns), rows)
+
+
+def _show_lines(chart: "Chart") -> None:
+    """Print the seeds' shares at each value, with a bar for their median."""
+    seeds: dict[tuple[str, str], list[float]] = {}
+    for name, at, _, share in chart.rows:
+        seeds.setdefault((name, at), []).append(share)
+    has_names = any(name for name, _ in seeds)
+    medians = [found.median for shares in seeds.values() if (found := spread(shares))]
+    rows = [
+        (*([name] if has_names else []), at, ", ".join(map(percent, shares)), percent(middle))
+        for ((name, at), shares), middle in zip(seeds.items(), medians, strict=True)
+    ]
+    columns = (chart.columns[1], "exact match of each seed", ">median")
+    table(chart.text, ("others", *columns) if has_names else columns, rows, bars=medians)

@@ -1,0 +1,188 @@
+"""How evaluations are shown: of a run, of each length, and of several seeds."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seq2seq_cli.cli.rendering.output import message
+from seq2seq_cli.cli.rendering.tables import mark_errors, shorten, table
+from seq2seq_cli.metrics import LEARNED, percent, spread, spread_as_json
+
+if TYPE_CHECKING:
+    from seq2seq_cli.evaluation import Report
+    from seq2seq_cli.generalization import LengthCurve, LengthResult
+
+MOST_ROWS = 12
+"""Positions and lengths that have a row each; of more, neighbours share one."""
+
+
+def show_evaluation(report: "Report", quiet: bool = False) -> None:
+    """Print the accuracies and the examples to standard output, and the notes to standard error."""
+    lengths, tokens, loss = report.length_accuracy, report.token_accuracy, report.loss
+    positions = [
+        (number, share)
+        for number, share in enumerate(report.position_accuracy, 1)
+        if share is not None
+    ]
+    shares = [
+        *_grouped("position", positions),
+        *(_grouped("length", sorted(lengths.items())) if len(lengths) > 1 else []),
+    ]
+    first = [
+        ("exact match", percent(report.exact_match)),
+        ("  exact" if report.exact else "  95% interval", _interval(report)),
+        *([] if tokens is None else [("token accuracy", percent(tokens))]),
+    ]
+    last = [
+        *([] if loss is None else [("loss", f"{loss:.6f}")]),
+        ("sequences/s", f"{report.sequences_per_s:,.0f}"),
+    ]
+    n = "" if report.exact else f"{report.n_samples:,} "
+    table(
+        f"{report.run}: {n}{report.origin}, predicted freely",
+        ("accuracy", ">value"),
+        [*first, *((name, percent(share)) for name, share in shares), *last],
+        bars=[*[None] * len(first), *(share for _, share in shares), *[None] * len(last)],
+    )
+    if report.examples:
+        table(
+            "Spot checks (a wrong token is marked !)",
+            ("source", "expected", "predicted", ""),
+            [
+                (
+                    shorten(example.source),
+                    shorten(example.target),
+                    mark_errors(example.target, example.predicted),
+                    "ok" if example.target == example.predicted else "wrong",
+                )
+                for example in report.examples
+            ],
+        )
+    for note in report.notes:
+        message(f"note: {note}", quiet)
+
+
+def _interval(report: "Report") -> str:
+    """Return the 95% interval of the exact match, unless the report covers every sequence."""
+    if report.exact:
+        return "all of them"
+    return f"{percent(report.exact_match_low)} to {percent(report.exact_match_high)}"
+
+
+def _grouped(label: str, shares: list[tuple[int, float]]) -> list[tuple[str, float]]:
+    """Return names and shares of positions or lengths; of many, the means of neighbours."""
+    size = max(1, -(-len(shares) // MOST_ROWS))
+    rows = []
+    for start in range(0, len(shares), size):
+        group = shares[start : start + size]
+        first, last = group[0][0], group[-1][0]
+        name = f"  {label} {first}" if first == last else f"  {label}s {first} to {last}"
+        rows.append((name, sum(share for _, share in group) / len(group)))
+    return rows
+
+
+def evaluation_as_json(report: "Report") -> dict[str, Any]:
+    """Return the report as plain values for `--json`."""
+    document = asdict(report)
+    document["examples"] = [example._asdict() for example in report.examples]
+    del document["tally"]
+    return document
+
+
+def show_lengths(curve: "LengthCurve", quiet: bool = False) -> None:
+    """Print a row for each length to standard output, a summary, and notes to standard error."""
+    table(
+        f"{curve.run}: held-out sequences of each length, predicted freely",
+        (">length", ">exact match", ">95% interval", ">sequences", "trained on"),
+        [_length_row(result) for result in curve.lengths],
+        bars=[result.exact_match for result in curve.lengths],
+    )
+    learned = "none" if curve.longest_learned is None else f"{curve.longest_learned:,}"
+    rows = [("longest length at least 99% exact", learned)]
+    if curve.mean_beyond is not None:
+        name = f"mean exact match beyond {curve.longest_trained:,}, the longest trained on"
+        rows.append((name, percent(curve.mean_beyond)))
+    table("Generalization", ("", ">value"), rows)
+    for note in curve.notes:
+        message(f"note: {note}", quiet)
+
+
+def _length_row(result: "LengthResult") -> tuple[str, ...]:
+    trained = "yes" if result.is_trained else ""
+    if result.exact_match is None or result.exact_match_low is None:
+        return f"{result.length:,}", "", "none held out", "0", trained
+    interval = f"{percent(result.exact_match_low)} to {percent(result.exact_match_high or 0)}"
+    share = percent(result.exact_match)
+    n_samples = f"{'all ' if result.exact else ''}{result.n_samples:,}"
+    return f"{result.length:,}", share, "exact" if result.exact else interval, n_samples, trained
+
+
+@dataclass(frozen=True)
+class SeedResult:
+    """A seed's evaluated run, or the problem that ended its training."""
+
+    seed: int
+    path: Path
+    report: "Report | None"
+    problem: str = ""
+
+
+def show_seeds(results: Sequence[SeedResult], quiet: bool = False) -> None:
+    """Print a table of all seeds to standard output, and the notes to standard error."""
+    reports = [result.report for result in results if result.report]
+    rows = [
+        (str(result.seed), percent(result.report.exact_match), _interval(result.report))
+        if result.report
+        else (str(result.seed), "none", "its loss is not finite")
+        for result in results
+    ]
+    origin = "no run"
+    if reports:
+        origin = f"{'' if reports[0].exact else f'{reports[0].n_samples:,} '}{reports[0].origin}"
+        of = "" if len(reports) == len(results) else f" of {len(reports)}"
+        middle, ends = spread_text([report.exact_match for report in reports])
+        rows += [(f"median{of}", middle, ""), (f"range{of}", "", ends)]
+    n_learned = _n_learned(results)
+    share = f"{n_learned / len(results):.0%}"
+    rows.append((f"at least {LEARNED:.0%}", share, f"{n_learned} of {len(results)} seeds"))
+    name = results[0].path.name.removesuffix(str(results[0].seed))
+    columns = ("seed", ">exact match", "95% interval")
+    table(f"{name}...: {origin}, predicted freely", columns, rows)
+    for note in dict.fromkeys(note for report in reports for note in report.notes):
+        message(f"note: {note}", quiet)
+
+
+def spread_text(shares: Sequence[float]) -> tuple[str, str]:
+    """Return the median and the range of seeds' exact matches as text."""
+    if not shares:
+        return "none", ""
+    middle, low, high = map(percent, spread(shares))
+    return middle, low if low == high else f"{low} to {high}"
+
+
+def seeds_as_json(results: Sequence[SeedResult]) -> dict[str, Any]:
+    """Return all seeds and their spread as plain values for `--json`.
+
+    A seed without a run has its problem; if no seed has a run, the figures are null.
+    """
+    return {
+        "seeds": [
+            {
+                "seed": result.seed,
+                "path": str(result.path),
+                "problem": result.problem,
+                **(evaluation_as_json(result.report) if result.report else {}),
+            }
+            for result in results
+        ],
+        **spread_as_json([result.report.exact_match for result in results if result.report]),
+        "learned": _n_learned(results) / len(results),
+        "learned_from": LEARNED,
+    }
+
+
+def _n_learned(results: Sequence[SeedResult]) -> int:
+    """Return how many seeds have learned the task; one without a run has not."""
+    reports = [result.report for result in results if result.report]
+    return sum(report.exact_match >= LEARNED for report in reports)

@@ -1,0 +1,84 @@
+"""Plain lines: data on standard output, messages on standard error."""
+
+import codecs
+import json
+import signal
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from seq2seq_cli.cli.process import printable
+
+
+def write(line: str) -> None:
+    """Write a line of data to standard output."""
+    sys.stdout.write(line + "\n")
+
+
+def write_json(document: Any) -> None:
+    """Write a value as one line of JSON to standard output."""
+    write(json.dumps(document, allow_nan=False))
+
+
+def flush() -> None:
+    """Pass everything written so far to the reader of standard output."""
+    sys.stdout.flush()
+
+
+def message(text: str, quiet: bool = False) -> None:
+    """Write a message for the user to standard error; a closed standard error is not an error."""
+    if not quiet:
+        with suppress(OSError):
+            sys.stderr.write(printable(text) + "\n")
+            sys.stderr.flush()
+
+
+def end_with_reader() -> None:
+    """End quietly when the reader of standard output is gone, as Unix tools do."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+
+
+_DOTS = dict.fromkeys(map(chr, range(0x2801, 0x2900)), "*")
+"""The characters of up to eight dots, with which plotille draws."""
+
+_IN_ASCII = _DOTS | dict(zip("→░▒▓█▁▂▃▄▅▆▇▏▎▍▌▋▊▉\u2800", ">.:+#_.-=+*%   #### ", strict=True))
+
+
+def fall_back_to_ascii() -> None:
+    """Let both streams replace characters that their encoding does not have, others with `?`."""
+
+    def replace(error: UnicodeError) -> tuple[str, int]:
+        assert isinstance(error, UnicodeEncodeError)
+        part = error.object[error.start : error.end]
+        return "".join(_IN_ASCII.get(character, "?") for character in part), error.end
+
+    codecs.register_error("s2s-ascii", replace)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="s2s-ascii")
+
+
+@contextmanager
+def open_input(file: Path | None) -> Iterator[BinaryIO]:
+    """Open a file for reading, or standard input for None."""
+    if file is None:
+        yield sys.stdin.buffer
+        return
+    with file.open("rb") as opened:
+        yield opened
+
+
+def format_ids(ids: Iterable[int]) -> str:
+    """Return integers as text, separated by spaces."""
+    return " ".join(map(str, ids))
+
+
+def duration(seconds: float) -> str:
+    """Return a time to two digits, such as 0.5 s, 45 s, 12 min, 3.5 h or 2.3 days."""
+    for unit, size in (("days", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{float(f'{seconds / size:.2g}'):g} {unit}"
+    return f"{float(f'{seconds:.2g}'):g} s"

@@ -1,0 +1,233 @@
+"""How a sweep is shown: its cells beforehand, as they end, and all together."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from seq2seq_cli.cli.rendering import output
+from seq2seq_cli.cli.rendering.evaluation import spread_text
+from seq2seq_cli.cli.rendering.output import duration
+from seq2seq_cli.cli.rendering.progress import Progress
+from seq2seq_cli.cli.rendering.tables import make_console, table
+from seq2seq_cli.metrics import LEARNED, percent, spread
+
+if TYPE_CHECKING:
+    from rich.progress import ProgressColumn
+
+    from seq2seq_cli.sweep.engine.events import CellEnded, Event
+    from seq2seq_cli.sweep.record import RunRecord
+    from seq2seq_cli.sweep.session import Prepared, Result
+
+EXPLANATION = (
+    "A seed's exact match is that of one model, measured on held-out sequences; the Wilson "
+    "interval of `s2s evaluate` is that of the measurement. The range is over trainings that "
+    "differ only in their seed: it shows how much another training may differ."
+)
+
+
+class SweepProgress(Progress):
+    """The progress of a sweep, from its events."""
+
+    def __init__(self, prepared: "Prepared", as_json: bool, quiet: bool) -> None:
+        super().__init__("all", len(prepared.planned), quiet)
+        self._as_json = as_json
+        self._n_planned, self._n_ended = len(prepared.planned), 0
+        self._is_search = bool(prepared.searches)
+        self._has_waited = False
+
+    def _times(self) -> "ProgressColumn":
+        from rich.progress import TimeElapsedColumn
+
+        return TimeElapsedColumn()
+
+    def show(self, event: "Event") -> None:
+        """Show an event of the sweep."""
+        from seq2seq_cli.sweep.engine import events
+
+        match event:
+            case events.CellStarted():
+                self.begin(event.planned.name, f"of about {duration(event.seconds)}")
+            case events.CellAgain():
+                self.end(event.planned.name)
+                self.say(f"{event.planned.name}: {event.reason}; trying again")
+            case events.CellEnded():
+                self._show_ended(event)
+            case events.Waited(n_workers=0) if not self._has_waited:
+                self._has_waited = True
+                self.say("waiting for workers")
+        of = "" if self._is_search else f" of {self._n_planned}"
+        note = f"{self._n_ended}{of} cells; about {duration(event.left_seconds)} left"
+        self.advance(note=note, total=max(self._n_planned, self._n_ended))
+
+    def _show_ended(self, event: "CellEnded") -> None:
+        self._n_ended += 1
+        self.advance(1)
+        self.end(event.planned.name)
+        if self._as_json:
+            for record in event.records:
+                output.write_json({"kind": "run", **record.model_dump()})
+            output.flush()
+        of = "" if self._is_search else f"/{self._n_planned}"
+        how = f"in {duration(event.seconds)}" if event.seconds else "complete before"
+        result = f"exact match {', '.join(map(_exact_match, event.records))}, {how}"
+        if event.reason:
+            result = f"failed: {event.reason}"
+        left = f"; about {duration(event.left_seconds)} left" if event.left_seconds else ""
+        self.say(f"cell {self._n_ended}{of} {event.planned.name}: {result}{left}")
+
+
+def show_plan(prepared: "Prepared", jobs: int, threads: int, quiet: bool) -> None:
+    """Print the number of cells and steps, and the time expected of `jobs` cells at a time.
+
+    Each has `threads` threads, all of them for 0.
+    """
+    from seq2seq_cli.resources import Pace
+
+    searches, n = prepared.searches, len(prepared.planned)
+    seeds = _count(prepared.sweep.seeds, "seed")
+    if searches:
+        until = prepared.sweep.until
+        assert until
+        output.message(
+            f"the largest {until.setting} with an exact match of {until.share:g}, for "
+            f"{_count(len(searches.cells), 'cell')} x {seeds}; the number of trainings depends on "
+            "their results",
+            quiet,
+        )
+        return
+    left = [planned for planned in prepared.planned if prepared.missing(planned)]
+    estimated = [prepared.estimated_seconds(planned) for planned in left]
+    seconds = Pace(threads).left(estimated, jobs)
+    complete = f", {n - len(left)} of them complete" if len(left) < n else ""
+    output.message(
+        f"{_count(n, 'cell')} x {seeds}{complete}: {prepared.steps:,} steps left, about "
+        f"{duration(seconds)} (updated as cells end)",
+        quiet,
+    )
+
+
+def show_cells(prepared: "Prepared") -> None:
+    """Print the cells to standard output."""
+    keys = _keys({**planned.cell.changes, **planned.cell.derived} for planned in prepared.planned)
+    rows = []
+    for planned in prepared.planned:
+        values = {**planned.cell.changes, **planned.cell.derived}
+        missing = len(prepared.missing(planned))
+        rows.append(
+            (
+                planned.name,
+                *(_value(values.get(key)) for key in keys),
+                f"{planned.config.training.total_steps:,}",
+                f"{planned.n_seeds - missing} of {planned.n_seeds}",
+                duration(prepared.estimated_seconds(planned)) if missing else "",
+            )
+        )
+    columns = ("cell", *map(_short, keys), ">steps per seed", ">complete", ">about")
+    title = f"{_count(len(rows), 'cell')} x {_count(prepared.sweep.seeds, 'seed')}"
+    table(title, columns, rows)
+
+
+def cells_as_json(prepared: "Prepared") -> list[dict[str, Any]]:
+    """Return the cells as plain values for `--json`."""
+    return [
+        {
+            "kind": "cell",
+            "cell": planned.name,
+            "settings": {**planned.cell.changes, **planned.cell.derived},
+            "seeds": list(planned.seeds),
+            "missing": prepared.missing(planned),
+            "steps": planned.config.training.total_steps,
+            "expected_seconds": round(prepared.estimated_seconds(planned), 1),
+        }
+        for planned in prepared.planned
+    ]
+
+
+def show_result(result: "Result", quiet: bool) -> None:
+    """Print the table of all cells, with every seed and their spread, to standard output."""
+    from seq2seq_cli.sweep.summary import noted, summarize
+
+    summaries = summarize(result.records)
+    changes = {planned.name: planned.cell.changes for planned, _ in result.ended}
+    keys = _keys(changes.values())
+    rows = []
+    for summary in summaries:
+        settings = [_value(changes[summary.cell].get(key)) for key in keys]
+        matches = ", ".join(map(_exact_match, summary.records))
+        learned = f"{summary.n_learned} of {len(summary.records)}"
+        rows.append((*(settings or [""]), matches, *spread_text(summary.shares), learned))
+    columns = (*(map(_short, keys) if keys else ["cell"]), "exact match of each seed", ">median",
+               "range", f">at least {LEARNED:.0%}")  # fmt: skip
+    table(f"{result.folder.name}: predicted freely", columns, rows)
+    if result.searches:
+        _show_reaches(result)
+    make_console().print(EXPLANATION)
+    for note, cells in noted(result.records).items():
+        of = "" if len(cells) == len(summaries) else f"{', '.join(cells)}: "
+        output.message(f"note: {of}{note}", quiet)
+    for note in result.searches.notes if result.searches else ():
+        output.message(f"note: {note}", quiet)
+
+
+def _show_reaches(result: "Result") -> None:
+    until, searches = result.sweep.until, result.searches
+    assert until
+    assert searches
+    rows = []
+    for name, reaches in result.reaches().items():
+        middle, low, high = spread([reach.value for reach in reaches])
+        is_open = any(reach.at_least for reach in reaches)
+        rows.append(
+            (
+                name,
+                ", ".join(f"{'>= ' * reach.at_least}{reach.value or 'none'}" for reach in reaches),
+                f"{'>= ' * is_open}{middle:g}",
+                f"{low} to {high}",
+                "" if searches.searches[name].is_over else "unfinished",
+            )
+        )
+    title = f"The largest {until.setting} with an exact match of at least {until.share:g}"
+    table(title, ("cell", "of each seed", ">median", "range", ""), rows)
+
+
+def result_as_json(result: "Result") -> list[dict[str, Any]]:
+    """Return each cell's summary, and the result of each search, as plain values for `--json`."""
+    from seq2seq_cli.sweep.summary import summarize
+
+    lines = [{"kind": "cell", **summary.as_json()} for summary in summarize(result.records)]
+    until, searches = result.sweep.until, result.searches
+    if until and searches:
+        for name, reaches in result.reaches().items():
+            values = [reach.value for reach in reaches]
+            lines.append(
+                {
+                    "kind": "until",
+                    "cell": name,
+                    "setting": until.setting,
+                    "share": until.share,
+                    "largest": values,
+                    "at_least": [reach.at_least for reach in reaches],
+                    **spread(values)._asdict(),
+                    "finished": searches.searches[name].is_over,
+                }
+            )
+    return lines
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def _exact_match(record: "RunRecord") -> str:
+    return "none" if record.exact_match is None else percent(record.exact_match)
+
+
+def _keys(settings: Iterable[Mapping[str, object]]) -> list[str]:
+    return list(dict.fromkeys(key for item in settings for key in item))
+
+
+def _short(key: str) -> str:
+    return key.partition(".")[2]
+
+
+def _value(value: object) -> str:
+    return "" if value is None else str(value)

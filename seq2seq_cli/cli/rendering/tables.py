@@ -1,0 +1,107 @@
+"""Tables, drawn by rich, which is imported only when there is one to draw."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext, suppress
+from typing import TYPE_CHECKING
+
+from seq2seq_cli.cli.rendering.output import format_ids
+
+if TYPE_CHECKING:
+    from rich.console import Console, JustifyMethod, RenderableType
+    from rich.text import Text
+
+SHORTEST_BAR, LONGEST_BAR = 8, 24
+
+MOST_SHOWN = 24
+"""Integers of a sequence that a table shows."""
+
+
+def make_console(stderr: bool = False) -> "Console":
+    """Return a console for standard output, or error, as wide as the terminal."""
+    from rich import console
+
+    class Console(console.Console):
+        def on_broken_pipe(self) -> None:
+            raise
+
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+
+def table(
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence["RenderableType"]],
+    bars: Sequence[float | None] = (),
+    console: "Console | None" = None,
+) -> None:
+    """Print a table to standard output, or to a console.
+
+    Columns whose name begins with `>` are right-aligned. `bars` are shares from 0 to 1, one for
+    each row; they are drawn where there is room. Long cells are folded. Where the words of three
+    columns or more do not fit side by side, each row is a list by the columns' names.
+    """
+    from rich import box
+    from rich.bar import Bar
+    from rich.table import Table
+
+    def drawn(columns: Sequence[str], rows: Sequence[Sequence["RenderableType"]]) -> Table:
+        result = Table(box=box.SIMPLE_HEAD)
+        for number, column in enumerate(columns):
+            name = column.removeprefix(">")
+            justify: JustifyMethod = "left" if column == name else "right"
+            # Rich would break the words of the widest column before it wraps another one.
+            has_lines = any(" " in str(cell) for cell in (name, *(row[number] for row in rows)))
+            no_wrap = len(columns) > 2 and not has_lines
+            result.add_column(name, justify=justify, overflow="fold", no_wrap=no_wrap)
+        for row in rows:
+            result.add_row(*row)
+        return result
+
+    console = console or make_console()
+    rows = list(rows)
+    result = drawn(columns, rows)
+    size = result.__rich_measure__(console, console.options)
+    room = min(LONGEST_BAR, console.width - size.maximum - 3)
+    if bars and room >= SHORTEST_BAR:
+        cells = [Bar(1, 0, share or 0, width=room, color="cyan") for share in bars]
+        rows = [(*row, cell) for row, cell in zip(rows, cells, strict=True)]
+        result = drawn((*columns, ""), rows)
+    with suppress(OSError) if console.stderr else nullcontext():
+        console.print(title, style="bold")
+        if size.minimum <= console.width or len(columns) <= 2:
+            console.print(result)
+            return
+        console.print()
+        for row in rows:
+            listed = Table.grid(padding=(0, 2, 0, 0))
+            for column, cell in zip(columns, row, strict=True):
+                if cell:
+                    listed.add_row(column.removeprefix(">"), cell)
+            for part in listed.columns:
+                part.overflow = "fold"
+            console.print(listed)
+            console.print()
+
+
+def shorten(ids: Sequence[int]) -> str:
+    """Return integers as text; of many, the first ones and their number."""
+    if len(ids) <= MOST_SHOWN:
+        return format_ids(ids)
+    return f"{format_ids(ids[:MOST_SHOWN])} ... ({len(ids)})"
+
+
+def mark_errors(target: Sequence[int], predicted: Sequence[int]) -> "Text":
+    """Return the predicted tokens with the wrong ones marked, by colour and by a `!`."""
+    from rich.text import Text
+
+    text = Text()
+    for position, token in enumerate(predicted[:MOST_SHOWN]):
+        is_right = position < len(target) and token == target[position]
+        text.append(str(token) if is_right else f"{token}!", style="" if is_right else "bold red")
+        text.append(" ")
+    if len(predicted) > MOST_SHOWN:
+        n_wrong = sum(a != b for a, b in zip(target, predicted, strict=False))
+        wrong = f", {n_wrong} wrong" if n_wrong else ""
+        text.append(f"... ({len(predicted)}{wrong})")
+    text.rstrip()
+    return text

@@ -1,0 +1,82 @@
+"""Functions of the user's own files, imported because the user names them.
+
+Nothing else imports such a file: a run folder that names one does not run it.
+"""
+
+import ast
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from seq2seq_cli.errors import ConfigurationError
+
+CALLBACK = "--callback"
+"""The option that names custom callbacks, with which messages about them begin."""
+
+
+def names_function(name: str) -> bool:
+    """Return whether a task's name stands for a function in a file, path/to/file.py:function."""
+    return ".py:" in name
+
+
+def check_function(kind: str, name: str) -> None:
+    """Raise ConfigurationError unless the file exists, is valid Python, and defines the function.
+
+    The file is not run: what it imports may be slow, or wait for something.
+    """
+    path, function_name = _parts(kind, name)
+    try:
+        tree = ast.parse(path.read_bytes(), str(path))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ConfigurationError(f"{kind} {name}: {type(error).__name__}: {error}") from error
+    if not any(_binds(node, function_name) for node in ast.walk(tree)):
+        raise ConfigurationError(f"{kind} {name}: there is no {function_name} in {path}")
+
+
+def load_function(kind: str, name: str) -> Callable[..., Any]:
+    """Import the function that `name`, path/to/file.py:function, stands for.
+
+    Raises ConfigurationError, which begins with `kind`, where it cannot be imported.
+    """
+    path, function_name = _parts(kind, name)
+    module_name = f"custom_{kind.strip('-')}_{path.stem}"
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    assert spec is not None  # of a file that ends in .py
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+        function = getattr(module, function_name)
+    except Exception as error:
+        raise ConfigurationError(
+            f"{kind} {name}: importing it failed: {type(error).__name__}: {error}"
+        ) from error
+    if not callable(function):
+        raise ConfigurationError(f"{kind} {name}: {function_name} is not a function")
+    loaded: Callable[..., Any] = function
+    return loaded
+
+
+def _parts(kind: str, name: str) -> tuple[Path, str]:
+    if not names_function(name):
+        raise ConfigurationError(f"{kind} {name}: should be path/to/file.py:function")
+    path, _, function_name = name.rpartition(":")
+    if not Path(path).is_file():
+        raise ConfigurationError(f"{kind} {name}: there is no file {path}")
+    if not path.endswith(".py"):
+        raise ConfigurationError(f"{kind} {name}: should be path/to/file.py:function")
+    return Path(path), function_name
+
+
+def _binds(node: ast.AST, name: str) -> bool:
+    """Return whether a statement binds this name: a definition, assignment or import."""
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return node.name == name
+    if isinstance(node, ast.Name):
+        return node.id == name and isinstance(node.ctx, ast.Store)
+    if isinstance(node, ast.alias):
+        return name in (node.asname or node.name, "*") or node.name == "*"
+    return False

@@ -1,1 +1,0 @@
-"""What users give as files: pairs and sequences in any format, arrays, embeddings."""

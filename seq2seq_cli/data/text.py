@@ -1,0 +1,161 @@
+"""Sequences as text: the lines of a file or of standard input, and the integers in them.
+
+`Lines` reads every text that a user gives, of pairs and of single sequences.
+"""
+
+import os
+import re
+import select
+import stat
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from seq2seq_cli.data.vocabulary import check_ids
+from seq2seq_cli.errors import DataError
+
+MAX_CARDINALITY = 1_000_000
+"""The largest cardinality there may be."""
+
+MAX_LINE = 2**24
+"""The maximum number of bytes of a line."""
+
+_SEPARATOR = re.compile(r"[\s,]+", re.ASCII)
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+_INTEGERS = re.compile(
+    rf"[\s,]*{_INTEGER.pattern}(?:{_SEPARATOR.pattern}{_INTEGER.pattern})*+[\s,]*", re.ASCII
+)  # possessive, since a long line would fill the memory with states to return to
+_BYTE_ORDER_MARK = "\ufeff"
+_UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_GZIP_MARK = b"\x1f\x8b"
+_PART = 2**16
+
+
+def parse_sequence(text: str, cardinality: int = MAX_CARDINALITY) -> list[int]:
+    """Return the integers of a text that separates them by spaces or commas.
+
+    Raises DataError for an empty text, for a word that is not an integer, and for an integer
+    outside 1 .. cardinality-1.
+    """
+    text = text.strip(" \t\r\n[]()")
+    if not _INTEGERS.fullmatch(text):
+        words = [word for word in _SEPARATOR.split(text) if word]
+        if not words:
+            raise DataError("the sequence is empty: give at least one integer")
+        word = next(word for word in words if not _INTEGER.fullmatch(word))
+        shown = word if len(word) <= 40 else f"{word[:40]}... ({len(word)} characters)"
+        raise DataError(f"{shown!r} is not an integer: separate integers by spaces or commas")
+    ids = [int(word) for word in text.replace(",", " ").split()]
+    if min(ids) < 1 or max(ids) >= cardinality:
+        check_ids(ids, cardinality)
+    return ids
+
+
+def parse_target(text: str, cardinality: int = MAX_CARDINALITY) -> list[int]:
+    """Return the integers of a target's text, see `parse_sequence`; a blank one has none."""
+    return parse_sequence(text, cardinality) if text.strip() else []
+
+
+class Lines(Iterator[tuple[int, str]]):
+    """The number and the text, without its end, of each line of a binary file with `read1`.
+
+    A byte-order mark is skipped. Raises DataError, with name and line, for what is not UTF-8 text
+    and for a line longer than MAX_LINE bytes.
+    """
+
+    def __init__(self, file: Any, name: str) -> None:
+        self._file, self._name = file, name
+        self._number = 0
+        self._whole: deque[bytes] = deque()  # lines that have been read
+        self._begun = bytearray()  # the line after them, as far as it has been read
+        self._has_ended = False
+
+    def __next__(self) -> tuple[int, str]:
+        """Return the next line, and wait for it if necessary."""
+        while not self._whole:
+            if self._has_ended:
+                raise StopIteration
+            self._read()
+        self._number += 1
+        return self._number, self._decode(self._whole.popleft())
+
+    def is_ready(self) -> bool:
+        """Return whether the next line, or the end, can be read without waiting.
+
+        In a regular file it always can.
+        """
+        while not self._whole and not self._has_ended:
+            if not _is_readable(self._file):
+                return False
+            self._read()
+        return True
+
+    def _read(self) -> None:
+        """Read what is available, at most a part; wait if nothing is."""
+        part = self._file.read1(_PART)
+        if not part:
+            self._has_ended = True
+            if self._begun:
+                self._whole.append(bytes(self._begun))
+            return
+        first, *others = part.split(b"\n")
+        self._begun += first
+        if others:
+            self._whole.append(bytes(self._begun))
+            self._whole.extend(others[:-1])
+            self._begun = bytearray(others[-1])
+        if len(self._begun) > MAX_LINE:  # the others are shorter than a part
+            self._whole.append(bytes(self._begun))
+
+    def _decode(self, content: bytes) -> str:
+        where, first = f"{self._name}, line {self._number}", self._number == 1
+        if len(content) > MAX_LINE:
+            raise DataError(f"{where}: longer than {MAX_LINE:,} bytes")
+        if first and content.startswith(_GZIP_MARK):
+            raise DataError(f"{where}: compressed with gzip: give the output of zcat")
+        if (first and content.startswith(_UTF_16_MARKS)) or b"\0" in content:
+            what = (
+                "UTF-16 text" if content.startswith(_UTF_16_MARKS) else "a NUL byte, as in UTF-16"
+            )
+            raise DataError(f"{where}: {what}: save it as UTF-8")
+        try:
+            text = content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            wrong = content[error.start]
+            raise DataError(
+                f"{where}: not UTF-8 text (byte 0x{wrong:02x}): save it as UTF-8"
+            ) from None
+        text = text.rstrip("\r")
+        if "\r" in text:
+            raise DataError(f"{where}: a carriage return within it: end lines with a line feed")
+        return text.removeprefix(_BYTE_ORDER_MARK) if first else text
+
+
+def _is_readable(file: Any) -> bool:
+    """Return whether a file can be read without waiting; False where the system cannot tell."""
+    try:
+        descriptor = file.fileno()
+    except OSError:  # it is in memory
+        return True
+    try:
+        is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        return is_file or bool(select.select([descriptor], [], [], 0)[0])
+    except (OSError, ValueError):  # a system on which pipes cannot be asked
+        return False
+
+
+def iterate_sequences(
+    lines: Iterable[tuple[int, str]], name: str, cardinality: int
+) -> Iterator[list[int] | None]:
+    """Yield the sequence of each numbered line of `name` as it is read; None for a blank line.
+
+    Raises DataError that names the line.
+    """
+    for number, line in lines:
+        if not line.strip():
+            yield None
+            continue
+        try:
+            yield parse_sequence(line, cardinality)
+        except DataError as error:
+            raise DataError(f"{name}, line {number}: {error}") from error

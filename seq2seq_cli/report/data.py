@@ -1,0 +1,245 @@
+"""Results of runs and sweeps -> the data of charts: a title, a sentence and rows of numbers."""
+
+import itertools
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any, Literal
+
+from seq2seq_cli.data.vocabulary import PADDING
+from seq2seq_cli.evaluation import Report
+from seq2seq_cli.generalization import LengthCurve, LengthResult
+from seq2seq_cli.metrics import wilson_interval
+from seq2seq_cli.runs.history import Call, EpochRecord
+from seq2seq_cli.runs.listing import Run
+from seq2seq_cli.sweep.cells.description import Sweep
+from seq2seq_cli.sweep.cells.grid import BASE
+from seq2seq_cli.sweep.record import RunRecord
+from seq2seq_cli.sweep.summary import summarize
+
+Row = dict[str, Any]
+Kind = Literal["curve", "shares", "results", "counts", "map", "points", "grid", "lines"]
+
+MOST_CONFUSIONS = 15
+"""Kinds of confused tokens in a chart."""
+
+MOST_GRIDS = 6
+"""Grids of two settings each that are drawn for a sweep of more settings."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """What a chart shows: its numbers are a table with a row for each mark, or line of a map.
+
+    `limit` is the longest length that was trained on, if the chart marks it.
+    """
+
+    kind: Kind
+    title: str
+    text: str
+    data: list[Row]
+    limit: int | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the table's columns."""
+        return tuple(self.data[0])
+
+    @property
+    def rows(self) -> list[tuple[Any, ...]]:
+        """The table's rows."""
+        return [tuple(row.values()) for row in self.data]
+
+
+def learning_curve(runs: Iterable[Run], name: str) -> Chart:
+    """Return the "loss", "exact-match" or "learning-rate" of trainings and their validations."""
+    column = "loss, nats per token" if name == "loss" else name.replace("-", " ")
+    data: list[Row] = []
+    for run in runs:
+        history = run.history()
+        points: list[tuple[str, Call | EpochRecord]] = []
+        points += [("in training", call) for record in history for call in record.calls]
+        if name != "learning-rate":
+            points += [("held out", record) for record in history]
+        for label, point in points:
+            samples = (point.steps_done or 0) * run.config.training.batch_size
+            row = {"run": run.name, "data": label, "sequences trained on": samples}
+            data.append({**row, column: getattr(point, name.replace("-", "_"))})
+    title = name.replace("-", " ").capitalize()
+    text = f"{title} over the number of sequences trained on."
+    if name != "learning-rate":
+        text += " The dashed line with points shows the validations on held-out sequences."
+    return Chart("curve", title, text, data)
+
+
+def positions(report: Report) -> Chart:
+    """Return the token accuracy at each position of the target."""
+    tally = report.tally
+    counts = zip(tally.right.tolist(), tally.all.tolist(), strict=True)
+    data = _shares(("position", "token accuracy", "tokens"), enumerate(counts, 1), report.exact)
+    text = "Token accuracy at each position in the target, with its 95% interval."
+    return Chart("shares", "Token accuracy by position", text, data)
+
+
+def lengths(report: Report) -> Chart:
+    """Return the exact match at each length of the source."""
+    counts = sorted(report.tally.lengths.items())
+    data = _shares(("length", "exact match", "sequences"), counts, report.exact)
+    text = "Exact match at each length of the source, with its 95% interval."
+    return Chart("shares", "Exact match by length", text, data)
+
+
+def _shares(
+    columns: tuple[str, str, str], counts: Iterable[tuple[int, tuple[int, int]]], exact: bool
+) -> list[Row]:
+    """Return rows of shares from right and all counts; of exact ones the interval is the share."""
+    at, name, n = columns
+    rows = []
+    for key, (right, total) in counts:
+        if total:
+            share = right / total
+            low, high = (share, share) if exact else wilson_interval(right, total)
+            rows.append({at: key, name: share, "low": low, "high": high, n: total})
+    return rows
+
+
+def generalization(curve: LengthCurve) -> Chart:
+    """Return the exact match at each length that has held-out sources; there may be none."""
+    data = [
+        {"length": result.length, **_exact_match(result)}
+        for result in curve.lengths
+        if result.exact_match is not None
+    ]
+    text = (
+        "Exact match at each length of the source, with its 95% interval. The longest length in "
+        f"training is {curve.longest_trained}, marked by the dashed line."
+    )
+    title = "Generalization to other lengths"
+    return Chart("shares", title, text, data, limit=curve.longest_trained)
+
+
+def results(reports: Iterable[Report]) -> Chart:
+    """Return the exact match of several runs."""
+    data = [{"run": report.run, **_exact_match(report)} for report in reports]
+    text = "Exact match on held-out sequences, predicted freely, with its 95% interval."
+    return Chart("results", "Results", text, data)
+
+
+def _exact_match(result: Report | LengthResult) -> Row:
+    return {
+        "exact match": result.exact_match,
+        "low": result.exact_match_low,
+        "high": result.exact_match_high,
+        "sequences": result.n_samples,
+    }
+
+
+def confusions(report: Report, pairs: Mapping[tuple[int, int], int], end: int | None) -> Chart:
+    """Return the most frequent of the wrong tokens, by the expected and the predicted one."""
+    names = {PADDING: "nothing", end: "end"}
+    most = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:MOST_CONFUSIONS]
+    data = [
+        {
+            "expected": names.get(expected, str(expected)),
+            "predicted": names.get(predicted, str(predicted)),
+            "times": times,
+        }
+        for (expected, predicted), times in most
+    ]
+    text = (
+        f"{sum(pairs.values()):,} of {report.tally.all.sum():,} tokens are wrong. These are the "
+        f"{len(data)} most frequent confusions, with the expected token first."
+    )
+    return Chart("counts", "Confused tokens", text, data)
+
+
+def sweep_charts(sweep: Sweep, records: Sequence[RunRecord]) -> dict[str, list[Chart]]:
+    """Return the charts of a sweep by their names; there may be none of a name."""
+    keys = [axis.key for axis in sweep.axes]
+    if sweep.until:
+        keys = [sweep.until.setting, *(key for key in keys if key != sweep.until.setting)]
+    # The others follow from these.
+    keys = [key for key in keys if len(_values(records, key)) > 1] or keys[:1]
+    if sweep.one_factor:
+        charts = []
+        for key in keys:
+            others = [other for other in keys if other != key]
+            alone = [r for r in records if all(_value(r, other) == BASE for other in others)]
+            charts += _lines([key], alone)
+        return {"grid": [], "lines": charts}
+    return {"grid": _grids(keys, records), "lines": _lines(keys, records)}
+
+
+def _grids(keys: Sequence[str], records: Sequence[RunRecord]) -> list[Chart]:
+    """Return a grid of the first two settings for each combination of the others' values."""
+    if len(keys) < 2:
+        return []
+    column_key, row_key, *others = keys
+    columns, rows = _values(records, column_key), _values(records, row_key)
+    medians = {
+        tuple(_value(cell.records[0], key) for key in keys): median(cell.shares)
+        for cell in summarize(records)
+        if cell.shares
+    }
+    charts = []
+    for rest in itertools.product(*(_values(records, key) for key in others)):
+        if not any(cell[2:] == rest for cell in medians):
+            continue
+        data: list[Row] = [
+            {
+                f"{row_key} by {column_key}": row,
+                **{column: medians.get((column, row, *rest), "") for column in columns},
+            }
+            for row in rows
+        ]
+        where = _settings(zip(others, rest, strict=True))
+        text = f"Median exact match of all seeds by {column_key} and {row_key}"
+        text += f", where {where}." if where else "."
+        charts.append(Chart("grid", "Exact match of the grid", text, data))
+    return charts[:MOST_GRIDS]
+
+
+def _lines(keys: Sequence[str], records: Sequence[RunRecord]) -> list[Chart]:
+    """Return the exact match of every seed over the first setting, if there is a result."""
+    key, *others = keys
+    order = {setting: _values(records, setting) for setting in keys}
+
+    def place(record: RunRecord) -> list[int]:
+        places = [order[setting].index(_value(record, setting)) for setting in (*others, key)]
+        return [*places, record.seed]
+
+    data = [
+        {
+            "others": _settings((other, _value(record, other)) for other in others),
+            key: _value(record, key),
+            "seed": record.seed,
+            "exact match": record.exact_match,
+        }
+        for record in sorted(records, key=place)
+        if record.exact_match is not None
+    ]
+    text = f"Exact match over {key}: a point for each seed, and a line through their medians."
+    return [Chart("lines", f"Exact match by {key}", text, data)] if data else []
+
+
+def _settings(pairs: Iterable[tuple[str, str]]) -> str:
+    return ", ".join(f"{key} = {value}" for key, value in pairs)
+
+
+def _values(records: Iterable[RunRecord], key: str) -> list[str]:
+    return in_order(_value(record, key) for record in records)
+
+
+def in_order(values: Iterable[str]) -> list[str]:
+    """Return each value once, in numeric order if they are numbers."""
+    unique = list(dict.fromkeys(values))
+    try:
+        return sorted(unique, key=float)
+    except ValueError:
+        return unique
+
+
+def _value(record: RunRecord, key: str) -> str:
+    value = record.settings.get(key, BASE)
+    return value if isinstance(value, str) else json.dumps(value)

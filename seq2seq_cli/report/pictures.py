@@ -1,0 +1,123 @@
+"""Charts -> pictures, without a browser: their colours, light and dark, and their formats."""
+
+import html
+import re
+
+from seq2seq_cli.errors import ConfigurationError
+from seq2seq_cli.machine import address_limit
+from seq2seq_cli.report.charts import Spec, specification
+from seq2seq_cli.report.data import Chart
+
+VEGA_LITE = "5.20"
+FORMATS = ("svg", "png", "pdf")
+
+ADDRESSES = 80 * 10**9
+"""Bytes of addresses that the drawing engine reserves, and some more."""
+
+INK = "#1f2328"
+MUTED = "#57606a"
+GRID = "#d8dde3"
+SERIES = (
+    "#2563a8", "#b8480c", "#1d7f5f", "#9334a3", "#7d6300", "#b3255a", "#47586a", "#007687",
+)  # fmt: skip
+"""A colour for each series; a chart with more of them begins again."""
+
+DARK_SERIES = (
+    "#79b0f0", "#f2975c", "#5cc9a2", "#d898e6", "#d8bd48", "#f48aad", "#b4c0cc", "#55cadb",
+)  # fmt: skip
+
+IN_DARK = {
+    INK: "#e6e8eb",
+    MUTED: "#a3acb8",
+    GRID: "#3a414b",
+    **dict(zip(SERIES, DARK_SERIES, strict=True)),
+}
+"""What replaces each colour on a dark background."""
+
+HUES = ("#2f7fd0", "#7a6bd6", "#c254a0", "#d9603b", "#a3861a", "#3f9a5a")
+"""From the first token to the last, on either background."""
+
+TEXT = {"titleColor": INK, "titleFontWeight": "normal", "labelFontSize": 11, "titleFontSize": 12}
+
+CONFIG = {
+    "aria": False,  # the drawing's root has a name, and a table has its numbers
+    "background": None,
+    "font": "sans-serif",
+    "view": {"stroke": None},
+    "axis": {
+        **TEXT,
+        "labelColor": MUTED,
+        "gridColor": GRID,
+        "domainColor": MUTED,
+        "tickColor": MUTED,
+    },
+    "legend": {**TEXT, "labelColor": INK, "labelLimit": 300, "columnPadding": 16},
+    "range": {"category": SERIES, "ramp": HUES},
+    "mark": {"color": SERIES[0]},
+    "rule": {"color": SERIES[0]},
+    "bar": {"color": SERIES[1]},
+    "line": {"strokeWidth": 1.8},
+    "text": {"color": INK, "fontSize": 11},
+    "style": {"limit": {"color": INK, "strokeDash": [4, 3]}},
+}
+"""Vega-Lite's configuration of all charts."""
+
+
+def variable(colour: str) -> str:
+    """Return the name of a colour in a page's style sheet."""
+    return f"--chart-{colour.removeprefix('#')}"
+
+
+def draw(chart: Chart, suffix: str) -> bytes:
+    """Return a chart as a file of one of FORMATS, in light colours on white."""
+    import vl_convert as convert
+
+    spec = _with_config(chart, background="white")
+    if suffix == "svg":
+        return _named(convert.vegalite_to_svg(spec, vl_version=VEGA_LITE), chart).encode()
+    if suffix == "png":
+        return convert.vegalite_to_png(spec, vl_version=VEGA_LITE, scale=2)
+    return convert.vegalite_to_pdf(spec, vl_version=VEGA_LITE)
+
+
+def draw_for_page(chart: Chart, name: str) -> str:
+    """Return a chart as an SVG element in the page's colours, whose ids begin with `name`."""
+    import vl_convert
+
+    text = vl_convert.vegalite_to_svg(_with_config(chart), vl_version=VEGA_LITE)
+    text = re.sub(r'(id="|url\(#)(clip|gradient)', rf"\g<1>{name}-\g<2>", text)
+    for colour in IN_DARK:
+        text = text.replace(f'"{colour}"', f'"var({variable(colour)})"')
+    return _named(text, chart)
+
+
+def need_libraries() -> None:
+    """Raise ConfigurationError if the libraries are not installed, or could not run.
+
+    The drawing engine reserves far more addresses than it uses memory, and kills the process if it
+    cannot have them.
+    """
+    limit = address_limit()
+    if limit is not None and limit < ADDRESSES:
+        raise ConfigurationError(
+            f"charts need {ADDRESSES // 10**9} GB of addresses, though little memory, and the "
+            f"process may have {limit / 1e9:.1f}: lift the limit with `ulimit -v unlimited`"
+        )
+    try:
+        import jinja2  # noqa: F401
+        import vl_convert  # noqa: F401
+    except ImportError as error:
+        raise ConfigurationError(
+            f"charts need {error.name}: pip install 'seq2seq-cli[report]'"
+        ) from None
+
+
+def _with_config(chart: Chart, **config: object) -> Spec:
+    return {**specification(chart), "config": {**CONFIG, **config}}
+
+
+def _named(svg: str, chart: Chart) -> str:
+    """Return a drawing whose root has a name for screen readers, and whose parts have none."""
+    name = html.escape(f"{chart.title}. {chart.text}", quote=True)
+    parts = re.sub(r' (role|aria-roledescription|aria-label)="graphics-[^"]*"', "", svg)
+    return re.sub(r"^<svg ", f'<svg role="img" aria-label="{name}" ', parts, count=1)

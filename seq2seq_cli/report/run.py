@@ -1,0 +1,263 @@
+"""A loaded run -> its charts' data: how it learned, how well it predicts, what happens inside.
+
+Attention and states are those of predictions: each token follows from the model's own tokens.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from seq2seq_cli.data.tasks import Task
+from seq2seq_cli.data.vocabulary import (
+    PADDING,
+    Floats,
+    Ids,
+    Vocabulary,
+    pad,
+    shift_right,
+    unpad,
+    widen,
+)
+from seq2seq_cli.errors import ConfigurationError
+from seq2seq_cli.evaluation import DEFAULT_SAMPLES, Example, OnProgress, Report, evaluate
+from seq2seq_cli.generalization import SAMPLES, evaluate_lengths, parse_range
+from seq2seq_cli.inference.network import LoadedRun
+from seq2seq_cli.metrics import matches
+from seq2seq_cli.prediction import encode_arrays, predict
+from seq2seq_cli.report import TRAINING_CHARTS
+from seq2seq_cli.report.data import (
+    Chart,
+    Row,
+    confusions,
+    generalization,
+    learning_curve,
+    lengths,
+    positions,
+)
+
+SAMPLES_EACH = 200
+"""Sequences of each length that are evaluated without a range of lengths."""
+
+MOST_WRONG, MOST_SOURCES = 10, 300
+"""Wrongly predicted sequences, and sources, that an evaluation keeps."""
+
+MOST_MAPS = 4
+"""Sequences whose attention, or decoder's states, are shown."""
+
+MOST_CELLS, MOST_UNITS = 48, 32
+"""Rows and columns of a map at most, and units of the decoder in one."""
+
+
+class NoChartError(ConfigurationError):
+    """Raised with the reason why a run has no chart of a name."""
+
+
+@dataclass
+class RunCharts:
+    """The charts of a run by name. The run is evaluated once, when the first chart needs it.
+
+    `lengths` are those of "generalization", `n_each` sequences of each; by default they are the
+    training's and half as many again. `task` is the run's task if it is a custom one.
+    """
+
+    loaded: LoadedRun
+    n_samples: int = DEFAULT_SAMPLES
+    lengths: str | None = None
+    n_each: int | None = None
+    task: Task | None = None
+    progress: OnProgress | None = None
+
+    @property
+    def report(self) -> Report:
+        """The evaluation on `n_samples` held-out sequences."""
+        return self._evaluated[0]
+
+    @property
+    def wrong(self) -> list[Example]:
+        """Some of the wrong predictions."""
+        return self._evaluated[1].wrong
+
+    @cached_property
+    def _evaluated(self) -> tuple[Report, "_Observations"]:
+        seen = _Observations(Vocabulary.of(self.loaded.config.task))
+        report = evaluate(
+            self.loaded, self.n_samples, progress=self.progress, task=self.task, observe=seen.add
+        )
+        return report, seen
+
+    def charts(self, name: str) -> list[Chart]:
+        """Return the charts of a name: several maps, or one chart of another kind.
+
+        Raises NoChartError if the run has none, and ConfigurationError for wrong `lengths`.
+        """
+        if name in TRAINING_CHARTS:
+            return [learning_curve([self.loaded.run], name)]
+        if name == "generalization":
+            return [self._generalization()]
+        report, seen = self._evaluated
+        match name:
+            case "positions":
+                return [positions(report)]
+            case "lengths":
+                first, *others = report.tally.lengths
+                if not others:
+                    raise NoChartError(f"All sources have {first} integers.")
+                return [lengths(report)]
+            case "confusions":
+                if not seen.confusions:
+                    raise NoChartError(f"All of {report.tally.all.sum():,} tokens are right.")
+                return [confusions(report, seen.confusions, seen.vocabulary.end)]
+            case "attention":
+                if self.loaded.decoder.attention is None:
+                    raise NoChartError("The model has no attention: train with --attention dot.")
+                return [attention(self.loaded, example) for example in self._examples()]
+            case "decoder-states":
+                if self.loaded.decoder.attention is not None:
+                    raise NoChartError(
+                        "The decoder's states are shown only for models without attention."
+                    )
+                return [decoder_states(self.loaded, example) for example in self._examples()]
+        return [encoder_states(self.loaded, seen.sources)]
+
+    def _examples(self) -> list[Example]:
+        """Return some predictions, wrong ones first."""
+        report, seen = self._evaluated
+        right = [example for example in report.examples if example.target == example.predicted]
+        examples = [example for example in (*seen.wrong, *right) if example.predicted]
+        if not examples:
+            raise NoChartError("The model predicts no token.")
+        return examples[:MOST_MAPS]
+
+    def _generalization(self) -> Chart:
+        task, n_each = self.loaded.config.task, SAMPLES
+        if self.lengths is not None:
+            asked = parse_range(self.lengths)
+        elif task.data:
+            raise NoChartError("Custom pairs have no other lengths.")
+        elif not task.lengths.vary:
+            raise NoChartError("--lengths RANGE evaluates the run at other lengths.")
+        else:
+            shortest, longest = task.lengths
+            last, n_each = longest + -(-longest // 2), SAMPLES_EACH
+            asked = parse_range(f"{shortest}-{last}", max(1, (last - shortest) // 16))
+        chart = generalization(
+            evaluate_lengths(self.loaded, asked, self.n_each or n_each, task=self.task)
+        )
+        if not chart.data:
+            raise NoChartError("No source of these lengths is held out.")
+        return chart
+
+
+@dataclass
+class _Observations:
+    """What an evaluation's batches show beyond what the report counts."""
+
+    vocabulary: Vocabulary
+    confusions: Counter[tuple[int, int]] = field(default_factory=Counter)  # expected, predicted
+    wrong: list[Example] = field(default_factory=list)
+    sources: list[list[int]] = field(default_factory=list)
+
+    def add(self, sources: Ids, targets: Ids, tokens: Ids) -> None:
+        """Observe a batch."""
+        self.sources += unpad(sources[: MOST_SOURCES - len(self.sources)])
+        fitted = widen(tokens[:, : targets.shape[1]], targets.shape[1])
+        off = (targets != PADDING) & (fitted != targets)
+        self.confusions.update(zip(targets[off].tolist(), fitted[off].tolist(), strict=True))
+        strip = self.vocabulary.strip
+        for row in np.flatnonzero(~matches(tokens, targets))[: MOST_WRONG - len(self.wrong)]:
+            (source,) = unpad(sources[row : row + 1])
+            self.wrong.append(Example(source, strip(targets[row]), strip(tokens[row])))
+
+
+def attention(loaded: LoadedRun, example: Example) -> Chart:
+    """Return how much each predicted token, without the end, looks at each token of the source.
+
+    In long sequences neighbouring tokens share a cell, which has the largest of their weights.
+    """
+    (predicted,) = predict(loaded, [example.source], attention=True)
+    assert predicted.attention is not None
+    weights = np.array(predicted.attention, np.float32).reshape(-1, len(example.source))
+    rows, n_rows = _labels(predicted.target)
+    columns, n_columns = _labels(example.source)
+    pooled = np.maximum.reduceat(weights, range(0, weights.shape[0], n_rows), axis=0)
+    pooled = np.maximum.reduceat(pooled, range(0, weights.shape[1], n_columns), axis=1)
+    text = "How much each predicted token (row) looks at each token of the source (column)."
+    if max(n_rows, n_columns) > 1:
+        text += f" A cell has the largest weight of {n_rows} by {n_columns} tokens."
+    title = f"Attention, a {_result(example)} prediction"
+    return Chart("map", title, text, _map("predicted by source", rows, columns, pooled))
+
+
+def decoder_states(loaded: LoadedRun, example: Example) -> Chart:
+    """Return the last decoder layer's hidden state before each predicted token.
+
+    Shows the units that change most from step to step, and the first steps of long predictions.
+    """
+    end = Vocabulary.of(loaded.config.task).end
+    tokens = [*example.predicted, *([] if end is None else [end])][:MOST_CELLS]
+    states, _ = loaded.encoder.encode(pad([example.source]))
+    hidden = loaded.decoder.read(shift_right(np.array([tokens], np.int32)), states)[0].T
+    change = np.ptp(hidden, axis=1) if len(tokens) > 1 else np.abs(hidden[:, 0])
+    units = np.sort(np.argsort(-change, kind="stable")[:MOST_UNITS])
+    steps = [f"{i}:{'end' if token == end else token}" for i, token in enumerate(tokens, 1)]
+    data = _map("unit by step", [str(unit + 1) for unit in units], steps, hidden[units])
+    text = (
+        f"The {len(units)} units of the decoder's hidden state that change most, before each "
+        "predicted token: blue above zero, orange below."
+    )
+    return Chart("map", f"Decoder's states, a {_result(example)} prediction", text, data)
+
+
+def _labels(tokens: Sequence[int]) -> tuple[list[str], int]:
+    """Return labels of cells, "1:23" for a token or "1-2" for several, and the tokens in a cell."""
+    size = max(1, -(-len(tokens) // MOST_CELLS))
+    if size == 1:
+        return [f"{place}:{token}" for place, token in enumerate(tokens, 1)], size
+    ends = [min(start + size, len(tokens)) for start in range(0, len(tokens), size)]
+    return [f"{number * size + 1}-{end}" for number, end in enumerate(ends)], size
+
+
+def _result(example: Example) -> str:
+    return "right" if example.target == example.predicted else "wrong"
+
+
+def _map(title: str, rows: Sequence[str], columns: Sequence[str], values: Floats) -> list[Row]:
+    return [
+        {title: row} | dict(zip(columns, np.round(line.astype(float), 4).tolist(), strict=True))
+        for row, line in zip(rows, values, strict=True)
+    ]
+
+
+def encoder_states(loaded: LoadedRun, sources: Sequence[Sequence[int]]) -> Chart:
+    """Return the last encoder layer's hidden states in their first two principal components."""
+    hidden, _ = encode_arrays(loaded, sources)
+    projected, explained = principal_components(hidden[:, -1])
+    names = [f"component {i} ({share:.0%} of the variance)" for i, share in enumerate(explained, 1)]
+    data = [
+        {"first token": source[0]} | dict(zip(names, point, strict=True))
+        for source, point in zip(sources, np.round(projected, 4).tolist(), strict=True)
+    ]
+    text = (
+        f"The encoder's last hidden state after {len(data)} held-out sources, in its first two "
+        "principal components, coloured by the source's first token."
+    )
+    return Chart("points", "Encoder's states", text, data)
+
+
+def principal_components(values: Floats) -> tuple[Floats, list[float]]:
+    """Return values (n, width) in their first two components, (n, 2), and their variance's shares.
+
+    The largest weight of a component is positive. If there is no second one, its values are zero.
+    """
+    centred = values.astype(np.float64) - values.mean(axis=0)
+    _, strengths, axes = np.linalg.svd(centred, full_matrices=False)
+    axes, variances = axes[:2], strengths**2
+    axes = axes * np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])[:, None]
+    projected = np.zeros((len(values), 2), np.float32)
+    projected[:, : len(axes)] = centred @ axes.T
+    shares = np.zeros(2)
+    shares[: len(axes)] = variances[: len(axes)] / max(variances.sum(), np.finfo(float).tiny)
+    return projected, shares.tolist()

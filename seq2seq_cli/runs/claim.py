@@ -1,0 +1,168 @@
+"""Which run a command may write, remove or rename: one process at a time has its lock."""
+
+import itertools
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from seq2seq_cli.config import TaskConfig
+from seq2seq_cli.errors import ExistsError, StorageError
+from seq2seq_cli.runs.checkpoint_files import is_stopped
+from seq2seq_cli.runs.folder import RunFolder, clear, hold_run, remove
+from seq2seq_cli.runs.listing import is_run
+from seq2seq_cli.runs.lock import LOCK, is_locked
+from seq2seq_cli.runs.names import check_name, default_name, seed_run, training_path
+from seq2seq_cli.runs.resumption import find_resumable
+from seq2seq_cli.storage import make_folder
+
+
+@contextmanager
+def create_folder(
+    runs_dir: Path, name: str | None, task: TaskConfig, force: bool = False
+) -> Iterator[RunFolder]:
+    """Hold the folder of a new training; it goes if the block fails without a checkpoint.
+
+    Without a name the task's default one is taken, numbered if there is such a run. With `force` an
+    earlier run of this name stays until this one is complete. Raises ExistsError for a named run
+    that exists or is in use.
+    """
+    base = check_name(name or default_name(task))
+    make_folder(runs_dir)
+    with ExitStack() as held:
+        for run in _numbered(runs_dir / base):
+            try:
+                _check_free(run, force)
+                held.enter_context(hold_run(run))
+                _check_replaceable(run, force)  # by now another process may have trained it
+                break
+            except ExistsError:
+                held.close()
+                if name or force:
+                    raise
+        yield held.enter_context(_opened(run))
+
+
+@contextmanager
+def reopen_folder(runs_dir: Path, name: str | None) -> Iterator[RunFolder]:
+    """Hold the folder of a training that is to be resumed, of the run of `find_resumable`.
+
+    Raises ExistsError if it is in use.
+    """
+    run = find_resumable(runs_dir, name)
+    with hold_run(run), _opened(run) as folder:
+        yield folder
+
+
+@contextmanager
+def _opened(run: Path) -> Iterator[RunFolder]:
+    folder = RunFolder(run)
+    try:
+        yield folder
+    except BaseException:
+        if not is_stopped(run):
+            clear(folder.path)
+        raise
+
+
+def check_free(runs_dir: Path, name: str | None, force: bool) -> None:
+    """Raise ExistsError where `create_folder` would, before anything expensive has begun.
+
+    And StorageError, if nothing can be written in `runs_dir`.
+    """
+    if name:
+        _check_free(runs_dir / check_name(name), force)
+    _check_writable(runs_dir)
+
+
+def free_name(
+    runs_dir: Path, name: str | None, task: TaskConfig, seeds: Iterable[int], force: bool
+) -> str:
+    """Return the name under which all these seeds can be trained, before anything has begun.
+
+    Without a name it is the task's default one, numbered if a seed's run has it already. Raises
+    ExistsError if a named run exists or is in use.
+    """
+    seeds = list(seeds)
+    for base in _numbered(runs_dir / check_name(name or default_name(task))):
+        try:
+            for seed in seeds:
+                check_free(runs_dir, seed_run(base.name, seed), force)
+            break
+        except ExistsError:
+            if name or force:
+                raise
+    return base.name
+
+
+def remove_run(run: Path) -> bool:
+    """Remove all that trainings have written of a run; return whether nothing is left of it.
+
+    Raises ExistsError if it is in training, StorageError if something cannot be removed.
+    """
+    try:
+        with hold_run(run) as training:
+            remove(run)
+            clear(training)
+    except OSError as error:
+        raise StorageError(f"cannot remove {run}: {error.strerror or error}") from error
+    return not os.path.lexists(run) and not training.exists()
+
+
+def rename_run(run: Path, name: str) -> Path:
+    """Give a run, and its training, another name; return the renamed run.
+
+    Raises ExistsError if the name is taken or the run is in training, StorageError if it cannot be
+    renamed.
+    """
+    renamed = run.with_name(check_name(name))
+    try:
+        with hold_run(run) as training, hold_run(renamed) as new:
+            _check_replaceable(renamed, force=False)
+            if is_run(training):
+                (new / LOCK).unlink()
+                training.rename(new)
+                (new / LOCK).unlink()
+            if run.exists():
+                run.rename(renamed)
+    except OSError as error:
+        raise StorageError(f"cannot rename {run}: {error.strerror or error}") from error
+    return renamed
+
+
+def _numbered(run: Path) -> Iterator[Path]:
+    yield run
+    yield from (run.with_name(f"{run.name}-{number}") for number in itertools.count(2))
+
+
+def _check_free(run: Path, force: bool) -> None:
+    if is_locked(training_path(run)):
+        raise ExistsError(f"{run} is in use: another process trains this run")
+    _check_replaceable(run, force)
+
+
+def _check_replaceable(run: Path, force: bool) -> None:
+    """Raise ExistsError unless a training may take the name of a run that nobody trains."""
+    if os.path.lexists(run) and not force:
+        raise ExistsError(f"{run} exists: choose another --run NAME, or --force to replace it")
+    if os.path.lexists(run) and not is_run(run):
+        raise ExistsError(f"{run} exists and is not a run: choose another --run NAME")
+    if is_stopped(run) and not force:
+        raise ExistsError(
+            f"{run} has a stopped training: continue it with --resume, choose another --run NAME, "
+            "or --force to replace it"
+        )
+
+
+def _check_writable(folder: Path) -> None:
+    """Raise StorageError for a folder in which nothing can be made; it may not be there yet."""
+    try:
+        parent = folder.absolute()
+    except OSError as error:
+        raise StorageError(f"cannot write in {folder}: the current folder is gone") from error
+    while not os.path.lexists(parent):
+        parent = parent.parent
+    if not parent.is_dir():
+        raise StorageError(f"cannot write in {folder}: {parent} is not a folder")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise StorageError(f"cannot write in {folder}: {parent} is not writable by this user")

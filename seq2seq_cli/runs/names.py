@@ -1,0 +1,74 @@
+"""The names of runs, and of the folders that belong to one.
+
+`NAME` is a complete run, `NAME.training` the training that is to become it, running or stopped, and
+`NAME.replaced` the run whose place it takes, for the moment between the last two renames.
+"""
+
+import re
+from pathlib import Path
+
+from seq2seq_cli.config import TaskConfig
+from seq2seq_cli.data.tasks import is_custom, takes_n_out
+from seq2seq_cli.errors import ConfigurationError
+
+TRAINING = ".training"
+REPLACED = ".replaced"
+
+MOST_NAME = 255 - len(TRAINING)
+"""Bytes of a name that file systems have room for."""
+
+MOST_OWN = 150
+"""Bytes that a default name takes from a data file's name; other parts follow."""
+
+
+def check_name(name: str) -> str:
+    """Return the run's name, or raise ConfigurationError if it is not a plain folder name."""
+    if not re.fullmatch(r"\w[\w.+-]*", name):
+        raise ConfigurationError(
+            f"run name {name!r}: use letters, digits, '.', '-' and '_', beginning with no dot"
+        )
+    if name.endswith((TRAINING, REPLACED)):
+        raise ConfigurationError(f"run name {name!r}: must not end in {TRAINING} or {REPLACED}")
+    if (size := len(name.encode())) > MOST_NAME:
+        raise ConfigurationError(
+            f"run name {name[:20]}...: has {size} bytes, and a run's name at most {MOST_NAME}"
+        )
+    return name
+
+
+def run_path(runs_dir: Path, name: str) -> Path:
+    """Return the folder of the run of this name; SWEEP/RUN is a sweep's.
+
+    Raises ConfigurationError if it is not such a name.
+    """
+    sweep, slash, run = name.partition("/")
+    return runs_dir / check_name(sweep) / check_name(run) if slash else runs_dir / check_name(name)
+
+
+def training_path(run: Path) -> Path:
+    """Return the folder of a run's training."""
+    return run.with_name(run.name + TRAINING)
+
+
+def replaced_path(run: Path) -> Path:
+    """Return where a run lies while another one takes its place."""
+    return run.with_name(run.name + REPLACED)
+
+
+def run_of(folder: Path) -> Path:
+    """Return the run that a folder belongs to."""
+    return folder.with_name(folder.name.removesuffix(TRAINING).removesuffix(REPLACED))
+
+
+def seed_run(name: str, seed: int) -> str:
+    """Return the name of a seed's run."""
+    return f"{name}-seed-{seed}"
+
+
+def default_name(task: TaskConfig) -> str:
+    """Return the name of a run on this task, such as reverse-prefix-6-3-51."""
+    n_out = [task.n_out] if is_custom(task) or takes_n_out(task) else []
+    own = Path(task.data.split(",")[0]).stem if task.data else task.name.rpartition(":")[2]
+    own = own.encode(errors="replace")[:MOST_OWN].decode(errors="ignore")
+    name = re.sub(r"[^\w.+-]", "_", own).lstrip(".-+") or "own"
+    return "-".join(map(str, [name, task.n_in, *n_out, task.cardinality]))

@@ -1,0 +1,154 @@
+"""What is seen of a run is what it predicts, and what it computes when it predicts."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from random_run import load_random
+
+from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
+from seq2seq_cli.data.vocabulary import PADDING, START
+from seq2seq_cli.evaluation import Example, evaluate
+from seq2seq_cli.prediction import encode, predict
+from seq2seq_cli.report import run as report_run
+from seq2seq_cli.report.run import (
+    RunCharts,
+    attention,
+    decoder_states,
+    encoder_states,
+    principal_components,
+)
+
+
+def loaded(kind="none", **model):
+    task = TaskConfig(name="copy", n_in="1-9", cardinality=23)
+    settings = {"units": 12, "attention": kind} | model
+    return load_random(RunConfig(task=task, model=ModelConfig.model_validate(settings)))
+
+
+def example_of(run, source):
+    return Example(source, source, predict(run, [source])[0].target)
+
+
+def values_of(chart):
+    return np.array([row[1:] for row in chart.rows])
+
+
+def test_confusions_are_counted_token_by_token(monkeypatch):
+    monkeypatch.setattr("seq2seq_cli.report.data.MOST_CONFUSIONS", 1000)
+    task = TaskConfig(name="reverse", n_in="1-3", cardinality=7)
+    run, expected = load_random(RunConfig(task=task, model=ModelConfig(units=6))), Counter()
+
+    def observe(_, targets, tokens):
+        for target, predicted in zip(targets.tolist(), tokens.tolist(), strict=True):
+            predicted += [PADDING] * len(target)
+            expected.update(
+                (a, b) for a, b in zip(target, predicted, strict=False) if a != PADDING and a != b
+            )
+
+    report = evaluate(run, 1500, observe=observe)
+    (chart,) = RunCharts(run, 1500).charts("confusions")
+    names = {"end": 7, "nothing": PADDING}
+    counts = {
+        tuple(names.get(token) or int(names.get(token, token)) for token in pair): times
+        for *pair, times in chart.rows
+    }
+    assert counts == expected
+    assert [row[2] for row in chart.rows] == sorted(counts.values(), reverse=True)
+    n_tokens, n_wrong = report.tally.all.sum(), sum(expected.values())
+    assert chart.text.startswith(f"{n_wrong:,} of {n_tokens:,} tokens are wrong")
+    assert 1 - n_wrong / n_tokens == pytest.approx(report.token_accuracy)
+
+
+def test_wrong_sequences_are_kept_and_shown_first():
+    task = TaskConfig(name="copy", n_in="1-2", cardinality=5)
+    run = RunCharts(load_random(RunConfig(task=task, model=ModelConfig(units=6))))
+    report = run.report
+    assert len(run.wrong) == min(10, round((1 - report.exact_match) * report.n_samples)) > 0
+    assert all(example.target != example.predicted for example in run.wrong)
+    first = {tuple(e.source) for e in report.examples if e.target != e.predicted}
+    assert first <= {tuple(example.source) for example in run.wrong}
+    titles = [chart.title for chart in run.charts("decoder-states")]
+    assert titles == sorted(titles, key=lambda title: "wrong" not in title)
+
+
+def test_only_what_is_asked_for_is_computed(monkeypatch):
+    monkeypatch.setattr(report_run, "evaluate", None)
+    (chart,) = RunCharts(loaded(), lengths="2-4", n_each=20).charts("generalization")
+    assert [row[0] for row in chart.rows] == [2, 3, 4]
+
+
+def test_attention_is_that_of_the_prediction():
+    run, source = loaded("dot"), [3, 9, 14, 22, 7]
+    (prediction,) = predict(run, [source], attention=True)
+    chart = attention(run, example_of(run, source))
+    np.testing.assert_allclose(values_of(chart), prediction.attention, atol=1e-4)
+    assert chart.columns == ("predicted by source", "1:3", "2:9", "3:14", "4:22", "5:7")
+    assert [row[0].split(":")[1] for row in chart.rows] == list(map(str, prediction.target))
+
+
+def test_of_many_tokens_some_share_a_cell(monkeypatch):
+    monkeypatch.setattr(report_run, "MOST_CELLS", 3)
+    run, source = loaded("dot"), [3, 9, 14, 22, 7]
+    (prediction,) = predict(run, [source], attention=True)
+    whole = np.array(prediction.attention)
+    chart = attention(run, example_of(run, source))
+    assert chart.columns[1:] == ("1-2", "3-4", "5-5")
+    size = -(-len(whole) // 3)
+    for i, line in enumerate(values_of(chart)):
+        for j, value in enumerate(line):
+            block = whole[i * size : (i + 1) * size, j * 2 : (j + 1) * 2]
+            assert value == pytest.approx(block.max(), abs=1e-4)
+
+
+@pytest.mark.parametrize("model", [{}, {"layers": 2, "embedding": 5}, {"bidirectional": True}])
+def test_decoder_states_are_those_step_by_step(model, monkeypatch):
+    run, source = loaded(**model), [3, 9, 14, 22]
+    example = example_of(run, source)
+    chart = decoder_states(run, example)
+    state, _ = run.encoder.encode(np.array([source], np.int32))
+    tokens, hidden = [START, *example.predicted], []
+    for token in tokens:
+        step = run.decoder.step(np.array([token], np.int32), state)
+        state = step.states
+        hidden.append(state[-1].hidden[0])
+    steps = len(chart.columns) - 1
+    assert steps in (len(example.predicted), len(tokens))
+    expected = np.array(hidden).T[:, :steps]
+    units = [int(row[0]) - 1 for row in chart.rows]
+    assert units == sorted(units)
+    np.testing.assert_allclose(values_of(chart), expected[units], atol=1e-4)
+    monkeypatch.setattr(report_run, "MOST_UNITS", 4)
+    spread = np.ptp(expected, axis=1)
+    kept = [int(row[0]) - 1 for row in decoder_states(run, example).rows]
+    assert len(kept) == 4
+    assert min(spread[kept]) >= max(np.delete(spread, kept)) - 1e-6
+
+
+def test_components_are_those_of_the_covariance():
+    generator = np.random.default_rng(1)
+    values = (generator.normal(size=(200, 6)) * [5, 3, 1, 1, 1, 1]).astype(np.float32)
+    projected, explained = principal_components(values)
+    variances, axes = np.linalg.eigh(np.cov(values.T))
+    np.testing.assert_allclose(np.var(projected, axis=0, ddof=1), variances[:-3:-1], rtol=1e-3)
+    np.testing.assert_allclose(explained, variances[:-3:-1] / variances.sum(), rtol=1e-3)
+    for number in range(2):
+        axis = axes[:, -1 - number]
+        expected = (values - values.mean(axis=0)) @ axis * np.sign(axis[np.abs(axis).argmax()])
+        np.testing.assert_allclose(projected[:, number], expected, atol=1e-3)
+
+
+def test_too_few_states_have_fewer_components():
+    projected, explained = principal_components(np.ones((1, 4), np.float32))
+    assert (projected.tolist(), explained) == ([[0, 0]], [0, 0])
+    projected, explained = principal_components(np.array([[1.0], [3.0]], np.float32))
+    assert (projected.tolist(), explained) == ([[-1, 0], [1, 0]], [1, 0])
+
+
+def test_encoder_states_are_coloured_by_the_first_token():
+    run, sources = loaded(layers=2), [[3, 9], [14], [22, 7, 8], [1, 1, 1, 1]]
+    chart = encoder_states(run, sources)
+    assert [row[0] for row in chart.rows] == [3, 14, 22, 1]
+    hidden = np.array([one.hidden[-1] for one in encode(run, sources)], np.float32)
+    expected, _ = principal_components(hidden)
+    np.testing.assert_allclose(values_of(chart), expected, atol=1e-4)

@@ -1,0 +1,172 @@
+"""`--callback`: a user's own function that returns Keras callbacks."""
+
+import json
+import re
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from conftest import SMALL, run_s2s
+from tiny import assert_identical, stop_after, tiny_config
+
+from seq2seq_cli import train, train_seeds
+from seq2seq_cli.custom_code import CALLBACK, check_function
+from seq2seq_cli.errors import ConfigurationError, Interrupted
+
+pytestmark = pytest.mark.usefixtures("compiled_once")
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+EXAMPLES = re.search(r"```python\n(from keras.*?)```", README, re.DOTALL)[1]
+
+CODE = """
+import json
+from pathlib import Path
+import keras
+
+Path("imported").touch()
+
+class Record(keras.callbacks.Callback):
+    def __init__(self, config, run):
+        super().__init__()
+        self.lines = [{"units": config["model"]["units"], "run": run}]
+
+    def on_epoch_end(self, epoch, logs):
+        self.lines.append({"epoch": epoch, "val_loss": logs["val_loss"]})
+
+    def on_train_end(self, logs=None):
+        with open("seen.jsonl", "a") as file:
+            file.writelines(json.dumps(line) + "\\n" for line in self.lines)
+
+class Fails(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs):
+        raise KeyError("mine")
+
+def one(config, run):
+    return Record(config, run)
+
+def several(config, run):
+    return (callback for callback in [Record(config, run), keras.callbacks.Callback()])
+
+def wrong(config, run):
+    return ["no callback"]
+
+def fails(config, run):
+    raise ValueError("no network")
+
+def failing(config, run):
+    return Fails()
+
+number = 3
+"""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(CODE)
+    return tmp_path
+
+
+def seen(place):
+    return [json.loads(line) for line in (place / "seen.jsonl").read_text().splitlines()]
+
+
+def test_its_callbacks_follow_the_training_and_leave_its_bits_as_they_are(place, whole):
+    run = train(tiny_config(), "runs", "r", callback="mine.py:one")
+    first, *epochs = seen(place)
+    assert first == {"units": 8, "run": "r"}
+    assert [line["epoch"] for line in epochs] == [0, 1, 2]
+    assert_identical(run.path, whole)
+
+
+def test_it_is_called_for_each_seed(place):
+    train_seeds(tiny_config(epochs=1), 2, "runs", "r", callback="mine.py:several")
+    runs = [line["run"] for line in seen(place) if "run" in line]
+    assert runs == ["r-seed-4", "r-seed-5"]
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("mine", "should be path/to/file.py:function"),
+        ("mine.py:one.py:x", "there is no file mine.py:one.py"),
+        ("other.py:one", "there is no file other.py"),
+        ("mine.py:nothing", "there is no nothing in mine.py"),
+        ("bad.py:one", "SyntaxError"),
+    ],
+)
+def test_what_can_be_known_to_be_wrong_is_told_before_anything_is_imported(place, name, problem):
+    (place / "bad.py").write_text("def one(:\n")
+    for start in (train, lambda *given, **named: train_seeds(given[0], 2, *given[1:], **named)):
+        with pytest.raises(ConfigurationError, match=rf"^--callback {re.escape(name)}: ") as told:
+            start(tiny_config(), "runs", callback=name)
+        assert problem in str(told.value)
+    assert not (place / "runs").exists()
+    assert not (place / "imported").exists()
+
+
+@pytest.mark.parametrize(
+    "bound",
+    ["def f(): 1", "f = print", "from os import sep as f", "from os import *", "class f: 1"],
+)
+def test_whatever_gives_the_name_will_do(place, bound):
+    (place / "bound.py").write_text(f"if True:\n    {bound}\n" if "*" not in bound else bound)
+    check_function(CALLBACK, "bound.py:f")
+    assert "f" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("wrong", "it returned str: should be Keras callbacks"),
+        ("fails", "it raised ValueError: no network"),
+        ("number", "number is not a function"),
+    ],
+)
+def test_a_function_that_fails_leaves_no_folder(place, name, problem):
+    with pytest.raises(ConfigurationError, match=problem):
+        train(tiny_config(), "runs", "r", callback=f"mine.py:{name}")
+    assert not (place / "runs" / "r").exists()
+
+
+def test_what_a_callback_raises_is_told_and_the_training_can_go_on(place, whole):
+    with pytest.raises(ConfigurationError, match=r"mine.py:failing: it raised KeyError: 'mine'"):
+        train(tiny_config(), "runs", "r", callback="mine.py:failing")
+    run = train(tiny_config(), "runs", "r", resume=True)
+    assert_identical(run.path, whole)
+
+
+def test_who_stops_it_is_told_to_name_it_again(place):
+    with pytest.raises(Interrupted, match=r"train --callback mine.py:one --resume --run r"):
+        train(tiny_config(), "runs", "r", progress=stop_after(2), callback="mine.py:one")
+    with pytest.raises(Interrupted, match=r"--callback mine.py:one --seeds 2"):
+        train_seeds(tiny_config(), 2, "runs", "s", progress=stop_after(2), callback="mine.py:one")
+
+
+def test_the_examples_are_a_function_for_each_library(place):
+    (place / "tracking.py").write_text(EXAMPLES)
+    for name in ("in_wandb", "in_mlflow", "in_trackio"):
+        check_function(CALLBACK, f"tracking.py:{name}")
+
+
+@pytest.mark.skipif(find_spec("mlflow") is None, reason="mlflow-skinny is not installed")
+def test_mlflow_has_the_history_and_the_settings_of_a_training(place, monkeypatch):
+    """A real library without its server: it writes files."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", (place / "tracked").as_uri())
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")  # or it wants a database
+    (place / "tracking.py").write_text(EXAMPLES)
+    run_s2s(
+        "train", *SMALL, "--epochs", "2", "--n-samples", "320", "--run", "r",
+        "--callback", "tracking.py:in_mlflow", cwd=place,
+    )  # fmt: skip
+    (losses,) = (place / "tracked").glob("*/*/metrics/val_loss")
+    found = [line.split()[1:3] for line in losses.read_text().splitlines()]
+    history = (place / "runs" / "r" / "history.jsonl").read_text().splitlines()
+    assert [(float(value), int(step)) for value, step in found] == [
+        (json.loads(line)["loss"], epoch) for epoch, line in enumerate(history)
+    ]
+    tracked = losses.parents[1]
+    assert (tracked / "params" / "units").read_text() == "48"
+    assert "run_name: r" in (tracked / "meta.yaml").read_text()
+    assert "status: 3" in (tracked / "meta.yaml").read_text()  # finished
