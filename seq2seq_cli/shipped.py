@@ -4,6 +4,7 @@ import difflib
 import re
 from pathlib import Path
 
+from seq2seq_cli.config import RunConfig
 from seq2seq_cli.errors import ConfigurationError
 from seq2seq_cli.storage import read_text
 
@@ -13,6 +14,17 @@ SCHEMA_LINE = "#:schema ./s2s.schema.json"
 
 SWEEPS = "sweeps"
 """The folder of the shipped sweeps."""
+
+COPYING = ("reverse-prefix", "reverse", "copy")
+"""The tasks of which it is known which lengths are too long for which models."""
+
+LONGEST_LEARNED = {"none": 12, "dot": 25}
+"""The longest source learned to 99% without attention, and with attention by content alone."""
+
+FOR_LONG_SOURCES = {
+    50: "attention", 400: "long", 1000: "thousand", 2000: "two-thousand", 10_000: "ten-thousand"
+}  # fmt: skip
+"""The longest source of shipped configurations, and their names."""
 
 
 def shipped_folder() -> Path:
@@ -65,3 +77,19 @@ def summary(file: Path) -> str:
     text = " ".join(paragraph)
     found = re.match(r".*?\.(?=\s|$)", text)
     return found[0] if found else text
+
+
+def suggest(config: RunConfig) -> str:
+    """Return the name of a configuration for sources that these settings cannot learn, or ""."""
+    task, model = config.task, config.model
+    has_positions = model.attention != "none" and model.attention_radius
+    longest = task.lengths.longest
+    if task.data or task.name not in COPYING or has_positions:
+        return ""
+    if longest <= LONGEST_LEARNED[model.attention]:
+        return ""
+    if task.lengths.vary:
+        return "varying"
+    return next(
+        (name for n_in, name in FOR_LONG_SOURCES.items() if longest <= n_in), "ten-thousand"
+    )

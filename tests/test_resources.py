@@ -104,7 +104,7 @@ def test_what_dominates_is_named(monkeypatch):
     ],
 )
 def test_what_was_measured_to_work_is_not_refused(sizes, measured, monkeypatch):
-    """Peaks of whole trainings in MB, from the README: the bound is below them, and not far."""
+    """Peaks of whole trainings in MB, from `tests/README.md`: the bound is below them, and not far."""
     task, model = sizes
     config = RunConfig(task=TaskConfig(**task), model=ModelConfig(**model))
     taken = TENSORFLOW + sum(need.bytes for need in training_needs(config))
@@ -221,14 +221,14 @@ def test_long_sequences_are_validated_in_smaller_numbers_and_batches():
     assert sizes(10**6, batch_size=1) == (100, 1)
 
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+README = Path(__file__).with_name("README.md").read_text()
 MEASURED_STEPS = re.findall(
     r"^\| (\d+) → (\d+)(, embedding 64)?(, attention)?(?: \(two\))? \| (\d+) \| ([\d,]+) \| "
     r"[\d.]+ s \| ([\d.]+) ms \| [^|]+\| [^|]+\| ([\d,]+) MB \|$",
     README,
     re.MULTILINE,
 )
-"""The README's table of steps: n_in, n_out, embedding, attention, units, cardinality, ms, MB."""
+"""The table of steps: n_in, n_out, embedding, attention, units, cardinality, ms, MB."""
 
 
 def test_the_measured_steps_are_those_of_the_table():

@@ -12,13 +12,14 @@ import pytest
 
 from seq2seq_cli.cli.commands.init import init
 from seq2seq_cli.cli.commands.sweep import sweep
+from seq2seq_cli.cli.commands.train import train
 from seq2seq_cli.cli.options import resolve_config
 from seq2seq_cli.cli.rendering import output
-from seq2seq_cli.config import RunConfig
+from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
 from seq2seq_cli.declarations import commented, schema, schema_text
 from seq2seq_cli.errors import ConfigurationError, StorageError
 from seq2seq_cli.settings import SECTIONS, parse_config, resolve
-from seq2seq_cli.shipped import shipped_file, shipped_folder, shipped_names
+from seq2seq_cli.shipped import shipped_file, shipped_folder, shipped_names, suggest
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "configs"
@@ -152,3 +153,42 @@ def test_no_name_leads_out_of_the_shipped_folder():
     for name in (os.path.relpath("s2s", shipped_folder()), "../configs/long", ""):
         with pytest.raises(ConfigurationError, match="is shipped"):
             shipped_file(name)
+
+
+@pytest.mark.parametrize(
+    ("n_in", "model", "name"),
+    [
+        (6, {}, ""),
+        (12, {}, ""),
+        (24, {}, "attention"),
+        (50, {"attention": "dot"}, ""),
+        (25, {"attention": "dot", "attention_radius": 0}, ""),
+        (50, {"attention": "dot", "attention_radius": 0}, "attention"),
+        (51, {}, "long"),
+        (401, {}, "thousand"),
+        (30_000, {}, "ten-thousand"),
+        ("1-12", {}, ""),
+        ("1-25", {}, "varying"),
+    ],
+)
+def test_a_configuration_is_suggested_for_sources_that_are_too_long(n_in, model, name):
+    config = RunConfig(task=TaskConfig(n_in=n_in), model=ModelConfig(**model))
+    assert suggest(config) == name
+    if name:
+        assert suggest(parse_config(shipped_file(name).read_text(), name)) == ""
+
+
+def test_nothing_is_suggested_for_other_tasks_and_custom_data():
+    assert suggest(RunConfig(task=TaskConfig(name="sort", n_in=200))) == ""
+    assert suggest(RunConfig(task=TaskConfig(data="a.csv", n_in="1-400"))) == ""
+
+
+def test_train_names_the_suggested_configuration(monkeypatch, capsys):
+    def stop(*_, **__):
+        raise ConfigurationError("enough")
+
+    monkeypatch.setattr("seq2seq_cli.training.session.train", stop)
+    for n_in, is_noted in ((400, True), (6, False)):
+        with pytest.raises(ConfigurationError, match="enough"):
+            train(n_in=n_in, n_out=3)
+        assert ("`--config long`" in capsys.readouterr().err) is is_noted

@@ -13,7 +13,7 @@ from seq2seq_cli.cli.rendering import phases
 
 COMMANDS = (
     "generate", "train", "sweep", "evaluate", "predict", "encode", "report", "plot", "inspect",
-    "export", "init", "tasks", "doctor", "runs",
+    "export", "init", "tasks", "doctor", "runs", "help",
 )  # fmt: skip
 """The commands in the order of the help, each a function in a module of its name."""
 

@@ -7,8 +7,8 @@ import numpy as np
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.vocabulary import PADDING, Ids, widen
 from seq2seq_cli.metrics import LEARNED
-from seq2seq_cli.recommendation import recommend
 from seq2seq_cli.runs.history import EpochRecord
+from seq2seq_cli.shipped import suggest
 
 CHANCE_SHARE = 0.95
 """A loss of at least this share of guessing's is that of guessing."""
@@ -63,10 +63,9 @@ def _is_falling(history: tuple[EpochRecord, ...]) -> bool:
 
 
 def _advice(config: RunConfig) -> str:
-    recommended, training = recommend(config), config.training
-    advice = [f"more steps, such as --n-samples {2 * training.n_samples}"]
-    if recommended:
-        advice.insert(0, f"--auto, the settings of `--config {recommended.name}`")
+    advice = [f"more steps, such as --n-samples {2 * config.training.n_samples}"]
+    if name := suggest(config):
+        advice.insert(0, f"the settings of `--config {name}`")
     elif config.model.attention == "none":
         advice.insert(0, "--attention dot")
     return " or ".join(advice)

@@ -5,7 +5,7 @@
 
 Runs in a temporary folder with the interpreter that it is started with, on a machine that should
 do nothing else; nothing is installed. PyTorch may be that of another interpreter. Prints a line of
-JSON for each measurement, and at the end the table that the README shows:
+JSON for each measurement, and at the end the table in tests/README.md:
 
 - epoch: the compiled loop against PyTorch's nn.LSTM and against the bare matrix products;
 - start: `s2s train` with one batch against importing TensorFlow, and one prediction against
@@ -233,7 +233,7 @@ def main() -> None:
 
 
 def print_table(found: dict[str, dict[str, Any]]) -> None:
-    """Print what was measured as the README's table."""
+    """Print what was measured as the table in tests/README.md."""
     rows = []
     if f := found.get("epoch"):
         ours = f"{f['s2s_s']} s, and {f['first_call_s']} s to compile"

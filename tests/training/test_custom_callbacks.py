@@ -16,8 +16,8 @@ from seq2seq_cli.errors import ConfigurationError, Interrupted
 
 pytestmark = pytest.mark.usefixtures("compiled_once")
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
-EXAMPLES = re.search(r"```python\n(from keras.*?)```", README, re.DOTALL)[1]
+TOPIC = (Path(__file__).parents[2] / "seq2seq_cli" / "help" / "reports.md").read_text()
+EXAMPLES = re.search(r"```python\n(from keras.*?)```", TOPIC, re.DOTALL)[1]
 
 CODE = """
 import json

@@ -1,6 +1,6 @@
 """`s2s train`: trains a model and saves the run."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from seq2seq_cli.cli.options import (
     DEFAULT_RUNS_DIR,
@@ -28,9 +28,6 @@ from seq2seq_cli.cli.options import (
 from seq2seq_cli.cli.process import import_quietly
 from seq2seq_cli.cli.rendering import output, phases
 from seq2seq_cli.cli.rendering.training import TrainingProgress
-
-if TYPE_CHECKING:
-    from seq2seq_cli.config import RunConfig
 
 
 def train(
@@ -88,14 +85,6 @@ def train(
     ] = None,
     config_file: ConfigFile = None,
     settings: SetOptions = None,
-    auto: Annotated[
-        bool,
-        option(
-            "--auto",
-            "Use the recommended settings for this length unless you set your own.",
-            TRAINING,
-        ),
-    ] = False,
     run: Annotated[
         str | None,
         option("--run", "The run's name. [from the task]", RUN, "NAME", autocompletion=run_names),
@@ -129,7 +118,7 @@ def train(
 
     The accuracy is measured on held-out sequences, which no training sees.
     """
-    from seq2seq_cli.errors import ConfigurationError
+    from seq2seq_cli.shipped import suggest
 
     options: dict[str, object] = {
         "task.name": task,
@@ -150,10 +139,12 @@ def train(
     }
     # A resumed training's other settings are not known yet; they are checked together later.
     config = resolve_config(config_file, settings, options, check=not resume)
-    if not resume:
-        config = _recommended(config, auto, quiet or as_json)
-    elif auto:
-        raise ConfigurationError("--auto: a resumed training keeps its settings; remove it")
+    if not resume and (better := suggest(config)):
+        output.message(
+            f"note: models without attention, or without its position biases, have not learned "
+            f"sources of {config.task.n_in} integers; `--config {better}` has settings that do",
+            quiet or as_json,
+        )
     if dry_run:
         from seq2seq_cli.cli.rendering.plan import plan_training
 
@@ -186,23 +177,3 @@ def train(
         output.message("this worker finished; the run is saved by worker 0", is_quiet)
     else:
         show_run(single, progress.stream, as_json, quiet)
-
-
-def _recommended(config: "RunConfig", auto: bool, is_quiet: bool) -> "RunConfig":
-    """Return the settings to train with; where they are known to fail, say what is recommended."""
-    from seq2seq_cli.recommendation import recommend
-
-    found = recommend(config)
-    if found is None:
-        return config
-    if auto:
-        output.message(
-            f"--auto: the settings of `--config {found.name}`, for {found.reason}", is_quiet
-        )
-        return found.under(config)
-    output.message(
-        f"note: {found.reason}: --auto takes the settings of `--config {found.name}`, with which "
-        "such lengths were learned",
-        is_quiet,
-    )
-    return config

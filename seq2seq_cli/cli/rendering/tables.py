@@ -105,3 +105,14 @@ def mark_errors(target: Sequence[int], predicted: Sequence[int]) -> "Text":
         text.append(f"... ({len(predicted)}{wrong})")
     text.rstrip()
     return text
+
+
+def markdown(text: str) -> None:
+    """Print Markdown, laid out on a terminal and as it is elsewhere."""
+    console = make_console()
+    if not console.is_terminal:
+        console.file.write(text)
+        return
+    from rich.markdown import Markdown
+
+    console.print(Markdown(text))
