@@ -117,7 +117,7 @@ def test_no_other_module_writes_a_command():
         "cli/commands/sweep.py": {"s2s init"},
         "declarations.py": {"s2s init"},
         "config.py": {"s2s tasks"},
-        "cli/cells.py": {"s2s evaluate"},  # which has an interval, it says
+        "cli/rendering/sweep.py": {"s2s evaluate"},  # which has an interval, it says
     }
     examples = written.pop("cli/app.py")
     assert examples <= {"s2s train", "s2s evaluate", "s2s predict"}
