@@ -1,4 +1,4 @@
-"""A trained run at many lengths -> how far it carries, beyond those that it was trained on.
+"""A trained run at many lengths -> its exact match at each, also beyond those of the training.
 
 At each length the sequences are held out and of that length alone; they are predicted freely, as
 `evaluation` does it.

@@ -22,7 +22,7 @@ LEARNED = 0.99
 """The minimum exact match at which a task, or a length, counts as learned."""
 
 Z_95 = 1.959963984540054
-"""The standard normal quantile of a two-sided 95 % interval."""
+"""The standard normal quantile of a two-sided 95% interval."""
 
 
 def percent(share: float) -> str:
@@ -50,7 +50,7 @@ def spread_as_json(shares: Sequence[float]) -> dict[str, float | None]:
 
 
 def wilson_interval(successes: int, trials: int, z: float = Z_95) -> tuple[float, float]:
-    """Return the Wilson score interval of a proportion (Wilson 1927), 95 % by default.
+    """Return the Wilson score interval of a proportion (Wilson 1927), 95% by default.
 
     Without trials nothing is known: (0, 1).
     """
@@ -128,7 +128,7 @@ class Tally:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % Wilson interval of the exact match."""
+        """The 95% Wilson interval of the exact match."""
         return wilson_interval(self.exact, self.n_samples)
 
     @property

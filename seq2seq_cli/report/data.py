@@ -63,7 +63,7 @@ def learning_curve(runs: Iterable[Run], name: str) -> Chart:
         if name != "learning-rate":
             points += [("held out", record) for record in history]
         for label, point in points:
-            samples = (point.steps_done or 0) * run.config.training.batch_size
+            samples = point.steps_done * run.config.training.batch_size
             row = {"run": run.name, "data": label, "sequences trained on": samples}
             data.append({**row, column: getattr(point, name.replace("-", "_"))})
     title = name.replace("-", " ").capitalize()
