@@ -104,7 +104,7 @@ def test_what_dominates_is_named(monkeypatch):
     ],
 )
 def test_what_was_measured_to_work_is_not_refused(sizes, measured, monkeypatch):
-    """Peaks of whole trainings in MB, from `tests/README.md`: the bound is below them, and not far."""
+    """Measured peaks of trainings, in MB: the bound is below them, and not far."""
     task, model = sizes
     config = RunConfig(task=TaskConfig(**task), model=ModelConfig(**model))
     taken = TENSORFLOW + sum(need.bytes for need in training_needs(config))

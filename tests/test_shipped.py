@@ -95,8 +95,8 @@ def test_init_lists_each_with_the_sentence_it_opens_with(capsys):
     assert [item["name"] for item in listed] == [*shipped_names(), *sweeps]
     by_name = {item["name"]: item["summary"] for item in listed}
     assert by_name["sort"] == (
-        "10 integers, sorted: 99.95% of 10,000 held-out sequences exact under the one seed that was "
-        "tried, in 138 s on one core."
+        "10 integers, sorted: 99.95% of 10,000 held-out sequences exact under the one seed that "
+        "was tried, in 138 s on one core."
     )
     assert by_name["long"].startswith("400 integers -> the first 40, reversed")
     assert all(text.endswith(".") for text in by_name.values())

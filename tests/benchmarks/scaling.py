@@ -1,4 +1,4 @@
-"""How a step's milliseconds and memory grow with the sizes, beside PyTorch: the table in tests/README.md.
+"""How a step's milliseconds and memory grow with the sizes, beside PyTorch.
 
     python tests/benchmarks/scaling.py [--torch-python PATH] [--rounds 3] [--only ROW ...]
 
