@@ -42,7 +42,7 @@ def test_a_folder_in_training_is_refused_and_untouched(tmp_path, impatient):
         with pytest.raises(ExistsError, match="in use"), reopen_folder(tmp_path, "a"):
             pass
         with pytest.raises(ExistsError, match="in use"):
-            check_free(tmp_path, "a", force=True)
+            check_free(tmp_path / "a", force=True)
         assert is_locked(folder.path)
         assert contents(folder.path) == before
 
