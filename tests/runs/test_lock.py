@@ -109,23 +109,6 @@ def test_a_lock_whose_folder_was_renamed_is_no_lock_on_the_next_folder_of_that_n
     assert (tmp_path / "a" / "mine").exists()
 
 
-def test_many_who_ask_see_no_training_where_none_is(tmp_path):
-    folder = training_path(stop(tmp_path, 7))
-    answers = []
-
-    def ask():
-        for _ in range(20):
-            (folder / lock.LOCK).touch()  # as a killed training leaves it
-            answers.append(is_locked(folder))
-
-    threads = [threading.Thread(target=ask) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert answers == [False] * 80
-
-
 def test_two_never_hold_the_lock_at_once(tmp_path):
     inside, most = 0, 0
 
