@@ -87,7 +87,7 @@ class Training:
         if any(has_checkpoint(run) for run in self.runs):
             options = ("--resume", *options)
         if cache := open_cache():
-            for path in cache.own.glob("*"):  # which each process has to itself
+            for path in cache.own.glob("*.pb"):  # which each process has to itself
                 path.unlink()
         addresses = free_addresses(self._n_workers)
         processes = []

@@ -28,7 +28,7 @@ except SystemExit as end:
 """
 
 HEAVY = {
-    "tensorflow", "keras", "rich", "tomli_w", "filelock", "platformdirs", "hypothesis", "asyncio",
+    "tensorflow", "keras", "rich", "tomli_w", "platformdirs", "hypothesis", "asyncio",
     "concurrent.futures", "multiprocessing", "http", "sqlite3", "unittest", "xml",
 }  # fmt: skip
 """Modules that are slow to import, and that no single prediction needs."""

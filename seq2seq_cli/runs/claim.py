@@ -32,7 +32,7 @@ def create_folder(
     with ExitStack() as held:
         for run in _numbered(runs_dir / base):
             try:
-                _check_free(run, force)
+                check_free(run, force)
                 held.enter_context(hold_run(run))
                 _check_replaceable(run, force)  # by now another process may have trained it
                 break
@@ -65,14 +65,11 @@ def _opened(run: Path) -> Iterator[RunFolder]:
         raise
 
 
-def check_free(runs_dir: Path, name: str | None, force: bool) -> None:
-    """Raise ExistsError where `create_folder` would, before anything expensive has begun.
-
-    And StorageError, if nothing can be written in `runs_dir`.
-    """
-    if name:
-        _check_free(runs_dir / check_name(name), force)
-    _check_writable(runs_dir)
+def check_free(run: Path, force: bool) -> None:
+    """Raise ExistsError if a new training may not take this name."""
+    if is_locked(training_path(run)):
+        raise ExistsError(f"{run} is in use: another process trains this run")
+    _check_replaceable(run, force)
 
 
 def free_name(
@@ -87,7 +84,7 @@ def free_name(
     for base in _numbered(runs_dir / check_name(name or default_name(task))):
         try:
             for seed in seeds:
-                check_free(runs_dir, seed_run(base.name, seed), force)
+                check_free(runs_dir / seed_run(base.name, seed), force)
             break
         except ExistsError:
             if name or force:
@@ -135,12 +132,6 @@ def _numbered(run: Path) -> Iterator[Path]:
     yield from (run.with_name(f"{run.name}-{number}") for number in itertools.count(2))
 
 
-def _check_free(run: Path, force: bool) -> None:
-    if is_locked(training_path(run)):
-        raise ExistsError(f"{run} is in use: another process trains this run")
-    _check_replaceable(run, force)
-
-
 def _check_replaceable(run: Path, force: bool) -> None:
     """Raise ExistsError unless a training may take the name of a run that nobody trains."""
     if os.path.lexists(run) and not force:
@@ -152,17 +143,3 @@ def _check_replaceable(run: Path, force: bool) -> None:
             f"{run} has a stopped training: continue it with --resume, choose another --run NAME, "
             "or --force to replace it"
         )
-
-
-def _check_writable(folder: Path) -> None:
-    """Raise StorageError for a folder in which nothing can be made; it may not be there yet."""
-    try:
-        parent = folder.absolute()
-    except OSError as error:
-        raise StorageError(f"cannot write in {folder}: the current folder is gone") from error
-    while not os.path.lexists(parent):
-        parent = parent.parent
-    if not parent.is_dir():
-        raise StorageError(f"cannot write in {folder}: {parent} is not a folder")
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise StorageError(f"cannot write in {folder}: {parent} is not writable by this user")

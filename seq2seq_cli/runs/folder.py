@@ -85,7 +85,7 @@ class RunFolder:
         write_text(self.path / HISTORY, "")
 
     def resume(self, checkpoint: Checkpoint) -> None:
-        """Continue from a checkpoint, be it a stopped training's or a complete run's."""
+        """Continue from a stopped training's checkpoint, or from a complete run's."""
         (self.path / MANIFEST).unlink(missing_ok=True)
         if not is_stopped(self.run):
             clear(self.path)
@@ -177,7 +177,6 @@ def take_place(run: Path) -> None:
         _rename(run, replaced_path(run))
     _rename(training_path(run), run)
     flush_folder(run.parent)
-    (run / LOCK).unlink(missing_ok=True)
     _remove_replaced(run)
 
 
@@ -195,9 +194,10 @@ def _remove_replaced(run: Path) -> None:
     """
     replaced = replaced_path(run)
     with suppress(OSError):
+        (run / LOCK).unlink(missing_ok=True)
         remove(replaced)
         for path in list(replaced.rglob("*")):
-            if not path.is_dir():
+            if path.is_symlink() or not path.is_dir():
                 moved = run / path.relative_to(replaced)
                 moved.parent.mkdir(parents=True, exist_ok=True)
                 path.replace(moved)

@@ -29,7 +29,7 @@ def hold_lock(folder: Path) -> Iterator[None]:
     Raises ExistsError if another process holds the lock, StorageError if it cannot be had.
     """
     until = time.monotonic() + WAIT_SECONDS
-    while (file := _locked_file(folder)) is None:
+    while (file := _lock(folder)) is None:
         if time.monotonic() > until:
             raise ExistsError(f"{folder} is in use: another process trains this run")
         time.sleep(POLL_SECONDS)
@@ -59,29 +59,34 @@ def is_locked(folder: Path) -> bool:
     return False
 
 
-def _locked_file(folder: Path) -> IO[bytes] | None:
-    """Return the lock's file, locked; None if another process has it or has just removed it."""
-    path = folder / LOCK
+def lock_file(path: Path) -> IO[bytes] | None:
+    """Return the file at a path, locked until it is closed; None if another process has the lock.
+
+    The file is made if need be; OSError where that fails.
+    """
+    file = path.open("ab")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _is_at(file, path):  # and was not removed by the process that had it
+            return file
+    except BlockingIOError:
+        pass
+    except OSError:
+        file.close()
+        raise
+    file.close()
+    return None
+
+
+def _lock(folder: Path) -> IO[bytes] | None:
     try:
         folder.mkdir(exist_ok=True)
-        file = path.open("ab")
+        return lock_file(folder / LOCK)
     except OSError as error:
         is_gone = isinstance(error, FileNotFoundError | FileExistsError) and not folder.is_file()
         if is_gone and folder.parent.is_dir():  # another process has just removed the empty folder
             return None
         raise unwritable(folder, error) from error
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    except OSError as error:
-        file.close()
-        raise unwritable(path, error) from error
-    if _is_at(file, path):
-        return file
-    file.close()
-    return None
 
 
 def _is_at(file: IO[bytes], path: Path) -> bool:

@@ -1,6 +1,7 @@
 """Resuming a training: which run, and with which settings."""
 
 import re
+from enum import Enum
 from pathlib import Path
 
 from seq2seq_cli.config import RunConfig
@@ -30,6 +31,14 @@ FILLED_IN = (
     "model.pretrained_embedding_sha256",
 )
 """Settings that follow from others; users do not set them."""
+
+
+class State(Enum):
+    """What there is of a run that is to be trained."""
+
+    NEW = "new"
+    STOPPED = "stopped"
+    COMPLETE = "complete"
 
 
 def find_resumable(runs_dir: Path, name: str | None) -> Path:
@@ -90,12 +99,13 @@ def resumed_config(saved: RunConfig, wanted: RunConfig) -> RunConfig:
     return merged
 
 
-def check_resumable(saved: RunConfig, wanted: RunConfig) -> None:
+def check_resumable(saved: RunConfig, wanted: RunConfig, run: str = "") -> None:
     """Raise ConfigurationError, with a line for each, for settings that may not change.
 
     A file may be elsewhere if its content is the same by the hashes that both configurations have.
+    The lines begin with the name of the `run`, if that is given.
     """
-    before, problems = saved.model_dump(), []
+    before, problems = saved.model_dump(), list[str]()
     for section, settings in wanted.model_dump().items():
         for key, value in settings.items():
             name, was = f"{section}.{key}", before[section][key]
@@ -114,4 +124,4 @@ def check_resumable(saved: RunConfig, wanted: RunConfig) -> None:
                     f"{', '.join(CHANGEABLE)} may change"
                 )
     if problems:
-        raise ConfigurationError("\n".join(problems))
+        raise ConfigurationError("\n".join(f"{run}: {line}" if run else line for line in problems))

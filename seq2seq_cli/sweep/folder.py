@@ -11,7 +11,6 @@ The runs alone decide what is complete. The results save evaluating them again.
 
 import itertools
 from collections.abc import Mapping, Sequence
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from seq2seq_cli.runs.listing import Run, open_run
 from seq2seq_cli.runs.lock import LOCK
 from seq2seq_cli.runs.manifest import MANIFEST
 from seq2seq_cli.runs.names import check_name, seed_run
-from seq2seq_cli.runs.resumption import CHANGEABLE, check_resumable
+from seq2seq_cli.runs.resumption import CHANGEABLE, State, check_resumable
 from seq2seq_cli.settings import MOST_TOML
 from seq2seq_cli.storage import append_line, make_folder, read_text, unwritable, write_text
 from seq2seq_cli.sweep.cells.description import Sweep, parse_sweep
@@ -44,14 +43,6 @@ from seq2seq_cli.sweep.record import (
 )
 
 RESULTS = "sweep.jsonl"
-
-
-class State(Enum):
-    """What there is of a cell under a seed."""
-
-    NEW = "new"
-    STOPPED = "stopped"
-    COMPLETE = "complete"
 
 
 class SweepFolder:
@@ -92,11 +83,7 @@ class SweepFolder:
         saved = run.config if run else found.config if found else None
         if saved is None:
             return State.NEW
-        try:
-            check_resumable(saved, wanted)
-        except ConfigurationError as error:
-            lines = [f"{path.name}: {line}" for line in str(error).splitlines()]
-            raise ConfigurationError("\n".join(lines)) from error
+        check_resumable(saved, wanted, path.name)
         if run and _changeable(run.config) == _changeable(wanted):
             return State.COMPLETE
         if run and run.config.training.epochs > wanted.training.epochs:

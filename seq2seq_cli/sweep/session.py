@@ -8,6 +8,7 @@ from pathlib import Path
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, S2sError
 from seq2seq_cli.runs.lock import hold_lock
 from seq2seq_cli.runs.names import check_name
+from seq2seq_cli.runs.resumption import State
 from seq2seq_cli.settings import MOST_TOML
 from seq2seq_cli.storage import make_folder, read_text
 from seq2seq_cli.sweep.cells.description import Sweep, parse_sweep
@@ -17,7 +18,7 @@ from seq2seq_cli.sweep.cells.search import Grid, Reach, Searches
 from seq2seq_cli.sweep.engine.dispatch import Dispatcher, Failure, failure_error
 from seq2seq_cli.sweep.engine.events import CellEnded, Event, OnEvent
 from seq2seq_cli.sweep.engine.executors import Workers, fitting_jobs
-from seq2seq_cli.sweep.folder import State, SweepFolder, new_folder
+from seq2seq_cli.sweep.folder import SweepFolder, new_folder
 from seq2seq_cli.sweep.listing import SWEEP_FILE
 from seq2seq_cli.sweep.record import RunRecord, write_csv
 

@@ -6,7 +6,6 @@ Whatever can be known to be wrong with any of them is found before the first one
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from enum import Enum
 from pathlib import Path
 
 from seq2seq_cli.config import RunConfig
@@ -20,20 +19,12 @@ from seq2seq_cli.runs.listing import open_run
 from seq2seq_cli.runs.lock import is_locked
 from seq2seq_cli.runs.manifest import MANIFEST
 from seq2seq_cli.runs.names import seed_run, training_path
-from seq2seq_cli.runs.resumption import check_resumable, find_seeds, resumed_config
+from seq2seq_cli.runs.resumption import State, check_resumable, find_seeds, resumed_config
 from seq2seq_cli.training.session import Begin
 from seq2seq_cli.training.stopping import has_enough, to_go_on_from
 
 SEEDS = 2**63
 """How many there are."""
-
-
-class State(Enum):
-    """What there is of a seed's training, before this process continues it."""
-
-    NEW = "new"
-    STOPPED = "stopped"
-    COMPLETE = "complete"
 
 
 @dataclass(frozen=True)
@@ -141,15 +132,14 @@ def _state(folder: Path, wanted: RunConfig, force: bool) -> State:
     if is_locked(training_path(folder)):
         raise ExistsError(f"{folder} is in use: another process trains this run")
     if newest is None and not is_complete:
-        check_free(folder.parent, folder.name, force)
+        check_free(folder, force)
         return State.NEW
     try:
-        check_resumable(_saved_config(folder), wanted)
-    except ConfigurationError as error:
+        check_resumable(_saved_config(folder), wanted, folder.name)
+    except ConfigurationError:
         if force:
             return State.NEW
-        lines = str(error).splitlines()
-        raise ConfigurationError("\n".join(f"{folder.name}: {line}" for line in lines)) from error
+        raise
     is_enough = newest is None or has_enough(newest.status, wanted.training)
     if is_complete and is_enough and not is_stopped(folder):
         return State.COMPLETE

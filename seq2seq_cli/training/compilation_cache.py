@@ -17,13 +17,14 @@ import secrets
 import shutil
 import sys
 import tempfile
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
 from seq2seq_cli.errors import StorageError
 from seq2seq_cli.machine import hardware
+from seq2seq_cli.runs.lock import hold_lock, is_locked
 from seq2seq_cli.storage import atomic_path, sha256_of
 from seq2seq_cli.training.cache_folder import cache_folder
 from seq2seq_cli.training.release import CACHE_FLAG, behaviour
@@ -103,7 +104,7 @@ def open_cache() -> CompilationCache | None:
         os.environ[FLAGS_VARIABLE] = flags
     if CACHE_FLAG in flags or "tensorflow" in sys.modules or not behaviour().keeps_programs:
         return None
-    with suppress(OSError):
+    with suppress(OSError, StorageError):
         root = cache_folder()
         if root and (own := _own_folder(root)):
             opened = CompilationCache(root, own)
@@ -121,31 +122,22 @@ def machine_key() -> str:
 
 
 def _own_folder(root: Path) -> Path | None:
-    """Return a new folder of this process, which goes with it; None where there is no room.
+    """Return a new folder of this process, which goes with it; None if there is no room.
 
     A killed process leaves its folder behind, and gives up the lock on it: the next one removes it.
     """
-    from filelock import FileLock, Timeout
-
-    for path in root.glob(f"{OWN_FOLDER}*.lock"):
-        with suppress(OSError, Timeout), FileLock(path, timeout=0):
-            shutil.rmtree(path.with_suffix(""), ignore_errors=True)
-            path.unlink()
+    for path in root.glob(f"{OWN_FOLDER}*"):
+        if not is_locked(path):
+            shutil.rmtree(path, ignore_errors=True)
     with tempfile.TemporaryFile(dir=root) as file:  # a quota too may leave no room
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file.fileno(), 0, ROOM_BYTES)
         elif shutil.disk_usage(root).free < ROOM_BYTES:
             return None
     own = root / f"{OWN_FOLDER}{secrets.token_hex(8)}"
-    lock = FileLock(own.with_suffix(".lock"), timeout=0)
-    lock.acquire()
-    own.mkdir(mode=0o700)
-
-    def remove() -> None:
-        shutil.rmtree(own, ignore_errors=True)
-        with suppress(OSError):
-            Path(lock.lock_file).unlink()
-        lock.release()
-
-    atexit.register(remove)
+    held = ExitStack()
+    held.enter_context(hold_lock(own))
+    held.callback(shutil.rmtree, own, ignore_errors=True)
+    own.chmod(0o700)
+    atexit.register(held.close)
     return own

@@ -10,7 +10,8 @@ from seq2seq_cli.data.streams import TrainingStream
 from seq2seq_cli.errors import ConfigurationError, LossError, Stopped
 from seq2seq_cli.resources import check_training
 from seq2seq_cli.runs.listing import Run, open_run
-from seq2seq_cli.training.batch import Batch, State, new_batch, resumed_batch
+from seq2seq_cli.runs.resumption import State
+from seq2seq_cli.training.batch import Batch, new_batch, resumed_batch
 from seq2seq_cli.training.cluster import read_cluster
 from seq2seq_cli.training.events import OnEvent, Planned, SeedBegun, SeedFailed
 from seq2seq_cli.training.process import configure_process, full_memory_named, import_keras

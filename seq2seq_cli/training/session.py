@@ -17,7 +17,7 @@ from seq2seq_cli.resources import check_training
 from seq2seq_cli.runs.advice import resume_command
 from seq2seq_cli.runs.checkpoint import Checkpoint
 from seq2seq_cli.runs.checkpoint_files import load_checkpoint
-from seq2seq_cli.runs.claim import check_free, create_folder, reopen_folder
+from seq2seq_cli.runs.claim import create_folder, reopen_folder
 from seq2seq_cli.runs.folder import RunFolder
 from seq2seq_cli.runs.listing import Run, open_run
 from seq2seq_cli.runs.resumption import check_resumable, find_resumable, resumed_config
@@ -125,7 +125,6 @@ def _begun(
             yield begin
     else:
         plan = prepare(config)
-        check_free(runs_dir, run, force)
         check_training(plan.config, cluster.n_workers)
         with create_folder(runs_dir, run, plan.config.task, force) as folder:
             yield Begin(plan, folder)

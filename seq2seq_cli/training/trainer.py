@@ -32,7 +32,6 @@ from seq2seq_cli.training.models import models_to_save
 from seq2seq_cli.training.outcome import shortfall
 from seq2seq_cli.training.program.loop import Loop
 from seq2seq_cli.training.runner import Chunk, Runner
-from seq2seq_cli.training.saver import Saver
 from seq2seq_cli.training.schedule import learning_rates
 from seq2seq_cli.training.stopping import left, loss_error, stop_reason
 from seq2seq_cli.training.validation import Progress, places_left
@@ -71,7 +70,8 @@ class Trainer:
             callbacks.append(tensorboard(folder.tensorboard))
         self._loop = loop
         self._callbacks = Callbacks(callbacks, loop.model, training.epochs, options.callback)
-        self._saver = Saver(folder, config, options.checkpoint_seconds)
+        self._checkpoint_seconds = options.checkpoint_seconds
+        self._started = self._saved_at = time.perf_counter()
         self._runner = Runner(self._loop, plan)
         self._progress = Progress(TrainingStatus(), [], ())
         self._last_state: TrainState | None = None  # once the last step is taken
@@ -154,7 +154,7 @@ class Trainer:
         """Take the steps before `end`, of an epoch with this first one, unless it is stopped."""
         for chunk in self._runner.chunks(end):
             self._train_chunk(epoch, chunk, chunk.start - first)
-            if self._saver.is_due:
+            if time.perf_counter() - self._saved_at > self._checkpoint_seconds:
                 self._save()
             if self._callbacks.stop:
                 break
@@ -219,11 +219,24 @@ class Trainer:
         self._report(Finished(last.epoch, training.epochs, n_samples, *best, reason, missing))
 
     def _checkpoint(self) -> Checkpoint:
-        state = self._last_state or self._loop.state
-        return self._saver.checkpoint(state, self._progress)
+        status, best_weights, history = self._progress
+        seconds = status.seconds + time.perf_counter() - self._started
+        return Checkpoint(
+            state=self._last_state or self._loop.state,
+            best_weights=best_weights,
+            status=status.model_copy(update={"seconds": seconds}),
+            config=self._config,
+            environment=current_environment(device_name()),
+            written_at=datetime.now(UTC).isoformat(),
+            history=history,
+        )
 
     def _save(self) -> None:
-        self._saver.save(self._checkpoint())
+        """Write a checkpoint, unless the weights are no longer finite: the last good one stays."""
+        checkpoint = self._checkpoint()
+        if self._folder and all(np.isfinite(array).all() for array in checkpoint.state.weights):
+            self._folder.save_checkpoint(checkpoint)
+        self._saved_at = time.perf_counter()
 
     def _stop(self, go_on: str) -> str:
         """Write a checkpoint if the loop comes to rest in time; say what can be resumed."""

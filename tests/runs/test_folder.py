@@ -99,6 +99,7 @@ def test_a_forced_training_leaves_the_complete_run_until_it_is_complete_itself(t
     write(run / EVENTS, "event")
     write(run / "notes.txt", "mine")
     write(run / "tensorboard" / "notes.txt", "mine too")
+    (run / "link to notes").symlink_to(tmp_path)
     before = contents(run)
     with create_folder(tmp_path, "a", TASK, force=True) as forced:
         forced.begin(OTHER)
@@ -111,9 +112,10 @@ def test_a_forced_training_leaves_the_complete_run_until_it_is_complete_itself(t
     assert verify(tmp_path).config == OTHER
     assert b"1.0" in (run / MODELS[0]).read_bytes()
     assert names(tmp_path) == {"a"}
-    assert {name for name in contents(run) if "events" in name or "notes" in name} == {
-        "notes.txt", "tensorboard/notes.txt",
+    assert {str(path.relative_to(run)) for path in run.rglob("*notes*")} == {
+        "notes.txt", "tensorboard/notes.txt", "link to notes",
     }  # fmt: skip
+    assert not (run / EVENTS).exists()
 
 
 def test_a_training_further_leaves_the_complete_run_until_it_is_complete_again(tmp_path):

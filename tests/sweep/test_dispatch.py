@@ -15,10 +15,11 @@ from seq2seq_cli.errors import (
     StorageError,
 )
 from seq2seq_cli.runs.lock import hold_lock
+from seq2seq_cli.runs.resumption import State
 from seq2seq_cli.sweep.engine import dispatch, executors
 from seq2seq_cli.sweep.engine.events import CellAgain, CellEnded, CellStarted
 from seq2seq_cli.sweep.engine.job import Outcome, receive
-from seq2seq_cli.sweep.folder import State, new_folder
+from seq2seq_cli.sweep.folder import new_folder
 from seq2seq_cli.sweep.session import prepare_sweep, write_table
 from seq2seq_cli.sweep.summary import summarize
 

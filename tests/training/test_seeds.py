@@ -19,7 +19,8 @@ from seq2seq_cli.evaluation import Report
 from seq2seq_cli.runs.checkpoint_files import load_checkpoint
 from seq2seq_cli.runs.listing import list_runs, open_run
 from seq2seq_cli.runs.names import training_path
-from seq2seq_cli.training.batch import State, resumed_batch
+from seq2seq_cli.runs.resumption import State
+from seq2seq_cli.training.batch import resumed_batch
 from seq2seq_cli.training.events import (
     Advanced,
     Built,

@@ -89,15 +89,16 @@ def plan_training(
     from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.resources import check_training
     from seq2seq_cli.runs.claim import check_free, free_name
+    from seq2seq_cli.runs.names import check_name
 
     if resume:
         raise ConfigurationError("--dry-run plans a training from its beginning: remove --resume")
     plan = prepare(config)
-    if seeds is None:
-        check_free(runs_dir, run, force)
-    else:
+    if seeds is not None:
         first = plan.config.training.seed
         free_name(runs_dir, run, plan.config.task, range(first, first + seeds), force)
+    elif run:
+        check_free(runs_dir / check_name(run), force)
     check_training(plan.config)
     output.end_with_reader()
     _show_plan(plan, seeds or 1, as_json, quiet)

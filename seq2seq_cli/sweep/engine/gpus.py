@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 
 from seq2seq_cli.machine import visible_gpus
+from seq2seq_cli.runs.lock import lock_file
 from seq2seq_cli.storage import sha256_of
 
 
@@ -21,19 +22,10 @@ def least_used_gpu() -> Iterator[str | None]:
     if not gpus:
         yield None
         return
-    from filelock import FileLock, Timeout
-
-    user = os.getuid() if hasattr(os, "getuid") else ""
     for n_others in count():
         for gpu in gpus:
-            name = f"s2s-gpu-{user}-{sha256_of(gpu.encode())[:16]}-{n_others}.lock"
-            lock = FileLock(Path(tempfile.gettempdir(), name), timeout=0)
-            try:
-                lock.acquire()
-            except Timeout:
-                continue
-            try:
-                yield gpu
-            finally:
-                lock.release()
-            return
+            name = f"s2s-gpu-{os.getuid()}-{sha256_of(gpu.encode())[:16]}-{n_others}.lock"
+            if file := lock_file(Path(tempfile.gettempdir(), name)):
+                with file:
+                    yield gpu
+                return
