@@ -1,5 +1,6 @@
 """A training that did not learn its task says so, and what to try."""
 
+import json
 import math
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from tiny import tiny_config
 
 from seq2seq_cli import train
+from seq2seq_cli.cli.rendering.training import TrainingProgress, show_run
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
 from seq2seq_cli.runs.history import Call, EpochRecord
 from seq2seq_cli.training.outcome import guessing_loss, shortfall
@@ -56,7 +58,14 @@ def test_it_says_what_to_try():
 
 
 @pytest.mark.usefixtures("compiled_once")
-def test_a_training_ends_with_it(tmp_path):
-    events = []
-    train(tiny_config(learning_rate=1e-6), tmp_path, "idle", progress=events.append)
+def test_a_training_ends_with_it(tmp_path, capsys):
+    progress, events = TrainingProgress(quiet=True), []
+
+    def report(event):
+        progress.show(event)
+        events.append(event)
+
+    run = train(tiny_config(learning_rate=1e-6), tmp_path, "idle", progress=report)
     assert events[-1].shortfall.startswith("nothing was learned: the held-out loss is 2.")
+    show_run(run, progress, as_json=True, quiet=False)
+    assert json.loads(capsys.readouterr().out)["notes"][-1] == events[-1].shortfall

@@ -176,4 +176,4 @@ def train(
     elif single is None:
         output.message("this worker finished; the run is saved by worker 0", is_quiet)
     else:
-        show_run(single, progress.stream, as_json, quiet)
+        show_run(single, progress, as_json, quiet)

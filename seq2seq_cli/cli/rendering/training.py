@@ -35,6 +35,7 @@ class TrainingProgress(Progress):
         self._n_samples = 0  # of a training
         self._is_built = False
         self.stream: TrainingStream | None = None
+        self.shortfall = ""  # what the last training did not learn
 
     def show(self, event: "Event") -> None:
         """Show an event of the training."""
@@ -87,6 +88,7 @@ class TrainingProgress(Progress):
                     self.say(f"{self._seed}stopped after {stop}: {event.reason}")
                 if best != last:
                     self.say(f"{self._seed}the weights are those after {_moment(*best)}")
+                self.shortfall = event.shortfall
                 if event.shortfall:
                     self.say(f"{self._seed}{event.shortfall}")
 
@@ -107,18 +109,20 @@ def _moment(epoch: int, n_samples: int | None) -> str:
     return f"epoch {epoch}" if n_samples is None else f"{n_samples:,} sequences of epoch {epoch}"
 
 
-def show_run(run: "Run", stream: "TrainingStream | None", as_json: bool, quiet: bool) -> None:
-    """Evaluate a run that was trained on a stream; print its accuracy and what to do next."""
+def show_run(run: "Run", progress: TrainingProgress, as_json: bool, quiet: bool) -> None:
+    """Evaluate a run whose training was shown; print its accuracy and what to do next."""
     from seq2seq_cli.cli.rendering.evaluation import evaluation_as_json, show_evaluation
     from seq2seq_cli.evaluation import evaluate
     from seq2seq_cli.inference.loading import load_network
     from seq2seq_cli.resources import validation_samples
     from seq2seq_cli.runs.advice import evaluate_command, predict_command
 
-    report = evaluate(load_network(run), validation_samples(run.config), stream=stream)
+    report = evaluate(load_network(run), validation_samples(run.config), stream=progress.stream)
     phases.end("held-out sequences predicted")
     if as_json:
-        output.write_json({"path": str(run.path), **evaluation_as_json(report)})
+        document = {"path": str(run.path), **evaluation_as_json(report)}
+        document["notes"] = [*document["notes"], *filter(None, [progress.shortfall])]
+        output.write_json(document)
         return
     show_evaluation(report, quiet)
     source = report.examples[0].source
