@@ -84,8 +84,8 @@ class CompilationCache:
                     folder = self._kept / key
                     folder.mkdir(parents=True, exist_ok=True)
                     with atomic_path(folder / f"{sha256_of(content)}-{path.name}") as temporary:
-                        temporary.chmod(0o600)
                         temporary.write_bytes(content)
+                        temporary.chmod(0o600)
         if self.size()[1] > MOST_BYTES:
             shutil.rmtree(self._programs, ignore_errors=True)
 
