@@ -60,7 +60,7 @@ class CompilationCache:
     def take(self, key: str) -> bool:
         """Let TensorFlow find what is kept under a key; tell whether there is anything."""
         found = False
-        for path in (self._kept / key).glob("*.pb"):
+        for path in (self._kept / key).glob("[!.]*.pb"):  # none that is being written
             # Another process may have removed it, and there may be no room.
             with suppress(OSError, StorageError):
                 digest, _, name = path.name.partition("-")

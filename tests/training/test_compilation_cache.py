@@ -12,7 +12,6 @@ import pytest
 from tiny import assert_identical
 
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
-from seq2seq_cli.storage import atomic_path
 from seq2seq_cli.training import compilation_cache
 from seq2seq_cli.training.cache_folder import FOLDER_VARIABLE
 from seq2seq_cli.training.compilation_cache import (
@@ -101,7 +100,8 @@ def test_more_than_the_limit_is_not_kept(tmp_path, monkeypatch):
         assert cache.size() == ((number, 100 * number) if number < 3 else (0, 0))
     compiled(own, "d", bytes(50))
     cache.keep("d")
-    assert [a_cache(tmp_path, 2)[0].take(key) for key in "abcd"] == [False, False, False, True]
+    again, _ = a_cache(tmp_path, 2)
+    assert [again.take(key) for key in "abcd"] == [False, False, False, True]
 
 
 def test_the_folder_is_its_owners_alone(root):
@@ -169,27 +169,15 @@ def test_without_a_home_nothing_is_kept(root, tmp_path, monkeypatch, home):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_killed_processes_have_left_half_kept_is_removed(tmp_path):
-    cache, own = a_cache(tmp_path)
+def test_what_another_process_is_writing_is_left_alone(tmp_path):
+    (writing, own), (reading, _) = a_cache(tmp_path, 1), a_cache(tmp_path, 2)
     compiled(own, "train", b"machine code")
-    cache.keep("a")
-    (kept,) = tmp_path.glob("programs/*/*/*.pb")
-    others = tmp_path / "programs" / "another-machine" / "key"
-    others.mkdir(parents=True)
-    half = [folder / ".0-train.s2s-00112233aabbccdd.pb" for folder in (kept.parent, others)]
-    users = [others / "tmpabc", others / ".notes.pb", others / ".a.s2s-00112233aabbccdd.txt"]
-    for path in (*half, *users):
-        path.write_text("half")
-    with atomic_path(others / "0-other.pb") as living:
-        living.write_text("half")
-        compiled(own, "more", b"other code")
-        cache.keep("b")
-        assert not any(path.exists() for path in half)
-        assert living.exists()
-    assert all(path.exists() for path in users)
-    again, other = a_cache(tmp_path, 2)
-    assert again.take("a")
-    assert files(other) == {"train.pb": b"machine code"}
+    writing.keep("a")
+    (kept,) = tmp_path.glob("programs/*/a/*.pb")
+    half = kept.with_name(f".{kept.stem}.s2s-00112233aabbccdd.pb")
+    half.write_bytes(b"half")
+    assert reading.take("a")
+    assert half.exists()
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
