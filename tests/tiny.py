@@ -11,6 +11,7 @@ from seq2seq_cli.data.streams import GeneratedStream
 from seq2seq_cli.data.tasks import find_task
 from seq2seq_cli.errors import Interrupted
 from seq2seq_cli.runs.checkpoint_files import load_checkpoint
+from seq2seq_cli.runs.history import EpochRecord, parse_file
 from seq2seq_cli.training.events import Advanced, Event
 
 EPOCH_STEPS = 40
@@ -48,6 +49,11 @@ def draw_pairs(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return rows of a built-in task's stream: sources and targets."""
     return GeneratedStream(find_task(task), task, seed).draw(split, start, n)
+
+
+def read_history(path: Path) -> tuple[EpochRecord, ...]:
+    """Return the records in a run's history."""
+    return parse_file(path.read_bytes(), path)
 
 
 def checkpoint_arrays(folder: Path) -> dict[str, np.ndarray]:

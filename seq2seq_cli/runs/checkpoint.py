@@ -61,11 +61,6 @@ class HistoryRecord(Record):
     n_bytes: int = Field(ge=0)
     sha256: str
 
-    @classmethod
-    def of(cls, lines: bytes) -> "HistoryRecord":
-        """Return the record of lines that are in no file."""
-        return cls(n_bytes=len(lines), sha256=sha256_of(lines))
-
 
 class Description(Document):
     """The content of a checkpoint's JSON file."""

@@ -9,7 +9,6 @@ from typing import NamedTuple
 from pydantic import TypeAdapter, ValidationError
 
 from seq2seq_cli.errors import ModelError
-from seq2seq_cli.storage import read_text
 
 MOST_CALLS = 256
 """About how many calls' figures a whole training keeps."""
@@ -82,11 +81,6 @@ def history_line(record: EpochRecord) -> str:
 def history_text(records: Iterable[EpochRecord]) -> str:
     """Return what the file of these records holds."""
     return "".join(f"{history_line(record)}\n" for record in records)
-
-
-def read_history(path: Path) -> tuple[EpochRecord, ...]:
-    """Return the records in a file; ModelError where it is damaged."""
-    return parse_file(read_text(path).encode(), path)
 
 
 def parse_file(content: bytes, path: Path) -> tuple[EpochRecord, ...]:

@@ -21,6 +21,7 @@ from seq2seq_cli.runs.environment import current_environment, differences
 from seq2seq_cli.runs.history import history_text
 from seq2seq_cli.runs.names import training_path
 from seq2seq_cli.runs.resumption import check_resumable
+from seq2seq_cli.storage import sha256_of
 
 
 def newest(run, kind):
@@ -30,7 +31,8 @@ def newest(run, kind):
 def test_a_checkpoint_is_read_as_it_was_written():
     written = a_checkpoint(80, 2, 0.1)
     lines = history_text(written.history).encode()
-    description, content = serialize(written, HistoryRecord.of(lines))
+    history = HistoryRecord(n_bytes=len(lines), sha256=sha256_of(lines))
+    description, content = serialize(written, history)
     described = Description.from_json(description.to_json().encode())
     read = deserialize(described, content, lines)
     for name in ("status", "config", "environment", "written_at", "history"):

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from small import record
 
 from seq2seq_cli.errors import ModelError
-from seq2seq_cli.runs.history import Call, history_line, history_text, read_history, with_call
+from seq2seq_cli.runs.history import Call, history_line, history_text, parse_file, with_call
 
 CALL = st.tuples(st.integers(1, 50), st.floats(0, 10), st.floats(0, 1), st.floats(1e-6, 1))
 
@@ -39,17 +40,15 @@ def test_a_long_training_s_calls_are_of_about_as_many_steps():
     assert {call.steps for call in calls[:-1]} == {calls[0].steps}
 
 
-def test_calls_are_read_as_they_were_written(tmp_path):
+def test_calls_are_read_as_they_were_written():
     calls = Call(3, 3, 1.25, 0.5, 0.01), Call(10, 7, 1e-7, 1.0, 0.0)
     records = record(1), replace(record(2), calls=calls)
-    (tmp_path / "history.jsonl").write_text(history_text(records))
-    assert read_history(tmp_path / "history.jsonl") == records
+    assert parse_file(history_text(records).encode(), Path("history.jsonl")) == records
     assert json.loads(history_line(records[1]))["calls"] == [list(call) for call in calls]
 
 
 @pytest.mark.parametrize("calls", ["[[1, 2, 3]]", '[[1, 2, "x", 0, 0]]', "5", "null"])
-def test_damaged_calls_are_refused(tmp_path, calls):
+def test_damaged_calls_are_refused(calls):
     line = history_line(record(1)).replace('"calls": []', f'"calls": {calls}')
-    (tmp_path / "history.jsonl").write_text(line)
-    with pytest.raises(ModelError, match="is corrupt"):
-        read_history(tmp_path / "history.jsonl")
+    with pytest.raises(ModelError, match=r"history\.jsonl is corrupt"):
+        parse_file(line.encode(), Path("history.jsonl"))

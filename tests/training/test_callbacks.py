@@ -6,13 +6,19 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny import EPOCH_STEPS, assert_identical, checkpoint_arrays, stop_after, tiny_config
+from tiny import (
+    EPOCH_STEPS,
+    assert_identical,
+    checkpoint_arrays,
+    read_history,
+    stop_after,
+    tiny_config,
+)
 
 from seq2seq_cli import train
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.errors import ConfigurationError, Interrupted, StorageError
 from seq2seq_cli.runs.checkpoint_files import load_checkpoint
-from seq2seq_cli.runs.history import read_history
 from seq2seq_cli.training import callbacks
 from seq2seq_cli.training.callbacks import STATE_NOTE
 from seq2seq_cli.training.events import Advanced, EpochEnded, Resumed

@@ -11,10 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import run_s2s
-from tiny import checkpoint_arrays
+from tiny import checkpoint_arrays, read_history
 from workers import free_addresses, tf_config
-
-from seq2seq_cli.runs.history import read_history
 
 OPTIONS = ["--n-in", "4", "--n-out", "2", "--cardinality", "13", "--units", "8", "--batch-size",
            "16", "--n-samples", "1600"]  # fmt: skip

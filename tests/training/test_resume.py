@@ -17,6 +17,7 @@ from tiny import (
     assert_identical,
     checkpoint_arrays,
     contents,
+    read_history,
     stop_after,
     tiny_config,
 )
@@ -27,7 +28,6 @@ from seq2seq_cli.data.plan import prepare
 from seq2seq_cli.data.sampling import Split
 from seq2seq_cli.errors import ConfigurationError, Interrupted, ModelError
 from seq2seq_cli.runs.checkpoint_files import load_checkpoint
-from seq2seq_cli.runs.history import read_history
 from seq2seq_cli.runs.listing import list_runs, open_run
 from seq2seq_cli.runs.manifest import RECORDED
 from seq2seq_cli.runs.names import training_path

@@ -8,7 +8,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
-from tiny import assert_identical, checkpoint_arrays, stop_after, tiny_config
+from tiny import assert_identical, checkpoint_arrays, read_history, stop_after, tiny_config
 
 from seq2seq_cli import train
 from seq2seq_cli.config import RunConfig, TaskConfig, TrainingConfig
@@ -18,7 +18,6 @@ from seq2seq_cli.data.streams import GeneratedStream
 from seq2seq_cli.errors import ConfigurationError, Interrupted
 from seq2seq_cli.metrics import Tally
 from seq2seq_cli.runs.checkpoint_files import load_checkpoint
-from seq2seq_cli.runs.history import read_history
 from seq2seq_cli.runs.manifest import Results
 from seq2seq_cli.training.events import Advanced, EpochEnded, Finished, Validated
 from seq2seq_cli.training.models import build_models
@@ -181,15 +180,6 @@ def test_each_validation_has_a_line_and_no_step_is_changed(watched, whole):
     assert_identical(watched, whole, but=["best"])
     wholes = [line for line in lines_of(watched) if line["is_whole"]]
     assert wholes == lines_of(whole)
-
-
-def test_an_older_history_is_of_whole_epochs(tmp_path, whole):
-    lines = [json.loads(line) for line in (whole / "history.jsonl").read_text().splitlines()]
-    for line in lines:
-        del line["steps_done"], line["is_whole"]
-    (tmp_path / "old.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    for record in read_history(tmp_path / "old.jsonl"):
-        assert (record.steps_done, record.is_whole) == (None, True)
 
 
 @pytest.mark.parametrize(("n_events", "kind"), [
