@@ -81,7 +81,7 @@ def runs(
 
     if removed or renamed:
         if removed and renamed:
-            raise ConfigurationError("--remove and --rename: give one of the two")
+            raise ConfigurationError("--remove and --rename: use only one of the two")
         if removed:
             _remove(runs_dir, removed, is_sure, quiet)
         if renamed:
