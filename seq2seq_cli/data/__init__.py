@@ -1,1 +1,1 @@
-"""From integers to padded batches, and nothing else: tasks, sampling, files, streams, a plan."""
+"""From integers to padded batches: tasks, sampling, files, streams and the training plan."""

@@ -1,9 +1,9 @@
 """Batches of similar length, so that not all sources are padded to the longest.
 
-The rows of several batches of a stream are sorted by length and made into the same number of
-batches. Each is padded to one of a few widths, since a program is compiled for each width (length
-bucketing: Khomenko et al. 2016). The rows of a step are a pure function of the seed and the step,
-and an epoch has the same rows as without sorting. Validation uses the same widths.
+The rows of several batches are sorted by length and split into batches again. Each is padded to one
+of a few widths, since a program is compiled for each width (length bucketing: Khomenko et al.
+2016). The rows of a step are a pure function of the seed and the step, and an epoch has the same
+rows as without sorting. Validation uses the same widths.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,21 +19,20 @@ from seq2seq_cli.data.streams import Stream, TrainingStream
 from seq2seq_cli.data.vocabulary import PADDING, Ids, lengths
 
 WINDOW = 32
-"""Batches whose rows are sorted together, at most."""
+"""Maximum number of batches whose rows are sorted together."""
 
 WINDOW_INTEGERS = 2**23
-"""Fewer long sequences are sorted together, since their arrays would fill the memory."""
+"""Maximum number of integers that are sorted together, since they have to fit in the memory."""
 
 MOST_WIDTHS = 8
 PROGRAM_COLUMNS = 2000
-"""The cost of another width, in columns of a step's batch: about as many are trained on in the time
-in which a cached program is loaded, and a third of those while it is compiled."""
+"""The cost of another width, in columns of a step's batch."""
 
 MOST_LENGTHS = 256
-"""Different lengths that are considered as widths; others are rounded up to the next of them."""
+"""Maximum number of lengths considered as widths; others are rounded up to one of them."""
 
 KEPT_BYTES = 5 * 10**6
-"""Held-out sequences up to this size are sorted together and kept for the next validation."""
+"""Held-out sequences up to this size are sorted together and kept for later validations."""
 
 
 class Width(NamedTuple):
@@ -44,7 +43,7 @@ class Width(NamedTuple):
 
 
 def plan_widths(stream: TrainingStream, config: RunConfig) -> tuple[Width, ...]:
-    """Return the widths of a training's batches, ascending; only one where more would not pay."""
+    """Return the widths of a training's batches, ascending; only one if more would not pay off."""
     found, counts = stream.length_counts()
     if len(found) > MOST_LENGTHS:
         kept = np.unique(np.linspace(0, len(found) - 1, MOST_LENGTHS).astype(np.int64))
@@ -55,7 +54,7 @@ def plan_widths(stream: TrainingStream, config: RunConfig) -> tuple[Width, ...]:
     columns = (found + targets).astype(np.float64)
     share = np.concatenate([[0.0], np.cumsum(counts) / counts.sum()])
     steps = config.training.total_steps
-    # cost[j]: of the lengths up to the j-th in so many widths, of which that is the last one.
+    # cost[j]: of all lengths up to the j-th, which is the last of the widths so far.
     cost = columns * share[1:]
     came_from = [np.full(len(widths), -1)]
     best, chosen = cost[-1] * steps + PROGRAM_COLUMNS, 1
@@ -94,7 +93,7 @@ class Batches:
         self._window = lru_cache(maxsize=2)(self._make_window)
 
     def draw(self, step: int, n: int) -> tuple[Ids, Ids]:
-        """Return the batches of up to `n` steps, beginning with `step`, that have the same width.
+        """Return the batches of up to `n` steps, starting at `step`, that have the same width.
 
         Sources are (steps * batch_size, n_in), targets (steps * batch_size, n_out).
         """
@@ -112,7 +111,7 @@ class Batches:
     def _make_window(self, epoch: int, number: int) -> tuple[Ids, Ids, NDArray[np.int64]]:
         """Return a window's rows in the order of its steps, and the index of each step's width.
 
-        The batches are in a random order: in the order of their lengths they are learned less well.
+        The batches are in random order: sorted by length they are learned less well.
         """
         first = number * self._window_steps
         n = min(self._window_steps, self._epoch_steps - first)
@@ -131,21 +130,21 @@ class Batches:
 
 
 class HeldOutBatch(NamedTuple):
-    """Sequences that are validated together, in arrays of the same size for all batches."""
+    """Sequences that are validated together; the arrays of all batches have the same size."""
 
     sources: Ids  # (rows, n_in)
     targets: Ids  # (rows, n_out)
-    n: int  # rows that count; the others have no target
+    n: int  # number of rows that count; the others have no target
 
 
 class HeldOutBatches:
     """The first rows of a stream's validation split, in batches of similar length and equal size.
 
-    They are drawn again in each iteration, unless they are few enough to be kept.
+    They are drawn again in each iteration, unless they are small enough to be kept.
     """
 
     def __init__(self, stream: Stream, widths: Sequence[Width], n_samples: int, most: int) -> None:
-        """Take `n_samples` rows, at most `most` of them in a batch; the last width fits all."""
+        """Take `n_samples` rows, at most `most` of them per batch; the last width fits all."""
         self._stream, self._widths, self._n_samples = stream, widths, n_samples
         self._size = -(-n_samples // -(-n_samples // most))
         fitting = KEPT_BYTES // (4 * self._size * sum(widths[-1]))
@@ -154,7 +153,7 @@ class HeldOutBatches:
 
     @property
     def are_kept(self) -> bool:
-        """Whether they are drawn only once."""
+        """Whether the batches are drawn only once."""
         return self._n_samples <= self._window
 
     def __iter__(self) -> Iterator[HeldOutBatch]:
@@ -175,7 +174,7 @@ class HeldOutBatches:
         n_in, n_out = next(
             width for width in self._widths if width[0] >= longest[0] and width[1] >= longest[1]
         )
-        # A source of nothing but padding would have no place for attention.
+        # A source of padding alone would leave attention nothing to look at.
         filled = sources[np.resize(rows, self._size)]
         ended = np.full((self._size, targets.shape[1]), PADDING, np.int32)
         ended[: len(rows)] = targets[rows]

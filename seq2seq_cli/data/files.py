@@ -1,8 +1,7 @@
-"""Files of pairs, read whole, checked and written, and the file of a pretrained embedding.
+"""Reading, checking and writing files of pairs; reading a pretrained embedding.
 
-`formats` has the formats of pairs. Two text files, named with a comma between them, hold sources
-and targets line by line. A pipe has no suffix, so its content shows its format. Nothing that is
-read here can run code.
+The formats are in `formats`. Two text files, separated by a comma, hold sources and targets line by
+line. A pipe has no suffix, so its format is detected from its content. Reading never runs code.
 """
 
 import csv
@@ -42,7 +41,7 @@ from seq2seq_cli.resources import format_bytes
 from seq2seq_cli.storage import atomic_path, check_replaceable, sha256_of, unreadable
 
 MOST_PROBLEMS = 10
-"""Bad lines of a file that are named before the rest are only counted."""
+"""Bad lines of a file that are listed; the rest are only counted."""
 
 Parsed = tuple[int, Pair | DataError]
 """A line's number, and its pair or what is wrong with it."""
@@ -65,7 +64,7 @@ class PairsFile:
 
 
 def data_files(data: str) -> list[Path]:
-    """Return the file that `data` names, or the two of sources and targets."""
+    """Return the file that `data` names, or the two files of sources and targets."""
     if Path(data).exists() or "," not in data:
         return [Path(data)]
     names = data.split(",")
@@ -77,8 +76,8 @@ def data_files(data: str) -> list[Path]:
 def read_pairs(data: str | Path, cardinality: int = MAX_CARDINALITY) -> PairsFile:
     """Read the pairs of a file, or of two, whose values are in 1 .. cardinality-1.
 
-    Raises DataError with a line for each bad line of the file, at most ten, and StorageError where
-    it cannot be read.
+    Raises DataError with a line for each bad line of the file, at most ten, and StorageError if it
+    cannot be read.
     """
     paths = data_files(str(data))
     name = ",".join(map(str, paths))
@@ -99,7 +98,7 @@ def read_pairs(data: str | Path, cardinality: int = MAX_CARDINALITY) -> PairsFil
 
 
 def _read(path: Path) -> bytes:
-    """Return the content of a file or a pipe; DataError where the memory has no room for it."""
+    """Return the content of a file or a pipe; DataError if it exceeds the memory."""
     limit, content = size_limit(), bytearray()
     try:
         with path.open("rb") as file:
@@ -135,7 +134,7 @@ def _parse_parallel(paths: list[Path], contents: list[bytes], cardinality: int) 
     for number, lines in enumerate(zip_longest(first, second), 1):
         texts = [line[1] if line else "" for line in lines]
         if not any(text.strip() for text in texts):
-            continue  # blank in both, such as an end of one or two lines more
+            continue  # blank in both, such as extra lines at the end
         try:
             if None in lines:
                 i = lines.index(None)
@@ -173,7 +172,7 @@ def write_pairs(path: Path, batches: Iterable[tuple[Ids, Ids]], force: bool = Fa
 
     The text formats are streamed; `.npz` is collected in memory. An existing file is replaced only
     with `force`, and only when the new one is complete. Raises DataError for an unknown suffix,
-    ExistsError, and StorageError where writing fails.
+    ExistsError if the file exists, and StorageError if writing fails.
     """
     suffix = check_suffix(path)
     check_replaceable(path, force)
@@ -212,7 +211,7 @@ def read_embedding(config: RunConfig) -> tuple[Floats, str]:
     """Return the pretrained embedding, (cardinality, size), and the SHA-256 of its file.
 
     Raises DataError unless it is a `.npy` file of finite numbers of that shape, ConfigurationError
-    where it is not the one that the run was started with, StorageError where it cannot be read.
+    if it is not the one that the run was started with, StorageError if it cannot be read.
     """
     path = Path(config.model.pretrained_embedding)
     content = _read(path)

@@ -1,4 +1,4 @@
-"""The formats of files of pairs, by suffix: parsing a line of a text, or the arrays of an archive.
+"""The formats of files of pairs, by suffix: parsing a line of text, or the arrays of an archive.
 
 `.jsonl` holds one object with both lists per line; `.csv` and `.tsv` hold two columns of integers
 separated by spaces, with or without the header `source,target`; `.npz` holds the integer arrays
@@ -30,11 +30,11 @@ HEADER = ["source", "target"]
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 MEMORY_SHARE = 8
-"""The memory has to be this many times as large as a file, since the checks copy its content."""
+"""A file may take at most the memory divided by this, since the checks copy its content."""
 
 Pair = tuple[list[int], list[int]]
 Parser = Callable[[str, int], Pair]
-"""Parses the pair of a line, with values below a cardinality; DataError says what is wrong."""
+"""Parses the pair in a line, with values below a cardinality; DataError says what is wrong."""
 
 
 class PairLine(BaseModel):
@@ -67,13 +67,13 @@ def sniff_suffix(content: bytes) -> str:
 
 
 def is_header(line: str, suffix: str) -> bool:
-    """Return whether a first line names the columns, whatever its case and quotes."""
+    """Return whether a first line names the columns, ignoring case and quotes."""
     cells = line.strip().lower().split(DELIMITERS.get(suffix, ","))
     return [cell.strip().strip('"') for cell in cells] == HEADER
 
 
 def parse_pair(source: str, target: str, cardinality: int) -> Pair:
-    """Return the integers of two texts; the target may have none."""
+    """Return the integers of two texts; the target may be empty."""
     return parse_sequence(source, cardinality), parse_target(target, cardinality)
 
 
@@ -127,7 +127,7 @@ def size_limit() -> int:
 
 
 def parse_arrays(path: Path, content: bytes, cardinality: int) -> Pairs:
-    """Return the pairs in the content of an `.npz` file; DataError where they are not as above."""
+    """Return the pairs in the content of an `.npz` file; DataError if they are not as above."""
     try:
         with ZipFile(BytesIO(content)) as archive:
             size, limit = sum(member.file_size for member in archive.infolist()), size_limit()

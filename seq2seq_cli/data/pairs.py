@@ -1,4 +1,4 @@
-"""Pairs of sequences of any lengths, kept compactly: all values in one array, and the offsets."""
+"""Pairs of sequences of any lengths, stored compactly: one array of values, one of offsets."""
 
 from array import array
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Ragged:
-    """Integer sequences of various lengths; 4 bytes an integer and 16 a sequence."""
+    """Integer sequences of various lengths; 4 bytes per integer and 8 per sequence."""
 
     values: Ids  # (all integers,)
     offsets: Rows  # (n + 1,): where each sequence begins, and the last one ends
@@ -36,9 +36,9 @@ class Ragged:
         return int(self.lengths.max())
 
     def padded(self, rows: Rows, width: int) -> Ids:
-        """Return these sequences as int32 (len(rows), width), padded at their ends.
+        """Return these sequences as int32 (len(rows), width), padded at the end.
 
-        Raises DataError where one of them is longer.
+        Raises DataError if one of them is longer.
         """
         lengths = self.lengths[rows]
         if len(rows) and lengths.max() > width:
@@ -62,12 +62,12 @@ class RaggedBuilder:
         self._offsets.append(len(self._values))
 
     def build(self) -> Ragged:
-        """Return the sequences added."""
+        """Return the sequences that were added."""
         return Ragged(np.array(self._values, np.int32), np.array(self._offsets, np.int64))
 
 
 def from_padded(rows: Ids) -> Ragged:
-    """Return padded rows (n, steps) as one Ragged, without their padding."""
+    """Return padded rows (n, steps) as a Ragged, without their padding."""
     offsets = np.concatenate([[0], np.cumsum(lengths_of(rows))]).astype(np.int64)
     return Ragged(rows[rows != PADDING], offsets)
 

@@ -1,6 +1,6 @@
-"""All that a training needs to know, checked before anything is written.
+"""Everything a training needs to know, checked before anything is written.
 
-`prepare` reads each of the user's files once, and fits the configuration to their content.
+`prepare` reads each of the user's files once, and fits the configuration to its content.
 """
 
 from collections.abc import Sequence
@@ -40,13 +40,13 @@ class DataReport:
     source_lengths: Lengths
     target_lengths: Lengths
     values: tuple[int, int]
-    duplicates: int  # pairs that occur in the data before
-    in_both: int  # pairs of the validation data whose source is in the training data too
+    duplicates: int  # pairs that repeat an earlier one
+    in_both: int  # pairs of the validation data whose source is also in the training data
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A training that can begin: everything that can be checked beforehand is right."""
+    """A training that can begin: everything that can be checked in advance is right."""
 
     config: RunConfig  # with all settings that follow from the data and the task
     stream: TrainingStream
@@ -60,7 +60,7 @@ class Plan:
         return estimate(self.config, *mean_width(self.stream, self.widths), len(self.widths))
 
     def with_seed(self, seed: int) -> "Plan":
-        """Return the plan of the same training under another seed; no file is read again."""
+        """Return the plan of the same training under another seed, without reading files again."""
         config = _updated(self.config, "training", seed=seed)
         return replace(self, config=config, stream=self.stream.with_seed(seed))
 
@@ -70,7 +70,7 @@ def prepare(config: RunConfig, resumed: bool = False) -> Plan:
 
     Custom data determines the lengths and, unless they are set, the cardinality and n_samples,
     which is one pass over the file. A custom task is imported, since the configuration names it.
-    The configuration of a `resumed` training is settled already: its data has to be the same, and
+    The configuration of a `resumed` training is already complete: its data must be the same, and
     its pretrained embedding is in the checkpoint.
 
     Raises ConfigurationError for settings that are wrong or have no effect, DataError and
@@ -96,9 +96,9 @@ def prepare(config: RunConfig, resumed: bool = False) -> Plan:
 
 
 def wrong_settings(config: TaskConfig) -> list[str]:
-    """Return a line for each task setting of a user that is wrong or has no effect.
+    """Return a line for each task setting that is wrong or has no effect.
 
-    A saved run may have settings of no effect: it is checked by `problems` alone. Raises
+    A saved run may have settings without effect, so it is checked with `problems` alone. Raises
     ConfigurationError for sources or targets that are too long to be drawn.
     """
     if not config.data:
@@ -112,8 +112,8 @@ def wrong_settings(config: TaskConfig) -> list[str]:
 def open_stream(config: RunConfig, task: Task | None = None) -> TrainingStream:
     """Return the stream that a run was trained on; `task` is its custom task, if it has one.
 
-    Raises DataError and StorageError for a bad file, ConfigurationError where it is not the one
-    that the run was trained on.
+    Raises DataError and StorageError for a bad file, ConfigurationError if it is not the file that
+    the run was trained on.
     """
     if config.task.data:
         return _open_data(config)[1]
@@ -198,7 +198,7 @@ def _describe(files: list[PairsFile], stream: CustomStream) -> DataReport:
 
 
 def _check_lengths(task: TaskConfig, settled: dict[str, object]) -> None:
-    """Raise ConfigurationError for a length that is set and is not the data's."""
+    """Raise ConfigurationError for a length that is set and differs from the data's."""
     wrong = [
         f"task.{name} = {getattr(task, name)!r}: that of {task.data} is {settled[name]}: remove it"
         for name in ("n_in", "n_out")
@@ -209,7 +209,7 @@ def _check_lengths(task: TaskConfig, settled: dict[str, object]) -> None:
 
 
 def _check_same(name: str, path: str, recorded: str, file: PairsFile) -> None:
-    """Raise ConfigurationError where a file is not the one that a run was started with."""
+    """Raise ConfigurationError if a file is not the one that a run was started with."""
     if recorded not in ("", file.sha256):
         raise ConfigurationError(
             f"task.{name} = {path!r}: the file is not the one that the run was started with"

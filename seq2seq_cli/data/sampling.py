@@ -4,8 +4,7 @@ A hash of the source decides, whatever the seed, whether the source may be train
 (one in 16), and whether a held-out source is for validation or for the report. Block `i` of a
 split's stream under seed `k` is a pure function of (k, split, i): there is no state to save, and
 any part of a stream can be drawn again. Sources drawn on the wrong side are dropped, so each stream
-is uniform over its side. Where there are few sources, the held-out ones are not drawn: each is
-taken once.
+is uniform over its side. If there are few sources, each held-out one is taken once instead of drawn.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,7 +29,7 @@ BLOCK = 1024
 """Sources in a block of the training stream; streams are drawn in blocks."""
 
 HELD_OUT_BLOCK = 32
-"""Sources in a block of a held-out stream, which takes about as many draws as the block above."""
+"""Sources in a block of a held-out stream, which takes about as many draws as a training block."""
 
 HELD_OUT_BITS = 4
 """A source is held out when this many bits of its hash are zero: one in 16."""
@@ -63,8 +62,8 @@ Block = Callable[[Split, int, int], Ids]
 class SourceSpace:
     """All sources of some lengths, and how they are drawn.
 
-    `is_split` is the run's: an evaluation at other lengths holds out what the run holds out. Where
-    there is a `form`, sources are built of the integers drawn, and have some lengths only.
+    `is_split` is the run's: an evaluation at other lengths holds out what the run holds out. With a
+    `form`, sources are built from the integers drawn, and only some lengths are possible.
     """
 
     cardinality: int
@@ -74,7 +73,7 @@ class SourceSpace:
 
     @classmethod
     def of(cls, task: TaskConfig, lengths: Lengths | None = None) -> "SourceSpace":
-        """Return the sources of a run's task, or those of other `lengths` under its split."""
+        """Return the sources of a run's task, or sources of other `lengths` under the same split."""
         form = TASKS[task.name].form if task.name in TASKS and not task.data else None
         whole = cls(task.cardinality, task.lengths, is_split=False, form=form)
         is_split = whole.size >= SMALLEST_SPLIT_SPACE
@@ -82,7 +81,7 @@ class SourceSpace:
 
     @property
     def n_values(self) -> int:
-        """The number of values that are drawn from."""
+        """The number of values to draw from."""
         return self.cardinality - 1 - (self.form.reserved if self.form else 0)
 
     @property
@@ -106,11 +105,11 @@ class SourceSpace:
 
     @property
     def is_enumerable(self) -> bool:
-        """Whether each held-out source is taken once, and none is drawn."""
+        """Whether each held-out source is taken once instead of drawn."""
         return self.size <= ENUMERABLE
 
     def check_trainable(self) -> None:
-        """Raise ConfigurationError where all sources are held out, or a block fills the memory."""
+        """Raise ConfigurationError if all sources are held out or a block exceeds the memory."""
         check_drawable(self.lengths)
         if self.size <= BLOCK and not len(self.enumerate(Split.TRAIN)):
             raise ConfigurationError(
@@ -121,7 +120,7 @@ class SourceSpace:
     def enumerate(self, split: Split) -> Ids:
         """Return every source of a split once, int32 (n, longest), shorter ones first.
 
-        Without a split these are all sources, which are at most ENUMERABLE.
+        Without a split these are all sources; there are at most ENUMERABLE.
         """
         longest = self.lengths.longest
         parts = [np.empty((0, longest), np.int32)]
@@ -134,7 +133,7 @@ class SourceSpace:
         return np.concatenate(parts)
 
     def _every(self, length: int) -> Iterator[Ids]:
-        """Yield every source of a length once, some at a time."""
+        """Yield every source of a length, in parts."""
         values, form = self.n_values, self.form
         n_drawn = form.n_drawn(length) if form else length
         n_positions = form.n_positions(length) if form else 1
@@ -154,7 +153,7 @@ class SourceSpace:
     def draw(self, split: Split, seed: int, start: int, n: int, block: Block | None = None) -> Ids:
         """Return rows `start .. start+n-1` of a split's stream, int32 (n, longest).
 
-        `block` makes the blocks, for example one that caches; by default the method does.
+        `block` makes the blocks, for example from a cache; the default is the method `block`.
         """
         size, make = self.block_size(split), block or self.block
         first, last = start // size, (start + n - 1) // size
@@ -168,7 +167,7 @@ class SourceSpace:
     def block(self, split: Split, seed: int, index: int) -> Ids:
         """Return block `index` of a split's stream, int32 (block size, longest)."""
         code, size = SPLITS.index(split), self.block_size(split)
-        # The counter's lowest words run while drawing; its highest one sets the blocks apart.
+        # Drawing advances the counter's low words; the highest word distinguishes the blocks.
         generator = np.random.Generator(
             np.random.Philox(key=[seed, code], counter=[0, 0, 0, index])
         )
@@ -185,7 +184,7 @@ class SourceSpace:
         return np.concatenate(parts)[:size]
 
     def _random(self, generator: np.random.Generator, rows: int) -> Ids:
-        """Return random sources, int32 (rows, longest), padded where their lengths vary."""
+        """Return random sources, int32 (rows, longest), padded if their lengths vary."""
         longest = self.lengths.longest
         sources = generator.integers(1, self.n_values + 1, (rows, longest), np.int32)
         if self.form:
@@ -197,7 +196,7 @@ class SourceSpace:
 
 
 def check_drawable(lengths: Lengths, longest_target: int = 0) -> None:
-    """Raise ConfigurationError where a block of such sequences fills the memory."""
+    """Raise ConfigurationError if a block of such sequences exceeds the memory."""
     settings = {"task.n_in": lengths.longest}
     taken = 20 * BLOCK * lengths.longest  # an id, and two products of 8 bytes for its hash
     targets = f"their targets of {longest_target:,} integers"
@@ -210,7 +209,7 @@ def check_drawable(lengths: Lengths, longest_target: int = 0) -> None:
 
 
 def hash_sequences(sequences: Ids) -> Hashes:
-    """Return a 64-bit hash of each sequence (n, steps), which padding does not change; (n,).
+    """Return a 64-bit hash of each sequence (n, steps); padding does not change it; (n,).
 
     It is multilinear (Carter and Wegman 1979) with a SplitMix64 finaliser.
     """
@@ -228,10 +227,10 @@ def hash_ragged(sequences: Ragged) -> Hashes:
 
 
 def split_codes(hashes: Hashes, custom: bool = False) -> NDArray[np.int64]:
-    """Return for each hash of a source the position of its split in SPLITS, (n,).
+    """Return the index in SPLITS of each source's split, from the hash of the source, (n,).
 
-    `custom` data is split by other bits of the hash: its pairs may have been generated, and all of
-    one split then by the first bits.
+    `custom` data is split by other bits of the hash: its pairs may be from one split of a generated
+    task, and then the first bits would put them all in the same split.
     """
     side = np.uint64(int(custom))
     if custom:

@@ -1,8 +1,8 @@
-"""Where pairs come from: drawn anew for a task, a custom file that is trained on, or a given file.
+"""Where pairs come from: generated for a task, custom training data, or a file to evaluate on.
 
-A stream gives any of its rows at any time, so it has no state to save. Rows are int32 arrays,
-padded at their ends where lengths vary: sources (n, longest) and targets (n, longest target), which
-have their end of sequence if the vocabulary has one.
+A stream returns any of its rows at any time, so it has no state to save. Rows are int32 arrays,
+padded at the end if lengths vary: sources (n, longest) and targets (n, longest target), which
+include the end of sequence if the vocabulary has one.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,13 +28,13 @@ from seq2seq_cli.data.vocabulary import PADDING, Ids, Vocabulary, widen
 from seq2seq_cli.errors import ConfigurationError, DataError
 
 KEPT_BLOCKS = 8
-"""Blocks of a generated stream that are kept, since the next draw often needs the same."""
+"""Blocks of a generated stream that are kept, since the next draw often needs the same one."""
 
 KEPT_IDS = 2**26
-"""Ids that they may have: of long sources fewer are kept."""
+"""Maximum number of ids in the kept blocks: fewer blocks of long sources are kept."""
 
 ENOUGH_HELD_OUT = 1000
-"""Held-out custom pairs that are enough for validation and for the report each."""
+"""Held-out custom pairs that are enough for validation or for the report."""
 
 
 class Stream(Protocol):
@@ -45,7 +45,7 @@ class Stream(Protocol):
         """The width of its sources."""
 
     def size(self, split: Split) -> int | None:
-        """Return the number of different rows of a split; None where it has no limit."""
+        """Return the number of different rows of a split; None if it is unlimited."""
 
     def draw(self, split: Split, start: int, n: int) -> tuple[Ids, Ids]:
         """Return rows `start .. start+n-1` of a split's stream."""
@@ -55,22 +55,22 @@ class TrainingStream(Stream, Protocol):
     """A stream that can be trained on."""
 
     def with_seed(self, seed: int) -> "TrainingStream":
-        """Return the stream of the same task or the same pairs under another seed."""
+        """Return the stream of the same task or pairs under another seed."""
 
     def length_counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the lengths of the sources to train on, ascending, and their counts, both (n,)."""
 
     def target_columns(self, limits: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the width of the targets, with their end, of sources of up to each length, (n,).
+        """Return the target width, with the end, for sources up to each of the limits, (n,).
 
-        The lengths ascend.
+        The limits ascend.
         """
 
 
 class GeneratedStream:
     """Sequences of a task, drawn by a pure function of seed, split and row.
 
-    The sources that are held out of a small space are not drawn: each occurs once.
+    Each held-out source of a small space occurs once; it is not drawn.
     """
 
     def __init__(
@@ -186,7 +186,7 @@ class CustomStream:
         return len(self._subsets[split].rows)
 
     def draw(self, split: Split, start: int, n: int) -> tuple[Ids, Ids]:
-        """Return rows of a split's stream, see Stream; after the last row follows another pass."""
+        """Return rows of a split's stream, see Stream; another pass follows the last row."""
         pairs, rows = self._subsets[split]
         passes, positions = np.divmod(np.arange(start, start + n), len(rows))
         index = np.empty(n, np.int64)
@@ -198,7 +198,7 @@ class CustomStream:
         return sources, self._vocabulary.end_targets(targets)
 
     def with_seed(self, seed: int) -> "CustomStream":
-        """Return the same pairs, which stay in memory once, under another seed."""
+        """Return the same pairs, sharing their memory, under another seed."""
         return CustomStream(self._subsets, self._task, seed)
 
     def _permutation(self, split: Split, number: int) -> Rows:
@@ -244,9 +244,9 @@ def split_pairs(pairs: Pairs, validation: Pairs | None, origin: str) -> dict[Spl
     """Return the pairs of each split.
 
     The held-out pairs are those of a second file or, without one, those whose source is held out
-    by its hash, so that equal sources are never on both sides. Validation and report get a half
-    each, by another bit of the hash, if both are large enough; otherwise both get all. Raises
-    DataError, naming `origin`, where there is nothing to train on, or nothing held out.
+    by its hash, so that equal sources are never on both sides. Validation and report get half each,
+    by another bit of the hash, if the halves are large enough; otherwise both get all. Raises
+    DataError, naming `origin`, if there is nothing to train on, or nothing held out.
     """
     held = pairs if validation is None else validation
     if validation is None:

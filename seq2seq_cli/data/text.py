@@ -1,6 +1,6 @@
 """Sequences as text: the lines of a file or of standard input, and the integers in them.
 
-`Lines` reads every text that a user gives, of pairs and of single sequences.
+`Lines` reads all text input, of pairs and of single sequences.
 """
 
 import os
@@ -15,7 +15,7 @@ from seq2seq_cli.data.vocabulary import check_ids
 from seq2seq_cli.errors import DataError
 
 MAX_CARDINALITY = 1_000_000
-"""The largest cardinality there may be."""
+"""The largest possible cardinality."""
 
 MAX_LINE = 2**24
 """The maximum number of bytes of a line."""
@@ -24,7 +24,7 @@ _SEPARATOR = re.compile(r"[\s,]+", re.ASCII)
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _INTEGERS = re.compile(
     rf"[\s,]*{_INTEGER.pattern}(?:{_SEPARATOR.pattern}{_INTEGER.pattern})*+[\s,]*", re.ASCII
-)  # possessive, since a long line would fill the memory with states to return to
+)  # possessive, since a long line would fill the memory with backtracking states
 _BYTE_ORDER_MARK = "\ufeff"
 _UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _GZIP_MARK = b"\x1f\x8b"
@@ -32,7 +32,7 @@ _PART = 2**16
 
 
 def parse_sequence(text: str, cardinality: int = MAX_CARDINALITY) -> list[int]:
-    """Return the integers of a text that separates them by spaces or commas.
+    """Return the integers of a text, separated by spaces or commas.
 
     Raises DataError for an empty text, for a word that is not an integer, and for an integer
     outside 1 .. cardinality-1.
@@ -52,15 +52,15 @@ def parse_sequence(text: str, cardinality: int = MAX_CARDINALITY) -> list[int]:
 
 
 def parse_target(text: str, cardinality: int = MAX_CARDINALITY) -> list[int]:
-    """Return the integers of a target's text, see `parse_sequence`; a blank one has none."""
+    """Return the integers of a target's text, see `parse_sequence`; a blank text has none."""
     return parse_sequence(text, cardinality) if text.strip() else []
 
 
 class Lines(Iterator[tuple[int, str]]):
     """The number and the text, without its end, of each line of a binary file with `read1`.
 
-    A byte-order mark is skipped. Raises DataError, with name and line, for what is not UTF-8 text
-    and for a line longer than MAX_LINE bytes.
+    A byte-order mark is skipped. Raises DataError, with name and line, if the text is not UTF-8 or
+    a line is longer than MAX_LINE bytes.
     """
 
     def __init__(self, file: Any, name: str) -> None:
@@ -71,7 +71,7 @@ class Lines(Iterator[tuple[int, str]]):
         self._has_ended = False
 
     def __next__(self) -> tuple[int, str]:
-        """Return the next line, and wait for it if necessary."""
+        """Return the next line, waiting for it if necessary."""
         while not self._whole:
             if self._has_ended:
                 raise StopIteration
@@ -82,7 +82,7 @@ class Lines(Iterator[tuple[int, str]]):
     def is_ready(self) -> bool:
         """Return whether the next line, or the end, can be read without waiting.
 
-        In a regular file it always can.
+        For a regular file this is always true.
         """
         while not self._whole and not self._has_ended:
             if not _is_readable(self._file):
@@ -91,7 +91,7 @@ class Lines(Iterator[tuple[int, str]]):
         return True
 
     def _read(self) -> None:
-        """Read what is available, at most a part; wait if nothing is."""
+        """Read what is available, at most one part; wait if nothing is."""
         part = self._file.read1(_PART)
         if not part:
             self._has_ended = True
@@ -132,7 +132,7 @@ class Lines(Iterator[tuple[int, str]]):
 
 
 def _is_readable(file: Any) -> bool:
-    """Return whether a file can be read without waiting; False where the system cannot tell."""
+    """Return whether a file can be read without waiting; False if the system does not say."""
     try:
         descriptor = file.fileno()
     except OSError:  # it is in memory
@@ -140,7 +140,7 @@ def _is_readable(file: Any) -> bool:
     try:
         is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
         return is_file or bool(select.select([descriptor], [], [], 0)[0])
-    except (OSError, ValueError):  # a system on which pipes cannot be asked
+    except (OSError, ValueError):  # a system that cannot poll pipes
         return False
 
 

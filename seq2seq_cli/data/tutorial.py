@@ -1,4 +1,4 @@
-"""The tutorial's functions that make sequences, section "Scalable Sequence-to-Sequence Problem"."""
+"""The tutorial's data functions, section "Scalable Sequence-to-Sequence Problem"."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from seq2seq_cli.data.vocabulary import Floats, Ids, one_hot_encode, shift_right
 def generate_sequence(length: int, n_unique: int, seed: int | None = None) -> Ids:
     """Return `length` random integers in 1 .. n_unique-1, int32 (length,).
 
-    Without a seed each call draws anew.
+    Without a seed each call draws new ones.
     """
     return np.random.default_rng(seed).integers(1, n_unique, length, np.int32)
 
@@ -21,9 +21,10 @@ def get_dataset(
 ) -> tuple[Floats, Floats, Floats]:
     """Return encoded sources, shifted targets and targets of the task "reverse-prefix".
 
-    Shapes are (n_samples, n_in, cardinality) and twice (n_samples, n_out, cardinality), all
-    one-hot float32. The sources come from the training side of the split. Without a seed each
-    call draws anew. Raises ConfigurationError where n_out > n_in, ValueError for sizes below 1.
+    The sources have shape (n_samples, n_in, cardinality), both targets (n_samples, n_out,
+    cardinality), all one-hot float32. The sources come from the training side of the split. Without
+    a seed each call draws new ones. Raises ConfigurationError if n_out > n_in, ValueError for sizes
+    below 1.
     """
     config = TaskConfig(n_in=n_in, n_out=n_out, cardinality=cardinality)
     task = find_task(config)

@@ -1,7 +1,7 @@
 """The ids of a task's sequences, and how sequences are padded, ended and encoded.
 
 A vocabulary of cardinality `c` has the ids `0 .. c-1`. Values are `1 .. c-1`; id 0 is reserved.
-Where targets have an end of sequence, its id is `c`.
+If targets have an end of sequence, its id is `c`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,12 +21,12 @@ START = 0
 """Start of sequence: the decoder's first input."""
 
 PADDING = 0
-"""Fills a source or target up to the longest of its batch; never a value, and never predicted."""
+"""Pads a source or target to the longest of its batch; never a value, and never predicted."""
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The ids of a task: `cardinality` ids and, where targets have one, the end of sequence."""
+    """The ids of a task: `cardinality` ids and, if targets have one, the end of sequence."""
 
     cardinality: int
     has_end: bool = False
@@ -38,7 +38,7 @@ class Vocabulary:
 
     @property
     def end(self) -> int | None:
-        """The id that ends a target; None where the lengths of targets are known."""
+        """The id that ends a target; None if the lengths of targets are known."""
         return self.cardinality if self.has_end else None
 
     @property
@@ -62,7 +62,7 @@ class Vocabulary:
         return targets if self.end is None else np.where(targets == self.end, PADDING, targets)
 
     def strip(self, row: Ids) -> list[int]:
-        """Return the values of a padded row (steps,): those before its end, or its padding."""
+        """Return the values of a padded row (steps,): those before its end or padding."""
         stops = np.flatnonzero((row == PADDING) | (row >= self.cardinality))
         ids: list[int] = row[: stops[0] if len(stops) else None].tolist()
         return ids
@@ -84,7 +84,7 @@ def unpad(rows: Ids) -> Iterable[list[int]]:
 
 
 def lengths(rows: Ids) -> NDArray[np.int64]:
-    """Return the number of ids before the padding of each row (n, steps), (n,)."""
+    """Return the number of ids before the padding in each row (n, steps), (n,)."""
     found: NDArray[np.int64] = (rows != PADDING).sum(axis=1)
     return found
 
@@ -95,7 +95,7 @@ def widen(rows: Ids, width: int) -> Ids:
 
 
 def shift_right(targets: Ids) -> Ids:
-    """Return the decoder's input in training: the target moved one step right, after START.
+    """Return the decoder's input in training: START, then the target without its last token.
 
     `targets` and the result have shape (n, n_out).
     """
@@ -144,7 +144,7 @@ def check_ids(ids: ArrayLike, cardinality: int, lowest: int = 1) -> Ids:
 
 
 def advice_on(value: int, lowest: int) -> str:
-    """Return what to do about a value if it is the reserved id; else an empty text."""
+    """Return what to do about a value if it is the reserved id; otherwise an empty text."""
     is_reserved = value == PADDING < lowest
     return (
         f" ({PADDING} is reserved: where values begin with it, add 1 to all)" if is_reserved else ""

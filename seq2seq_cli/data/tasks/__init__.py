@@ -1,4 +1,4 @@
-"""The tasks: vectorised functions from sources to targets, and what they demand of settings."""
+"""The tasks: vectorised functions from sources to targets, and the checks of their settings."""
 
 # Importing a module registers its tasks; `s2s tasks` lists them in this order.
 from seq2seq_cli.data.tasks import (  # noqa: F401  # isort: skip

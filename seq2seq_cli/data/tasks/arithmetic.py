@@ -1,7 +1,7 @@
-"""Tasks that calculate with the integers; an example has cardinality 11.
+"""Tasks that calculate with the integers; the examples have cardinality 11.
 
-Where numbers wrap around, id `i` stands for the digit `i - 1`: with cardinality 11 the ids 1 .. 10
-are the digits 0 .. 9.
+In modular tasks id `i` stands for the digit `i - 1`: with cardinality 11 the ids 1 .. 10 are the
+digits 0 .. 9.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ from seq2seq_cli.data.vocabulary import Ids
     least_cardinality=3,
 )
 def shift_values(sources: Ids, parameters: Parameters) -> Ids:
-    """Return each integer plus `k`; after the largest follows 1.
+    """Return each integer plus `k`, where 1 follows the largest value.
 
         4 9 2 -> 5 10 3
         4 9 10 -> 7 2 3  (k = 3)
@@ -65,7 +65,7 @@ def running_max(sources: Ids, parameters: Parameters) -> Ids:
     alike="all with the same number of even integers",
 )
 def parity(sources: Ids, parameters: Parameters) -> Integers:
-    """Return 1 where the number of even integers is even, and 2 where it is odd.
+    """Return 1 if the number of even integers is even, and 2 if it is odd.
 
         4 9 2 -> 1
         4 9 1 -> 2
@@ -107,24 +107,24 @@ def modular_addition(sources: Ids, parameters: Parameters) -> Integers:
 def addition(sources: Ids, parameters: Parameters) -> Integers:
     """Return the sum of the two numbers whose digits are the source's first and second half.
 
-    Their base is the number of values. The first has one digit more where the source's length is
-    odd, and the sum has one more than that. `digit_order` is that of all three: big-endian, the
-    most significant digit first, or little-endian, the least.
+    The base is the number of values. If the source's length is odd, the first number has one more
+    digit than the second; the sum has one more digit than the first. All three numbers have the
+    same `digit_order`: big-endian, most significant digit first, or little-endian, least first.
 
         2 3 9 9 -> 2 1 1
         2 3 9 9 -> 10 1 2  (digit_order = little-endian)
         2 3 9 -> 1 3 1
 
-    Binary Addition (Delétang et al. 2023); with the sum's digits in either order Lee et al. 2023,
+    Binary Addition (Delétang et al. 2023); for the order of the digits see Lee et al. 2023,
     "Teaching arithmetic to small transformers".
     """
     n, n_in = sources.shape
     length = n_in - n_in // 2
     is_big = parameters.digit_order == "big-endian"
-    total = np.zeros((n, length + 1), np.int64)  # of each place, the least significant first
+    total = np.zeros((n, length + 1), np.int64)  # digits, the least significant first
     for number in (sources[:, :length], sources[:, length:]):
         total[:, : number.shape[1]] += (number[:, ::-1] if is_big else number) - 1
-    for place in range(length):
-        carried, total[:, place] = np.divmod(total[:, place], parameters.n_values)
-        total[:, place + 1] += carried
+    for position in range(length):
+        carried, total[:, position] = np.divmod(total[:, position], parameters.n_values)
+        total[:, position + 1] += carried
     return (total[:, ::-1] if is_big else total) + 1

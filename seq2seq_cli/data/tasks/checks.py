@@ -1,4 +1,4 @@
-"""What tasks demand of a configuration, and which task a configuration stands for."""
+"""What tasks require of a configuration, and which task a configuration selects."""
 
 import difflib
 
@@ -9,7 +9,7 @@ from seq2seq_cli.data.tasks.task import Task
 from seq2seq_cli.errors import ConfigurationError
 
 CUSTOM_DATA = "custom-data"
-"""The name of the task that is given by the pairs of a file."""
+"""The name of the task that the pairs of a file define."""
 
 SETTINGS_OF = {
     "k": tuple(name for name, task in TASKS.items() if task.number),
@@ -24,14 +24,14 @@ def is_custom(config: TaskConfig) -> bool:
 
 
 def takes_n_out(config: TaskConfig) -> bool:
-    """Return whether the user chooses n_out, since it does not follow from the source."""
+    """Return whether the user chooses n_out; otherwise it follows from the source."""
     return not is_custom(config) and config.name in TASKS and TASKS[config.name].takes_n_out
 
 
 def find_task(config: TaskConfig) -> Task:
-    """Return the built-in task of a configuration; ConfigurationError where there is none.
+    """Return the built-in task of a configuration; ConfigurationError if there is none.
 
-    Custom data and tasks have none here: only the user may name their file.
+    Custom data and custom tasks are not found here: only the user may name their file.
     """
     if config.data:
         raise ConfigurationError(f"the run's pairs are those of {config.data}: give --data FILE")
@@ -48,8 +48,8 @@ def find_task(config: TaskConfig) -> Task:
 def longest_target(config: TaskConfig, n_in: int) -> int:
     """Return the maximum number of tokens, with the end, decoded for a source of `n_in` integers.
 
-    Of custom data and tasks only the longest target in training is known: where lengths vary, the
-    limit is twice as many and some more.
+    For custom data and tasks only the longest target in training is known: if lengths vary, the
+    limit is a little more than twice that.
     """
     if is_custom(config):
         return 2 * config.n_out + 10 if config.has_end else config.n_out
@@ -57,7 +57,7 @@ def longest_target(config: TaskConfig, n_in: int) -> int:
 
 
 def problems(config: TaskConfig) -> list[str]:
-    """Return a line for each thing that is wrong with a task's settings."""
+    """Return a line for each problem with a task's settings."""
     if is_custom(config):
         return []
     if config.validation_data:
@@ -108,7 +108,7 @@ def length_problem(config: TaskConfig, lengths: Lengths) -> str:
 
 
 def ignored_settings(config: TaskConfig) -> list[str]:
-    """Return a line for each setting that the user has set and that has no effect."""
+    """Return a line for each setting that the user has set without effect."""
     chosen, lines = config.model_fields_set, []
     if config.data and "name" in chosen and config.name != CUSTOM_DATA:
         lines.append(f"task.name = {config.name!r}: task.data is set too: use only one of the two")

@@ -1,4 +1,4 @@
-"""Tasks that count: how often integers occur, and in which runs. An example has cardinality 11."""
+"""Tasks that count how often integers occur, or repeat. The examples have cardinality 11."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +71,7 @@ def run_length(sources: Ids, parameters: Parameters) -> Ids:
 
 
 def _occurrences(sources: Ids) -> NDArray[np.int64]:
-    """Return the number of times that each integer occurs in its row, (n, n_in)."""
+    """Return how often each integer occurs in its row, (n, n_in)."""
     order = np.argsort(sources, axis=1, kind="stable")
     ordered = np.take_along_axis(sources, order, axis=1)
     differs = np.zeros(sources.shape, np.int64)
@@ -83,7 +83,7 @@ def _occurrences(sources: Ids) -> NDArray[np.int64]:
 
 
 def _counts(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the number of times that each of 0 .. width-1 occurs in its row, (n, width) both."""
+    """Return how often each of 0 .. width-1 occurs in its row, (n, width) both."""
     n, width = numbers.shape
     flat = (numbers + width * np.arange(n)[:, None]).ravel()
     return np.bincount(flat, minlength=n * width).reshape(n, width)

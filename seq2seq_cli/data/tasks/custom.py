@@ -1,4 +1,4 @@
-"""A user's own tasks: functions in a Python file, from sources to targets."""
+"""Custom tasks: functions in a user's Python file, from sources to targets."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -14,10 +14,10 @@ from seq2seq_cli.data.vocabulary import PADDING, Ids, lengths
 from seq2seq_cli.errors import ConfigurationError
 
 PROBES = 8
-"""Sources of each length that a custom task is tried on to learn the lengths of its targets."""
+"""Sources of each length that a custom task is tried on to find the lengths of its targets."""
 
 PROBES_OF_ONE_LENGTH = 64
-"""The same where all sources have one length: the trial also decides whether targets end early."""
+"""The same if all sources have one length: the trial also decides whether targets end early."""
 
 
 class Probe(NamedTuple):
@@ -32,17 +32,17 @@ class Probe(NamedTuple):
 class CustomTask(Task):
     """A task about which nothing is known beforehand.
 
-    Every target is checked. Their lengths are found by trying the task once for each length of the
-    sources; `probes` keeps the results.
+    Every target is checked. The target lengths are found by trying the task once for each source
+    length; `probes` keeps the results.
     """
 
     probes: dict[tuple[int, int], Probe] = field(default_factory=dict, compare=False, repr=False)
 
     def settle(self, config: TaskConfig) -> TaskConfig:
-        """Return the configuration with an end of sequence, if some targets are shorter.
+        """Return the configuration, with an end of sequence if some targets are shorter.
 
-        Raises ConfigurationError where all targets are empty, and where the end is needed but
-        turned off. Where the sources' lengths vary, the configuration has an end anyway.
+        Raises ConfigurationError if all targets are empty, or if the end is needed but turned off.
+        If the sources' lengths vary, the configuration has an end anyway.
         """
         if config.lengths.vary:
             return config
@@ -73,7 +73,7 @@ class CustomTask(Task):
         return maxima
 
     def unpadded_targets(self, sources: Ids, parameters: Parameters) -> Ids:
-        """Return the targets of sources (n, n_in), checked; ConfigurationError for a bad one."""
+        """Return the checked targets of sources (n, n_in); ConfigurationError for a bad one."""
         try:
             targets: NDArray[Any] = np.asarray(self.function(sources.copy(), parameters))
         except Exception as error:
@@ -113,11 +113,11 @@ class CustomTask(Task):
 
 
 def load_task(name: str) -> CustomTask:
-    """Import the task that `name`, path/to/file.py:function, stands for.
+    """Import the task named `name`, path/to/file.py:function.
 
     The function takes sources, int32 (n, n_in), and returns their targets (n, any length): values
-    from 1 to cardinality-1, and zeros at the ends of shorter ones. Raises ConfigurationError where
-    it cannot be imported.
+    from 1 to cardinality-1, and zeros at the ends of shorter ones. Raises ConfigurationError if it
+    cannot be imported.
     """
     function = load_function("task", name)
     return CustomTask(name, "a custom task", lambda sources, _: function(sources))

@@ -1,6 +1,6 @@
 """Tasks whose targets are some of the source's integers: they may end early, and may be empty.
 
-An example has cardinality 11.
+The examples have cardinality 11.
 """
 
 import numpy as np
@@ -13,13 +13,13 @@ from seq2seq_cli.data.vocabulary import PADDING, Ids
 
 @register("unique", "each integer once, as they first occur", Level.REGULAR, ends_early=True)
 def unique(sources: Ids, parameters: Parameters) -> Ids:
-    """Return each integer once, in the order in which they first occur.
+    """Return each integer once, in order of first occurrence.
 
         4 9 2 4 7 -> 4 9 2 7
         3 3 3 -> 3
 
-    What a count of distinct elements counts (Flajolet & Martin 1985, "Probabilistic counting
-    algorithms"). Only the ids that have occurred have to be remembered, so it is regular.
+    The elements that a distinct count counts (Flajolet & Martin 1985, "Probabilistic counting
+    algorithms"). Only the ids seen so far have to be remembered, so it is regular.
     """
     order = np.argsort(sources, axis=1, kind="stable")
     ordered = np.take_along_axis(sources, order, axis=1)
@@ -41,7 +41,7 @@ def larger_than_first(sources: Ids, parameters: Parameters) -> Ids:
         4 9 2 4 7 -> 9 7
         4 2 ->
 
-    A side of Quicksort's partition (Hoare 1962, "Quicksort"). The task is called `filter`.
+    One side of Quicksort's partition (Hoare 1962, "Quicksort"). The task is called `filter`.
     """
     return keep(sources, sources > sources[:, :1])
 
@@ -68,8 +68,8 @@ def selective_copy(sources: Ids, parameters: Parameters) -> Ids:
 
 
 def keep(sources: Ids, kept: NDArray[np.bool_]) -> Ids:
-    """Return the integers (n, n_in) that are kept, in their order, padded at the end."""
+    """Return the kept integers (n, n_in) in order, padded at the end."""
     order = np.argsort(~kept, axis=1, kind="stable")
-    places = np.arange(sources.shape[1])
+    positions = np.arange(sources.shape[1])
     n_kept = kept.sum(axis=1, keepdims=True)
-    return np.where(places < n_kept, np.take_along_axis(sources, order, axis=1), PADDING)
+    return np.where(positions < n_kept, np.take_along_axis(sources, order, axis=1), PADDING)

@@ -1,6 +1,6 @@
 """Tasks whose targets hold the source's integers in another order, or more than once.
 
-An example is `source -> target`, with cardinality 11 and the default of k unless it is shown.
+The examples are `source -> target`, with cardinality 11 and the default k unless another is shown.
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
 """Tasks that find an integer by its neighbours, in sources of a special form.
 
-An example has cardinality 11.
+The examples have cardinality 11.
 """
 
 import numpy as np
@@ -11,13 +11,13 @@ from seq2seq_cli.data.vocabulary import Ids
 
 
 def _query_last(drawn: Ids, positions: Positions, cardinality: int) -> Ids:
-    """Return pairs of a key and a value, and after them one of the keys."""
+    """Return pairs of a key and a value, followed by one of the keys."""
     keys = np.take_along_axis(drawn, 2 * positions[:, None], axis=1)
     return np.concatenate([drawn, keys], axis=1)
 
 
 def _hide_one(drawn: Ids, positions: Positions, cardinality: int) -> Ids:
-    """Return the row twice, with the largest id in one position."""
+    """Return the row twice, with the largest id hiding one integer."""
     sources = np.tile(drawn, (1, 2))
     sources[np.arange(len(sources)), positions] = cardinality - 1
     return sources
@@ -28,7 +28,7 @@ QUERY_LAST = SourceForm(
     shortest=3,
     n_drawn=lambda n_in: n_in - 1,
     n_positions=lambda n_in: n_in // 2,
-    # Any values; for each id that is asked for, the rows that have it among their keys.
+    # Any values; for each id as the query, the rows that have it among their keys.
     count=lambda n_in, values: (
         values ** (n_in // 2 + 1) * (values ** (n_in // 2) - (values - 1) ** (n_in // 2))
     ),
@@ -55,8 +55,8 @@ HIDE_ONE = SourceForm(
 def associative_recall(sources: Ids, parameters: Parameters) -> Ids:
     """Return the value of a key: the source has pairs of a key and a value, and the key at its end.
 
-    If the key has several values, the target is the last of them. A source without such a pair has
-    the target 1; none is drawn.
+    If the key has several values, the target is the last of them. A source without the key has the
+    target 1; none is drawn.
 
         4 9 2 5 4 -> 9
         4 9 4 5 4 -> 5
@@ -67,10 +67,10 @@ def associative_recall(sources: Ids, parameters: Parameters) -> Ids:
     """
     keys, values = sources[:, :-1:2], sources[:, 1::2]
     width = min(keys.shape[1], values.shape[1])
-    # The first pair is one that every key matches.
-    found = np.pad(keys[:, :width] == sources[:, -1:], ((0, 0), (1, 0)), constant_values=True)
+    # An extra first pair matches every key.
+    matches = np.pad(keys[:, :width] == sources[:, -1:], ((0, 0), (1, 0)), constant_values=True)
     values = np.pad(values[:, :width], ((0, 0), (1, 0)), constant_values=1)
-    last = width - found[:, ::-1].argmax(axis=1, keepdims=True)
+    last = width - matches[:, ::-1].argmax(axis=1, keepdims=True)
     return np.take_along_axis(values, last, axis=1)
 
 

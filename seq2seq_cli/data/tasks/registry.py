@@ -1,4 +1,4 @@
-"""The built-in tasks by name: a function with `@register` in the module of its kind is one."""
+"""The built-in tasks by name: each is a function decorated with `@register`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ TASKS: dict[str, Task] = {}
 def register(
     name: str, summary: str, level: Level, **facts: Any
 ) -> Callable[[TaskFunction], TaskFunction]:
-    """Register the function below as a task; `facts` are further fields of `Task`."""
+    """Register the decorated function as a task; `facts` are further fields of `Task`."""
 
     def add(function: TaskFunction) -> TaskFunction:
         TASKS[name] = Task(name, summary, function, level, **facts)

@@ -13,18 +13,18 @@ from seq2seq_cli.data.vocabulary import PADDING, Ids, lengths
 
 EXAMPLE = (4, 9, 2, 4, 7)
 EXAMPLE_CARDINALITY = 11
-"""The source of a task's example, unless the task has its own, and the cardinality of all."""
+"""The source of a task's example, unless the task has another, and the cardinality of all."""
 
 OTHER_ORDER = "the same integers in another order"
-"""The sources that have the same target, where their order does not matter."""
+"""The sources that have the same target if order does not matter."""
 
 
 class Level(StrEnum):
     """The weakest machine that can do a task for sources of any length (Delétang et al. 2023).
 
-    The target follows after the whole source. So repeating a source takes a queue, which is
-    context-sensitive, and reversing it takes a stack. The cardinality is fixed, so a task that has
-    to remember one value per id is regular.
+    The target begins after the whole source has been read. So repeating a source takes a queue,
+    which is context-sensitive, and reversing it takes a stack. The cardinality is fixed, so a task
+    that has to remember one value per id is regular.
     """
 
     REGULAR = "regular"
@@ -64,12 +64,12 @@ Positions = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class SourceForm:
-    """How the sources of a task are built, where they are not uniform.
+    """How the sources of a task are built if they are not uniform.
 
-    `build` makes sources (n, n_in) of drawn integers (n, n_drawn), of one position below
-    `n_positions` for each row (n,), and of the cardinality. The integers are drawn from all values
-    but the `reserved` largest. Sources have `shortest` integers, or a multiple of 2 more. `count`
-    returns the number of sources of a length with a number of values.
+    `build` makes sources (n, n_in) from drawn integers (n, n_drawn), one position below
+    `n_positions` for each row (n,), and the cardinality. The integers are drawn from all values
+    except the `reserved` largest. Sources have `shortest` integers, or more by a multiple of 2.
+    `count` returns the number of sources of a length for a number of values.
     """
 
     build: Callable[[Ids, Positions, int], Ids]
@@ -85,7 +85,7 @@ class SourceForm:
         return range(self.shortest + (longer + 1) // 2 * 2, limits.longest + 1, 2)
 
     def fit(self, length: int) -> int:
-        """Return the longest length that sources can have up to this one, or the shortest."""
+        """Return the longest possible length up to this one, or the shortest possible."""
         return self.shortest + max(0, length - self.shortest) // 2 * 2
 
     def problem(self, limits: Lengths) -> str:
@@ -98,7 +98,7 @@ class SourceForm:
     def draw(
         self, generator: np.random.Generator, drawn: Ids, possible: range, cardinality: int
     ) -> Ids:
-        """Return padded sources of possible lengths, built of integers drawn; (n, longest) both."""
+        """Return padded sources of possible lengths, built from drawn integers; (n, longest) both."""
         n_in = possible.start + possible.step * generator.integers(0, len(possible), len(drawn))
         sources = np.full(drawn.shape, PADDING, np.int32)
         for length in np.unique(n_in).tolist():
@@ -110,15 +110,15 @@ class SourceForm:
 
 @dataclass(frozen=True)
 class Task:
-    """A named way to make targets from sources.
+    """A named function from sources to targets, with its properties.
 
     - `takes_n_out`: the setting `n_out` is the target's length. Otherwise the length follows from
       the source's, exactly or, if the task `ends_early`, as its maximum: padding fills the rest.
     - `number` and `digit_order`: what the setting `k` means and the default of `digit_order`, for a
       task that has these settings.
-    - `counts`: targets hold numbers of integers, so no source may be longer than the largest value.
-    - `alike`: which other sources have the same target, where that is plain to see.
-    - `form`: how sources are built, where they are not uniform.
+    - `counts`: targets contain counts, so no source may be longer than the largest value.
+    - `alike`: which other sources have the same target, if that is simple to say.
+    - `form`: how sources are built, if they are not uniform.
     """
 
     name: str
@@ -136,7 +136,7 @@ class Task:
     form: SourceForm | None = None
 
     def parameters(self, config: TaskConfig) -> Parameters:
-        """Return the task's settings; those that are not set have the task's defaults."""
+        """Return the task's settings, with the task's defaults for those that are not set."""
         k = config.k or (self.number.default(config.cardinality) if self.number else 1)
         order = config.digit_order or self.digit_order or "big-endian"
         return Parameters(config.n_out, config.cardinality, k, order)
@@ -156,8 +156,8 @@ class Task:
     def targets(self, sources: Ids, config: TaskConfig) -> Ids:
         """Return the padded targets (n, longest target) of padded sources (n, longest).
 
-        Raises ConfigurationError, naming source and value, where a custom task returns an id that
-        is not a value of the vocabulary.
+        Raises ConfigurationError, naming source and value, if a custom task returns an id that is
+        not a value of the vocabulary.
         """
         n_in, parameters = lengths(sources), self.parameters(config)
         if not len(sources) or n_in.min() == sources.shape[1]:
@@ -174,12 +174,12 @@ class Task:
     def target_length(self, n_in: Lengths, config: TaskConfig) -> int:
         """Return the maximum length of the targets of sources of these lengths.
 
-        A custom task is tried on some sources of each length; ConfigurationError where it fails.
+        A custom task is tried on some sources of each length; ConfigurationError if it fails.
         """
         return self.target_lengths(n_in.shortest, [n_in.longest], config)[0]
 
     def target_lengths(self, shortest: int, limits: Iterable[int], config: TaskConfig) -> list[int]:
-        """Return the same for sources from `shortest` up to each of the limits, which ascend."""
+        """Return `target_length` for sources from `shortest` up to each of the ascending limits."""
         sources = (np.ones((1, n), np.int32) for n in limits)
         return [self.unpadded_targets(s, self.parameters(config)).shape[1] for s in sources]
 
