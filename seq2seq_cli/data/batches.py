@@ -26,7 +26,8 @@ WINDOW_INTEGERS = 2**23
 
 MOST_WIDTHS = 8
 PROGRAM_COLUMNS = 2000
-"""The cost of another width, in columns of a step's batch."""
+"""The cost of another width, in columns of a step's batch: about as many are trained on in the time
+it takes to load a cached program; compiling it takes three times as long."""
 
 MOST_LENGTHS = 256
 """Maximum number of lengths considered as widths; others are rounded up to one of them."""
@@ -44,17 +45,17 @@ class Width(NamedTuple):
 
 def plan_widths(stream: TrainingStream, config: RunConfig) -> tuple[Width, ...]:
     """Return the widths of a training's batches, ascending; only one if more would not pay off."""
-    found, counts = stream.length_counts()
-    if len(found) > MOST_LENGTHS:
-        kept = np.unique(np.linspace(0, len(found) - 1, MOST_LENGTHS).astype(np.int64))
+    lengths, counts = stream.length_counts()
+    if len(lengths) > MOST_LENGTHS:
+        kept = np.unique(np.linspace(0, len(lengths) - 1, MOST_LENGTHS).astype(np.int64))
         counts = np.diff(np.concatenate([[0], np.cumsum(counts)[kept]]))
-        found = found[kept]
-    targets = stream.target_columns(found)
-    widths = [Width(*both) for both in zip(found.tolist(), targets.tolist(), strict=True)]
-    columns = (found + targets).astype(np.float64)
+        lengths = lengths[kept]
+    targets = stream.target_columns(lengths)
+    widths = [Width(*both) for both in zip(lengths.tolist(), targets.tolist(), strict=True)]
+    columns = (lengths + targets).astype(np.float64)
     share = np.concatenate([[0.0], np.cumsum(counts) / counts.sum()])
     steps = config.training.total_steps
-    # cost[j]: of all lengths up to the j-th, which is the last of the widths so far.
+    # cost[j]: columns of all lengths up to the j-th, the last of the widths chosen so far.
     cost = columns * share[1:]
     came_from = [np.full(len(widths), -1)]
     best, chosen = cost[-1] * steps + PROGRAM_COLUMNS, 1

@@ -4,7 +4,7 @@ A hash of the source decides, whatever the seed, whether the source may be train
 (one in 16), and whether a held-out source is for validation or for the report. Block `i` of a
 split's stream under seed `k` is a pure function of (k, split, i): there is no state to save, and
 any part of a stream can be drawn again. Sources drawn on the wrong side are dropped, so each stream
-is uniform over its side. If there are few sources, each held-out one is taken once instead of drawn.
+is uniform over its side. If there are few sources, each held-out one is taken once, not drawn.
 """
 
 from collections.abc import Callable, Iterator
@@ -73,7 +73,7 @@ class SourceSpace:
 
     @classmethod
     def of(cls, task: TaskConfig, lengths: Lengths | None = None) -> "SourceSpace":
-        """Return the sources of a run's task, or sources of other `lengths` under the same split."""
+        """Return the sources of a run's task, or those of other `lengths` under the same split."""
         form = TASKS[task.name].form if task.name in TASKS and not task.data else None
         whole = cls(task.cardinality, task.lengths, is_split=False, form=form)
         is_split = whole.size >= SMALLEST_SPLIT_SPACE

@@ -1,1 +1,1 @@
-"""Inference in NumPy alone: reading the saved models, and decoding with them."""
+"""Inference with NumPy alone: reading the saved models, and decoding with them."""

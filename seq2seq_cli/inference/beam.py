@@ -1,4 +1,4 @@
-"""Beam search: the likeliest targets of a source, of those that a beam of partial ones leads to."""
+"""Beam search: the likeliest targets of a source among those that the beam keeps."""
 
 from typing import NamedTuple
 
@@ -11,12 +11,12 @@ from seq2seq_cli.inference.network import LoadedRun, is_worth_dropping, take_sta
 
 
 class Candidates(NamedTuple):
-    """Targets of each source: those that have ended first, the likeliest of them before others."""
+    """Targets of each source: finished ones first, then by descending probability."""
 
-    tokens: Ids  # (n, top, steps): the end of sequence where targets have one, then PADDING
-    log_probabilities: Floats  # (n, top): natural; -inf where there is no such candidate
-    finished: NDArray[np.bool_]  # (n, top): false where it was cut at its limit
-    attention: Floats | None  # (n, top, steps, n_in): the weights, if they were asked for
+    tokens: Ids  # (n, top, steps): with the end of sequence, if targets have one, then PADDING
+    log_probabilities: Floats  # (n, top): natural; -inf if there is no such candidate
+    finished: NDArray[np.bool_]  # (n, top): false if the target was cut at its limit
+    attention: Floats | None  # (n, top, steps, n_in): the weights, if requested
 
 
 def beam_search(
@@ -29,9 +29,9 @@ def beam_search(
 ) -> Candidates:
     """Return the `top` likeliest targets of each source (n, n_in) that a beam of this width finds.
 
-    A target has as many tokens as its limit (n,) or, where targets have an end of sequence, up to
-    so many with it; its log probability is the sum of its tokens'. With beam 1 it is greedy
-    decoding; with a beam as wide as there are targets it is exact. `top` is at most `beam`.
+    A target has as many tokens as its limit (n,) or, if targets have an end of sequence, at most as
+    many including it; its log probability is the sum of its tokens'. Beam 1 is greedy decoding; a
+    beam as wide as the number of possible targets is exact. `top` is at most `beam`.
     """
     vocabulary = Vocabulary.of(loaded.config.task)
     n, features, end = len(sources), vocabulary.n_features, vocabulary.end
@@ -45,7 +45,7 @@ def beam_search(
     tokens = np.full((n, beam, steps), PADDING, np.int32)
     shape = (n, beam, steps, sources.shape[1])
     weights = np.zeros(shape, np.float32) if attention and memory else None
-    # Only the first of the equal beginnings may grow.
+    # All beams start equal, so only the first may grow.
     totals = np.full((n, beam), -np.inf, np.float32)
     totals[:, 0] = 0
     ended = np.zeros((n, beam), np.bool_)
@@ -64,29 +64,29 @@ def beam_search(
         logits, after, looks = loaded.decoder.step(last, states, memory, t)
         scores = log_softmax(logits).reshape(len(going), beam, features)
         scores[:, :, PADDING] = -np.inf
-        # A closed target continues as it is, with padding.
+        # A closed target continues with padding alone.
         scores[closed] = -np.inf
         scores[closed, PADDING] = 0
         candidates = (totals[going, :, None] + scores).reshape(len(going), beam * features)
-        if beam == 1:  # as greedy decoding chooses among equals
+        if beam == 1:  # breaks ties like greedy decoding
             best = likeliest(scores[:, 0])
             chosen = np.where(closed[:, 0], PADDING, best)[:, None].astype(np.int64)
         else:
             chosen = largest(candidates, beam)
-        parents, found = np.divmod(chosen, features)
+        parents, chosen_tokens = np.divmod(chosen, features)
         totals[going] = np.take_along_axis(candidates, chosen, axis=1)
         tokens[going] = np.take_along_axis(tokens[going], parents[:, :, None], axis=1)
-        tokens[going, :, t] = found
+        tokens[going, :, t] = chosen_tokens
         ended[going] = np.take_along_axis(ended[going], parents, axis=1)
         if end is not None:
-            ended[going] |= found == end
+            ended[going] |= chosen_tokens == end
         flat = (np.arange(len(going))[:, None] * beam + parents).ravel()
         states = take_states(after, flat)
         if weights is not None and looks is not None:
             kept = np.take_along_axis(weights[going], parents[:, :, None, None], axis=1)
             kept[:, :, t] = looks[flat].reshape(len(going), beam, -1)
             weights[going] = kept
-        last = found.ravel().astype(np.int32)
+        last = chosen_tokens.ravel().astype(np.int32)
     finished = np.isfinite(totals) & (ended if end is not None else True)
     order = np.lexsort((-totals, ~finished), axis=1)[:, :top]
     return Candidates(
@@ -98,9 +98,9 @@ def beam_search(
 
 
 def largest(values: Floats, k: int) -> NDArray[np.int64]:
-    """Return the places of each row's `k` largest values (n, m), largest first: (n, k).
+    """Return the indices of each row's `k` largest values (n, m), largest first: (n, k).
 
-    Of equal ones those that stand earlier are taken, and come first.
+    Of equal values the earlier ones are taken, and come first.
     """
     n, m = values.shape
     least = np.partition(values, m - k, axis=1)[:, m - k, None]
@@ -110,6 +110,6 @@ def largest(values: Floats, k: int) -> NDArray[np.int64]:
         equal = taken & ~above
         room = k - above.sum(axis=1, keepdims=True)
         taken = above | (equal & (equal.cumsum(axis=1) <= room))
-    places = np.nonzero(taken)[1].reshape(n, k)
-    found = np.take_along_axis(values, places, axis=1)
-    return np.take_along_axis(places, np.argsort(-found, axis=1, kind="stable"), axis=1)
+    indices = np.nonzero(taken)[1].reshape(n, k)
+    chosen = np.take_along_axis(values, indices, axis=1)
+    return np.take_along_axis(indices, np.argsort(-chosen, axis=1, kind="stable"), axis=1)

@@ -1,6 +1,6 @@
-"""Decoding: ids in, ids out, over an encoder and a decoder's step function.
+"""Greedy decoding: source ids in, target ids out.
 
-The start is id 0, and the most likely token is fed back; id 0 is reserved and never chosen.
+The first input is id 0, then the most likely token is fed back; id 0 is reserved and never chosen.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,20 +31,20 @@ from seq2seq_cli.inference.network import (
 
 
 class Decoded(NamedTuple):
-    """What greedy decoding finds for a batch."""
+    """The result of greedy decoding for a batch."""
 
-    tokens: Ids  # (n, longest limit): each with its end of sequence, if it has that, then PADDING
+    tokens: Ids  # (n, longest limit): each with its end of sequence, if there is one, then PADDING
     log_probabilities: Floats  # (n, longest limit): of each token, given those before it
-    finished: NDArray[np.bool_]  # (n,): false where it was cut at its limit
-    likelihoods: Floats  # (n, target steps): of each token of the targets, if they were given
-    attention: Floats | None  # (n, longest limit, n_in): the weights, if they were asked for
+    finished: NDArray[np.bool_]  # (n,): false if the target was cut at its limit
+    likelihoods: Floats  # (n, target steps): of each token of the targets, if there are any
+    attention: Floats | None  # (n, longest limit, n_in): the weights, if requested
 
 
 def decoding_limits(task: TaskConfig, n_in: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return how many tokens decoding may take for sources of these lengths, both (n,)."""
-    lengths, places = np.unique(n_in, return_inverse=True)
+    """Return the maximum number of tokens to decode for sources of these lengths, both (n,)."""
+    lengths, indices = np.unique(n_in, return_inverse=True)
     limits = np.array([longest_target(task, int(length)) for length in lengths], np.int64)
-    return limits[places.ravel()]
+    return limits[indices.ravel()]
 
 
 def greedy(
@@ -54,20 +54,20 @@ def greedy(
     targets: Ids | None = None,
     attention: bool = False,
 ) -> Decoded:
-    """Decode each of the sources (n, n_in) freely for at most its limit (n,) of tokens.
+    """Decode each of the sources (n, n_in) freely, up to its limit (n,) of tokens.
 
-    Where targets have an end of sequence a row ends with it; without one it has as many tokens as
-    its limit. PADDING follows. With targets (n, steps) the log-likelihoods of their tokens are
-    returned besides, as they are under teacher forcing; they do not influence the tokens. With
-    `attention` the weights are.
+    If targets have an end of sequence, a row ends with it; otherwise it has as many tokens as its
+    limit. PADDING follows. With targets (n, steps) the log-likelihoods of their tokens under
+    teacher forcing are returned as well; targets do not influence the decoded tokens. With
+    `attention` the weights are returned too.
     """
     limits = np.broadcast_to(limits, len(sources)).astype(np.int64)
     states, outputs = loaded.encoder.encode(sources)
     memory = loaded.decoder.remember(outputs, sources, limits)
     if targets is None:
         return _decode(loaded, states, memory, limits, attention)
-    # As long as the tokens are right, the decoder's inputs are those of teacher forcing, and all
-    # steps can be taken together. What is not wholly right there is decoded step by step.
+    # While the tokens are right, the decoder's inputs are those of teacher forcing, so all steps
+    # can be computed together. Rows that are not entirely right are decoded step by step.
     right, likelihoods = _follow(loaded, states, memory, limits, targets)
     rows = np.arange(len(sources)) if attention else np.flatnonzero(~right)
     decoded = _whole(limits, targets, likelihoods)
@@ -91,7 +91,7 @@ def _follow(
     limits: NDArray[np.int64],
     targets: Ids,
 ) -> tuple[NDArray[np.bool_], Floats]:
-    """Tell which targets (n, steps) are decoded freely, (n,), and the likelihoods of all tokens."""
+    """Return which targets (n, steps) free decoding yields, (n,), and all tokens' likelihoods."""
     real, end = targets != PADDING, Vocabulary.of(loaded.config.task).end
     n_real = real.sum(axis=1)
     right = (real[:, 1:] <= real[:, :-1]).all(axis=1) & (n_real <= limits)
@@ -111,7 +111,7 @@ def _follow(
 
 
 def _whole(limits: NDArray[np.int64], targets: Ids, likelihoods: Floats) -> Decoded:
-    """Return what decoding finds where it finds the targets."""
+    """Return the result of decoding if it yields exactly the targets."""
     n, steps = len(targets), int(limits.max(initial=0))
     tokens = np.full((n, steps), PADDING, np.int32)
     log_probabilities = np.zeros((n, steps), np.float32)
@@ -128,11 +128,11 @@ def _decode(
     limits: NDArray[np.int64],
     attention: bool,
 ) -> Decoded:
-    """Decode step by step, each token from those found before; rows that have ended are dropped."""
+    """Decode step by step, each token from the ones before; rows that have ended are dropped."""
     n, steps = len(limits), int(limits.max(initial=0))
     rows = np.arange(n)  # still decoded
     tokens = np.full(n, START, np.int32)
-    found = np.full((n, steps), PADDING, np.int32)
+    decoded = np.full((n, steps), PADDING, np.int32)
     log_probabilities = np.zeros((n, steps), np.float32)
     weights = None
     if attention and memory:
@@ -152,13 +152,13 @@ def _decode(
         logits, states, looks = loaded.decoder.step(tokens, states, memory, t)
         scores = log_softmax(logits)
         tokens = likeliest(scores)
-        found[rows, t] = np.where(going, tokens, PADDING)
+        decoded[rows, t] = np.where(going, tokens, PADDING)
         log_probabilities[rows, t] = np.where(going, scores[np.arange(len(rows)), tokens], 0)
         if weights is not None and looks is not None:
             weights[rows, t] = looks
         if end is not None:
             ended[rows] |= going & (tokens == end)
-    return Decoded(found, log_probabilities, ended, np.zeros((n, 0), np.float32), weights)
+    return Decoded(decoded, log_probabilities, ended, np.zeros((n, 0), np.float32), weights)
 
 
 def predict_sequence(
@@ -170,10 +170,10 @@ def predict_sequence(
 ) -> Floats:
     """Predict one sequence step by step; returns probabilities (n_steps, cardinality).
 
-    The tutorial's function, section "Encoder-Decoder Model in Keras", for one-hot `source`
+    The tutorial's function, section "Encoder-Decoder Model in Keras", for a one-hot `source`
     (1, n_in, cardinality). `infenc` and `infdec` are the Keras models of `define_models`, or the
-    `encoder` and `decoder` of `load_run`. As in training, the start is one-hot(0), and what is fed
-    back is the most likely token, which is never id 0.
+    `encoder` and `decoder` of `load_run`. As in training, the first input is one-hot(0). The most
+    likely token, never id 0, is fed back.
     """
     state = [np.asarray(part) for part in infenc(source)]
     token = START
@@ -181,7 +181,7 @@ def predict_sequence(
     for _ in range(n_steps):
         inputs = one_hot_encode([[token]], cardinality)
         probabilities, *after = (np.asarray(part) for part in infdec([inputs, *state]))
-        state[: len(after)] = after  # with attention the encoder's outputs stay behind them
+        state[: len(after)] = after  # with attention, the encoder's outputs follow and stay
         steps.append(probabilities[0, 0])
         token = int(likeliest(steps[-1][None])[0])
     return np.stack(steps)

@@ -1,8 +1,8 @@
 """A `.keras` file -> the layers' settings and named arrays. The only user of h5py.
 
 A `.keras` file is a zip archive of `config.json`, the architecture, and `model.weights.h5`, the
-arrays. Nothing named in it is imported or built: only plain values and float arrays come out, and
-no array is read before its shape is known to be the one that is wanted.
+arrays. Nothing named in it is imported or built: only plain values and float arrays are read, and
+no array is read before its shape has been checked.
 """
 
 import io
@@ -24,10 +24,10 @@ ARCHITECTURE_MEMBER = "config.json"
 WEIGHTS_MEMBER = "model.weights.h5"
 
 MOST_ARCHITECTURE = 2**24
-"""Bytes that the architecture may have; that of 64 layers has some 200,000."""
+"""Maximum bytes of the architecture; that of 64 layers has about 200,000."""
 
 MOST_OVERHEAD = 2**22
-"""Bytes that the weights' member may have besides its arrays."""
+"""Maximum bytes of the weights' member in addition to its arrays."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class SavedLayer:
 def read_layers(content: bytes, origin: str, wanted: Collection[Layer]) -> dict[str, SavedLayer]:
     """Return the layers of the `.keras` file with this content, by their names.
 
-    Those that are `wanted` have weights. Raises ModelError, naming `origin`, for whatever is no
-    such file and for arrays of other shapes.
+    Those that are `wanted` have weights. Raises ModelError, naming `origin`, if it is not a valid
+    `.keras` file or arrays have other shapes.
     """
     shapes = {layer.name: layer.shapes for layer in wanted}
     most = MOST_OVERHEAD + 4 * sum(layer.parameters for layer in wanted)
@@ -60,7 +60,7 @@ def read_layers(content: bytes, origin: str, wanted: Collection[Layer]) -> dict[
         weights = _read_weights(packed, shapes)
     except (ModelError, MemoryError):
         raise
-    except Exception as error:  # a damaged file fails in many ways, all of them its own fault
+    except Exception as error:  # a damaged file fails in many ways
         raise ModelError(
             f"{origin} is no .keras file that s2s can read: {reason(error)}"
         ) from error
@@ -71,11 +71,10 @@ def read_layers(content: bytes, origin: str, wanted: Collection[Layer]) -> dict[
 
 
 def _described(layer: Any) -> tuple[str, str, dict[str, Any], tuple[dict[str, Any], ...]]:
-    """Return a layer's name, class and settings, and those of its parts."""
     settings = layer["config"]
     inner = [settings.get(key) for key in ("layer", "backward_layer")]
     parts = tuple(part["config"] for part in inner if part is not None)
-    if not all(isinstance(found, dict) for found in (settings, *parts)):
+    if not all(isinstance(mapping, dict) for mapping in (settings, *parts)):
         raise ValueError("a layer has no settings")
     return str(settings["name"]), str(layer["class_name"]), settings, parts
 
@@ -83,10 +82,10 @@ def _described(layer: Any) -> tuple[str, str, dict[str, Any], tuple[dict[str, An
 def _read_weights(
     content: bytes, wanted: Mapping[str, tuple[Shape, ...]]
 ) -> dict[str, tuple[Floats, ...]]:
-    """Return each wanted layer's arrays by the layer's own name, which stands in an attribute.
+    """Return each wanted layer's arrays by the layer's name, which is in an attribute.
 
-    The groups' names are numbered by class and tell nothing. A recurrent layer's arrays are in
-    its cell, which stands one level deeper; a bidirectional one holds two layers.
+    The groups are only numbered by class. A recurrent layer's arrays are in its cell, one level
+    deeper; a bidirectional layer holds two layers.
     """
     weights = {}
     with h5py.File(io.BytesIO(content), "r") as file:
@@ -96,13 +95,13 @@ def _read_weights(
             name = str(_plain_group(group, "vars").attrs["name"])
             if name not in wanted:
                 continue
-            both = [key for key in ("forward_layer", "backward_layer") if key in group]
-            holders = [_plain_group(group, key) for key in both] or [group]
+            directions = [key for key in ("forward_layer", "backward_layer") if key in group]
+            holders = [_plain_group(group, key) for key in directions] or [group]
             datasets = [dataset for part in holders for dataset in _datasets(part)]
-            found = [dataset.shape for dataset in datasets]
-            if found != list(wanted[name]):
+            shapes = [dataset.shape for dataset in datasets]
+            if shapes != list(wanted[name]):
                 raise ValueError(
-                    f"layer {name} has arrays of shapes {str(found)[:100]}, and the run's "
+                    f"layer {name} has arrays of shapes {str(shapes)[:100]}, and the run's "
                     f"configuration asks for {list(wanted[name])}"
                 )
             weights[name] = tuple(map(_read_array, datasets))
@@ -110,7 +109,7 @@ def _read_weights(
 
 
 def _datasets(group: h5py.Group) -> list[h5py.Dataset]:
-    """Return the arrays of a layer that is no wrapper, without the seeds of its dropout."""
+    """Return the arrays of a layer that is not a wrapper, without its dropout seeds."""
     arrays = _plain_group(_plain_group(group, "cell") if "cell" in group else group, "vars")
     return [_plain_dataset(arrays, key) for key in sorted(arrays, key=int)]
 
@@ -132,7 +131,7 @@ def _plain_dataset(parent: h5py.Group, name: str) -> h5py.Dataset:
 
 
 def _read_array(dataset: h5py.Dataset) -> Floats:
-    """Return an array of finite floats that lies in the file as it is."""
+    """Return an array of finite floats that is stored contiguously and uncompressed."""
     if dataset.dtype != np.float32:
         raise ValueError(f"{dataset.name} should hold 32-bit floats")
     if dataset.chunks is not None or dataset.id.get_storage_size() != dataset.nbytes:
@@ -144,7 +143,7 @@ def _read_array(dataset: h5py.Dataset) -> Floats:
 
 
 def _hard_link(parent: h5py.Group, name: str) -> Any:
-    """Return the member; a link that leads to another file is refused before it is followed."""
+    """Return the member, refusing a link to another file before it is followed."""
     if not isinstance(parent.get(name, getlink=True), h5py.HardLink):
         raise ValueError(f"{parent.name}/{name} is a link to elsewhere")
     return parent[name]

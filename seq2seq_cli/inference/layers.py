@@ -1,6 +1,6 @@
 """The layers' arithmetic: plain functions on NumPy arrays.
 
-It is that of Keras' stock layers, to within float rounding.
+They compute what Keras' stock layers do, up to float rounding.
 """
 
 import threading
@@ -24,7 +24,7 @@ class LstmState(NamedTuple):
 
 
 class LstmWeights(NamedTuple):
-    """An LSTM's arrays, as Keras keeps them: gates side by side, in the order i, f, c, o."""
+    """An LSTM's arrays, as Keras stores them: gates side by side, in the order i, f, c, o."""
 
     kernel: Floats  # (inputs, 4 units)
     recurrent_kernel: Floats  # (units, 4 units)
@@ -39,10 +39,9 @@ class LstmWeights(NamedTuple):
 class FoldedLstm(NamedTuple):
     """An LSTM prepared for its steps; the gates' inputs come from ids or from vectors.
 
-    The gates stand apart from one another, in the order i, f, o, c, so that each is contiguous in
-    what a step computes. A sigmoid is 1 / (1 + exp(-x)): the minus is folded into the weights of
-    the three sigmoid gates. For ids the input product is a row of the kernel, and the bias is in
-    that already.
+    Each gate has an array of its own, in the order i, f, o, c, so that a step works on contiguous
+    memory. A sigmoid is 1 / (1 + exp(-x)): the minus sign is folded into the weights of the three
+    sigmoid gates. For ids the input product is a row of the kernel, which includes the bias.
     """
 
     kernel: Floats  # (4, inputs, units), or (4, cardinality, units)
@@ -57,7 +56,7 @@ class FoldedLstm(NamedTuple):
     def gate_inputs(self, values: Floats | Ids) -> Floats:
         """Return the gates' inputs (4, batch, units) of ids (batch,) or vectors (batch, inputs).
 
-        What is returned is the thread's own, until it asks again.
+        The array belongs to the calling thread; its next call overwrites it.
         """
         gates, _ = _scratch((4, len(values), self.units))
         if self.bias is None:
@@ -92,9 +91,9 @@ _threads = threading.local()
 
 
 def _scratch(shape: tuple[int, ...]) -> tuple[Floats, Floats]:
-    """Return two arrays of this shape that each thread has for itself, to be overwritten.
+    """Return two arrays of this shape, reused within each thread.
 
-    Without them a third of a step's time went into new pages of memory.
+    Without reuse, new pages of memory would take a third of a step's time.
     """
     if getattr(_threads, "shape", None) != shape:
         _threads.shape, _threads.arrays = shape, np.empty((2, *shape), np.float32)
@@ -110,14 +109,14 @@ def zero_state(batch: int, units: int) -> LstmState:
 def lstm_step(lstm: FoldedLstm, values: Floats | Ids, state: LstmState | None) -> LstmState:
     """Return the state after one step on ids (batch,) or vectors (batch, inputs).
 
-    Before a sequence begins there is no state.
+    `state` is None before a sequence begins.
     """
     gates = lstm.gate_inputs(values)  # (4, batch, units)
     if state is not None:
         _, products = _scratch(gates.shape)
         gates += np.matmul(state.hidden, lstm.recurrent_kernel, out=products)
     sigmoids, candidate = gates[:3], gates[3]
-    with np.errstate(over="ignore"):  # 1 / (1 + inf) is the 0 that it should be
+    with np.errstate(over="ignore"):  # 1 / (1 + inf) is correctly 0
         np.exp(sigmoids, out=sigmoids)
     sigmoids += 1
     i, f, o = np.divide(1, sigmoids, out=sigmoids)
@@ -142,7 +141,7 @@ def lstm_sequence(
     """Run an LSTM over ids (batch, steps) or vectors (batch, steps, inputs), from a state or zeros.
 
     Returns the state after the last step, and with `keep` the outputs (batch, steps, units). Where
-    `mask` (batch, steps) is false a step leaves the state as it is, and its output is zero.
+    `mask` (batch, steps) is false, a step leaves the state unchanged and its output is zero.
     """
     batch, steps = values.shape[:2]
     state = before or zero_state(batch, lstm.units)
@@ -163,7 +162,7 @@ def lstm_sequence(
 
 
 def _first(lstm: FoldedLstm, values: Floats | Ids) -> LstmState:
-    """Return the state after a sequence's first step, which of an id is the same in each."""
+    """Return the state after a sequence's first step, computed once for each different id."""
     n_ids = lstm.kernel.shape[1]
     if lstm.bias is not None or n_ids > len(values):
         return lstm_step(lstm, values, None)
@@ -176,10 +175,10 @@ def attend(
 ) -> tuple[Floats, Floats]:
     """Return dot attention's contexts (batch, n, width) and weights (batch, n, steps).
 
-    Queries have shape (batch, n, width), and what they look at, memory, (batch, steps, width);
-    where `mask` (batch, steps) is false the weight is zero. With biases (batch or 1, n, steps + 2)
-    queries may also look before the source and after it, where the memory is zero: the weights
-    that are returned then sum to less than 1.
+    Queries have shape (batch, n, width), the memory that they attend to (batch, steps, width).
+    Where `mask` (batch, steps) is false the weight is zero. With biases (batch or 1, n, steps + 2)
+    queries may also attend to a position before and one after the source, where the memory is zero:
+    the returned weights then sum to less than 1.
     """
     weights = np.matmul(queries, memory.transpose(0, 2, 1))
     looked_at = mask
@@ -209,8 +208,8 @@ def position_biases(
 ) -> Floats:
     """Return attention's biases (rows, n_out, n_in + 2) of target positions from `first` on.
 
-    Each of the others has shape (rows, 1): the positions of the last token of source and target,
-    and the first of the target. `tables` are (4, 2 radius + 1); the formula is in
+    The positions, (rows, 1) each, are of the last token of source and target, and of the first
+    target token. `tables` are (4, 2 radius + 1); the formula is in
     `Architecture.attention_layers`. Biases are constant along the diagonals j - t and j + t.
     """
     radius = tables.shape[1] // 2
@@ -238,7 +237,7 @@ def dense(inputs: Floats, kernel: Floats, bias: Floats) -> Floats:
 
 
 def likeliest(scores: Floats) -> Ids:
-    """Return the best id of scores (n, ids), (n,): never PADDING, the first of equal ones."""
+    """Return the best id of scores (n, ids), (n,): never PADDING, the first in a tie."""
     best: Ids = scores[:, PADDING + 1 :].argmax(axis=1).astype(np.int32) + np.int32(PADDING + 1)
     return best
 

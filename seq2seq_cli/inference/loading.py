@@ -1,4 +1,4 @@
-"""A run's inference files -> its encoder and decoder, checked against its configuration."""
+"""Loads a run's encoder and decoder, checked against its configuration."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,14 +18,14 @@ from seq2seq_cli.runs.manifest import DECODER_MODEL, ENCODER_MODEL
 def load_run(run: str | None = None, runs_dir: str | Path = "runs") -> LoadedRun:
     """Load a completed run's encoder and decoder, without TensorFlow.
 
-    Takes the newest completed run unless `run` names one. Raises ModelError where there is none,
-    or where a file is missing, corrupt or does not fit the run's configuration.
+    Takes the newest completed run unless `run` names one. Raises ModelError if there is none, or if
+    a file is missing, corrupt or does not fit the run's configuration.
     """
     return load_network(open_run(Path(runs_dir), run))
 
 
 def saved_weights(run: Run) -> dict[str, tuple[Floats, ...]]:
-    """Return the arrays of each layer by its name; raises ModelError as `load_network` does."""
+    """Return the arrays of each layer by its name; raises ModelError like `load_network`."""
     architecture = Architecture.of(run.config)
     weights: dict[str, tuple[Floats, ...]] = {}
     for name, layers in (
@@ -38,7 +38,7 @@ def saved_weights(run: Run) -> dict[str, tuple[Floats, ...]]:
 
 
 def load_network(run: Run) -> LoadedRun:
-    """Load the run's inference files; raises ModelError for what is corrupt or does not fit."""
+    """Load the run's inference files; raises ModelError if one is corrupt or does not fit."""
     architecture = Architecture.of(run.config)
 
     def open_file(name: str, wanted: Sequence[Layer]) -> SavedModel:
@@ -50,7 +50,7 @@ def load_network(run: Run) -> LoadedRun:
 
 
 class SavedModel:
-    """The layers of a file, each returned only if it is what the architecture has."""
+    """The layers of a file, each returned only if it matches the architecture."""
 
     def __init__(self, path: str, layers: dict[str, SavedLayer]) -> None:
         self.path = path
@@ -62,7 +62,7 @@ class SavedModel:
         return cls(path, read_layers(content, path, wanted))
 
     def arrays(self, wanted: Layer) -> tuple[Floats, ...]:
-        """Return a layer's arrays; ModelError unless the file has just that layer."""
+        """Return a layer's arrays; ModelError unless the file has exactly that layer."""
         name = wanted.name
         layer = self.layers.get(name)
         if layer is None or layer.kind != wanted.kind:
@@ -72,16 +72,16 @@ class SavedModel:
         self._check_settings(name, layer.settings, wanted.settings)
         for part in layer.parts:
             self._check_settings(name, part, LSTM_SETTINGS)
-        found = [array.shape for array in layer.weights]
-        if found != list(wanted.shapes):
+        shapes = [array.shape for array in layer.weights]
+        if shapes != list(wanted.shapes):
             raise ModelError(
-                f"{self.path}: layer {name} has arrays of shapes {found}, and the run's "
+                f"{self.path}: layer {name} has arrays of shapes {shapes}, and the run's "
                 f"configuration asks for {list(wanted.shapes)}"
             )
         return layer.weights
 
     def embedding(self, wanted: Layer | None) -> Floats | None:
-        """Return an embedding's table, or None where there is none: one-hot."""
+        """Return an embedding's table, or None for one-hot inputs."""
         return self.arrays(wanted)[0] if wanted else None
 
     def _check_settings(
@@ -96,7 +96,7 @@ class SavedModel:
 
 
 def load_encoder(architecture: Architecture, file: SavedModel) -> Encoder:
-    """Return the encoder of the file, which has to be the architecture's."""
+    """Return the encoder of the file; ModelError unless it matches the architecture."""
     layers = []
     for layer in architecture.encoder_lstms:
         arrays = file.arrays(layer)
@@ -106,11 +106,11 @@ def load_encoder(architecture: Architecture, file: SavedModel) -> Encoder:
     embedding = file.embedding(architecture.source_embedding)
     layers[0] = [fold_ids(lstm, embedding) for lstm in layers[0]]
     attended, positioned = (len(architecture.attention_layers) > n for n in (0, 2))
-    return Encoder([EncoderLayer(*both) for both in layers], attended, positioned)
+    return Encoder([EncoderLayer(*lstms) for lstms in layers], attended, positioned)
 
 
 def load_decoder(architecture: Architecture, file: SavedModel) -> Decoder:
-    """Return the decoder of the file, which has to be the architecture's."""
+    """Return the decoder of the file; ModelError unless it matches the architecture."""
     layers = [fold_lstm(LstmWeights(*file.arrays(layer))) for layer in architecture.decoder_lstms]
     layers[0] = fold_ids(layers[0], file.embedding(architecture.target_embedding))
     attention = None

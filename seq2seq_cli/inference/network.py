@@ -1,7 +1,7 @@
 """The encoder and the decoder of a model, ready to decode.
 
-Both are called as the Keras models in the same files are, with arrays of the same shapes, and have
-a second, faster way in that takes ids.
+Both can be called like the Keras models in the same files, with arrays of the same shapes, and have
+faster methods that take ids.
 """
 
 from collections.abc import Iterable
@@ -30,22 +30,22 @@ BATCH = 512
 """Sequences decoded together: their gates fit a core's second-level cache."""
 
 PADDED_IDS = 2**20
-"""Ids of sources decoded together: of longer sources fewer are, or they would fill the memory."""
+"""Maximum ids of sources decoded together: fewer long sources fit in the memory."""
 
 SCORES = 2**25
-"""Scores of all ids that are computed together: of more ids fewer sources are decoded together."""
+"""Maximum scores computed together: the more ids, the fewer sources are decoded together."""
 
 ATTENDED_FLOATS = 2**22
-"""What attention looks at of the sequences decoded together, where there is more than that."""
+"""Maximum floats that attention reads for the sequences decoded together."""
 
 LEAST_ATTENDED = 16
-"""Sequences decoded together even if that is more to look at: a step of fewer takes as long."""
+"""Sequences decoded together even if they exceed that: a step on fewer takes as long."""
 
 WEIGHED_FLOATS = 2**17
-"""Weights of attention that are computed together: they fit a core's second-level cache."""
+"""Attention weights computed together: they fit a core's second-level cache."""
 
 Rows = Ids | NDArray[np.int64] | Mask
-"""Rows of a batch: their numbers, or a mark for each."""
+"""Rows of a batch: their indices, or a mask."""
 
 States = list[LstmState]
 """A state for each layer of a stack, each (batch, width)."""
@@ -57,26 +57,26 @@ def take_states(states: States, rows: Rows) -> States:
 
 
 def is_worth_dropping(going: Mask) -> bool:
-    """Return whether the rows (batch,) that are not going on save more than it costs to copy."""
+    """Return whether dropping the rows (batch,) that have ended saves more than the copy costs."""
     return bool(going.mean() <= 0.75)
 
 
 class EncoderLayer(NamedTuple):
-    """An LSTM of the encoder, with the one that reads backwards if it is bidirectional."""
+    """An LSTM of the encoder, with the backward LSTM if it is bidirectional."""
 
     forward: FoldedLstm
     backward: FoldedLstm | None = None
 
 
 class Memory(NamedTuple):
-    """What attention looks at."""
+    """What attention attends to."""
 
     outputs: Floats  # (batch, steps, width): the encoder's
-    mask: Mask | None  # (batch, steps): false at padding; none where there is no padding
+    mask: Mask | None  # (batch, steps): false at padding; None without padding
     ends: NDArray[np.int64]  # (batch, 3): last positions of source and target; the target's next
 
     def take(self, rows: Rows | slice) -> "Memory":
-        """Return the memory of these rows of the batch."""
+        """Return the memory for these rows of the batch."""
         mask = None if self.mask is None else self.mask[rows]
         return Memory(self.outputs[rows], mask, self.ends[rows])
 
@@ -90,7 +90,7 @@ class Memory(NamedTuple):
 
 @dataclass(frozen=True)
 class Encoder:
-    """Source -> the states that the decoder starts from, the context vector."""
+    """Encodes a source as the states that the decoder starts from, the context vector."""
 
     layers: list[EncoderLayer]
     attended: bool  # whether the decoder needs the outputs
@@ -99,7 +99,7 @@ class Encoder:
     def encode(self, sources: Ids) -> tuple[States, Floats | None]:
         """Return the states after sources (n, steps), each read up to its padding.
 
-        With attention the last layer's outputs (n, steps, width) come with them.
+        With attention the last layer's outputs (n, steps, width) are returned too.
         """
         padded = sources == PADDING
         mask = ~padded if padded.any() else None
@@ -110,8 +110,8 @@ class Encoder:
             state, outputs = lstm_sequence(layer.forward, values, mask, keep)
             if layer.backward:
                 other, before = lstm_sequence(layer.backward, values, mask, keep, backwards=True)
-                both = zip(state, other, strict=True)
-                state = LstmState(*(np.concatenate(pair, axis=1) for pair in both))
+                pairs = zip(state, other, strict=True)
+                state = LstmState(*(np.concatenate(pair, axis=1) for pair in pairs))
                 if outputs is not None and before is not None:
                     outputs = np.concatenate([outputs, before], axis=2)
             states.append(state)
@@ -120,7 +120,7 @@ class Encoder:
         return states, np.asarray(values) if self.attended else None
 
     def __call__(self, sources: Floats | Ids) -> list[Floats]:
-        """Return the states, and with attention position and outputs, as the Keras encoder does.
+        """Return the states, and with attention position and outputs, like the Keras encoder.
 
         `sources` are one-hot (n, steps, cardinality), padding being zero vectors, or, for a model
         with an embedding, ids (n, steps).
@@ -135,8 +135,8 @@ class Encoder:
 class Attention(NamedTuple):
     """The weights of Luong's attention.
 
-    A query is compared with keys, which are the encoder's outputs times a kernel. It is the query
-    that is multiplied here, by the kernel transposed: the products are the same, and fewer.
+    A query is compared with keys, the encoder's outputs times a kernel. Here the query is
+    multiplied by the transposed kernel instead: the scores are the same, with fewer products.
     """
 
     keys_kernel: Floats  # (width, width)
@@ -146,7 +146,7 @@ class Attention(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What a decoder's step gives."""
+    """The result of a decoder's step."""
 
     logits: Floats  # (n, n_features)
     states: States
@@ -155,13 +155,13 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Decoder:
-    """States and the token before -> scores of the next token, and the states after."""
+    """Scores the next token, given the states and the token before."""
 
     layers: list[FoldedLstm]
     attention: Attention | None
     kernel: Floats  # (width, n_features)
     bias: Floats  # (n_features,)
-    target_length: int | None = None  # of all targets; None where they end by themselves
+    target_length: int | None = None  # of all targets; None if they have an end of sequence
 
     def remember(
         self,
@@ -170,11 +170,11 @@ class Decoder:
         limits: NDArray[np.int64] | None = None,
         position: Floats | None = None,
     ) -> Memory | None:
-        """Return what attention looks at, of the encoder's outputs (n, steps, width).
+        """Return the memory of the encoder's outputs (n, steps, width); None without attention.
 
-        Padding is known by the sources (n, steps), or by its outputs, which are zero. Where
-        targets have a fixed length, `limits` (n,) are theirs. The next target token is at
-        `position` (n,), or the first.
+        Padding is known from the sources (n, steps), or from its outputs, which are zero. If
+        targets have a fixed length, `limits` (n,) are their lengths. The next target token is at
+        `position` (n,), 0 by default.
         """
         if self.attention is None or outputs is None:
             return None
@@ -188,18 +188,18 @@ class Decoder:
         return Memory(outputs, None if mask.all() else mask, ends)
 
     def step(self, tokens: Ids, states: States, memory: Memory | None = None, t: int = 0) -> Step:
-        """Return what follows after `tokens` (n,), which come before the `t`-th of the target."""
+        """Return the result of a step on `tokens` (n,), which precede target position `t`."""
         after: States = []
         for layer, state in zip(self.layers, states, strict=True):
             after.append(lstm_step(layer, after[-1].hidden if after else tokens, state))
         values, weights = after[-1].hidden, None
         if self.attention and memory:
-            found, looks = self._attend(self.attention, values[:, None], memory, t)
-            values, weights = found[:, 0], looks[:, 0]
+            attended, looks = self._attend(self.attention, values[:, None], memory, t)
+            values, weights = attended[:, 0], looks[:, 0]
         return Step(self.score(values), after, weights)
 
     def read(self, tokens: Ids, states: States, memory: Memory | None = None) -> Floats:
-        """Return what is scored after each of `tokens` (n, steps), all given: (n, steps, width)."""
+        """Return the values (n, steps, width) to score after each of the known `tokens`."""
         values: Floats | Ids = tokens
         for layer, state in zip(self.layers, states, strict=True):
             _, outputs = lstm_sequence(layer, values, None, keep=True, before=state)
@@ -222,16 +222,16 @@ class Decoder:
     def _attend(
         attention: Attention, values: Floats, memory: Memory, t: int = 0
     ) -> tuple[Floats, Floats]:
-        """Return the values (n, steps, width) with what they look at in them, and the weights."""
+        """Return the attentional vectors of values (n, steps, width), and the weights."""
         queries, biases = values @ attention.keys_kernel.T, None
         if attention.biases is not None:
             biases = memory.biases(attention.biases, t, values.shape[1])
         contexts, weights = attend(queries, memory.outputs, memory.mask, biases)
-        both = np.concatenate([contexts, values], axis=2)
-        return np.tanh(dense(both, attention.kernel, attention.bias)), weights
+        joined = np.concatenate([contexts, values], axis=2)
+        return np.tanh(dense(joined, attention.kernel, attention.bias)), weights
 
     def __call__(self, inputs: list[Floats]) -> list[Floats]:
-        """Return probabilities (n, steps, n_features) and the states, as the Keras decoder does.
+        """Return probabilities (n, steps, n_features) and the states, like the Keras decoder.
 
         `inputs` are tokens, one-hot (n, steps, n_features) or, for a model with an embedding, ids
         (n, steps); then hidden and cell state (n, width) of each layer; then, with position biases,
@@ -269,7 +269,7 @@ class LoadedRun:
         return self.run.config
 
     def batch_size(self, n_in: int) -> int:
-        """Return how many sources of this length are best decoded together."""
+        """Return the number of sources of this length to decode together."""
         most = min(PADDED_IDS // n_in, SCORES // len(self.decoder.bias))
         if self.decoder.attention:
             attended = ATTENDED_FLOATS // (n_in * len(self.decoder.kernel))
@@ -277,7 +277,7 @@ class LoadedRun:
         return max(1, min(BATCH, most))
 
     def length_notes(self, given: Iterable[int]) -> list[str]:
-        """Return a note where some of the lengths are not those that the run was trained on."""
+        """Return a note if some of the lengths are not those that the run was trained on."""
         task = self.config.task
         shortest, longest = task.lengths
         others = sorted(length for length in given if not shortest <= length <= longest)
@@ -288,9 +288,9 @@ class LoadedRun:
 
 
 def _ids(sequences: Floats | Ids, reader: FoldedLstm) -> Ids:
-    """One-hot vectors, or ids as they are -> ids; zero vectors become padding.
+    """Return ids of one-hot vectors, or ids unchanged; zero vectors become padding.
 
-    Raises DataError for ids that the layer which reads them does not have.
+    Raises DataError for ids outside the vocabulary of the layer that reads them.
     """
     array = np.asarray(sequences)
     if array.ndim == 3:

@@ -1,7 +1,7 @@
-"""Batches over threads, each of which NumPy's BLAS leaves its core.
+"""Batches computed on several threads, each with NumPy's BLAS limited to its own thread.
 
 NumPy releases the interpreter's lock while it computes. It is not imported here: the command line
-tells BLAS through the environment, before NumPy is imported, to start no threads of its own.
+sets BLAS to one thread through the environment, before NumPy is imported.
 """
 
 import os
@@ -19,11 +19,11 @@ Batch = TypeVar("Batch")
 Result = TypeVar("Result")
 
 BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-"""The variables that tell the BLAS libraries, whichever NumPy has, how many threads to take."""
+"""The variables that set the number of threads of the BLAS libraries that NumPy may use."""
 
 
 def use_one_blas_thread() -> None:
-    """Keep NumPy's products on the thread that asks for them; before NumPy is imported."""
+    """Keep NumPy's products on the calling thread; call this before NumPy is imported."""
     for name in BLAS_THREADS:
         os.environ.setdefault(name, "1")
 
@@ -33,15 +33,14 @@ def map_batches(
     batches: Iterable[Batch],
     is_ready: Callable[[], bool] = lambda: True,
 ) -> Iterator[Result]:
-    """Yield `work` of each batch in order, computed on as many threads as there are cores.
+    """Yield the result of `work` for each batch in order, computed on one thread per core.
 
-    Until the last one BLAS takes no threads of its own in this process: the two would be in each
-    other's way, and take many times as long. Batches are taken from their iterator only a few ahead
-    of what is yielded, so that a stream of any length needs no more memory than a short one; and
-    none is while the next is not ready and there is something to yield. An error of the iterator
-    comes after the results of the batches before it.
+    Meanwhile BLAS starts no threads in this process: they would compete with these, and take many
+    times as long. Batches are taken from the iterator only a few ahead of the results, so that a
+    stream of any length needs little memory; if the next batch is not ready, finished results are
+    yielded first. An error of the iterator is raised after the results of the batches before it.
     """
-    from concurrent.futures import ThreadPoolExecutor  # which a single sequence does without
+    from concurrent.futures import ThreadPoolExecutor  # a single sequence does not need it
 
     workers = cores()
     pending: deque[Future[Result]] = deque()
@@ -72,11 +71,11 @@ def map_batches(
 
 @contextmanager
 def _one_blas_thread() -> Iterator[None]:
-    """Keep BLAS on the threads that ask for products, where the environment does not so already."""
+    """Keep BLAS on the calling threads, unless the environment does so already."""
     if all(os.environ.get(name) == "1" for name in BLAS_THREADS):
         yield
         return
-    from threadpoolctl import threadpool_limits  # which a command does without
+    from threadpoolctl import threadpool_limits  # the command line does not need it
 
     with threadpool_limits(1, "blas"):
         yield

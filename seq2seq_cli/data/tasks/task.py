@@ -98,7 +98,10 @@ class SourceForm:
     def draw(
         self, generator: np.random.Generator, drawn: Ids, possible: range, cardinality: int
     ) -> Ids:
-        """Return padded sources of possible lengths, built from drawn integers; (n, longest) both."""
+        """Return padded sources of possible lengths, built from the integers `drawn`.
+
+        Both have shape (n, longest).
+        """
         n_in = possible.start + possible.step * generator.integers(0, len(possible), len(drawn))
         sources = np.full(drawn.shape, PADDING, np.int32)
         for length in np.unique(n_in).tolist():
