@@ -1,1 +1,1 @@
-"""What a training leaves on the disk: a run's folder, its manifest and its checkpoints."""
+"""What a training writes to the disk: a run's folder, its manifest and its checkpoints."""

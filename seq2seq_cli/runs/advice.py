@@ -1,4 +1,4 @@
-"""The commands that messages advise: each can be pasted into a shell, and does what is said."""
+"""The commands that messages recommend; each can be pasted into a shell."""
 
 import shlex
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from seq2seq_cli.storage import read_text
 
 
 def train_command(runs_dir: Path) -> str:
-    """Return the command that trains a first run, with the defaults."""
+    """Return the command that trains a first run with the defaults."""
     return _command("train", _runs_dir(runs_dir))
 
 
@@ -41,16 +41,16 @@ def evaluate_command(run: Path, task: TaskConfig) -> str:
 
 
 def predict_command(run: Path, source: str) -> str:
-    """Return the command that predicts a source's target, or of what stands for one."""
+    """Return the command that predicts the target of a source, or of a placeholder."""
     return _command("predict", _run(run), [source])
 
 
 def resume_command(run: Path, task: TaskConfig, options: Iterable[str] = ()) -> str:
     """Return the command that resumes a training of this task.
 
-    What the user alone can give stands in capitals: where the pairs are that came from a pipe.
+    Values that only the user knows are in capitals, such as the file of pairs read from a pipe.
     """
-    from seq2seq_cli.data.files import data_files  # which no prediction needs
+    from seq2seq_cli.data.files import data_files  # predictions do not need it
 
     gone = [
         f"--{option} FILE"
@@ -61,7 +61,7 @@ def resume_command(run: Path, task: TaskConfig, options: Iterable[str] = ()) -> 
 
 
 def anew_command(run: Path) -> str:
-    """Return the command that begins a training anew, with the settings that it was begun with."""
+    """Return the command that restarts a training with its original settings."""
     for file in (training_path(run) / CONFIG_FILE, run / CONFIG_FILE):
         with suppress(S2sError):
             parse_config(read_text(file, MOST_TOML), str(file))
@@ -70,7 +70,7 @@ def anew_command(run: Path) -> str:
 
 
 def again_command(run: Path, task: TaskConfig) -> str:
-    """Return the command that trains a complete run's settings again, as a run of its own."""
+    """Return the command that trains a complete run's settings again, as a new run."""
     options = ["--config", str(run / CONFIG_FILE)]
     return _command("train", options, _runs_dir(run.parent), _own_task(task))
 

@@ -1,7 +1,7 @@
-"""Checkpoints: all that a training needs to resume as if it had never stopped.
+"""Checkpoints: everything a training needs to resume as if it had never stopped.
 
 A checkpoint is an archive of arrays, lines of a history, and a description in JSON with the hashes
-of the others.
+of the other two.
 """
 
 from collections.abc import Sequence
@@ -27,35 +27,35 @@ from seq2seq_cli.storage import sha256_of
 GROUPS = ("weights", "first", "second")
 
 MOST_HEADER = 10_000
-"""Bytes that may stand before an array's values."""
+"""Maximum bytes before an array's values."""
 
 
 class TrainState(NamedTuple):
-    """All that a training's steps change: from it, any number of processes take the same ones."""
+    """Everything that a training's steps change: they are a pure function of it."""
 
     weights: list[Floats]  # in the order of the model's trainable variables
-    first: list[Floats]  # Adam's moments of them
+    first: list[Floats]  # Adam's moments of the weights
     second: list[Floats]
     steps_done: int
     loss_sum: float  # of the steps' losses, since the beginning
 
 
 class TrainingStatus(Record):
-    """How far a training has come, apart from the state of its steps."""
+    """The progress of a training, apart from the state of its steps."""
 
     epochs_done: int = 0
     loss_sum: float = 0.0  # of the steps' losses, at the last epoch's end
     seconds: float = 0.0  # of all processes
-    validations_done: int = 0  # at their places
-    best_epoch: int = 0  # the epoch that the best validation was in
-    best_n_samples: int | None = None  # of its sequences that were trained on; None: all
+    validations_done: int = 0  # scheduled ones
+    best_epoch: int = 0  # the epoch of the best validation
+    best_n_samples: int | None = None  # sequences of that epoch trained on before it; None: all
     best: Results | None = None
     calls: tuple[Call, ...] = ()  # since the last validation
-    has_ended: bool = False  # so that nothing is left but to complete the run
+    has_ended: bool = False  # only the run's files are left to write
 
 
 class HistoryRecord(Record):
-    """The beginning of a history file, which is all of a checkpoint's history."""
+    """The part of a history file that is a checkpoint's history."""
 
     name: str = Field(default="", pattern=r"^([0-9]{12})?$")  # of the file; empty without lines
     n_bytes: int = Field(ge=0)
@@ -125,8 +125,8 @@ def serialize(checkpoint: Checkpoint, history: HistoryRecord) -> tuple[Descripti
 def deserialize(described: Description, content: bytes, lines: bytes) -> Checkpoint:
     """Return the checkpoint of a description, an archive and the lines of the history.
 
-    Raises ValueError if they are damaged, or if the model has other arrays; what is not a valid
-    archive raises whatever zipfile and zlib raise.
+    Raises ValueError if they are damaged or the model has other arrays, and whatever zipfile and
+    zlib raise if it is not a valid archive.
     """
     if sha256_of(content) != described.sha256:
         raise ValueError("its SHA-256 is not the recorded one")
@@ -153,9 +153,9 @@ def deserialize(described: Description, content: bytes, lines: bytes) -> Checkpo
 
 
 def _read_group(archive: ZipFile, group: str, shapes: Sequence[Shape]) -> list[Floats]:
-    """Return a group's arrays, of these shapes in whatever order; none where it has none.
+    """Return a group's arrays, which have these shapes in any order; an absent group has none.
 
-    No array is read before its shape is known to be one of them that is left.
+    No array is read before its shape is known to be one of those left.
     """
     left, found = list(shapes), list[Floats]()
     names = set(archive.namelist())

@@ -1,11 +1,11 @@
-"""The checkpoints in a run's folder, as files of the folder `checkpoint`.
+"""The checkpoint files in the folder `checkpoint` of a run.
 
-Each is `NUMBER.npz` with the arrays, and `NUMBER.json`, written after it, with the rest but the
-history. That is the beginning of a file `NUMBER.jsonl`, to which all checkpoints of one process
-add lines. They are numbered in the order in which they are written. One is whole when its files are
-there and the hashes agree; a training keeps the last two, so that a damaged one has one before it.
+Each checkpoint is `NUMBER.npz` with the arrays, and `NUMBER.json`, written after it, with the rest
+except the history. The history is the beginning of a file `NUMBER.jsonl`, to which all checkpoints
+of one process append lines. Checkpoints are numbered in the order of writing. One is whole if its
+files exist and the hashes match; a training keeps the last two, in case the last one is damaged.
 
-A run's checkpoints are those of its training where that has one, or else the complete run's.
+A run's checkpoints are those of its training if that has any, otherwise those of the complete run.
 """
 
 import hashlib
@@ -29,10 +29,10 @@ from seq2seq_cli.runs.names import training_path
 from seq2seq_cli.storage import atomic_path, make_folder, read_file, unwritable, write_text
 
 CHECKPOINTS = "checkpoint"
-"""The folder in a run's folder that holds them."""
+"""The folder of the checkpoints in a run's folder."""
 KEPT = 2
 MOST_DESCRIPTION = 2**20
-"""Bytes that a description is read to."""
+"""Maximum bytes of a description."""
 
 
 class HistoryFile:
@@ -43,9 +43,9 @@ class HistoryFile:
         self._n_records, self._n_bytes, self._hash = 0, 0, hashlib.sha256()
 
     def record(self, history: Sequence[EpochRecord], number: str) -> HistoryRecord:
-        """Write the records that are new; the first ones into a file of this number.
+        """Append the new records; the first time, to a new file of this number.
 
-        Raises StorageError where writing fails; the lines before are then as they were.
+        Raises StorageError if writing fails; the earlier lines are then unchanged.
         """
         lines = history_text(history[self._n_records :]).encode()
         if lines:
@@ -58,7 +58,7 @@ class HistoryFile:
     def _append(self, path: Path, lines: bytes) -> None:
         try:
             with path.open("r+b" if self._n_bytes else "wb") as file:
-                file.seek(self._n_bytes)  # an attempt that failed may have written more
+                file.seek(self._n_bytes)  # a failed attempt may have written more
                 file.write(lines)
                 file.truncate()
                 file.flush()
@@ -70,7 +70,7 @@ class HistoryFile:
 def save_checkpoint(place: Path, checkpoint: Checkpoint, history: HistoryFile) -> None:
     """Write a checkpoint into a folder, as its newest one.
 
-    Raises StorageError if writing fails; the checkpoints before it are then as they were.
+    Raises StorageError if writing fails; the earlier checkpoints are then unchanged.
     """
     make_folder(place)
     name = f"{max(map(int, numbers(place)), default=0) + 1:012d}"
@@ -81,7 +81,7 @@ def save_checkpoint(place: Path, checkpoint: Checkpoint, history: HistoryFile) -
 
 
 def remove_checkpoints(place: Path, names: Iterable[str]) -> None:
-    """Remove the checkpoints of these numbers, each one's description first."""
+    """Remove the checkpoints of these numbers, starting with the description of each."""
     for name in names:
         (place / f"{name}.json").unlink(missing_ok=True)
         (place / f"{name}.npz").unlink(missing_ok=True)
@@ -89,7 +89,7 @@ def remove_checkpoints(place: Path, names: Iterable[str]) -> None:
 
 
 def remove_undescribed(place: Path) -> None:
-    """Remove files of checkpoints that are no longer, or not yet, described.
+    """Remove the files of checkpoints that have no description.
 
     The caller holds the run's lock.
     """
@@ -102,7 +102,7 @@ def remove_undescribed(place: Path) -> None:
 
 
 def numbers(place: Path) -> list[str]:
-    """Return the checkpoints' numbers, as they are written, the newest first."""
+    """Return the checkpoints' numbers as text, the newest first."""
     names = (path.stem for path in place.glob("*.json"))
     return sorted((name for name in names if re.fullmatch(r"\d{12}", name)), reverse=True)
 
@@ -118,7 +118,7 @@ def has_checkpoint(run: Path) -> bool:
 
 
 def load_checkpoint(run: Path) -> tuple[Checkpoint, list[str]]:
-    """Return a run's newest checkpoint that is whole, and a note on each newer one that is not.
+    """Return a run's newest whole checkpoint, and a note on each newer one that is damaged.
 
     Raises ModelError if there is none.
     """
@@ -138,7 +138,7 @@ def load_checkpoint(run: Path) -> tuple[Checkpoint, list[str]]:
 
 
 def newest_description(run: Path) -> Description | None:
-    """Return the description of a run's newest checkpoint; its arrays are not looked at."""
+    """Return the description of a run's newest checkpoint, without checking its arrays."""
     place = _place(run)
     return next(filter(None, (_description(place, name) for name in numbers(place))), None)
 

@@ -1,4 +1,4 @@
-"""Which run a command may write, remove or rename: one process at a time has its lock."""
+"""Claiming a run in order to write, remove or rename it: one process at a time holds its lock."""
 
 import itertools
 import os
@@ -21,11 +21,11 @@ from seq2seq_cli.storage import make_folder
 def create_folder(
     runs_dir: Path, name: str | None, task: TaskConfig, force: bool = False
 ) -> Iterator[RunFolder]:
-    """Hold the folder of a new training; it goes if the block fails without a checkpoint.
+    """Hold the folder of a new training; it is removed if the block fails without a checkpoint.
 
-    Without a name the task's default one is taken, numbered if there is such a run. With `force` an
-    earlier run of this name stays until this one is complete. Raises ExistsError for a named run
-    that exists or is in use.
+    Without a name the task's default name is used, numbered if it is taken. With `force` an earlier
+    run of this name stays until this one is complete. Raises ExistsError if a named run exists or
+    is in use.
     """
     base = check_name(name or default_name(task))
     make_folder(runs_dir)
@@ -45,7 +45,7 @@ def create_folder(
 
 @contextmanager
 def reopen_folder(runs_dir: Path, name: str | None) -> Iterator[RunFolder]:
-    """Hold the folder of a training that is to be resumed, of the run of `find_resumable`.
+    """Hold the folder of the training to resume, see `find_resumable`.
 
     Raises ExistsError if it is in use.
     """
@@ -75,9 +75,9 @@ def check_free(run: Path, force: bool) -> None:
 def free_name(
     runs_dir: Path, name: str | None, task: TaskConfig, seeds: Iterable[int], force: bool
 ) -> str:
-    """Return the name under which all these seeds can be trained, before anything has begun.
+    """Return a name that is free for the runs of all these seeds.
 
-    Without a name it is the task's default one, numbered if a seed's run has it already. Raises
+    Without a name it is the task's default name, numbered if a seed's run has it already. Raises
     ExistsError if a named run exists or is in use.
     """
     seeds = list(seeds)
@@ -93,7 +93,7 @@ def free_name(
 
 
 def remove_run(run: Path) -> bool:
-    """Remove all that trainings have written of a run; return whether nothing is left of it.
+    """Remove everything that trainings have written of a run; return whether nothing is left.
 
     Raises ExistsError if it is in training, StorageError if something cannot be removed.
     """
@@ -107,7 +107,7 @@ def remove_run(run: Path) -> bool:
 
 
 def rename_run(run: Path, name: str) -> Path:
-    """Give a run, and its training, another name; return the renamed run.
+    """Rename a run and its training; return the renamed run.
 
     Raises ExistsError if the name is taken or the run is in training, StorageError if it cannot be
     renamed.
@@ -133,7 +133,7 @@ def _numbered(run: Path) -> Iterator[Path]:
 
 
 def _check_replaceable(run: Path, force: bool) -> None:
-    """Raise ExistsError unless a training may take the name of a run that nobody trains."""
+    """Raise ExistsError unless a training may replace this run, which is not in use."""
     if os.path.lexists(run) and not force:
         raise ExistsError(f"{run} exists: choose another --run NAME, or --force to replace it")
     if os.path.lexists(run) and not is_run(run):

@@ -1,4 +1,4 @@
-"""In which settings runs are not alike."""
+"""The settings in which runs differ."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from seq2seq_cli.config import RunConfig
 
 
 def differing_settings(configs: Sequence[RunConfig]) -> dict[str, tuple[str, ...]]:
-    """Return the settings, `section.key`, that are not the same in all, with each one's value."""
+    """Return the settings, `section.key`, that differ, with the value in each configuration."""
     flat = [
         {
             f"{section}.{key}": str(value)

@@ -1,4 +1,4 @@
-"""What the bits of a training's weights depend on, apart from its settings."""
+"""What the exact bits of a training's weights depend on, apart from its settings."""
 
 import os
 import re
@@ -9,7 +9,7 @@ PACKAGES = ("seq2seq-cli", "tensorflow", "keras", "numpy")
 VARIABLES = ("XLA_FLAGS", "TF_XLA_FLAGS", "TF_ENABLE_ONEDNN_OPTS", "TF_NUM_INTRAOP_THREADS")
 
 CACHE_FLAG = re.compile(r"""--tf_xla_persistent_cache_directory=('[^']*'|"[^"]*"|\S*)""")
-"""Where compiled programs are kept, in a folder of each process; no bit depends on it."""
+"""The flag for the cache of compiled programs, a folder per process; no bit depends on it."""
 
 
 class Environment(Record):
@@ -22,7 +22,7 @@ class Environment(Record):
 
 
 def current_environment(device: str) -> Environment:
-    """Return that of this process, which trains on a device."""
+    """Return the environment of this process, which trains on this device."""
     return Environment(
         versions=installed_versions(),
         device=device,
@@ -33,13 +33,13 @@ def current_environment(device: str) -> Environment:
 
 def installed_versions() -> dict[str, str]:
     """Return the versions of the packages that a training's bits depend on."""
-    from importlib.metadata import version  # which no reader of runs has to wait for
+    from importlib.metadata import version  # slow to import; reading runs does not need it
 
     return {package: version(package) for package in PACKAGES}
 
 
 def differences(now: Environment, before: Environment) -> list[str]:
-    """Return a note on each thing in which this environment is not the one before."""
+    """Return a note on each difference between this environment and the one before."""
     new, old = _named(now), _named(before)
     return [
         f"{name} is {new.get(name, 'unset')} and was {old.get(name, 'unset')}: the weights will "
@@ -55,6 +55,6 @@ def _named(environment: Environment) -> dict[str, str]:
 
 
 def _flags() -> dict[str, str]:
-    """Return the variables that the bits may depend on, without the folder of kept programs."""
+    """Return the variables that the bits may depend on, without the flag for the cache."""
     flags = {name: CACHE_FLAG.sub("", os.environ.get(name, "")).strip() for name in VARIABLES}
     return {name: value for name, value in flags.items() if value}

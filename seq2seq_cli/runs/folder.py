@@ -1,16 +1,16 @@
-"""A run's folder has one life, which keeps it whole at every moment.
+"""A run's folder, from the beginning of a training to the complete run.
 
 A training happens in `NAME.training`, whose lock it holds. Once it is complete, the folder is
-renamed to `NAME`, which never changes from then on. In both lie
+renamed to `NAME`, which never changes afterwards. Both contain
 
     config.toml  history.jsonl           from the beginning
     train.keras  inference_encoder.keras  inference_decoder.keras  run.json     once it is complete
-    checkpoint/NUMBER.npz, NUMBER.json   the last two; in a complete run the last
+    checkpoint/NUMBER.npz, NUMBER.json   the last two; the last one in a complete run
     checkpoint/NUMBER.jsonl              their history
     tensorboard/                         events, on demand
 
-and, in a training, the lock and temporary files. Whatever else lies there is somebody else's: it is
-never removed, and it moves into the run that takes this one's place.
+and, in a training, the lock and temporary files. Other files belong to the user: they are never
+removed, and move into the run that replaces this one.
 """
 
 import os
@@ -60,7 +60,7 @@ SaveModel = Callable[[Path], object]
 
 
 class RunFolder:
-    """The folder of a training that is to become a run; the caller holds its lock."""
+    """The folder of a training that will become a run; the caller holds its lock."""
 
     def __init__(self, run: Path) -> None:
         self.run = run
@@ -68,7 +68,7 @@ class RunFolder:
         self.is_complete = False
         self._checkpoints = self.path / CHECKPOINTS
         self._history = HistoryFile(self._checkpoints)
-        self._has_ended = False  # whether the last checkpoint has the last step
+        self._has_ended = False  # whether the last checkpoint includes the last step
         remove_temporary(self.path)
         remove_temporary(self._checkpoints)
         remove_undescribed(self._checkpoints)
@@ -79,7 +79,7 @@ class RunFolder:
         return self.path / TENSORBOARD
 
     def begin(self, config: RunConfig) -> None:
-        """Begin a new training, in the place of a stopped one."""
+        """Begin a new training, replacing a stopped one."""
         clear(self.path)
         write_text(self.path / CONFIG_FILE, config.to_toml())
         write_text(self.path / HISTORY, "")
@@ -93,7 +93,7 @@ class RunFolder:
         self._write_progress(checkpoint)
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint, then remove the one that it takes the place of."""
+        """Write a checkpoint, then remove the one that it replaces."""
         save_checkpoint(self._checkpoints, checkpoint, self._history)
         self._has_ended = checkpoint.status.has_ended
         remove_checkpoints(self._checkpoints, numbers(self._checkpoints)[KEPT:])
@@ -105,7 +105,7 @@ class RunFolder:
     def complete(
         self, checkpoint: Checkpoint, results: Results, models: Mapping[str, SaveModel], now: str
     ) -> Manifest:
-        """Write what is missing of a complete run, the manifest last, and take the run's place.
+        """Write the missing files of a complete run, the manifest last, and rename the folder.
 
         `now` is in ISO 8601, UTC.
         """
@@ -145,9 +145,9 @@ class RunFolder:
 
 @contextmanager
 def hold_run(run: Path) -> Iterator[Path]:
-    """Hold the lock on all folders of a run; yield that of its training, which is made for it.
+    """Hold the lock on a run; yield the folder of its training, which is created for it.
 
-    Raises ExistsError if another process holds it.
+    Raises ExistsError if another process holds the lock.
     """
     settle(run)
     with hold_lock(training_path(run)):
@@ -155,9 +155,9 @@ def hold_run(run: Path) -> Iterator[Path]:
 
 
 def settle(run: Path) -> None:
-    """Finish what a process that was killed between its last renames has left.
+    """Finish the replacement of a run by a process that was killed between its last renames.
 
-    Raises ExistsError if another process is at it and does not end.
+    Raises ExistsError if another process is doing it and does not finish.
     """
     replaced, training = replaced_path(run), training_path(run)
     if not os.path.lexists(replaced):
@@ -172,7 +172,7 @@ def settle(run: Path) -> None:
 
 
 def take_place(run: Path) -> None:
-    """Let a complete training take the place of its run; the caller holds its lock."""
+    """Replace a run by its complete training; the caller holds the lock."""
     if os.path.lexists(run):
         _rename(run, replaced_path(run))
     _rename(training_path(run), run)
@@ -188,9 +188,9 @@ def _rename(folder: Path, renamed: Path) -> None:
 
 
 def _remove_replaced(run: Path) -> None:
-    """Remove a run that was replaced, and move what else lies there into the new one.
+    """Remove a run that was replaced, and move the user's other files into the new one.
 
-    Where that fails, the next process that looks tries again.
+    If that fails, the next process that looks tries again.
     """
     replaced = replaced_path(run)
     with suppress(OSError):
@@ -205,7 +205,7 @@ def _remove_replaced(run: Path) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Remove a run's files, and its folder unless something else is in it; a link goes alone."""
+    """Remove a run's files, and its folder if nothing else is in it; of a link, only the link."""
     if folder.is_symlink():
         folder.unlink()
         return
@@ -216,7 +216,7 @@ def remove(folder: Path) -> None:
 
 
 def clear(folder: Path) -> None:
-    """Remove all that a training writes in a folder: the manifest first, the configuration last."""
+    """Remove a training's files from a folder: the manifest first, the configuration last."""
     checkpoints, tensorboard = folder / CHECKPOINTS, folder / TENSORBOARD
     for name in (MANIFEST, *RECORDED):
         if name != CONFIG_FILE:

@@ -1,4 +1,4 @@
-"""The history of a training: what each of its validations came to, and the calls before it."""
+"""The history of a training: the results of each validation, and of the calls before it."""
 
 import json
 from collections.abc import Iterable
@@ -11,13 +11,13 @@ from pydantic import TypeAdapter, ValidationError
 from seq2seq_cli.errors import ModelError
 
 MOST_CALLS = 256
-"""About how many calls' figures a whole training keeps."""
+"""The approximate number of calls whose figures a whole training keeps."""
 
 
 class Call(NamedTuple):
-    """What consecutive steps of a training came to, in one call of the program or several."""
+    """The results of consecutive steps of a training, in one call of the program or several."""
 
-    steps_done: int  # since the training's beginning, with these
+    steps_done: int  # since the beginning of the training, including these
     steps: int
     loss: float  # mean, teacher-forced
     exact_match: float  # share of the sequences trained on, teacher-forced
@@ -25,9 +25,9 @@ class Call(NamedTuple):
 
 
 def with_call(calls: tuple[Call, ...], call: Call, most: int) -> tuple[Call, ...]:
-    """Return the calls and one more; of more than `most`, two and two become one.
+    """Return the calls and one more; if there are more than `most`, pairs of calls are merged.
 
-    From then on those that follow are put together too, up to as many steps.
+    Later calls are then merged too, up to the same number of steps.
     """
     call = Call(*call[:2], *(float(f"{value:.6g}") for value in call[2:]))
     if calls and calls[-1].steps + call.steps <= max(before.steps for before in calls):
@@ -49,10 +49,10 @@ def _merged(first: Call, second: Call) -> Call:
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """An epoch, or its beginning, validated on held-out sequences: a line of the history.
+    """An epoch, or its first part, validated on held-out sequences: a line of the history.
 
-    Validated within an epoch, `n_samples` is how many of the epoch's sequences were trained on
-    until then, and training loss, seconds and speed are of these.
+    `n_samples` is the number of the epoch's sequences trained on so far; training loss, seconds and
+    speed are of these.
     """
 
     epoch: int
@@ -67,24 +67,24 @@ class EpochRecord:
     learning_rate: float
     seconds: float
     samples_per_s: float
-    steps_done: int  # since the training's beginning
-    is_whole: bool = True  # whether this is the epoch's end
-    calls: tuple[Call, ...] = ()  # since the validation before
+    steps_done: int  # since the beginning of the training
+    is_whole: bool = True  # whether this is the end of the epoch
+    calls: tuple[Call, ...] = ()  # since the previous validation
 
 
 def history_line(record: EpochRecord) -> str:
-    """Return a record's line, without its end."""
+    """Return a record's line, without the line end."""
     fields = EpochRecord.__dataclass_fields__
     return json.dumps({name: value for name, value in asdict(record).items() if name in fields})
 
 
 def history_text(records: Iterable[EpochRecord]) -> str:
-    """Return what the file of these records holds."""
+    """Return the content of the file with these records."""
     return "".join(f"{history_line(record)}\n" for record in records)
 
 
 def parse_file(content: bytes, path: Path) -> tuple[EpochRecord, ...]:
-    """Return the records in the content of a file; ModelError where it is damaged."""
+    """Return the records in the content of a file; ModelError if it is damaged."""
     try:
         return parse_history(content)
     except ValidationError as error:
@@ -92,6 +92,6 @@ def parse_file(content: bytes, path: Path) -> tuple[EpochRecord, ...]:
 
 
 def parse_history(content: bytes) -> tuple[EpochRecord, ...]:
-    """Return the records in lines; ValueError where they are damaged."""
-    adapter = TypeAdapter(EpochRecord)  # here, for few commands read histories
+    """Return the records in lines; ValueError if they are damaged."""
+    adapter = TypeAdapter(EpochRecord)  # built here, since few commands read histories
     return tuple(adapter.validate_json(line) for line in content.splitlines())

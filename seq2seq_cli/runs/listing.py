@@ -1,4 +1,4 @@
-"""Runs: what is in a complete run's folder, and finding runs again."""
+"""Opening, listing and finding runs."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -41,11 +41,11 @@ class Run:
         return self.path.name
 
     def read(self, file: str) -> bytes:
-        """Return a recorded file's content; ModelError unless it is what the manifest says."""
+        """Return a recorded file's content; ModelError unless it matches the manifest."""
         return read_recorded(self.path, file, self.manifest)
 
     def history(self) -> tuple[EpochRecord, ...]:
-        """Return the results of its validations; ModelError unless it is what the manifest says."""
+        """Return the results of its validations; ModelError unless they match the manifest."""
         return parse_file(self.read(HISTORY), self.path / HISTORY)
 
 
@@ -71,7 +71,7 @@ def open_run(runs_dir: Path, name: str | None = None) -> Run:
 class ListedRun:
     """A name in the runs' folder: a complete run, or the reason why there is none.
 
-    `under_way` is the state of a training that is to take the place of a complete run.
+    `under_way` is the state of a training that will replace the complete run.
     """
 
     name: str
@@ -93,10 +93,10 @@ def chosen(
     by: str = "date",
     limit: int | None = None,
 ) -> list[ListedRun]:
-    """Return those listed runs that are of a task, in an order; of these `limit`, if that is given.
+    """Return the listed runs of a task in an order, at most `limit` of them.
 
-    By `date` they are as listed, and the limit leaves the newest; by `exact` match the best stands
-    first. Those that are not complete come after the others.
+    By `date` they are as listed, and the limit keeps the newest; by `exact` match the best comes
+    first. Incomplete runs come last.
     """
     found = [item for item in listed if task is None or _task_of(item, runs_dir) == task]
     complete = [item for item in found if item.run]
@@ -112,7 +112,7 @@ def chosen(
 
 
 def _task_of(item: ListedRun, runs_dir: Path) -> str | None:
-    """Return the name of a run's task, also of a stopped one; None if it is unknown."""
+    """Return the name of a complete or stopped run's task; None if it is unknown."""
     if item.run:
         return item.run.config.task.name
     newest = newest_description(runs_dir / item.name)
@@ -120,9 +120,9 @@ def _task_of(item: ListedRun, runs_dir: Path) -> str | None:
 
 
 def run_folders(runs_dir: Path) -> list[Path]:
-    """Return the runs, complete or in training, by their names.
+    """Return the runs, complete or in training, sorted by name.
 
-    Raises StorageError if the folder is something else, or cannot be read.
+    Raises StorageError if it is not a folder, or cannot be read.
     """
     try:
         folders = list(runs_dir.iterdir())
@@ -134,15 +134,15 @@ def run_folders(runs_dir: Path) -> list[Path]:
 
 
 def is_run(folder: Path) -> bool:
-    """Return whether a folder is a run's or its training's; it may be damaged."""
+    """Return whether a folder is that of a run or its training, which may be damaged."""
     try:
         return folder.is_dir() and any((folder / name).exists() for name in (CONFIG_FILE, MANIFEST))
-    except OSError:  # a folder of someone else
+    except OSError:  # another user's folder
         return False
 
 
 def find_run(runs_dir: Path, name: str) -> Path:
-    """Return the path of a run that is complete, in training or damaged; SWEEP/RUN is a sweep's.
+    """Return the path of a run: complete, in training or damaged; SWEEP/RUN is a sweep's.
 
     Raises ModelError if there is none.
     """
@@ -161,13 +161,13 @@ def _no_run(run: Path) -> ModelError:
 
 
 def _settle(run: Path) -> None:
-    """Finish a replacement that was cut short; where that is not possible, read what there is."""
+    """Finish an interrupted replacement; if that is not possible, read what is there."""
     with suppress(S2sError, OSError):
         settle(run)
 
 
 def _list_run(run: Path) -> ListedRun:
-    """Return what a run is; none is so damaged that the others cannot be listed."""
+    """Describe a run; a damaged one does not keep the others from being listed."""
     try:
         return ListedRun(run.name, _open_run(run), under_way=_under_way(run))
     except (S2sError, OSError) as error:

@@ -1,6 +1,6 @@
-"""The lock on a folder; it ends with the process, however that ends.
+"""The lock on a folder, which ends with the process in any case.
 
-It is the operating system's lock on a file in the folder, which is removed with it.
+It is the operating system's lock on a file in the folder; the file is removed when the lock ends.
 """
 
 import fcntl
@@ -17,16 +17,16 @@ from seq2seq_cli.storage import unwritable
 LOCK = ".lock"
 
 WAIT_SECONDS = 1.0
-"""How long to wait for a lock that another process may hold only to look."""
+"""How long to wait for a lock that another process may hold only while it checks the folder."""
 
 POLL_SECONDS = 0.01
 
 
 @contextmanager
 def hold_lock(folder: Path) -> Iterator[None]:
-    """Hold a folder's lock, making the folder if need be; if it stays empty, it goes at the end.
+    """Hold a folder's lock, creating the folder if needed; an empty folder is removed at the end.
 
-    Raises ExistsError if another process holds the lock, StorageError if it cannot be had.
+    Raises ExistsError if another process holds the lock, StorageError if locking fails.
     """
     until = time.monotonic() + WAIT_SECONDS
     while (file := _lock(folder)) is None:
@@ -36,7 +36,7 @@ def hold_lock(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        if _is_at(file, folder / LOCK):  # and not gone with the folder, under another name
+        if _is_at(file, folder / LOCK):  # the folder may have been renamed meanwhile
             (folder / LOCK).unlink()
         file.close()
         with suppress(OSError):
@@ -50,7 +50,7 @@ def is_locked(folder: Path) -> bool:
     """
     try:
         with (folder / LOCK).open("rb") as file:
-            # A shared lock: those who ask at the same time do not keep each other from asking.
+            # A shared lock, so that processes can check at the same time.
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
@@ -62,12 +62,12 @@ def is_locked(folder: Path) -> bool:
 def lock_file(path: Path) -> IO[bytes] | None:
     """Return the file at a path, locked until it is closed; None if another process has the lock.
 
-    The file is made if need be; OSError where that fails.
+    The file is created if needed; OSError if that fails.
     """
     file = path.open("ab")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if _is_at(file, path):  # and was not removed by the process that had it
+        if _is_at(file, path):  # its last holder may have removed it meanwhile
             return file
     except BlockingIOError:
         pass
@@ -84,7 +84,7 @@ def _lock(folder: Path) -> IO[bytes] | None:
         return lock_file(folder / LOCK)
     except OSError as error:
         is_gone = isinstance(error, FileNotFoundError | FileExistsError) and not folder.is_file()
-        if is_gone and folder.parent.is_dir():  # another process has just removed the empty folder
+        if is_gone and folder.parent.is_dir():  # another process just removed the empty folder
             return None
         raise unwritable(folder, error) from error
 

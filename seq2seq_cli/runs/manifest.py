@@ -1,7 +1,7 @@
-"""What a complete run consists of: its files' names, and the manifest that proves them.
+"""The files of a complete run, and the manifest that verifies them.
 
-The manifest, `run.json`, is written last. It holds the size and hash of every other file; each of
-them is read whole and checked here before it is used.
+The manifest, `run.json`, is written last. It holds the size and hash of every other file; each is
+read whole and checked here before it is used.
 """
 
 from pathlib import Path
@@ -21,29 +21,29 @@ HISTORY = "history.jsonl"
 MANIFEST = "run.json"
 
 MOST_MANIFEST = 2**20
-"""Bytes that a manifest is read to."""
+"""Maximum bytes of a manifest."""
 
 RECORDED = (CONFIG_FILE, TRAIN_MODEL, ENCODER_MODEL, DECODER_MODEL, HISTORY)
 """The files whose hashes the manifest holds."""
 
 
 class FileRecord(Record):
-    """What a file of a run has to be."""
+    """The recorded size and hash of a run's file."""
 
     sha256: str
     bytes: int = Field(ge=0)
 
     @classmethod
     def of(cls, path: Path) -> "FileRecord":
-        """Return what the file is now."""
+        """Return the record of a file as it is now."""
         return cls(sha256=sha256(path), bytes=path.stat().st_size)
 
 
 class Results(Record):
-    """How an epoch or a run ended, on held-out sequences.
+    """The results of an epoch or a run on held-out sequences.
 
-    The exact match is also that of free-running prediction; the accuracy of the tokens is not, for
-    each is predicted after the right ones.
+    They are teacher-forced. The exact match equals that of free-running prediction; the accuracy of
+    the tokens does not, since each is predicted after the right ones.
     """
 
     exact_match: float
@@ -55,7 +55,7 @@ class Results(Record):
 
 
 class Manifest(Document):
-    """What `run.json` holds."""
+    """The content of `run.json`."""
 
     VERSION = 3
 
@@ -64,13 +64,13 @@ class Manifest(Document):
     versions: dict[str, str]
     device: str
     threads: int
-    flags: dict[str, str]  # of the environment, which the weights' bits depend on
+    flags: dict[str, str]  # environment variables that the weights' bits depend on
     files: dict[str, FileRecord]
     results: Results
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Return the folder's manifest; ModelError if it is corrupt or of another version."""
+    """Return the folder's manifest; ModelError if it is corrupt or has another version."""
     path = folder / MANIFEST
     try:
         return Manifest.from_json(read_file(path, MOST_MANIFEST))
@@ -87,7 +87,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def completed_at(folder: Path) -> str:
-    """Return when a run was completed, by its unchecked manifest; empty if that is unreadable."""
+    """Return when a run was completed, from its unchecked manifest; empty if unreadable."""
     try:
         return str(from_json(read_file(folder / MANIFEST, MOST_MANIFEST))["completed_at"])
     except (OSError, ValueError, KeyError, TypeError):

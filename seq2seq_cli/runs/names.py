@@ -1,7 +1,7 @@
-"""The names of runs, and of the folders that belong to one.
+"""The names of runs and of their folders.
 
-`NAME` is a complete run, `NAME.training` the training that is to become it, running or stopped, and
-`NAME.replaced` the run whose place it takes, for the moment between the last two renames.
+`NAME` is a complete run, `NAME.training` the training that will become it, running or stopped, and
+`NAME.replaced` the earlier run that it replaces, only between the last two renames.
 """
 
 import re
@@ -15,10 +15,10 @@ TRAINING = ".training"
 REPLACED = ".replaced"
 
 MOST_NAME = 255 - len(TRAINING)
-"""Bytes of a name that file systems have room for."""
+"""Maximum bytes of a name that file systems accept."""
 
 MOST_OWN = 150
-"""Bytes that a default name takes from a data file's name; other parts follow."""
+"""Maximum bytes that a default name takes from a data file's name; other parts follow."""
 
 
 def check_name(name: str) -> str:
@@ -51,7 +51,7 @@ def training_path(run: Path) -> Path:
 
 
 def replaced_path(run: Path) -> Path:
-    """Return where a run lies while another one takes its place."""
+    """Return the path of a run while another one replaces it."""
     return run.with_name(run.name + REPLACED)
 
 
@@ -66,7 +66,7 @@ def seed_run(name: str, seed: int) -> str:
 
 
 def default_name(task: TaskConfig) -> str:
-    """Return the name of a run on this task, such as reverse-prefix-6-3-51."""
+    """Return the default name of a run on this task, such as reverse-prefix-6-3-51."""
     n_out = [task.n_out] if is_custom(task) or takes_n_out(task) else []
     own = Path(task.data.split(",")[0]).stem if task.data else task.name.rpartition(":")[2]
     own = own.encode(errors="replace")[:MOST_OWN].decode(errors="ignore")

@@ -1,4 +1,4 @@
-"""Records: what a run's JSON files are made of."""
+"""Records: the parts of a run's JSON files."""
 
 from typing import ClassVar, Self
 
@@ -14,13 +14,13 @@ class Record(BaseModel):
 
 
 class Version(Record):
-    """What a document of any version holds."""
+    """The part of a document that all versions have."""
 
     format_version: int
 
 
 class Document(Version):
-    """A record that is a file of its own, in one format version."""
+    """A record that is a whole file, in one format version."""
 
     VERSION: ClassVar[int]
 

@@ -1,4 +1,4 @@
-"""Resuming a training: which run, and with which settings."""
+"""Which run a training resumes, and with which settings."""
 
 import re
 from enum import Enum
@@ -23,7 +23,7 @@ CHANGEABLE = (
 """Settings that may differ when a training is resumed: no step depends on them."""
 
 FILES = ("task.data", "task.validation_data")
-"""Files that may be elsewhere when a training is resumed; their hashes are settings beside them."""
+"""Files that may have moved when a training is resumed; their hashes are settings too."""
 
 FILLED_IN = (
     "task.data_sha256",
@@ -34,7 +34,7 @@ FILLED_IN = (
 
 
 class State(Enum):
-    """What there is of a run that is to be trained."""
+    """What exists of a run that is to be trained."""
 
     NEW = "new"
     STOPPED = "stopped"
@@ -42,7 +42,7 @@ class State(Enum):
 
 
 def find_resumable(runs_dir: Path, name: str | None) -> Path:
-    """Return the named run or, without a name, that of the stopped training last saved.
+    """Return the named run or, without a name, the stopped training that was saved last.
 
     Raises ModelError if there is none.
     """
@@ -64,9 +64,9 @@ def find_resumable(runs_dir: Path, name: str | None) -> Path:
 
 
 def find_seeds(runs_dir: Path, name: str | None) -> tuple[str, list[int]]:
-    """Return the name of several seeds' runs and the seeds that there are, in their order.
+    """Return the common name of several seeds' runs, and the seeds in ascending order.
 
-    Without a name they are those of which one was saved last. Raises ModelError if there is none.
+    Without a name it is the one whose run was saved last. Raises ModelError if there is none.
     """
     saved: dict[str, dict[int, str]] = {}
     for run in run_folders(runs_dir):
@@ -88,7 +88,7 @@ def written_at(run: Path) -> str:
 
 
 def resumed_config(saved: RunConfig, wanted: RunConfig) -> RunConfig:
-    """Return the saved settings with those that `wanted` gives, in its `model_fields_set`.
+    """Return the saved settings, overridden by those in `wanted`'s `model_fields_set`.
 
     Raises ConfigurationError for a custom task that `wanted` does not name: the code of a saved run
     is not imported.
@@ -102,8 +102,8 @@ def resumed_config(saved: RunConfig, wanted: RunConfig) -> RunConfig:
 def check_resumable(saved: RunConfig, wanted: RunConfig, run: str = "") -> None:
     """Raise ConfigurationError, with a line for each, for settings that may not change.
 
-    A file may be elsewhere if its content is the same by the hashes that both configurations have.
-    The lines begin with the name of the `run`, if that is given.
+    A file may have moved if its hash is the same in both configurations. The lines begin with the
+    name of the `run`, if it is given.
     """
     before, problems = saved.model_dump(), list[str]()
     for section, settings in wanted.model_dump().items():
