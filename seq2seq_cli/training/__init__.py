@@ -1,1 +1,1 @@
-"""Training: the only home of TensorFlow and Keras, which are imported where a training begins."""
+"""Training: the only package that uses TensorFlow and Keras, imported when a training begins."""

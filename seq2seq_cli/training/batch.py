@@ -1,6 +1,6 @@
-"""The seeds that one configuration is trained under, and what there is of each already.
+"""The seeds that one configuration is trained under, and what exists of each.
 
-Whatever can be known to be wrong with any of them is found before the first one begins.
+Every problem that can be known in advance is found before the first seed begins.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,12 +24,12 @@ from seq2seq_cli.training.session import Begin
 from seq2seq_cli.training.stopping import has_enough, to_go_on_from
 
 SEEDS = 2**63
-"""How many there are."""
+"""The number of possible seeds."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Seeds to be trained in the folders NAME-seed-0 and so on; `plan` is the first one's."""
+    """Seeds to train in the folders NAME-seed-0 and so on; `plan` is that of the first one."""
 
     plan: Plan
     runs_dir: Path
@@ -43,7 +43,7 @@ class Batch:
 
     @contextmanager
     def begun(self, seed: int) -> Iterator[Begin]:
-        """Hold the folder of a seed that is not complete, with what it begins or resumes from."""
+        """Hold the folder of an incomplete seed; yield what its training begins from."""
         plan, folder = self.plan.with_seed(seed), self.folder(seed)
         if self.states[seed] is State.NEW:
             task = plan.config.task
@@ -56,13 +56,13 @@ class Batch:
                 yield Begin(plan, reopened, checkpoint, tuple(notes))
 
     def go_on(self, more: Sequence[str] = ()) -> str:
-        """Return the command, with `more` options, that resumes what is stopped.
+        """Return the command, with `more` options, that resumes a stopped batch.
 
         It is empty if nothing has begun.
         """
         first = min(self.states)
         if set(self.states.values()) == {State.NEW}:
-            newest = newest_description(self.folder(first))  # which may be an earlier training's
+            newest = newest_description(self.folder(first))  # may be that of an earlier training
             if newest is None or newest.config.model_dump() != self.plan.config.model_dump():
                 return ""
         options = [*more, "--seeds", str(len(self.states))]
@@ -74,9 +74,9 @@ class Batch:
 def new_batch(
     config: RunConfig, n_seeds: int, runs_dir: Path, run: str | None, force: bool
 ) -> Batch:
-    """Return the batch that begins with the configuration's seed.
+    """Return the batch whose first seed is the configuration's.
 
-    Raises ExistsError where a run of any of them exists or is in use.
+    Raises ExistsError if a run of any of the seeds exists or is in use.
     """
     plan = prepare(config)
     seeds = _seeds(config.training.seed, n_seeds)
@@ -87,19 +87,19 @@ def new_batch(
 def resumed_batch(
     config: RunConfig, n_seeds: int, runs_dir: Path, run: str | None, force: bool
 ) -> Batch:
-    """Return the batch of runs that there are, with the saved settings of its first one.
+    """Return the batch of the runs that exist, with the saved settings of the first one.
 
-    Those that `config` gives have to be the same, but for those that may change; with `force` what
-    was trained with others is begun anew.
+    Settings in `config` must be the same, except those that may change; with `force` runs that were
+    trained with other settings start again.
     """
-    name, found = find_seeds(runs_dir, run)
+    name, saved_seeds = find_seeds(runs_dir, run)
     is_given = "seed" in config.training.model_fields_set
-    seeds = _seeds(config.training.seed if is_given else found[0], n_seeds)
-    known = [seed for seed in found if seed in seeds]
+    seeds = _seeds(config.training.seed if is_given else saved_seeds[0], n_seeds)
+    known = [seed for seed in saved_seeds if seed in seeds]
     if not known:
         raise ConfigurationError(
             f"training.seed = {seeds[0]}: of {runs_dir / name}-seed-... there are only "
-            f"{', '.join(map(str, found))}: leave it out, or leave out --resume"
+            f"{', '.join(map(str, saved_seeds))}: leave it out, or leave out --resume"
         )
     merged = resumed_config(_saved_config(runs_dir / seed_run(name, known[0])), config)
     plan = prepare(merged, resumed=True).with_seed(seeds[0])
@@ -121,13 +121,13 @@ def _seeds(first: int, n_seeds: int) -> range:
 
 
 def _saved_config(folder: Path) -> RunConfig:
-    """Return the settings of what was saved last of a run."""
+    """Return the settings of a run's newest checkpoint, or of the complete run."""
     newest = newest_description(folder)
     return newest.config if newest else open_run(folder.parent, folder.name).config
 
 
 def _state(folder: Path, wanted: RunConfig, force: bool) -> State:
-    """Return what there is of a run with these settings; raises if it has other settings."""
+    """Return what exists of a run with these settings; raises if it has other settings."""
     newest, is_complete = newest_description(folder), (folder / MANIFEST).is_file()
     if is_locked(training_path(folder)):
         raise ExistsError(f"{folder} is in use: another process trains this run")

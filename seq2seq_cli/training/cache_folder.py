@@ -5,21 +5,21 @@ from contextlib import suppress
 from pathlib import Path
 
 FOLDER_VARIABLE = "S2S_CACHE_DIR"
-"""Names another folder; empty, nothing is kept."""
+"""Names another folder; if it is empty, nothing is cached."""
 
 
 def cache_folder() -> Path | None:
-    """Return the cache folder, created if need be; None where it is unsafe or cannot be created."""
+    """Return the cache folder, created if needed; None if it is unsafe or cannot be created."""
     named = os.environ.get(FOLDER_VARIABLE)
     if named == "":
         return None
-    # Imported where it is needed: most commands compile nothing.
+    # Imported here, since most commands compile nothing.
     from platformdirs import user_cache_path
 
-    # A user without a home raises RuntimeError.
+    # It raises RuntimeError for a user without a home folder.
     with suppress(OSError, RuntimeError):
         root = Path(named).absolute() if named else user_cache_path("s2s")
-        # A relative home is no home, and TensorFlow's flag could not name a quote.
+        # A relative home folder is not usable, and TensorFlow's flag cannot contain a quote.
         if not root.is_absolute() or "'" in str(root):
             return None
         root.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Standard Keras callbacks, called by our own training loop."""
+"""Standard Keras callbacks, called by the compiled training loop."""
 
 import errno
 import os
@@ -25,11 +25,11 @@ STATE_NOTE = (
 class Callbacks:
     """A `keras.callbacks.CallbackList` on the train model.
 
-    The steps of one call of the compiled program count as one batch. It begins by the name of its
-    first step and ends by that of its last, as in Keras with `steps_per_execution`. Callbacks
-    observe, and may stop the training (`model.stop_training`). `model.optimizer` only shows them
-    the learning rate: ConfigurationError is raised for one that sets it, and for any exception of
-    callbacks that the user's function `name` has returned.
+    The steps of one call of the compiled program count as one batch. It begins with the number of
+    its first step and ends with that of its last, as in Keras with `steps_per_execution`. Callbacks
+    observe, and may stop the training (`model.stop_training`). `model.optimizer` only shows the
+    learning rate: ConfigurationError is raised if a callback sets it, and for any exception of
+    callbacks that the user's function `name` returned.
     """
 
     def __init__(
@@ -59,15 +59,15 @@ class Callbacks:
         self._call(self._list.on_epoch_begin, rate, epoch - 1)
 
     def begin_batch(self, step: int, rate: float) -> None:
-        """Report that a call is about to take this step of the epoch and some more."""
+        """Report that a call begins with this step of the epoch."""
         self._call(self._list.on_train_batch_begin, rate, step)
 
     def end_batch(self, step: int, rate: float, loss: float) -> None:
-        """Report that a call has taken steps of the epoch, this one as its last."""
+        """Report that a call has ended with this step of the epoch."""
         self._call(self._list.on_train_batch_end, rate, step, {"loss": loss})
 
     def end_epoch(self, ended: EpochRecord) -> None:
-        """Report that an epoch, or the part before a stop, is trained and validated."""
+        """Report that an epoch, or its part before a stop, has been trained and validated."""
         logs = {
             "loss": ended.training_loss,
             "learning_rate": ended.learning_rate,
@@ -83,7 +83,7 @@ class Callbacks:
         self._call(self._list.on_train_end, rate)
 
     def _call(self, hook: Callable[..., None], rate: float, *arguments: object) -> None:
-        """Call a hook of all callbacks while the optimizer shows this learning rate."""
+        """Call a hook of all callbacks; the optimizer shows this learning rate meanwhile."""
         self._optimizer.learning_rate = rate
         shown = float(self._optimizer.learning_rate)
         try:
@@ -94,9 +94,9 @@ class Callbacks:
             if not self._name:
                 raise
             raise _raised(self._name, error) from error
-        if (wanted := float(self._optimizer.learning_rate)) != shown:
+        if (rate_set := float(self._optimizer.learning_rate)) != shown:
             raise ConfigurationError(
-                f"a callback set the learning rate to {wanted:g}: callbacks cannot change it, "
+                f"a callback set the learning rate to {rate_set:g}: callbacks cannot change it, "
                 "remove that one; training.schedule says how the rate changes"
             )
 
@@ -104,9 +104,9 @@ class Callbacks:
 def load_callbacks(name: str, config: RunConfig, run: str) -> list[keras.callbacks.Callback]:
     """Return the callbacks that the user's function `name`, path/to/file.py:function, returns.
 
-    It is called with the settings as a dictionary of its sections and the name of the run's folder,
-    which is empty in workers that have none. Raises ConfigurationError where it cannot be imported,
-    fails, or returns something else.
+    It is called with the settings as a dictionary of sections and with the run's folder, which is
+    empty in workers that have none. Raises ConfigurationError if it cannot be imported, fails, or
+    returns something else.
     """
     function = load_function(CALLBACK, name)
     try:
@@ -129,7 +129,7 @@ def _raised(name: str, error: Exception) -> ConfigurationError:
 def tensorboard(folder: Path) -> keras.callbacks.Callback:
     """Return the callback that writes the history for TensorBoard.
 
-    Raises ConfigurationError where TensorBoard is not installed.
+    Raises ConfigurationError if TensorBoard is not installed.
     """
     if find_spec("tensorboard") is None:
         raise ConfigurationError(
@@ -139,7 +139,7 @@ def tensorboard(folder: Path) -> keras.callbacks.Callback:
 
 
 class _TensorBoard(keras.callbacks.TensorBoard):  # type: ignore[misc]
-    """TensorBoard's callback; StorageError where it cannot write."""
+    """TensorBoard's callback; StorageError if it cannot write."""
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         with self._naming():

@@ -1,4 +1,4 @@
-"""The workers of a training: how the variable TF_CONFIG names them, and how they meet."""
+"""The workers of a training: named by the variable TF_CONFIG, compared before they start."""
 
 import os
 import re
@@ -16,15 +16,15 @@ VARIABLE = "TF_CONFIG"
 SAME, DIFFERENT = b"=", b"!"
 """The chief's answers to a worker."""
 ANSWER_SECONDS = 10
-"""How long the chief waits for what a connection has to send, and a worker for a connection."""
+"""How long the chief waits for a connection's line, and a worker for a connection."""
 RETRY_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """The processes that train one model together; `index` is this one's, the chief's is 0."""
+    """The processes that train one model together; `index` is this one's, 0 is the chief's."""
 
-    addresses: tuple[str, ...]  # host:port of each; none for a process that trains alone
+    addresses: tuple[str, ...]  # host:port of each; empty for a process that trains alone
     index: int
 
     @property
@@ -34,7 +34,7 @@ class Cluster:
 
     @property
     def is_chief(self) -> bool:
-        """Whether this process writes the run; a process that trains alone does."""
+        """Whether this process writes the run, as a process that trains alone does."""
         return self.index == 0
 
 
@@ -63,11 +63,11 @@ class _Document(BaseModel):
 
 
 def read_cluster() -> Cluster:
-    """Return what TF_CONFIG says, or ALONE without it.
+    """Return the cluster that TF_CONFIG describes, or ALONE without it.
 
     It is JSON such as {"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type":
-    "worker", "index": 0}}; the chief is the task of type "chief", or worker 0 where there is none.
-    An empty object is what TensorFlow takes as alone. Raises ConfigurationError for anything else.
+    "worker", "index": 0}}; the chief is the task of type "chief", or worker 0 if there is none. As
+    in TensorFlow an empty object means alone. Raises ConfigurationError for anything else.
     """
     text = os.environ.get(VARIABLE, "").strip()
     if text in ("", "{}"):
@@ -76,8 +76,8 @@ def read_cluster() -> Cluster:
         document = _Document.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"])) or "its text"
-        raise _wrong(text, f"{place}: {first['msg']}") from error
+        field = ".".join(map(str, first["loc"])) or "its text"
+        raise _wrong(text, f"{field}: {first['msg']}") from error
     chief, worker, task = document.cluster.chief, document.cluster.worker, document.task
     if task.index >= len(chief if task.type == "chief" else worker):
         raise _wrong(text, f"there is no {task.type} {task.index}")
@@ -86,10 +86,10 @@ def read_cluster() -> Cluster:
 
 
 def join(cluster: Cluster, digest: str) -> None:
-    """Wait until all workers are there, each with the SHA-256 of what it trains, in hexadecimal.
+    """Wait until all workers have started; `digest` is the SHA-256 of what each one trains.
 
-    Raises ConfigurationError in all of them if the digests differ. TensorFlow would wait itself,
-    but no signal could end that.
+    Raises ConfigurationError in all of them if the digests differ. TensorFlow would wait too, but
+    signals could not interrupt it.
     """
     host, _, port = cluster.addresses[0].rpartition(":")
     if cluster.is_chief:
@@ -104,8 +104,8 @@ def join(cluster: Cluster, digest: str) -> None:
 
 
 def _gather(port: int, n_others: int, digest: str) -> bool:
-    """Return, also to the other workers, whether all have this digest."""
-    joined: dict[str, tuple[socket.socket, str]] = {}  # by index: one may be started again
+    """Return whether all workers have this digest, and tell them."""
+    joined: dict[str, tuple[socket.socket, str]] = {}  # by index: a worker may be restarted
     with ExitStack() as opened:
         try:
             server = opened.enter_context(socket.create_server(("", port)))
@@ -127,7 +127,7 @@ def _gather(port: int, n_others: int, digest: str) -> bool:
 
 
 def _ask(host: str, port: int, line: str) -> bool:
-    """Return the chief's answer to a line, once the chief and all other workers are there."""
+    """Return the chief's answer to a line, once the chief and all other workers have started."""
     while True:
         with (
             suppress(OSError),

@@ -1,13 +1,13 @@
-"""Compiled programs, kept from one process to the next in the user's cache folder.
+"""Compiled programs, cached across processes in the user's cache folder.
 
-TensorFlow's own persistent compilation cache reads and writes them, in a folder that only this
-process has. There it finds the kept programs whose content is what their names say, and what it
-adds is kept for others: no process sees what another one is writing, and nothing that is damaged
-reaches TensorFlow, which would end the training. Whatever else fails, a full disk or a folder that
-cannot be written, means compiling as before.
+TensorFlow's persistent compilation cache reads and writes them, in a folder that only this process
+uses. Cached programs are copied there if their content matches the hash in their names, and new
+ones are copied back: no process sees what another one is writing, and nothing damaged reaches
+TensorFlow, which would end the training. After any other failure, such as a full disk or a
+read-only folder, programs are compiled without a cache.
 
-A compiled program is machine code: it is kept under a name made of TensorFlow's release, XLA's
-flags and the hardware, in a folder that none but its owner may write.
+A compiled program is machine code: its name includes TensorFlow's release, XLA's flags and the
+hardware, and only the owner can write to the folder.
 """
 
 import atexit
@@ -30,10 +30,10 @@ from seq2seq_cli.training.cache_folder import cache_folder
 from seq2seq_cli.training.release import CACHE_FLAG, behaviour
 
 MOST_BYTES = 200 * 2**20
-"""Of all that is kept; if it were more, keeping starts afresh."""
+"""Maximum size of the cache; when it grows larger, it is emptied."""
 
 ROOM_BYTES = 32 * 2**20
-"""TensorFlow fails where it cannot write a program: with less room than this nothing is kept."""
+"""With less free space nothing is cached, since TensorFlow fails if it cannot write a program."""
 
 FLAGS_VARIABLE = "TF_XLA_FLAGS"
 OWN_FOLDER = "process-"
@@ -41,7 +41,7 @@ PROGRAMS = "programs"
 
 
 class CompilationCache:
-    """The programs kept for this kind of machine, and the `own` folder that TensorFlow looks in."""
+    """The programs cached for this kind of machine; TensorFlow uses the folder `own`."""
 
     def __init__(self, root: Path, own: Path) -> None:
         self.root, self.own = root, own
@@ -50,7 +50,7 @@ class CompilationCache:
         self._known: set[str] = set()
 
     def size(self) -> tuple[int, int]:
-        """Return how many programs are kept, of every kind of machine, and their bytes."""
+        """Return the number of cached programs, for all kinds of machines, and their bytes."""
         sizes = []
         for path in self._programs.glob("*/*/*"):
             with suppress(OSError):  # another process may have removed it
@@ -58,10 +58,10 @@ class CompilationCache:
         return len(sizes), sum(sizes)
 
     def take(self, key: str) -> bool:
-        """Let TensorFlow find what is kept under a key; tell whether there is anything."""
-        found = False
-        for path in (self._kept / key).glob("[!.]*.pb"):  # none that is being written
-            # Another process may have removed it, and there may be no room.
+        """Let TensorFlow find the programs cached under a key; return whether there are any."""
+        is_cached = False
+        for path in (self._kept / key).glob("[!.]*.pb"):  # except those being written
+            # Another process may have removed it, or the disk may be full.
             with suppress(OSError, StorageError):
                 digest, _, name = path.name.partition("-")
                 content = path.read_bytes()
@@ -71,11 +71,11 @@ class CompilationCache:
                 with atomic_path(self.own / name) as temporary:
                     temporary.write_bytes(content)
                 self._known.add(name)
-                found = True
-        return found
+                is_cached = True
+        return is_cached
 
     def keep(self, key: str) -> None:
-        """Keep under a key what TensorFlow has compiled since the last time."""
+        """Cache under a key what TensorFlow has compiled since the last call."""
         with suppress(OSError, StorageError):
             for path in self.own.glob("*.pb"):
                 if path.name not in self._known:
@@ -92,13 +92,13 @@ class CompilationCache:
 
 @cache
 def open_cache() -> CompilationCache | None:
-    """Return this process's cache, after naming it to TensorFlow; None where none is possible.
+    """Return this process's cache after telling TensorFlow its folder; None if none is possible.
 
-    TensorFlow reads the flag once in a process, when it first runs something: where it has been
-    imported before, nothing is kept. A cache that the user has named to it stays.
+    TensorFlow reads the flag once per process, when it first runs something: if it has been
+    imported before, nothing is cached. A cache that the user has set stays in use.
     """
     flags = os.environ.get(FLAGS_VARIABLE, "")
-    # A parent process's own folder is not this one's.
+    # Do not inherit the folder of a parent process.
     flags = re.sub(rf"{CACHE_FLAG}=(['\"]).*?[/\\]{OWN_FOLDER}.*?\1", "", flags).strip()
     if FLAGS_VARIABLE in os.environ:
         os.environ[FLAGS_VARIABLE] = flags
@@ -114,7 +114,7 @@ def open_cache() -> CompilationCache | None:
 
 
 def machine_key() -> str:
-    """Name what a compiled program depends on besides what it computes."""
+    """Return a key of everything a compiled program depends on besides what it computes."""
     names = ("XLA_FLAGS", FLAGS_VARIABLE, "TF_NUM_INTRAOP_THREADS")
     flags = [os.environ.get(name, "") for name in names]
     described = [version("tensorflow"), *flags, str(os.cpu_count()), *hardware()]
@@ -122,14 +122,14 @@ def machine_key() -> str:
 
 
 def _own_folder(root: Path) -> Path | None:
-    """Return a new folder of this process, which goes with it; None if there is no room.
+    """Return a new folder that is removed with this process; None if there is no space.
 
-    A killed process leaves its folder behind, and gives up the lock on it: the next one removes it.
+    A killed process leaves its folder behind without a lock; the next process removes it.
     """
     for path in root.glob(f"{OWN_FOLDER}*"):
         if not is_locked(path):
             shutil.rmtree(path, ignore_errors=True)
-    with tempfile.TemporaryFile(dir=root) as file:  # a quota too may leave no room
+    with tempfile.TemporaryFile(dir=root) as file:  # fails if a quota is used up
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file.fileno(), 0, ROOM_BYTES)
         elif shutil.disk_usage(root).free < ROOM_BYTES:

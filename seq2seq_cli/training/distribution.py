@@ -1,9 +1,9 @@
-"""A training on several workers or GPUs, each of which takes its part of every global batch.
+"""Training on several workers or GPUs, each of which takes its part of every global batch.
 
-The stock strategies of `tf.distribute` add up the gradients; the steps are ours, since `Model.fit`
-cannot be used with MultiWorkerMirroredStrategy (keras issue 20585). A step is three programs: the
+The stock strategies of `tf.distribute` sum the gradients; the steps are ours, since `Model.fit`
+does not work with MultiWorkerMirroredStrategy (keras issue 20585). A step is three programs: the
 gradients of a replica's rows, compiled; the sum over all replicas; and the optimizer, compiled. All
-replicas end it with the same weights. Workers exchange nothing but these sums.
+replicas end it with the same weights. Workers exchange only these sums.
 """
 
 import signal
@@ -30,8 +30,7 @@ class LostWorkerError(StorageError):
 def find_strategy(cluster: Cluster) -> tf.distribute.Strategy | None:
     """Return how a training is distributed, or None for one process on at most one GPU.
 
-    All of several workers have to call it at about the same time, before TensorFlow computes
-    anything.
+    Several workers must all call it at about the same time, before TensorFlow computes anything.
     """
     if cluster.n_workers > 1:
         with _default_signals(), _naming_lost_workers():
@@ -45,8 +44,8 @@ def find_strategy(cluster: Cluster) -> tf.distribute.Strategy | None:
 def _default_signals() -> Iterator[None]:
     """Let signals end the process by default, and restore their handlers afterwards.
 
-    TensorFlow holds Python's lock while it waits for the other workers, so that no handler could
-    run, and takes over SIGTERM.
+    TensorFlow holds Python's lock while it waits for the other workers, so no handler could run,
+    and it replaces the handler of SIGTERM.
     """
     if current_thread() is not main_thread():
         yield
@@ -62,7 +61,7 @@ def _default_signals() -> Iterator[None]:
 
 @contextmanager
 def _naming_lost_workers() -> Iterator[None]:
-    """Raise LostWorkerError for what TensorFlow raises when another worker does not answer."""
+    """Raise LostWorkerError in place of TensorFlow's errors for a worker that does not answer."""
     try:
         yield
     except tf.errors.OpError as error:
@@ -75,7 +74,7 @@ class DistributedLoop(Loop):
 
     is_one_program = False
     call_steps = 50
-    """Steps a call: the same in every process, whatever its speed, for they wait for each other."""
+    """Steps per call: the same in every process, since they wait for each other."""
 
     def __init__(
         self,
@@ -97,7 +96,7 @@ class DistributedLoop(Loop):
         self._apply = tf.function(self._update, jit_compile=True, autograph=False)
 
     def train(self, sources: Ids, targets: Ids, rates: Floats) -> ChunkResult:
-        """Take a step for each rate; every worker gets the whole batches and takes its part."""
+        """Take one step per rate; every worker gets whole batches and uses its part."""
         steps, size = len(rates), self.batch_size // self._replicas
         ids = (sources, shift_right(targets), targets)
         batched = [array.reshape(steps, self._replicas, size, -1) for array in ids]
@@ -123,10 +122,10 @@ class DistributedLoop(Loop):
         self.traces += 1
         done, seed, loss_before = self._counters()
 
-        # The index stays outside the compiled part, which would be compiled anew for each value.
+        # The index stays outside the compiled part, which would be compiled again for each value.
         def own_part(weights: Any, i: Any, *ids: Any) -> Any:
             context = tf.distribute.get_replica_context()
-            # Each replica drops other values than the others.
+            # Each replica drops different values.
             dropout_step = (done + i) * self._replicas + context.replica_id_in_sync_group
             rows = (batches[i] for batches in ids)
             return self._local(weights, *rows, counts[i], dropout_step, seed)

@@ -1,4 +1,4 @@
-"""What a training tells while it runs; every figure is a plain number."""
+"""The events that a training reports; every figure is a plain number."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,24 +20,24 @@ class Event:
 
 @dataclass(frozen=True)
 class Planned(Event):
-    """All that can be checked beforehand is right; TensorFlow is loaded next."""
+    """Everything that can be checked in advance is right; TensorFlow is loaded next."""
 
     config: RunConfig  # resolved
     report: DataReport | None  # of custom data
     stream: TrainingStream  # that is trained on
-    resumed: str  # name of the run that goes on; empty for a new one
+    resumed: str  # name of the run that is resumed; empty for a new one
     worker: int  # from 1
     n_workers: int
-    n_seeds: int = 1  # that are trained one after the other
+    n_seeds: int = 1  # trained one after the other
 
 
 @dataclass(frozen=True)
 class SeedBegun(Event):
-    """It is a seed's turn, one of several; the events that follow are of its run."""
+    """One of several seeds begins; the following events are of its run."""
 
     seed: int
     run: str  # its name
-    is_complete: bool  # so that it stays as it is
+    is_complete: bool  # it is complete already and is kept
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,10 @@ class SeedFailed(Event):
 
 @dataclass(frozen=True)
 class Resumed(Event):
-    """The training goes on from a checkpoint, after `n_samples` sequences in all."""
+    """The training resumes from a checkpoint, after `n_samples` sequences in total."""
 
     n_samples: int
-    notes: tuple[str, ...]  # what may keep it from being bit-identical, or was amiss
+    notes: tuple[str, ...]  # what may keep it from being bit-identical, or was wrong
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Compiling(Event):
 
 @dataclass(frozen=True)
 class Advanced(Event):
-    """Some more steps of an epoch are taken; the figures are theirs."""
+    """Some steps of an epoch have been taken; the figures are of these."""
 
     n_samples: int
     loss: float
@@ -80,19 +80,19 @@ class Advanced(Event):
 
 @dataclass(frozen=True)
 class Validated(Event, EpochRecord):
-    """What the training has come to is validated on held-out sequences, within an epoch."""
+    """The training has been validated on held-out sequences, within an epoch."""
 
 
 @dataclass(frozen=True)
 class EpochEnded(Validated):
-    """An epoch is trained and validated; a part of it, where the training stops there."""
+    """An epoch, or its part before a stop, has been trained and validated."""
 
 
 @dataclass(frozen=True)
 class Finished(Event):
-    """The training has ended after `epoch`; the saved weights are those of `best_epoch`.
+    """The training has ended in `epoch`; the saved weights are those of `best_epoch`.
 
-    Within an epoch, it was after so many of its sequences; None: after all of them.
+    `n_samples` and `best_n_samples` are the numbers of sequences into these epochs; None is all.
     """
 
     n_samples: int | None

@@ -1,6 +1,6 @@
 """The inference models converted by Keras for other runtimes, each with a function that runs it.
 
-Weights come in as arrays that have been checked: Keras opens no saved file.
+Weights are passed as checked arrays: Keras opens no saved file.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,16 +19,16 @@ from seq2seq_cli.training.models import build_models
 
 Arrays = Sequence[NDArray[Any]]
 Runtime = Callable[[Arrays], list[NDArray[Any]]]
-"""Runs a model on its inputs (n, ...) in order, and returns its outputs in order."""
+"""Runs a model on its inputs (n, ...), and returns its outputs, both in order."""
 
 Shape = tuple[int | None, ...]
 
 
 @dataclass(frozen=True)
 class ExportedModel:
-    """A converted model: its file, its inputs and outputs in order, and what runs it.
+    """A converted model: its file, its inputs and outputs in order, and a function that runs it.
 
-    A shape has None where any size is accepted.
+    None in a shape accepts any size.
     """
 
     file: Path
@@ -56,7 +56,7 @@ def _export(model: keras.Model, path: Path, kind: str) -> ExportedModel:
         "onnx": ("onnx", ".onnx", _load_onnx),
         "litert": ("litert", ".tflite", _load_litert),
     }[kind]
-    # LiteRT has no LSTMs for batches of any size without TensorFlow's own operations.
+    # LiteRT supports LSTMs on batches of any size only with TensorFlow's operations.
     rows = 1 if kind == "litert" else None
     inputs = [
         keras.InputSpec(shape=(rows, *tensor.shape[1:]), dtype=tensor.dtype, name=tensor.name)

@@ -1,6 +1,6 @@
 """The Keras models: one to train, and an encoder and a decoder to predict with.
 
-They hold stock layers only, so plain Keras opens their files.
+They have only stock layers, so plain Keras opens their files.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +33,7 @@ Tensor = Any
 
 @contextmanager
 def _single_precision() -> Iterator[None]:
-    """Build layers of 32-bit floats, whatever Keras is configured to by a file or a program."""
+    """Build layers of 32-bit floats, regardless of Keras' configuration."""
     floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
     keras.config.set_floatx("float32")
     keras.config.set_dtype_policy("float32")
@@ -67,25 +67,24 @@ def define_models(
 
     The tutorial's function, section "Encoder-Decoder Model in Keras". `n_input` and `n_output` are
     the cardinalities of source and target, `n_units` the width of the encoder's LSTMs. Sequences
-    are one-hot floats (batch, steps, cardinality) or, with an embedding of that size, ids
-    (batch, steps). The decoder is as wide as its encoder layer's state: n_units, or twice that
-    with a bidirectional one, whose two states are joined. States are (batch, width), a hidden and
-    a cell state for each of the `layers`, the first layer's first:
+    are one-hot floats (batch, steps, cardinality) or, with an embedding, ids (batch, steps). The
+    decoder is as wide as the encoder's states: n_units, or twice that if the encoder is
+    bidirectional, whose two states are joined. States are (batch, width), a hidden and a cell state
+    for each of the `layers`, in order:
 
     - train: [sources, shifted targets] -> probabilities (batch, steps, n_output)
     - inference encoder: sources -> [hidden, cell, ...]
     - inference decoder: [tokens, hidden, cell, ...] -> [probabilities, hidden, cell, ...]
 
-    With attention "dot" (Luong, Pham and Manning 2015) the inference encoder returns, last, its
-    outputs (batch, steps, width), and the inference decoder takes them, last. An `attention_radius`
-    above 0 adds biases for relative positions up to that distance; the position of the next target
-    token (batch, 1) is then the last state. If all targets have `target_length` tokens, positions
-    are counted from the target's end too. `masked` models take sources of various lengths, padded
-    at their end with id 0 or with zero vectors. `dropout` is
-    the share of values dropped in training before each layer, except of one-hot vectors,
-    `token_dropout` that of whole tokens of the decoder's input (word dropout: Bowman et al. 2016),
-    and `recurrent_dropout` that of the LSTMs' hidden states, in both or in one of encoder and
-    decoder.
+    With attention "dot" (Luong, Pham and Manning 2015) the encoder's outputs (batch, steps, width)
+    are the inference encoder's last output and the inference decoder's last input. An
+    `attention_radius` above 0 adds biases for relative positions up to that distance; the position
+    of the next target token (batch, 1) is then the last state. If all targets have `target_length`
+    tokens, positions are also counted from the target's end. `masked` models take sources of
+    various lengths, padded at the end with id 0 or with zero vectors. `dropout` is the share of
+    values dropped in training before each layer, except of one-hot vectors, `token_dropout` that of
+    whole tokens of the decoder's input (word dropout: Bowman et al. 2016), and `recurrent_dropout`
+    that of the LSTMs' hidden states, in encoder, decoder or both.
 
     With a seed the initial weights are reproducible. Raises ValueError for sizes below 1.
     """
@@ -147,8 +146,8 @@ def define_models(
         if bidirectional:
             backward = lstm(n_units, f"{name}_backward", "encoder", backwards=True)
             forward = lstm(n_units, name, "encoder")
-            both = stock.Bidirectional(forward, backward_layer=backward, name=name)
-            values, *ends = both(values)
+            bidirectional_layer = stock.Bidirectional(forward, backward_layer=backward, name=name)
+            values, *ends = bidirectional_layer(values)
             states += [
                 stock.Concatenate()([ends[0], ends[2]]),
                 stock.Concatenate()([ends[1], ends[3]]),
@@ -197,16 +196,16 @@ def define_models(
     shifted = sequence(n_output, "shifted_target")
     train = keras.Model([source, shifted], decode(shifted, states, memory)[0], name="train")
     encoder = keras.Model(source, [*states, *memory], name="inference_encoder")
-    given = [
+    state_inputs = [
         keras.Input((width,), name=numbered(kind, number))
         for number in range(layers)
         for kind in ("hidden", "cell")
     ]
     if has_biases:
-        given.append(keras.Input((1,), name="position"))
+        state_inputs.append(keras.Input((1,), name="position"))
     attended = [keras.Input((None, width), name="encoder_outputs")] if memory else []
-    inputs = [shifted, *given, *attended]
-    decoder = keras.Model(inputs, decode(shifted, given, attended), name="inference_decoder")
+    inputs = [shifted, *state_inputs, *attended]
+    decoder = keras.Model(inputs, decode(shifted, state_inputs, attended), name="inference_decoder")
     return train, encoder, decoder
 
 
@@ -218,7 +217,7 @@ def _attend_by_position(
     position: Tensor,
     target_length: int | None,
 ) -> tuple[Tensor, Tensor]:
-    """Return the contexts of `values`, whose first one is at `position`, and the position after.
+    """Return the contexts of `values`, the first of which is at `position`, and the next position.
 
     The formula is in `Architecture.attention_layers`.
     """
@@ -226,7 +225,7 @@ def _attend_by_position(
     slots = ops.pad(memory, ((0, 0), (1, 1), (0, 0)))
     is_real = ops.cast(ops.any(ops.not_equal(memory, 0), axis=-1), "float32")
     lengths = ops.sum(is_real, axis=1, keepdims=True)
-    # A source has n tokens, and they and what surrounds them are at positions -1 to n.
+    # The source's n tokens and the two slots around them are at positions -1 to n.
     source = _numbers(slots) - 2
     target = position + _numbers(values) - 1
     source_left, target_left = lengths - 1 - source, (target_length or 1) - 1 - target
@@ -249,7 +248,7 @@ def _attend_by_position(
 
 
 def _numbers(sequences: Tensor) -> Tensor:
-    """Return the numbers of sequences' steps, from 1: (batch, steps)."""
+    """Return the steps of sequences, numbered from 1, (batch, steps)."""
     return ops.cumsum(ops.ones_like(ops.sum(sequences, axis=-1)), axis=1)
 
 
@@ -279,9 +278,9 @@ def build_models(config: RunConfig, embedding: Floats | None = None) -> Models:
 def models_to_save(
     config: RunConfig, weights: Sequence[Floats]
 ) -> dict[str, Callable[[Path], object]]:
-    """Return what writes each model's file, with these weights of the train model.
+    """Return a function that writes each model's file, with these weights of the train model.
 
-    They are models of their own: what is saved never passes through the variables that are trained.
+    The models are separate: saving never touches the variables in training.
     """
     models = build_models(config)
     for variable, array in zip(models[0].trainable_variables, weights, strict=True):
@@ -291,7 +290,7 @@ def models_to_save(
 
 
 def _save(model: keras.Model, path: Path) -> None:
-    """Write a model's file; what Keras writes on the way lies beside it."""
+    """Write a model's file; Keras' temporary files are next to it."""
     with temporary_folder(path.parent):
         model.save(path)
 

@@ -11,15 +11,15 @@ from seq2seq_cli.runs.history import EpochRecord
 from seq2seq_cli.shipped import suggest
 
 CHANCE_SHARE = 0.95
-"""A loss of at least this share of guessing's is that of guessing."""
+"""A loss of at least this share of the guessing loss counts as guessing."""
 
 FALLING_SHARE = 0.9
-"""A loss is still falling if in the last fifth of the steps it is below this share of what it was
-in the fifth before."""
+"""A loss is still falling if in the last fifth of the steps it is below this share of the loss in
+the fifth before."""
 
 
 def shortfall(config: RunConfig, history: tuple[EpochRecord, ...], validated: Sequence[Ids]) -> str:
-    """Return what a training did not reach, and what to try; empty if there is nothing to say.
+    """Return what a training did not reach, and what to try; empty if it reached everything.
 
     `validated` are batches of held-out targets, (n, steps) each. A training that is resumed after
     its last validation has none, and is not compared with guessing.
@@ -37,9 +37,9 @@ def shortfall(config: RunConfig, history: tuple[EpochRecord, ...], validated: Se
 
 
 def guessing_loss(batches: Sequence[Ids]) -> float:
-    """Return the loss per token, in nats, of a model that knows how often each is at a position.
+    """Return the loss per token, in nats, of guessing by each token's frequency at its position.
 
-    The batches are targets (n, steps), of which the number of steps may differ.
+    The batches are targets (n, steps); the number of steps may differ.
     """
     width, total = max(batch.shape[1] for batch in batches), 0.0
     targets = np.concatenate([widen(batch, width) for batch in batches])

@@ -1,4 +1,4 @@
-"""A small program, compiled or loaded in a process of its own: `release` compares two of them."""
+"""A small program, compiled or loaded in a separate process: `release` compares two of them."""
 
 import os
 import sys
@@ -11,9 +11,9 @@ from seq2seq_cli.training.program.naming import numbered_from
 def main(n_traces: int) -> None:
     """Print the result of a small program, and what TensorFlow writes to standard error meanwhile.
 
-    `n_traces` other programs are traced first: the names of kept programs must not depend on them.
+    `n_traces` other programs are traced first: the names of cached programs must not depend on it.
     """
-    os.dup2(1, 2)  # what is written before, while importing, does not count
+    os.dup2(1, 2)  # what was written while importing does not count
     for number in range(n_traces):
         tf.function(lambda x, number=number: x + number)(tf.zeros(2))
     state = tf.Variable(tf.eye(40))

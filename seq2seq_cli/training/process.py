@@ -1,6 +1,6 @@
-"""What a training sets in its process, before TensorFlow computes anything.
+"""What a training sets in its process before TensorFlow computes anything.
 
-Only `train` does so, and only what the user has not set: importing this package changes nothing.
+Only `train` does this, and never overrides the user: importing this package changes nothing.
 """
 
 import ctypes
@@ -22,8 +22,8 @@ M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
 def configure_process() -> None:
     """Set flags, allocator and the cache of compiled programs for the training.
 
-    Raises ConfigurationError where Keras is not on TensorFlow. XLA reads its flags when it compiles
-    its first program: where that has happened, it keeps what it has.
+    Raises ConfigurationError if Keras does not run on TensorFlow. XLA reads its flags when it
+    compiles its first program; after that these flags have no effect.
     """
     os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND") or "tensorflow"
     loaded = sys.modules.get("keras")
@@ -33,16 +33,16 @@ def configure_process() -> None:
     if flags := behaviour().flags:
         os.environ.setdefault("XLA_FLAGS", flags)
     open_cache()
-    # TensorFlow would take all memory of a GPU, which cells of a sweep share.
+    # TensorFlow would take all the memory of a GPU, which cells of a sweep share.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     _keep_freed_memory()
 
 
 def import_keras() -> None:
-    """Import Keras and TensorFlow, without a line of theirs on standard error.
+    """Import Keras and TensorFlow without their messages on standard error.
 
-    Raises ConfigurationError where Keras cannot start with its configuration. Where the user has
-    imported TensorFlow before, its logging stays as it is.
+    Raises ConfigurationError if Keras cannot start with its configuration. If the user has imported
+    TensorFlow before, its logging is not changed.
     """
     # Keras writes keras.json to the home folder. Without one it would create a folder named `~`.
     if not os.path.isabs(os.path.expanduser("~")):  # noqa: PTH111, PTH117 (pathlib would raise)
@@ -50,7 +50,7 @@ def import_keras() -> None:
     is_ours = "tensorflow" not in sys.modules
     if is_ours:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # The level holds once TensorFlow is imported, and some lines come before.
+    # The log level applies once TensorFlow is imported, and some lines come before.
     with quiet_stderr() if is_ours else nullcontext():
         try:
             import keras  # noqa: F401
@@ -61,28 +61,28 @@ def import_keras() -> None:
                 "KERAS_HOME, and unset variables KERAS_..."
             ) from error
     if is_ours:
-        # Of a worker that is gone it warns in its own words; all else that matters is raised.
+        # It logs its own warnings about a lost worker; everything that matters is raised.
         logging.getLogger("tensorflow").setLevel(logging.CRITICAL)
 
 
 def _keep_freed_memory() -> None:
-    """Let the C library keep what is freed.
+    """Let the C library keep freed memory.
 
-    Each call of a compiled program takes its arrays, of long sequences some hundred megabytes, and
-    gives them back. Returned to the system, they would be cleared page by page at the next call: a
-    quarter of its time.
+    Each call of a compiled program allocates and frees its arrays, several hundred megabytes for
+    long sequences. If they were returned to the system, clearing their pages again would take a
+    quarter of the next call's time.
     """
     if not sys.platform.startswith("linux") or any(key.startswith("MALLOC_") for key in os.environ):
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt:  # other C libraries than glibc may have none
+    if mallopt:  # only glibc has it
         for parameter, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_ARENA_MAX, 1)):
             mallopt(parameter, value)
 
 
 @contextmanager
 def full_memory_named() -> Iterator[None]:
-    """Raise MemoryError where TensorFlow, or XLA, says in its own way that the memory is full."""
+    """Raise MemoryError in place of TensorFlow's and XLA's own errors for full memory."""
     try:
         yield
     except Exception as error:

@@ -1,9 +1,9 @@
 """What the installed release of TensorFlow can do on this machine.
 
-Two things cannot be assumed of a release: XLA ends the process on a flag that it does not know, and
-nothing but trying shows that a kept program is found again. So before the first training with a
-release, two processes compile the same small program, and the outcome is remembered in the cache
-folder. It decides about all later trainings, which would otherwise not end with the same bits.
+Two things depend on the release: XLA ends the process on a flag that it does not know, and only a
+trial shows whether a cached program is found again. So before the first training with a release,
+two processes compile the same small program, and the outcome is saved in the cache folder. All
+later trainings use it, since otherwise they would not end with the same bits.
 """
 
 import os
@@ -22,21 +22,21 @@ from seq2seq_cli.storage import atomic_path, sha256_of
 from seq2seq_cli.training.cache_folder import cache_folder
 
 CPU_FLAGS = "--xla_cpu_parallel_codegen_split_count=2 --xla_cpu_experimental_ynn_fusion_type=dot"
-"""Two parts of a program are compiled at once (a quarter off the compilation), and products go to
-the YNN kernels (40% off it, 15% off each step)."""
+"""Two parts of a program are compiled in parallel (25% less compilation time), and products use the
+YNN kernels (40% less compilation time, 15% less time per step)."""
 
 GPU_FLAGS = "--xla_gpu_deterministic_ops=true --xla_gpu_enable_triton_gemm=false"
 """The same bits in each process: otherwise XLA chooses the kernels of products by timing them, and
-adds up sums into rows (scatter) in any order. Where it may not choose, cuBLAS' kernels are up to
-three times as fast as Triton's."""
+scatters sums into rows in any order. Without that choice cuBLAS' kernels are up to three times as
+fast as Triton's."""
 
 CACHE_FLAG = "--tf_xla_persistent_cache_directory"
 SECONDS = 300
-"""After which a process that compiles the small program is given up."""
+"""Time limit of a process that compiles the small program."""
 
 
 class Behaviour(Record):
-    """XLA's flags that a release accepts, and whether it finds programs that were kept."""
+    """XLA's flags that a release accepts, and whether it finds cached programs."""
 
     flags: str
     keeps_programs: bool
@@ -45,15 +45,15 @@ class Behaviour(Record):
 UNKNOWN = Behaviour(flags="", keeps_programs=False)
 
 KNOWN_RELEASES = {("2.21", "CPU"), ("2.21", "GPU")}
-"""Those that were tried before this version of s2s was published: they do all of it."""
+"""Releases and devices that were tested before this version of s2s: they support everything."""
 
 
 @cache
 def behaviour() -> Behaviour:
     """Return what TensorFlow can do here.
 
-    A release that is not known is tried, which takes three times as long as importing TensorFlow:
-    once, or at each start where there is no cache folder to remember the outcome in.
+    An unknown release is tried, which takes three times as long as importing TensorFlow: once, or
+    at each start if there is no cache folder to save the outcome in.
     """
     release, device = version("tensorflow"), "GPU" if visible_gpus() else "CPU"
     flags = f"{CPU_FLAGS} {GPU_FLAGS}" if device == "GPU" else CPU_FLAGS
@@ -84,14 +84,14 @@ def _try(flags: str) -> Behaviour:
             if compiled := _run(folder, accepted, n_traces=0):
                 kept = _files(folder)
                 loaded = _run(folder, accepted, n_traces=3)
-                # TensorFlow writes a program that it has compiled, not one that it has loaded.
+                # TensorFlow writes a program that it has compiled, but not one that it has loaded.
                 is_found = bool(kept) and loaded == compiled and _files(folder) == kept
                 return Behaviour(flags=accepted, keeps_programs=is_found)
     return UNKNOWN
 
 
 def _run(folder: Path, flags: str, n_traces: int) -> bytes:
-    """Return what a process prints that keeps the small program in a folder; empty if it fails."""
+    """Return the output of a process that caches the small program; empty if it fails."""
     environment = {name: value for name, value in os.environ.items() if name != "TF_CONFIG"}
     environment |= {
         "XLA_FLAGS": flags,
@@ -108,7 +108,7 @@ def _run(folder: Path, flags: str, n_traces: int) -> bytes:
 
 
 def _files(folder: Path) -> dict[str, tuple[int, int]]:
-    """Return the name of each kept program, and what changes when it is written again."""
+    """Return each cached program's name, and what changes when it is written again."""
     return {
         path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.glob("*.pb")
     }

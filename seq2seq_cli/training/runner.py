@@ -1,4 +1,4 @@
-"""Runs a loop's compiled calls, feeds them with sequences, and is heard from while they compute."""
+"""Runs a loop's compiled calls on a thread and draws sequences for them meanwhile."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ from seq2seq_cli.training.program.loop import ChunkResult, Loop
 from seq2seq_cli.training.program.naming import is_free, program_key
 
 CALL_SECONDS = 0.4
-"""About how long a call of the compiled program takes: a stopped training waits for its end."""
+"""Intended time of a call of the compiled program: a stopped training waits for its end."""
 STEPS_AFTER_COMPILING = 4
 
 P = ParamSpec("P")
@@ -27,9 +27,9 @@ T = TypeVar("T")
 
 
 class Chunk(NamedTuple):
-    """The sequences of consecutive steps, which one call of the program takes."""
+    """The sequences of consecutive steps, for one call of the program."""
 
-    start: int  # number of steps before them
+    start: int  # number of steps before this chunk
     steps: int
     sources: Ids  # (steps * batch_size, n_in)
     targets: Ids  # (steps * batch_size, n_out)
@@ -41,9 +41,9 @@ class Chunk(NamedTuple):
 
 
 class Runner:
-    """A loop on a thread of its own, so that a signal is heard while it computes.
+    """A loop on a separate thread, so that signals are handled while it computes.
 
-    How many steps a call takes follows from the machine's speed; the weights do not depend on it.
+    The number of steps per call follows the machine's speed; the weights do not depend on it.
     """
 
     def __init__(self, loop: Loop, plan: Plan) -> None:
@@ -56,12 +56,12 @@ class Runner:
         self._under_way: Future[Any] | None = None
         self._held_out: Future[HeldOutBatches] | None = None
         self.validated: list[Ids] = []  # the targets of the last validation, of several widths
-        self._tracing = Lock()  # since a program is named by what is traced meanwhile
+        self._tracing = Lock()  # since what is traced meanwhile would change a program's name
 
     def chunks(self, stop: int) -> Iterator[Chunk]:
-        """Yield the sequences of all steps before `stop`, some steps at a time.
+        """Yield the sequences of all steps before `stop`, in chunks.
 
-        The next ones are drawn while those before are trained on.
+        The next chunk is drawn while the previous one is trained on.
         """
         size = self._config.training.batch_size
 
@@ -79,14 +79,14 @@ class Runner:
                 yield current
 
     def compiles(self, chunk: Chunk) -> bool:
-        """Tell whether the program for sequences of these lengths is not there yet, nor kept."""
+        """Return whether the program for sequences of these lengths has yet to be compiled."""
         if chunk.lengths in self.loop.ran:
             return False
         key = program_key(self._config, *chunk.lengths)
         return not (self._cache and is_free(key) and self._cache.take(key))
 
     def train(self, chunk: Chunk, rates: Floats) -> tuple[ChunkResult, float]:
-        """Take the steps of a chunk at these learning rates; return the result and its seconds."""
+        """Take the steps of a chunk at these learning rates; return the result and the seconds."""
         started = time.perf_counter()
         is_first = chunk.lengths not in self.loop.ran
         run = self._first_call if is_first else self.loop.train
@@ -95,12 +95,12 @@ class Runner:
         result = self._call(run, chunk.sources, chunk.targets, rates)
         seconds = time.perf_counter() - started
         if not self.loop.call_steps:
-            wanted = STEPS_AFTER_COMPILING if is_first else CALL_SECONDS * chunk.steps / seconds
-            self._call_steps = min(CHUNK, max(1, int(wanted)))
+            steps = STEPS_AFTER_COMPILING if is_first else CALL_SECONDS * chunk.steps / seconds
+            self._call_steps = min(CHUNK, max(1, int(steps)))
         return result, seconds
 
     def _first_call(self, sources: Ids, targets: Ids, rates: Floats) -> ChunkResult:
-        """Train with a program that is compiled for it, or kept; and keep it."""
+        """Train with a program that is compiled now, and then cached, or is cached already."""
         lengths = sources.shape[1], targets.shape[1]
         key = program_key(self._config, *lengths)
         cache = self._cache if is_free(key) else None
@@ -136,7 +136,7 @@ class Runner:
         )
 
     def _prepare_validation(self) -> Future[HeldOutBatches]:
-        """Draw what is validated and trace its programs, while the first steps run."""
+        """Draw the validation batches and trace their programs, while the first steps run."""
         if self._held_out is None:
             self._held_out = self._preparation.submit(self._draw_validation)
         return self._held_out
@@ -154,11 +154,11 @@ class Runner:
         return batches
 
     def comes_to_rest(self, seconds: float) -> bool:
-        """Tell whether the call under way ends within this time."""
+        """Return whether the current call ends within this time."""
         return self._under_way is None or bool(wait([self._under_way], seconds).done)
 
     def close(self) -> None:
-        """Let the threads go, without waiting for them."""
+        """Release the threads without waiting for them."""
         self._thread.shutdown(wait=False)
         self._preparation.shutdown(wait=False, cancel_futures=True)
 

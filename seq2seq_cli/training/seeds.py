@@ -20,11 +20,11 @@ from seq2seq_cli.training.session import CHECKPOINT_SECONDS, train_begun
 
 @dataclass(frozen=True)
 class SeedRun:
-    """What came of a seed: its run, or the problem that has ended its training."""
+    """The result of a seed: its run, or the problem that ended its training."""
 
     seed: int
     path: Path
-    stream: TrainingStream  # that it is trained on
+    stream: TrainingStream  # that it was trained on
     run: Run | None
     problem: str = ""
 
@@ -42,19 +42,19 @@ def train_seeds(
     write_tensorboard: bool = False,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> list[SeedRun]:
-    """Train a configuration under `n_seeds` seeds, from its own on; return what came of each.
+    """Train a configuration under `n_seeds` seeds, starting at its seed; return all results.
 
-    One after the other, each as `train` does it and with the same weights, bit for bit, but the
-    program is compiled once; the function that `callback` names is called for each. The runs are
-    named after `run`, or the task: NAME-seed-0 and so on. All that can be known to be wrong is
-    found before the first one begins. A loss that is not finite ends the training of its seed
-    alone.
+    The seeds are trained one after the other, with the same weights as by `train`, bit for bit, but
+    the program is compiled once. The function that `callback` names is called for each seed. The
+    runs are named after `run`, or the task: NAME-seed-0 and so on. Every problem that can be known
+    in advance is found before the first seed begins. A loss that is not finite ends only the
+    training of its seed.
 
-    With `resume` those that are complete stay as they are, those that are stopped go on, and the
-    others begin, all with the saved settings of the first; without `run` they are those of which
-    one was saved last. Settings may change as for `train`.
+    With `resume` complete runs are kept, stopped ones resume, and the others begin, all with the
+    saved settings of the first; without `run` it resumes the seeds whose run was saved last.
+    Settings may change as for `train`.
 
-    Raises what `train` raises, and ConfigurationError where TF_CONFIG names several workers.
+    Raises what `train` raises, and ConfigurationError if TF_CONFIG names several workers.
     """
     report, cluster = progress or (lambda event: None), read_cluster()
     if cluster.n_workers > 1:
@@ -106,12 +106,11 @@ def train_seeds(
                 ]
         except (Stopped, KeyboardInterrupt) as error:
             go_on = batch.go_on([CALLBACK, callback] if callback else [])
-            told = [str(error) or "interrupted", *([f"go on with: {go_on}"] if go_on else [])]
-            raise type(error)("; ".join(told)) from None
+            parts = [str(error) or "interrupted", *([f"go on with: {go_on}"] if go_on else [])]
+            raise type(error)("; ".join(parts)) from None
 
 
 def _kept(batch: Batch, seed: int, report: OnEvent) -> SeedRun:
-    """Return the run of a seed that is complete."""
     folder, plan = batch.folder(seed), batch.plan.with_seed(seed)
     report(SeedBegun(1, plan.config.training.epochs, seed, folder.name, is_complete=True))
     return SeedRun(seed, folder, plan.stream, open_run(batch.runs_dir, folder.name))

@@ -1,7 +1,7 @@
 """A training from a configuration to a complete run's folder.
 
-What can be known to be wrong is found before TensorFlow is imported and before a folder is touched;
-that another has the folder is found before TensorFlow is imported too.
+Every problem that can be known in advance is found before a folder is touched. A folder that
+another process uses is found before TensorFlow is imported.
 """
 
 from collections.abc import Iterator, Sequence
@@ -38,16 +38,16 @@ CHECKPOINT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Begin:
-    """What a training begins with: a plan, the folder that it holds, and what it resumes from."""
+    """The start of a training: a plan, the folder that it holds, and what it resumes from."""
 
     plan: Plan
-    folder: RunFolder | None = None  # the chief's alone, of several workers
+    folder: RunFolder | None = None  # None for workers other than the chief
     checkpoint: Checkpoint | None = None
     notes: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of what all workers must have in common; settings hold the data's hashes."""
+        """The SHA-256 of what must be equal in all workers; settings include the data's hashes."""
         weights = self.checkpoint.state.weights if self.checkpoint else []
         settings = self.plan.config.model_dump_json().encode()
         return sha256_of(b"".join([settings, *(array.tobytes() for array in weights)]))
@@ -68,25 +68,24 @@ def train(
 ) -> Run | None:
     """Train the configured model and return its complete run.
 
-    An epoch has `n_samples` new sequences, rounded up to whole batches; of custom data it is one
+    An epoch has `n_samples` new sequences, rounded up to whole batches. With custom data it is one
     pass, and the data determines lengths and cardinality, unless they are set. A custom task,
     path/to/file.py:function, is imported from that file. The run's folder is named after the task
     unless `run` names it. `callbacks` are standard Keras ones, and `callback` names a function
     in a file, path/to/file.py:function, that returns some. Checkpoints are written every
-    `checkpoint_seconds` and at each epoch's end.
+    `checkpoint_seconds` and at the end of each epoch.
 
-    With `resume` a training goes on from its last checkpoint, bit for bit: that of `run`, or the
-    newest stopped one. Its settings are the saved ones; of those that `config` gives, epochs,
-    stop_at, patience and validate_every may be others, and data may be elsewhere.
+    With `resume` a training continues from its last checkpoint, bit for bit: that of `run`, or the
+    newest stopped one. It uses the saved settings; `config` may change only epochs, stop_at,
+    patience and validate_every, and the location of data files.
 
-    Where TF_CONFIG names several workers they train together, all with the same settings and data;
-    to resume, all of them must see the run's folder. The chief alone writes and returns the run,
-    the others return None.
+    If TF_CONFIG names several workers they train together, all with the same settings and data;
+    to resume, all of them must see the run's folder. Only the chief writes and returns the run; the
+    others return None.
 
-    Raises ConfigurationError for bad settings, for workers that differ and for a loss that is not
-    finite, DataError for bad data, ExistsError for a named run that exists or is in use, ModelError
-    where there is nothing to resume, and StorageError where reading or writing fails or another
-    worker is gone.
+    Raises ConfigurationError for bad settings, workers that differ, or a loss that is not finite,
+    DataError for bad data, ExistsError if a named run exists or is in use, ModelError if there is
+    nothing to resume, and StorageError if reading or writing fails or another worker is lost.
     """
     runs_dir, cluster, report = Path(runs_dir), read_cluster(), progress or (lambda event: None)
     configure_process()
@@ -115,7 +114,7 @@ def train(
 def _begun(
     config: RunConfig, runs_dir: Path, run: str | None, force: bool, resume: bool, cluster: Cluster
 ) -> Iterator[Begin]:
-    """Hold the folder to train in, as the chief; the other workers have none."""
+    """Hold the folder to train in; only the chief has one."""
     if not cluster.is_chief:
         yield _resumed(config, find_resumable(runs_dir, run)) if resume else Begin(prepare(config))
     elif resume:
@@ -131,10 +130,10 @@ def _begun(
 
 
 def train_begun(begin: Begin, loop: "Loop", options: "Options", go_on: str | None = None) -> None:
-    """Train what begins or goes on, by a loop that is at the beginning of its plan.
+    """Begin or resume a training with a loop that is at the beginning of its plan.
 
     `go_on` is the command shown when the training is stopped: None for the one that resumes this
-    run, empty where the caller shows it.
+    run, empty if the caller shows it.
     """
     from seq2seq_cli.training.trainer import Trainer
 
@@ -147,7 +146,7 @@ def train_begun(begin: Begin, loop: "Loop", options: "Options", go_on: str | Non
 
 
 def _resumed(config: RunConfig, run: Path) -> Begin:
-    """Return what a training resumes from; custom code is run only if `config` names it."""
+    """Return the start of a resumed training; custom code is run only if `config` names it."""
     checkpoint, notes = load_checkpoint(run)
     merged = resumed_config(checkpoint.config, config)
     check_resumable(checkpoint.config, merged)

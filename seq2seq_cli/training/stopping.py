@@ -1,4 +1,4 @@
-"""Which validation is the best, when a training has enough, and how a stopped one goes on."""
+"""Which validation is the best, when a training is finished, and how a stopped one resumes."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +11,12 @@ from seq2seq_cli.runs.manifest import MANIFEST, Results
 
 
 def is_better(results: Results, best: Results | None) -> bool:
-    """Tell whether a validation's results beat the best: by exact match, then by loss."""
+    """Return whether a validation's results beat the best: by exact match, then by loss."""
     return best is None or _rank(results) > _rank(best)
 
 
 def stop_reason(status: TrainingStatus, config: TrainingConfig) -> str:
-    """Return why a training ends before its last epoch; empty where it goes on."""
+    """Return why a training ends before its last epoch; empty if it continues."""
     if status.best is None:
         return ""
     if config.stop_at and status.best.exact_match >= config.stop_at:
@@ -28,12 +28,12 @@ def stop_reason(status: TrainingStatus, config: TrainingConfig) -> str:
 
 
 def has_enough(status: TrainingStatus, config: TrainingConfig) -> bool:
-    """Tell whether nothing is left to be trained."""
+    """Return whether nothing is left to train."""
     return status.epochs_done >= config.epochs or bool(stop_reason(status, config))
 
 
 def loss_error(loss: float, where: str, config: TrainingConfig) -> LossError:
-    """Return the error for a loss that is not finite; the last checkpoint before it stays."""
+    """Return the error for a loss that is not finite; the last good checkpoint stays."""
     return LossError(
         f"the loss became {loss} {where}: begin anew, with --force or another --run NAME and "
         f"with a lower training.learning_rate, which is {config.learning_rate}, or with "
@@ -42,7 +42,7 @@ def loss_error(loss: float, where: str, config: TrainingConfig) -> LossError:
 
 
 def to_go_on_from(checkpoint: Checkpoint, config: RunConfig, run: Path) -> Checkpoint:
-    """Return a checkpoint with a resumed training's settings, without what is to be done again.
+    """Return a checkpoint with a resumed training's settings, without what is repeated.
 
     Raises ConfigurationError if the run is complete and there is nothing left to train.
     """
@@ -54,12 +54,15 @@ def to_go_on_from(checkpoint: Checkpoint, config: RunConfig, run: Path) -> Check
     if further or config.training != checkpoint.config.training:
         status = status.model_copy(update={"has_ended": False})
     if not status.has_ended and not enough:
-        history = history[: status.validations_done]  # without an epoch that a callback stopped
+        history = history[: status.validations_done]  # without an epoch that a callback cut short
     return replace(checkpoint, config=config, status=status, history=history)
 
 
 def left(steps_done: int | None, go_on: str = "") -> str:
-    """Say what a stopped training has saved, None for nothing new, and the command it takes."""
+    """Return what a stopped training has saved, and the command that resumes it.
+
+    `steps_done` is None if nothing new was saved.
+    """
     saved = "the last checkpoint stands"
     if steps_done is not None:
         saved = f"checkpoint saved at step {steps_done:,}"

@@ -1,4 +1,4 @@
-"""A training under way: epochs, validation, checkpoints, and what is left of it when it stops."""
+"""A running training: its epochs, validations and checkpoints, and what happens when it stops."""
 
 import time
 from collections.abc import Sequence
@@ -37,25 +37,25 @@ from seq2seq_cli.training.stopping import left, loss_error, stop_reason
 from seq2seq_cli.training.validation import Progress, places_left
 
 STOP_SECONDS = 1.5
-"""How long a stopped training waits for the end of a call before it leaves without it."""
+"""How long a stopped training waits for the current call before it ends without it."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What is asked of a training apart from its plan."""
+    """The options of a training that are not in its plan."""
 
     report: OnEvent
     checkpoint_seconds: float
     callbacks: Sequence[keras.callbacks.Callback] = ()
     write_tensorboard: bool = False
-    callback: str = ""  # a user's own function that returns more of them
+    callback: str = ""  # a user's function that returns more of them
 
 
 class Trainer:
-    """A training of a plan by a loop that is at its beginning, in a folder.
+    """The training of a plan in a folder, by a loop that is at the plan's beginning.
 
-    Of several workers only the chief has a folder. `_progress` is replaced as a whole: whenever a
-    signal comes, it fits the loop's state.
+    Of several workers only the chief has a folder. `_progress` is replaced as a whole, so that it
+    fits the loop's state whenever a signal comes.
     """
 
     def __init__(self, plan: Plan, folder: RunFolder | None, loop: Loop, options: Options) -> None:
@@ -87,7 +87,7 @@ class Trainer:
     def run(self, go_on: str = "") -> None:
         """Train what is left, save the models and complete the folder.
 
-        Where it is stopped, or another worker is lost, the error says what is saved and shows the
+        If it is stopped, or another worker is lost, the error says what is saved and shows the
         command `go_on`, if there is one.
         """
         try:
@@ -109,12 +109,12 @@ class Trainer:
         if status.has_ended:
             self._last_state = state
         environment = current_environment(device_name())
-        told = [*notes, *differences(environment, checkpoint.environment)]
+        warnings = [*notes, *differences(environment, checkpoint.environment)]
         if self._has_state_note:
-            told.append(STATE_NOTE)
+            warnings.append(STATE_NOTE)
         epoch = min(status.epochs_done + 1, self._training.epochs)
         n_samples = state.steps_done * self._training.batch_size
-        self._report(Resumed(epoch, self._training.epochs, n_samples, tuple(told)))
+        self._report(Resumed(epoch, self._training.epochs, n_samples, tuple(warnings)))
 
     def _train_epochs(self) -> None:
         epochs, done = self._training.epochs, self._progress.status.epochs_done
@@ -126,24 +126,24 @@ class Trainer:
                 self._train_epoch(epoch)
                 if self._stops:
                     break
-            self._last_state = self._loop.state  # callbacks may put other weights in its place
+            self._last_state = self._loop.state  # callbacks may set other weights
             self._callbacks.end(self._rate(self._loop.steps_done - 1))
         self._last_state = self._last_state or self._loop.state
 
     @property
     def _stops(self) -> bool:
-        """Whether the training stops here: by a callback, or by what its validations found."""
+        """Whether the training stops here, by a callback or by the results of its validations."""
         return self._callbacks.stop or bool(stop_reason(self._progress.status, self._training))
 
     def _train_epoch(self, epoch: int) -> None:
-        """Train an epoch, or what is left of it, and validate it at each of its places."""
+        """Train an epoch, or the rest of it, and validate it at its scheduled steps."""
         training, done_before = self._training, self._loop.steps_done
         first = (epoch - 1) * training.epoch_steps
         seconds = 1e-9
         self._callbacks.begin_epoch(epoch, self._rate(first))
-        for place in places_left(training, epoch, done_before, self._progress.history):
+        for end in places_left(training, epoch, done_before, self._progress.history):
             started = time.perf_counter()
-            self._train_until(place, epoch, first)
+            self._train_until(end, epoch, first)
             seconds += time.perf_counter() - started
             speed = (self._loop.steps_done - done_before) * training.batch_size / seconds
             self._validate(epoch, seconds, speed)
@@ -151,7 +151,7 @@ class Trainer:
                 break
 
     def _train_until(self, end: int, epoch: int, first: int) -> None:
-        """Take the steps before `end`, of an epoch with this first one, unless it is stopped."""
+        """Take the steps before `end` unless a callback stops; the epoch begins at `first`."""
         for chunk in self._runner.chunks(end):
             self._train_chunk(epoch, chunk, chunk.start - first)
             if time.perf_counter() - self._saved_at > self._checkpoint_seconds:
@@ -160,7 +160,7 @@ class Trainer:
                 break
 
     def _train_chunk(self, epoch: int, chunk: Chunk, place: int) -> None:
-        """Take the steps of a chunk, whose first one is the epoch's `place`-th, from 0."""
+        """Take the steps of a chunk that begins at step `place` of the epoch, from 0."""
         epochs = self._training.epochs
         if self._runner.compiles(chunk):
             self._report(Compiling(epoch, epochs))
@@ -178,7 +178,7 @@ class Trainer:
         self._report(Advanced(epoch, epochs, result.n_samples, result.loss, share, speed))
 
     def _validate(self, epoch: int, seconds: float, speed: float) -> None:
-        """Validate an epoch at one of its places, or where a callback has stopped it."""
+        """Validate an epoch at one of its scheduled steps, or where a callback stopped it."""
         state, results = self._loop.state, self._runner.validate()
         rate = self._rate(state.steps_done - 1)
         progress = self._progress.validated(
@@ -197,7 +197,7 @@ class Trainer:
         self._report((EpochEnded if is_over else Validated)(**asdict(record)))
 
     def _end(self) -> None:
-        """Note that nothing is left but to complete the run."""
+        """Record that only the run's files are left to write."""
         status = self._progress.status.model_copy(update={"has_ended": True})
         self._progress = self._progress._replace(status=status)
 
@@ -232,23 +232,23 @@ class Trainer:
         )
 
     def _save(self) -> None:
-        """Write a checkpoint, unless the weights are no longer finite: the last good one stays."""
+        """Write a checkpoint, unless weights are not finite: then the last good one stays."""
         checkpoint = self._checkpoint()
         if self._folder and all(np.isfinite(array).all() for array in checkpoint.state.weights):
             self._folder.save_checkpoint(checkpoint)
         self._saved_at = time.perf_counter()
 
     def _stop(self, go_on: str) -> str:
-        """Write a checkpoint if the loop comes to rest in time; say what can be resumed."""
+        """Write a checkpoint if the current call ends in time; return what can be resumed."""
         folder = self._folder
         if folder is None:
             return "worker 0 has the checkpoint: start all workers again with --resume"
         if folder.is_complete:
             return f"the run {folder.run} is complete"
-        rests = self._runner.comes_to_rest(STOP_SECONDS)
-        if rests:
+        has_rested = self._runner.comes_to_rest(STOP_SECONDS)
+        if has_rested:
             self._save()
-        return left(self._loop.steps_done if rests else None, go_on)
+        return left(self._loop.steps_done if has_rested else None, go_on)
 
     def _rate(self, step: int) -> float:
         return float(learning_rates(self._training, step, 1)[0])

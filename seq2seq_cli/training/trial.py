@@ -1,4 +1,4 @@
-"""A training of some seconds, which shows that TensorFlow, the cache and the disk work together."""
+"""A training of a few seconds, which shows that TensorFlow, the cache and the disk work."""
 
 import time
 from dataclasses import dataclass
@@ -17,27 +17,27 @@ CONFIG = RunConfig(
     model=ModelConfig(units=32),
     training=TrainingConfig(n_samples=10**8, schedule="constant"),
 )
-"""Of the default task, and of more sequences than there will be time for."""
+"""The default task, with more sequences than there is time for."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of it: the run, how fast it was, and where compiled programs are kept."""
+    """The result: the run, its speed, and where compiled programs are cached."""
 
     run: Run
     samples: int
     samples_per_s: float  # once it is compiled
     first_loss: float
     last_loss: float
-    is_compiled: bool  # in this process; else the program was kept by an earlier one
-    cache: Path | None  # where programs are kept; None where they are not
+    is_compiled: bool  # in this process; otherwise the program was cached by an earlier one
+    cache: Path | None  # where programs are cached; None if they are not
     n_programs: int
     n_bytes: int
     device: str
 
 
 class _Limit(keras.callbacks.Callback):  # type: ignore[misc]
-    """Stop the training so many seconds after its first call of the program."""
+    """Stop the training some seconds after its first call of the program."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__()
@@ -49,12 +49,12 @@ class _Limit(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def try_training(folder: Path, seconds: float) -> Trial:
-    """Train in a folder for so many seconds, beyond what is compiled; return what came of it."""
-    told: list[Event] = []
-    run = train(CONFIG, folder, "trial", progress=told.append, callbacks=[_Limit(seconds)])
-    assert run is not None  # which it is in every worker but the chief
-    calls = [event for event in told if isinstance(event, Advanced)]
-    later = calls[1:] or calls  # the first one compiles, or loads what is kept
+    """Train in a folder for this time, not counting compilation, and return the result."""
+    events: list[Event] = []
+    run = train(CONFIG, folder, "trial", progress=events.append, callbacks=[_Limit(seconds)])
+    assert run is not None  # None only in workers other than the chief
+    calls = [event for event in events if isinstance(event, Advanced)]
+    later = calls[1:] or calls  # the first one compiles, or loads a cached program
     spent = sum(event.n_samples / event.samples_per_s for event in later)
     cache = open_cache()
     n_programs, n_bytes = cache.size() if cache else (0, 0)
@@ -64,7 +64,7 @@ def try_training(folder: Path, seconds: float) -> Trial:
         samples_per_s=sum(event.n_samples for event in later) / spent,
         first_loss=calls[0].loss,
         last_loss=calls[-1].loss,
-        is_compiled=any(isinstance(event, Compiling) for event in told),
+        is_compiled=any(isinstance(event, Compiling) for event in events),
         cache=cache.root if cache else None,
         n_programs=n_programs,
         n_bytes=n_bytes,

@@ -1,4 +1,4 @@
-"""When a training is validated, and what its validations have come to."""
+"""When a training is validated, and the results of its validations."""
 
 from typing import NamedTuple
 
@@ -11,14 +11,14 @@ from seq2seq_cli.training.stopping import is_better
 
 
 class Progress(NamedTuple):
-    """How far a training has come, apart from the state of its steps."""
+    """The progress of a training, apart from the state of its steps."""
 
     status: TrainingStatus
-    best_weights: list[Floats]  # of the best validation, wherever it was
+    best_weights: list[Floats]  # of the best validation
     history: tuple[EpochRecord, ...]
 
     def advanced(self, training: TrainingConfig, call: Call) -> "Progress":
-        """Return the progress with the figures of a call; a long training's stand together."""
+        """Return the progress with the figures of a call; a long training merges them."""
         n_validations = training.epochs * len(places(training, 1))
         calls = with_call(self.status.calls, call, max(4, MOST_CALLS // n_validations))
         return self._replace(status=self.status.model_copy(update={"calls": calls}))
@@ -33,10 +33,10 @@ class Progress(NamedTuple):
         seconds: float,
         speed: float,
     ) -> "Progress":
-        """Return the progress after a validation of this state, which is within an epoch.
+        """Return the progress after a validation of this state, which is in this epoch.
 
-        One that is at none of the validations' places, since a callback has stopped the epoch, is
-        in the history until the training goes on. `seconds` and `speed` are the epoch's.
+        An unscheduled validation, after a callback stopped the epoch, is in the history until the
+        training resumes. `seconds` and `speed` are the epoch's.
         """
         status = self.status
         steps = state.steps_done - (epoch - 1) * training.epoch_steps
@@ -66,7 +66,7 @@ class Progress(NamedTuple):
 
 
 def places(training: TrainingConfig, epoch: int) -> list[int]:
-    """Return the numbers of steps after which an epoch is validated, the last one at its end."""
+    """Return the numbers of steps after which an epoch is validated; the last is its end."""
     end = epoch * training.epoch_steps
     within = range(end - training.epoch_steps, end, training.validation_steps)[1:]
     return [*within, end]
@@ -75,6 +75,6 @@ def places(training: TrainingConfig, epoch: int) -> list[int]:
 def places_left(
     training: TrainingConfig, epoch: int, steps_done: int, history: tuple[EpochRecord, ...]
 ) -> list[int]:
-    """Return those that are left after `steps_done`, with this one if it is not validated yet."""
+    """Return the places from `steps_done` on, including it unless it is validated already."""
     is_validated = bool(history) and history[-1].steps_done == steps_done
     return [place for place in places(training, epoch) if place >= steps_done + is_validated]

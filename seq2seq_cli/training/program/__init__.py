@@ -1,1 +1,1 @@
-"""What is compiled: the training step's arithmetic, and the loop of many such steps."""
+"""The compiled program: the arithmetic of a training step, and the loop of many steps."""

@@ -1,6 +1,6 @@
-"""Adam on plain tensors: one step's arithmetic, that of `keras.optimizers.Adam`.
+"""Adam on plain tensors: the arithmetic of one step of `keras.optimizers.Adam`.
 
-The stock optimizer works on variables only, which a compiled loop would read and write in each
+The stock optimizer works only on variables, which a compiled loop would read and write in each
 step.
 """
 
@@ -23,8 +23,8 @@ def adam_step(
 ) -> tuple[list[Any], list[Any], list[Any]]:
     """Return weights and first and second moments after a step (Kingma and Ba 2015, section 2).
 
-    Each list holds a tensor a weight; `rate` is the learning rate and `count` the number of this
-    step, from 1.
+    Each list holds one tensor per weight; `rate` is the learning rate and `count` the number of
+    this step, from 1.
     """
     step = tf.cast(count, tf.float32)
     rate *= tf.sqrt(1.0 - BETA_2**step) / (1.0 - BETA_1**step)

@@ -1,6 +1,6 @@
-"""The train model as a function of its weights, ids -> losses: what the loop differentiates.
+"""The train model as a function of its weights, from ids to losses, which the loop differentiates.
 
-Here a batch is split into the parts that run side by side.
+A batch is split into the parts that run in parallel.
 """
 
 from functools import partial
@@ -19,7 +19,7 @@ Tensor = Any
 
 
 class Forward:
-    """The train model's arithmetic; `weights` stand for its trainable variables, in their order."""
+    """The train model's arithmetic; `weights` are those of its trainable variables, in order."""
 
     def __init__(self, model: keras.Model, config: RunConfig) -> None:
         order = {id(variable): i for i, variable in enumerate(model.trainable_variables)}
@@ -39,20 +39,23 @@ class Forward:
         step: Tensor,
         seed: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """Return the cross-entropy at each target position, and its margin, (batch, n_out) each.
+        """Return the cross-entropy at each target position, and the margin, (batch, n_out) each.
 
-        The margin is the target's logit less the largest one of all tokens, which the reserved id
-        is not: zero where it is the most likely token, else below. At padding both are zero.
+        The margin is the target's logit minus the largest logit of all tokens except the reserved
+        id: zero if the target is the most likely token, otherwise negative. At padding both are
+        zero.
         """
-        found = self._logits(weights, sources, shifted, step, seed)
+        shards = self._logits(weights, sources, shifted, step, seed)
         scores = []
-        # In their order, time first: logits are the largest array, and turned they would be copied.
-        for logits, ids in zip(found, tf.split(tf.transpose(targets), len(found), 1), strict=True):
+        # Time first, as computed: transposing would copy the logits, which are the largest array.
+        for logits, ids in zip(
+            shards, tf.split(tf.transpose(targets), len(shards), 1), strict=True
+        ):
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(ids, logits)
             # Not argmax, which costs a second to compile.
-            own = tf.gather(logits, ids, axis=-1, batch_dims=2)
+            target_logits = tf.gather(logits, ids, axis=-1, batch_dims=2)
             real = tf.cast(ids != PADDING, losses.dtype)
-            margins = (own - tf.reduce_max(logits[..., PADDING + 1 :], axis=-1)) * real
+            margins = (target_logits - tf.reduce_max(logits[..., PADDING + 1 :], axis=-1)) * real
             scores.append((losses * real, margins))
         losses, margins = (tf.transpose(tf.concat(parts, 1)) for parts in zip(*scores, strict=True))
         return losses, margins
@@ -67,11 +70,11 @@ class Forward:
     ) -> Tensor:
         """Return unnormalised log-probabilities (batch, n_out, n_features).
 
-        With the number of an optimizer step and a seed, int32 each, it is the model in training,
-        whose dropout is a pure function of them; without, it is the model that predicts.
+        With the number of an optimizer step and a seed, int32 each, the model is in training mode
+        and its dropout is a pure function of them; without, it is in prediction mode.
         """
-        found = self._logits(weights, sources, shifted, step, seed)
-        return tf.transpose(tf.concat(found, axis=1), (1, 0, 2))
+        shards = self._logits(weights, sources, shifted, step, seed)
+        return tf.transpose(tf.concat(shards, axis=1), (1, 0, 2))
 
     def _logits(
         self,
@@ -81,12 +84,12 @@ class Forward:
         step: Tensor | None,
         seed: Tensor | None,
     ) -> list[Tensor]:
-        """Return them for equal parts of the batch, (n_out, batch, n_features) each."""
+        """Return the logits for equal parts of the batch, (n_out, batch, n_features) each."""
         layers = {
-            name: [weights[place] for place in places] for name, places in self._places.items()
+            name: [weights[index] for index in indices] for name, indices in self._places.items()
         }
         model = Network(layers, self._config.model, step, seed)
-        # The two directions of an encoder are side by side already.
+        # The two directions of an encoder run in parallel already.
         device = layout()
         is_split = sources.shape[0] % device.shards == 0 and not self._config.model.bidirectional
         shards = device.shards if is_split else 1
@@ -98,6 +101,6 @@ class Forward:
                 strict=True,
             )
         ]
-        # The first id is always 0, but XLA does not know; and an exponential it computes only once.
+        # The first id is always 0, which XLA does not know, and it computes an exponential once.
         one = tf.exp(-tf.cast(shifted[0, 0], tf.float32))
         return model.logits(parts, partial(run_lstms, block=device.block, one=one))

@@ -1,4 +1,4 @@
-"""Rows of a table by id: the product of one-hot vectors with it, without the one-hot array."""
+"""Table look-up by id: the product of one-hot vectors with a table, without the one-hot array."""
 
 from typing import Any
 

@@ -1,8 +1,8 @@
-"""The compiled training loop: many optimizer steps a call, ids in, one-hot inside.
+"""The compiled training loop: many optimizer steps per call, on ids.
 
-The steps run in one XLA program over the weights of the stock layers.
-The program takes a buffer of CHUNK batches and the number of them that count, so a shorter last
-chunk runs the same program; what it computes of a batch is in `forward`.
+The steps run in one XLA program over the weights of the stock layers. The program takes a buffer of
+CHUNK batches and the number of them to use, so a shorter last chunk runs the same program; what it
+computes for a batch is in `forward`.
 """
 
 from typing import Any, NamedTuple
@@ -22,9 +22,9 @@ from seq2seq_cli.training.program.naming import named_after
 
 
 class ChunkResult(NamedTuple):
-    """What came of a chunk's steps; each batch is counted before its own update."""
+    """The results of a chunk's steps; each batch is counted before its own update."""
 
-    loss: float  # mean cross-entropy of a token, in nats; not finite where it stopped the chunk
+    loss: float  # mean cross-entropy per token, in nats; not finite if that ended the chunk
     exact: int  # sequences without a wrong token
     n_samples: int
 
@@ -32,15 +32,15 @@ class ChunkResult(NamedTuple):
 class Loop:
     """A train model, Adam's moments for it, and the programs that train and validate it.
 
-    `traces` counts how often the training program was traced: once, whatever the chunks' sizes and
-    the seed. `ran` has the lengths of sources and targets for which it has run, and is compiled.
+    `traces` counts how often the training program was traced: once, whatever the chunk sizes and
+    the seed. `ran` holds the lengths of sources and targets for which it is compiled.
     """
 
     is_one_program = True
-    """Whether a call is a single compiled program, which can be kept."""
+    """Whether a call is a single compiled program, which can be cached."""
 
     call_steps: int | None = None
-    """Steps a call has to take; None leaves it to the caller, up to CHUNK."""
+    """Steps per call; None leaves the number to the caller, up to CHUNK."""
 
     def __init__(self, model: keras.Model, config: RunConfig) -> None:
         self.batch_size = config.training.batch_size
@@ -50,8 +50,8 @@ class Loop:
         weights = [variable.value for variable in model.trainable_variables]
         moments = [[tf.Variable(tf.zeros_like(w)) for w in weights] for _ in range(2)]
         self._variables = (weights, *moments)
-        # Not int32: TensorFlow keeps those in host memory, where a program that is compiled for a
-        # GPU cannot read them.
+        # Not int32: TensorFlow keeps those in host memory, where a program compiled for a GPU
+        # cannot read them.
         self._steps_done = tf.Variable(0, dtype=tf.int64)
         self._loss_sum = tf.Variable(0.0, dtype=tf.float64)
         self._seed = tf.Variable(_dropout_seed(config.training.seed), dtype=tf.int64)
@@ -85,7 +85,7 @@ class Loop:
         self._loss_sum.assign(state.loss_sum)
 
     def restart(self, weights: list[Floats], seed: int) -> None:
-        """Begin another training with the same program: from these weights, under this seed."""
+        """Begin another training with the same program, from these weights, under this seed."""
         zeros = [np.zeros_like(array) for array in weights]
         self.state = TrainState(weights, zeros, zeros, 0, 0.0)
         self._seed.assign(_dropout_seed(seed))
@@ -100,12 +100,12 @@ class Loop:
             self._train.get_concrete_function(source, target, target, a_step, a_step, number)
 
     def trace_validation(self, n: int, n_in: int, n_out: int) -> None:
-        """Trace the program that validates so many sequences of these widths."""
+        """Trace the program that validates `n` sequences of these widths."""
         source, target = (tf.TensorSpec((n, width), tf.int32) for width in (n_in, n_out))
         self._validate.get_concrete_function(source, target, target)
 
     def train(self, sources: Ids, targets: Ids, rates: Floats) -> ChunkResult:
-        """Take a step for each rate, at most CHUNK, on consecutive batches of these sequences.
+        """Take one step per rate, at most CHUNK, on consecutive batches of these sequences.
 
         Sources have shape (steps * batch_size, n_in), targets (steps * batch_size, n_out). A loss
         that is not finite ends the chunk after its step.
@@ -128,7 +128,7 @@ class Loop:
     def validate(self, sources: Ids, targets: Ids) -> tuple[Ids, float]:
         """Predict under teacher forcing: tokens (n, n_out), and the summed log-likelihood.
 
-        A sequence that is fully right this way is fully right in free running too.
+        A sequence that is entirely right this way is entirely right in free running too.
         """
         losses, tokens = self._validate(sources, shift_right(targets), targets)
         return tokens.numpy(), -float(losses.numpy().sum(dtype=np.float64))
@@ -147,9 +147,9 @@ class Loop:
             moved = self._moved(weights, first, second, gradients, rates[i], done + i + 1)
             return i + 1, loss, loss_sum + tf.cast(loss, tf.float64), exact + right, *moved
 
-        # Weights and moments travel through the loop as plain tensors: as variables they would be
-        # read and written in each step, and the program would take twice as long to compile.
-        # Not tf.range: XLA would compile anew for each number of steps.
+        # Weights and moments are plain loop tensors: variables would be read and written in each
+        # step, and the program would take twice as long to compile.
+        # Not tf.range: XLA would compile again for each number of steps.
         taken, last, loss_sum, exact, *moved = tf.while_loop(
             lambda i, last, *_: (i < steps) & tf.math.is_finite(last),
             step,
@@ -184,7 +184,7 @@ class Loop:
         step: Any,
         seed: Any,
     ) -> tuple[Any, Any, Any]:
-        """Return gradients and loss of a step, and how many sequences are fully right.
+        """Return gradients and loss of a step, and the number of sequences entirely right.
 
         The loss is the sum over these rows, divided by the number of tokens in the whole batch.
         """
@@ -199,7 +199,7 @@ class Loop:
     def _moved(
         self, weights: Any, first: Any, second: Any, gradients: Any, rate: Any, count: Any
     ) -> tuple[Any, Any, Any]:
-        """Return weights and moments after an optimizer step, the `count`-th one."""
+        """Return weights and moments after optimizer step number `count`."""
         if self.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm)
         return adam_step(weights, first, second, gradients, rate, count)
@@ -218,12 +218,12 @@ def _likeliest(logits: Any) -> Any:
 
 
 def _dropout_seed(seed: int) -> int:
-    """Return a training's seed as far as dropout can take it, an int32."""
+    """Return a training's seed reduced to an int32 for dropout."""
     return seed % 2**31
 
 
 def token_counts(targets: Ids, steps: int) -> Floats:
-    """Return the tokens, padding not counted, of each of so many batches, float32 (steps,)."""
+    """Return the number of tokens without padding in each of `steps` batches, float32 (steps,)."""
     counts: Floats = (targets != PADDING).reshape(steps, -1).sum(axis=1).astype(np.float32)
     return counts
 

@@ -1,4 +1,4 @@
-"""Names of programs: what a compiled one depends on, and not what was traced before it."""
+"""Names of programs, which depend on their content and not on what was traced before."""
 
 import json
 from collections.abc import Iterator
@@ -16,13 +16,13 @@ from seq2seq_cli.training.compilation_cache import open_cache
 from seq2seq_cli.training.program.device import layout
 
 FROM_FILES = {"pretrained_embedding", "pretrained_embedding_sha256"}
-"""Settings of the weights that a training begins with, on which no program depends."""
+"""Settings of the initial weights, on which no program depends."""
 
 _named: set[str] = set()
 
 
 def program_key(config: RunConfig, n_in: int, n_out: int) -> str:
-    """Name the program that trains on sources and targets of these widths."""
+    """Return the name of the program that trains on sources and targets of these widths."""
     task, training = config.task, config.training
     depends_on = {
         "code": _code(),
@@ -35,17 +35,17 @@ def program_key(config: RunConfig, n_in: int, n_out: int) -> str:
 
 
 def is_free(key: str) -> bool:
-    """Tell whether nothing is named after a key yet: another such program is found by no name."""
+    """Return whether a key is unused: a second program of this key would not be found again."""
     return key not in _named
 
 
 @contextmanager
 def named_after(key: str) -> Iterator[None]:
-    """Let what is traced in this block be numbered by a key, once in a process.
+    """Let a key number whatever is traced in this block, once per process.
 
-    TensorFlow numbers all that it traces from the process's beginning on, by `ops.uid`, and finds
-    compiled programs by these names: a program would be found only where just as much was traced
-    before it. There is no public way to name a function. Without a cache nothing is named.
+    TensorFlow numbers everything it traces since the start of the process, with `ops.uid`, and
+    finds compiled programs by these names: a program would be found only if exactly as much was
+    traced before it. There is no public way to name a function. Without a cache nothing is named.
     """
     if open_cache() is None or not is_free(key):
         yield
@@ -57,7 +57,7 @@ def named_after(key: str) -> Iterator[None]:
 
 @contextmanager
 def numbered_from(first: int) -> Iterator[None]:
-    """Let what is traced in this block be numbered from here on."""
+    """Let numbers from `first` on name whatever is traced in this block."""
     numbers, before = count(first), ops.uid
     ops.uid = lambda: next(numbers)
     try:

@@ -1,7 +1,7 @@
-"""The train model's layers, over parts of a batch that run side by side.
+"""The train model's layers, over parts of a batch that run in parallel.
 
 They compute what the stock layers of `define_models` do, from their weights: one-hot vectors are
-never built, and input projections are a single product or a gather over all steps.
+never built, and input projections are a single product or gather over all steps.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,11 +28,11 @@ from seq2seq_cli.training.program.recurrent import LstmCall, LstmOutputs
 
 Tensor = Any
 RunCalls = Callable[[list[LstmCall]], list[LstmOutputs]]
-"""Runs LSTMs over sequences side by side."""
+"""Runs LSTMs over sequences in parallel."""
 
 
 class Part(NamedTuple):
-    """Rows of a batch; nothing ties them to the others before the losses."""
+    """Rows of a batch, independent of the other parts until the losses are summed."""
 
     sources: Tensor  # (n_in, batch)
     shifted: Tensor  # (n_out, batch)
@@ -51,7 +51,7 @@ class Network:
     ) -> None:
         self._layers, self._config = layers, config
         self._step, self._seed = step, seed
-        self._sites = 0  # of dropout so far, each of which has its own random numbers
+        self._sites = 0  # dropout sites so far, each with its own random numbers
 
     @property
     def drops(self) -> bool:
@@ -61,7 +61,7 @@ class Network:
         )
 
     def logits(self, parts: Sequence[Part], run: RunCalls) -> list[Tensor]:
-        """Return (n_out, batch, n_features) for each of the parts, which run side by side."""
+        """Return the logits (n_out, batch, n_features) of each part."""
         config, last = self._config, self._config.layers - 1
         values = [part.sources for part in parts]
         states = []
@@ -75,13 +75,18 @@ class Network:
                 for i in directions:
                     call = self._lstm_call(inputs, weights[i : i + 3], None, part.mask)
                     calls.append(call._replace(reverse=i > 0, gives_outputs=is_used))
-            found, n = run(calls), len(directions)
-            ends = [found[i : i + n] for i in range(0, len(found), n)]
-            values = [_joined([end.outputs for end in both], 2) for both in ends] if is_used else []
+            results, n = run(calls), len(directions)
+            ends = [results[i : i + n] for i in range(0, len(results), n)]
+            values = (
+                [_joined([end.outputs for end in group], 2) for group in ends] if is_used else []
+            )
             states.append(
                 [
-                    (_joined([e.hidden for e in both], 1), _joined([e.cell for e in both], 1))
-                    for both in ends
+                    (
+                        _joined([e.hidden for e in group], 1),
+                        _joined([e.cell for e in group], 1),
+                    )
+                    for group in ends
                 ]
             )
         memories, values = values, [part.shifted for part in parts]
@@ -106,8 +111,8 @@ class Network:
     def _inputs(self, values: Tensor, embedding: str, number: int) -> Tensor:
         """Return a layer's inputs: ids (steps, batch), or vectors (steps, batch, width).
 
-        Ids stand for rows of a product of the embedding with a kernel, unless they are fewer than
-        its rows, or the vectors are to be dropped.
+        Ids are looked up later, in the product of embedding and kernel, unless there are fewer ids
+        than rows in the table, or dropout applies to the vectors.
         """
         if number:
             return self._drop(values, self._config.dropout)
@@ -126,7 +131,7 @@ class Network:
         mask: Tensor | None = None,
         kept: Tensor | None = None,
     ) -> LstmCall:
-        """Return an LSTM's run; `kept` (steps, batch) are factors of its inputs."""
+        """Return the call of an LSTM; `kept` (steps, batch) are factors of its inputs."""
         kernel, recurrent_kernel, bias = weights
         part, embedding = ("decoder", TARGET_EMBEDDING) if state else ("encoder", SOURCE_EMBEDDING)
         if inputs.dtype.is_integer:
@@ -162,13 +167,13 @@ class Network:
         else:
             weights = tf.nn.softmax(_masked(scores, mask, -1e9))
         context = tf.matmul(weights, memory)  # (batch, n_out, width)
-        both = tf.concat([tf.transpose(context, (1, 0, 2)), values], axis=2)
-        return tf.tanh(tf.tensordot(both, kernel, 1) + bias)
+        joined = tf.concat([tf.transpose(context, (1, 0, 2)), values], axis=2)
+        return tf.tanh(tf.tensordot(joined, kernel, 1) + bias)
 
     def _positioned_weights(self, scores: Tensor, mask: Tensor | None) -> Tensor:
         """Return attention's weights from scores by content, (batch, n_out, n_in) both.
 
-        The rest of a weight is before the source and after it, where the scores are biases alone.
+        The remaining weight is on positions before and after the source, scored by biases alone.
         """
         _, n_out, n_in = scores.shape
         biases = self._position_biases(n_in, n_out, mask)
@@ -180,7 +185,8 @@ class Network:
     def _position_biases(self, n_in: int, n_out: int, mask: Tensor | None) -> Tensor:
         """Return attention's biases (batch or 1, n_out, n_in + 2), as in `Architecture`.
 
-        They are constant along the diagonals j - t and j + t, so each is a vector's sliding window.
+        They are constant along the diagonals j - t and j + t, so each is a sliding window of a
+        vector.
         """
         radius = self._config.attention_radius
         tables = [self._layers[numbered(BIAS_LAYER, i)][0] for i in range(N_BIASES)]
@@ -198,11 +204,11 @@ class Network:
         along = look_up(0, differences) + look_up(3, source_last - last - differences)
         across = look_up(1, sums - last) + look_up(2, source_last - sums)
         parts = [_windows(across, n_out), tf.reverse(_windows(along, n_out), [1])]
-        # Added by a product, which XLA computes once: sums are computed again for each score.
+        # A product, which XLA computes once: a sum would be computed again for each score.
         return tf.tensordot([BIAS_SCALE] * 2, tf.stack(parts), 1)
 
     def _factors(self, shape: Sequence[int], rate: float) -> Tensor | None:
-        """Return dropout's factors, where there is any: zero, or a little more than one."""
+        """Return dropout's factors, 0 or 1 / (1 - rate); None without dropout."""
         return (
             self._drop(tf.constant(1.0, shape=shape), rate)
             if self._step is not None and rate
@@ -210,27 +216,27 @@ class Network:
         )
 
     def _drop(self, values: Tensor, rate: float) -> Tensor:
-        """Return values with a share of them zero, and the others as much larger."""
+        """Return values after dropout."""
         if self._step is None or not rate:
             return values
         self._sites += 1
-        assert self._seed is not None  # it is given with every step
+        assert self._seed is not None  # every step has one
         seed = tf.stack([self._seed + self._sites, self._step])
         kept = tf.random.stateless_uniform(values.shape, seed) >= rate
         return tf.where(kept, values / (1 - rate), 0.0)
 
 
 def _masked(values: Tensor, mask: Tensor | None, replacement: float) -> Tensor:
-    """Return values (batch, n_out, steps) with others where the mask (steps, batch) is false."""
+    """Return values (batch, n_out, steps), replaced where the mask (steps, batch) is false."""
     if mask is None:
         return values
     return tf.where(tf.transpose(mask)[:, tf.newaxis], values, replacement)
 
 
 def _windows(vectors: Tensor, n: int) -> Tensor:
-    """Return vectors (rows, length) from each of their first n values: (rows, n, length - n + 1).
+    """Return the first n windows of vectors (rows, length): (rows, n, length - n + 1).
 
-    Row i of a vector's repetitions, cut into rows that are one value longer, begins at value i.
+    Repeating a vector and cutting it into rows one value longer makes row i begin at value i.
     """
     rows, length = vectors.shape
     repeated = tf.tile(vectors, (1, n + 1))[:, : n * (length + 1)]

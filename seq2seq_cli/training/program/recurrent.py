@@ -1,15 +1,15 @@
-"""LSTMs over sequences, laid out for XLA: a loop whose body takes a block of time steps.
+"""LSTMs over sequences, written for XLA: a loop whose body takes a block of time steps.
 
-They compute what `keras.layers.LSTM` does, from that layer's own weights and in its gate order i,
-f, c, o. Three things make them faster than the gradient of a loop over a cell:
+They compute what `keras.layers.LSTM` does, from that layer's weights and in its gate order i, f, c,
+o. Three things make them faster than the gradient of a loop over a cell:
 
 - The backward pass has one product per step, gate gradients times the transposed recurrent kernel.
-  The recurrent kernel's own gradient is a single large product after it.
+  The gradient of the recurrent kernel is a single large product afterwards.
 - All gates are one tanh, since sigmoid(x) = (1 + tanh(x / 2)) / 2, and their gradients one product.
   XLA makes few kernels of that: each takes time to compile, and as long to start as to compute.
-- Nothing is computed twice. XLA repeats a chain of cheap operations in each of its consumers; along
-  a block of time steps that is work that grows with the square of its length. It does not repeat a
-  division, so cell states and their gradients are divided by `one`, a 1 that XLA does not know.
+- Nothing is computed twice. XLA repeats a chain of cheap operations in each of its consumers; in a
+  block of time steps that work grows with the square of the block's length. XLA does not repeat a
+  division, so cell states and their gradients are divided by `one`, a 1 that it cannot fold.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +23,7 @@ Tensor = Any
 Gradient = Callable[..., tuple[Tensor, ...]]
 
 CLOSED = 1e4
-"""The gate inputs of a masked step: the sigmoid of -CLOSED is 0, that of CLOSED is 1."""
+"""The magnitude of a masked step's gate inputs: sigmoid(-CLOSED) is 0, sigmoid(CLOSED) is 1."""
 
 
 class LstmCall(NamedTuple):
@@ -32,7 +32,7 @@ class LstmCall(NamedTuple):
     inputs: Tensor  # (steps, batch, 4 units): the LSTM's inputs times its kernel, plus bias
     kernel: Tensor  # (units, 4 units): the recurrent one
     state: tuple[Tensor, Tensor] | None = None  # (batch, units) to start from; None is zeros
-    mask: Tensor | None = None  # (steps, batch): where false, states and output stay as they are
+    mask: Tensor | None = None  # (steps, batch): where false, states and output do not change
     dropped: Tensor | None = None  # (batch, units): recurrent dropout's factors
     reverse: bool = False  # take the last step first
     gives_outputs: bool = True
@@ -42,13 +42,13 @@ class LstmCall(NamedTuple):
     def zeros(self) -> Tensor:
         """A state of zeros, (batch, units)."""
         _, batch, width = self.inputs.shape
-        # Not tf.zeros: what TensorFlow folds into a constant has another name in each process, and
-        # a kept program would not be found by it.
+        # Not tf.zeros: TensorFlow would fold it into a constant whose name differs in each process,
+        # and a cached program would not be found.
         return tf.constant(0.0, self.inputs.dtype, (batch, width // 4))
 
 
 class LstmOutputs(NamedTuple):
-    """The results that a call asks for; the others are None, and cost nothing."""
+    """The results that a call requests; the others are None, and cost nothing."""
 
     outputs: Tensor | None  # (steps, batch, units), in the order of the inputs
     hidden: Tensor | None  # (batch, units), after the last step taken
@@ -56,18 +56,18 @@ class LstmOutputs(NamedTuple):
 
     @classmethod
     def of(cls, call: LstmCall, values: Iterator[Tensor]) -> "LstmOutputs":
-        """Return the next of these values as a call's results."""
+        """Take a call's results from the next of these values."""
         asked = (call.gives_outputs, call.gives_state, call.gives_state)
         return cls(*(next(values) if is_asked else None for is_asked in asked))
 
     def flat(self, call: LstmCall) -> list[Tensor]:
-        """Return the results that the call asks for, in the order in which `of` takes them."""
+        """Return the results that the call requests, in the order in which `of` takes them."""
         ends = [self.hidden, self.cell] if call.gives_state else []
         return [self.outputs, *ends] if call.gives_outputs else ends
 
 
 class Step(NamedTuple):
-    """What a step leaves for the backward pass."""
+    """What a step saves for the backward pass."""
 
     gates: Tensor  # (batch, 4 units): the tanh of each
     cell_before: Tensor  # (batch, units)
@@ -77,8 +77,8 @@ class Step(NamedTuple):
 def run_lstms(calls: Sequence[LstmCall], block: int, one: Tensor) -> list[LstmOutputs]:
     """Run LSTMs over sequences of one length, `block` time steps in each iteration of one loop.
 
-    The calls are what XLA can run side by side. They are differentiable in inputs, kernel and
-    state; all dimensions are static. `one` is a scalar 1 that XLA cannot fold.
+    XLA can run the calls in parallel. They are differentiable in inputs, kernel and state; all
+    dimensions are static. `one` is a scalar 1 that XLA cannot fold.
     """
     n_steps = calls[0].inputs.shape[0]
     block = min(block, n_steps)
@@ -104,10 +104,10 @@ def run_lstms(calls: Sequence[LstmCall], block: int, one: Tensor) -> list[LstmOu
 
 
 def _run_rest(calls: Sequence[LstmCall], n_rest: int, block: int, one: Tensor) -> list[LstmOutputs]:
-    """Run all steps that fill blocks, and after them the others."""
+    """Run the steps that fill whole blocks, then the remaining ones."""
 
     def part(call: LstmCall, number: int, **changes: Any) -> LstmCall:
-        """Return the call for the steps that fill blocks, number 0, or for the others, number 1."""
+        """Return the call for the steps in whole blocks (0), or for the remaining ones (1)."""
         sizes = _ordered(call, [call.inputs.shape[0] - n_rest, n_rest])
         for name in ("inputs", "mask"):
             if (values := getattr(call, name)) is not None:
@@ -127,7 +127,7 @@ def _run_rest(calls: Sequence[LstmCall], n_rest: int, block: int, one: Tensor) -
 
 
 def _closed_where_masked(call: LstmCall) -> LstmCall:
-    """Return the call with inputs that, where its mask is false, leave the cell state as it is."""
+    """Return the call with inputs that do not change the cell state where its mask is false."""
     if call.mask is None:
         return call
     closed = _each_gate(call, -CLOSED, CLOSED, 0.0, -CLOSED)
@@ -135,7 +135,7 @@ def _closed_where_masked(call: LstmCall) -> LstmCall:
 
 
 def _each_gate(call: LstmCall, *values: float) -> Tensor:
-    """Return a vector (4 units,) with a value for each of the gates i, f, c, o."""
+    """Return a vector (4 units,) with one value per gate i, f, c, o."""
     return tf.constant(np.repeat(np.array(values, np.float32), call.inputs.shape[2] // 4))
 
 
@@ -146,7 +146,7 @@ def _forward(
     inputs: Sequence[Tensor],
     passing: Sequence[Tensor | None],
 ) -> tuple[list[Step], list[Tensor]]:
-    """Take a block of steps; return what each leaves, and the hidden states.
+    """Take a block of steps; return what each saves, and the hidden states.
 
     `inputs` are (batch, 4 units) each, `passing` (batch, 1) with a 1 where the step is masked.
     """
@@ -177,7 +177,7 @@ def _backward(
     d_outputs: Sequence[Tensor | None],
     passing: Sequence[Tensor | None],
 ) -> tuple[tuple[Tensor, Tensor], list[Tensor]]:
-    """Go back through a block of steps; return the gradients of the state before it and of gates.
+    """Return the gradients of the state before a block of steps, and of each step's gates.
 
     All lists are in the order in which the steps were taken.
     """
@@ -210,17 +210,17 @@ def _kernel_gradient(call: LstmCall, hidden_before: Tensor, d_gates: Tensor) -> 
 
 
 def _passing(call: LstmCall) -> Tensor | None:
-    """Return where a step is masked, so that the hidden state passes it: (steps, batch, 1)."""
+    """Return 1 where a step is masked and the hidden state passes through, (steps, batch, 1)."""
     return None if call.mask is None else tf.where(call.mask, 0.0, 1.0)[:, :, tf.newaxis]
 
 
 def _ordered(call: LstmCall, values: Sequence[Any]) -> list[Any]:
-    """Turn what is in the order of the inputs into the order of the steps taken, or back."""
+    """Return values in the order of the steps taken instead of the inputs, or back."""
     return list(values[::-1] if call.reverse else values)
 
 
 class _Arrays(NamedTuple):
-    """What the blocks of a call leave, in the order of the inputs; XLA updates it in place."""
+    """What the blocks of a call save, in the order of the inputs; XLA updates it in place."""
 
     gates: tf.TensorArray  # (blocks, block, batch, 4 units)
     cells: tf.TensorArray  # (blocks, block, batch, units): before each step
@@ -235,15 +235,15 @@ def _run_blocks(calls: Sequence[LstmCall], block: int, one: Tensor) -> tuple[Any
     def new_array(like: Tensor) -> tf.TensorArray:
         """Return an array for the blocks' rows, each like this one.
 
-        All of it will be written. XLA would merge arrays of equal values, and copy the one for each
-        loop: hence a value for each.
+        All of it will be written. XLA would merge arrays of equal values and copy the merged one
+        for each loop, so each array has its own initial value.
         """
         shape = (block, *like.shape[-2:])
         values = tf.constant(float(next(numbers)), like.dtype, (n_blocks, *shape))
         return tf.TensorArray(like.dtype, n_blocks, element_shape=shape).unstack(values)
 
     def place(call: LstmCall, number: Any) -> Any:
-        """Return where the arrays have the block that is taken as number `number`, from 0."""
+        """Return the index in the arrays of the block that is taken as number `number`, from 0."""
         return n_blocks - 1 - number if call.reverse else number
 
     def rows(call: LstmCall, array: Tensor | None, number: Any) -> list[Any]:
@@ -306,7 +306,7 @@ def _run_blocks(calls: Sequence[LstmCall], block: int, one: Tensor) -> tuple[Any
             (d.hidden, d.cell) if call.gives_state else (call.zeros, call.zeros)
             for call, d in zip(calls, d_outputs, strict=True)
         ]
-        # It counts upwards to a constant, so that XLA knows how often the body runs.
+        # Counting up to a constant tells XLA how often the body runs.
         _, d_starts, _, arrays = tf.while_loop(
             lambda done, *_: done < n_blocks,
             backward,
