@@ -1,1 +1,1 @@
-"""A grid of settings -> runs, on an executor: what is trained, by whom, and what came of it."""
+"""Sweeps: which cells are trained, where they are trained, and their results."""

@@ -1,12 +1,12 @@
 """A sweep's folder: its description, its results, and the runs of its cells.
 
-    sweep.toml                what it is
-    sweep.jsonl               a line for each cell and seed, as they were evaluated
-    sweep-I-of-N.jsonl        those of a process that has a share of the cells
+    sweep.toml                its description
+    sweep.jsonl               a line for each evaluated cell and seed
+    sweep-I-of-N.jsonl        the same, of a process that has a share of the cells
     CELL-seed-0/  ...         complete runs
     CELL-seed-0.training/     trainings that are running or stopped
 
-The runs alone decide what is complete. The results save evaluating them again.
+Only the runs decide what is complete. The results save evaluating them again.
 """
 
 import itertools
@@ -46,7 +46,7 @@ RESULTS = "sweep.jsonl"
 
 
 class SweepFolder:
-    """The folder of a sweep; `results` is the file that this process adds its results to."""
+    """The folder of a sweep; `results` is the file that this process appends its results to."""
 
     def __init__(self, path: Path, shard: tuple[int, int] | None = None) -> None:
         self.path = path
@@ -56,16 +56,16 @@ class SweepFolder:
         self._known: dict[tuple[str, int], RunRecord] | None = None
 
     def read(self) -> Sweep:
-        """Return the saved description; ModelError where there is none."""
+        """Return the saved description; ModelError if there is none."""
         if not (self.path / SWEEP_FILE).is_file():
             raise ModelError(
                 f"there is no sweep {self.path}: `{list_command(self.path.parent)}` lists them"
             )
         file = self.path / SWEEP_FILE
-        found = parse_sweep(read_text(file, MOST_TOML), file)
-        if not found.axes and not found.until:
+        sweep = parse_sweep(read_text(file, MOST_TOML), file)
+        if not sweep.axes and not sweep.until:
             raise ModelError(f"{file} is damaged: it says nothing that is to be changed")
-        return found
+        return sweep
 
     def write(self, sweep: Sweep) -> None:
         """Save the description."""
@@ -76,11 +76,11 @@ class SweepFolder:
         return self.path / seed_run(cell, seed)
 
     def state(self, planned: PlannedCell, seed: int) -> State:
-        """Return what there is; ConfigurationError where it was begun with other settings."""
+        """Return what exists of a run; ConfigurationError if it was begun with other settings."""
         path, wanted = self.run_path(planned.name, seed), planned.with_seed(seed)
-        found = newest_description(path)
+        newest = newest_description(path)
         run = self._complete_run(path)
-        saved = run.config if run else found.config if found else None
+        saved = run.config if run else newest.config if newest else None
         if saved is None:
             return State.NEW
         check_resumable(saved, wanted, path.name)
@@ -95,7 +95,7 @@ class SweepFolder:
         return State.STOPPED
 
     def states(self, planned: PlannedCell) -> dict[int, State]:
-        """Return what there is of each seed; raises as `state`."""
+        """Return what exists of each seed's run; raises what `state` raises."""
         return {seed: self.state(planned, seed) for seed in planned.seeds}
 
     def missing(self, planned: PlannedCell) -> list[int]:
@@ -108,8 +108,8 @@ class SweepFolder:
     ) -> list[RunRecord]:
         """Return a cell's records and save those that are new.
 
-        `reports` are evaluations of its seeds, as the training has made them; what is complete and
-        has none is evaluated here. What is not complete has its own problem, or `problem`.
+        `reports` are evaluations of its seeds by the training; a complete run without one is
+        evaluated here. The record of an incomplete run has the problem in its report, or `problem`.
         """
         if self._known is None:
             self._known = self.saved()
@@ -119,8 +119,8 @@ class SweepFolder:
             run = self._complete_run(path)
             record = known.get((planned.name, seed))
             if run is None:
-                told = str(report.get("problem", "")) or problem or "it is not trained yet"
-                record = self._record(planned.cell, seed, problem=told)
+                reason = str(report.get("problem", "")) or problem or "it is not trained yet"
+                record = self._record(planned.cell, seed, problem=reason)
             elif not (record and record.completed_at == run.manifest.completed_at):
                 record = self._record(
                     planned.cell,
@@ -136,13 +136,13 @@ class SweepFolder:
         return records
 
     def saved(self) -> dict[tuple[str, int], RunRecord]:
-        """Return the last record of each cell and seed in all files of results."""
+        """Return the last record of each cell and seed in all result files."""
         paths = sorted(self.path.glob(RESULTS_FILES))
         records = [record for path in paths for record in read_records(path)]
         return {(record.cell, record.seed): record for record in records}
 
     def read_results(self) -> tuple[Sweep, list[RunRecord]]:
-        """Return the saved description and the results; ModelError where there are none."""
+        """Return the saved description and the results; ModelError if there are none."""
         sweep, records = self.read(), list(self.saved().values())
         if not records:
             raise ModelError(
@@ -152,7 +152,7 @@ class SweepFolder:
         return sweep, records
 
     def write_results(self, records: Sequence[RunRecord]) -> None:
-        """Write the results anew, a line for each cell and seed."""
+        """Rewrite the results, a line for each cell and seed."""
         write_records(self.results, records)
 
     def _record(self, cell: Cell, seed: int, **values: Any) -> RunRecord:
@@ -161,19 +161,19 @@ class SweepFolder:
         return RunRecord(cell=cell.name, seed=seed, run=run, settings=settings, **values)
 
     def _complete_run(self, path: Path) -> Run | None:
-        """Return a complete run, unless a training of it is under way."""
+        """Return a complete run, unless a training is about to replace it."""
         try:
             if (path / MANIFEST).is_file() and not is_stopped(path):
                 return open_run(path.parent, path.name)
         except ModelError:
-            return None  # which is damaged, and trained again
+            return None  # damaged, so it is trained again
         return None
 
 
 def new_folder(runs_dir: Path, name: str | None, default: str) -> SweepFolder:
-    """Create the folder of a sweep; without a name its default one, numbered if it is taken.
+    """Create the folder of a sweep; without a name the default one, numbered if it is taken.
 
-    Raises ExistsError where the named one exists.
+    Raises ExistsError if the named folder exists.
     """
     base = check_name(name or default)
     make_folder(runs_dir)
@@ -182,7 +182,7 @@ def new_folder(runs_dir: Path, name: str | None, default: str) -> SweepFolder:
         try:
             path.mkdir()
         except FileExistsError:
-            if not {file.name for file in path.glob("*")} - {LOCK}:  # killed before it had begun
+            if not {file.name for file in path.glob("*")} - {LOCK}:  # killed early
                 break
             if name:
                 raise ExistsError(

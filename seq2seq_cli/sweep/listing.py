@@ -1,4 +1,4 @@
-"""Which folders among the runs are sweeps; listing, removing and renaming these."""
+"""Finding, listing, removing and renaming the sweeps in the runs' folder."""
 
 import os
 from pathlib import Path
@@ -25,7 +25,7 @@ def is_sweep(folder: Path) -> bool:
 
 
 def list_sweeps(runs_dir: Path) -> list[tuple[str, int, int]]:
-    """Return the sweeps in the runs' folder: name, complete runs, and all runs that are begun."""
+    """Return the sweeps in the runs' folder: name, number of complete runs, number of all runs."""
     sweeps = []
     for folder in sorted(runs_dir.glob("*")):
         if is_sweep(folder):
@@ -41,8 +41,8 @@ def list_sweeps(runs_dir: Path) -> list[tuple[str, int, int]]:
 def remove_sweep(folder: Path) -> bool:
     """Remove a sweep's runs, and then its own files; return whether the folder is gone.
 
-    What else lies in it stays, and the folder with it. Raises ExistsError if the sweep or one of
-    its runs is in training, before anything is removed; StorageError if something cannot be.
+    Other files stay, and with them the folder. Raises ExistsError if the sweep or one of its runs
+    is in training, before anything is removed; StorageError if something cannot be removed.
     """
     try:
         with hold_lock(folder):
@@ -56,9 +56,9 @@ def remove_sweep(folder: Path) -> bool:
 
 
 def rename_sweep(folder: Path, name: str) -> Path:
-    """Give a sweep's folder another name, by which its results then name their runs; return it.
+    """Rename a sweep, and its runs in the results; return the new folder.
 
-    Raises as `rename_run`.
+    Raises what `rename_run` raises.
     """
     renamed = folder.with_name(check_name(name))
     try:
@@ -80,7 +80,7 @@ def rename_sweep(folder: Path, name: str) -> Path:
 
 
 def _idle_runs(folder: Path) -> list[Path]:
-    """Return a sweep's runs; ExistsError if one is in training, perhaps by a cell left alone."""
+    """Return a sweep's runs; ExistsError if one is in training, perhaps by an orphaned cell."""
     runs = run_folders(folder)
     if busy := next((run for run in runs if is_locked(training_path(run))), None):
         raise ExistsError(f"{busy} is in use: another process trains this run")

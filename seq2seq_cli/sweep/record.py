@@ -1,4 +1,4 @@
-"""What came of one cell under one seed: a line of `sweep.jsonl`, and of a CSV file."""
+"""The result of one cell under one seed: a line of `sweep.jsonl`, and of a CSV file."""
 
 import csv
 import io
@@ -15,41 +15,41 @@ from seq2seq_cli.storage import write_text
 
 
 class RunRecord(Record):
-    """A run of a sweep, evaluated freely on held-out sequences; without a run, the problem."""
+    """A run of a sweep, evaluated in free running on held-out sequences, or its problem."""
 
     cell: str
     seed: int
     run: str  # its name, as --run takes it
-    settings: dict[str, Any]  # that are changed in this cell, or follow
+    settings: dict[str, Any]  # changed or derived ones of this cell
     exact_match: float | None = None
     exact_match_low: float | None = None
     exact_match_high: float | None = None
-    exact: bool = False  # whether all held-out sequences there are were evaluated
+    exact: bool = False  # whether all held-out sequences were evaluated
     token_accuracy: float | None = None
     loss: float | None = None
-    n_samples: int = 0  # that were evaluated
+    n_samples: int = 0  # evaluated
     notes: list[str] = Field(default_factory=list)  # of the evaluation, for the user
-    seconds: float = 0.0  # of its training
+    seconds: float = 0.0  # of the training
     completed_at: str = ""
     problem: str = ""
 
 
 EVALUATED = ("exact_match", "exact_match_low", "exact_match_high", "exact", "token_accuracy",
              "loss", "n_samples", "notes")  # fmt: skip
-"""What a record has of an evaluation's report."""
+"""The figures that a record takes from an evaluation's report."""
 
 
 def evaluated(report: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a record has of an evaluation's report."""
+    """Return the figures that a record takes from an evaluation's report."""
     return {name: report[name] for name in EVALUATED}
 
 
 RESULTS_FILES = "sweep*.jsonl"
-"""The files of results in a sweep's folder, of all processes."""
+"""The result files of all processes in a sweep's folder."""
 
 
 def read_records(path: Path) -> list[RunRecord]:
-    """Return the records in a file; what is no whole line, as after a power cut, is passed over."""
+    """Return the records in a file; incomplete lines, as after a power cut, are skipped."""
     try:
         lines = path.read_bytes().splitlines()
     except FileNotFoundError:
@@ -66,12 +66,12 @@ def read_records(path: Path) -> list[RunRecord]:
 
 
 def write_records(path: Path, records: Iterable[RunRecord]) -> None:
-    """Write a line for each record; StorageError where that fails."""
+    """Write a line for each record; StorageError if that fails."""
     write_text(path, "".join(f"{record.model_dump_json()}\n" for record in records))
 
 
 def write_csv(path: Path, rows: Iterable[tuple[RunRecord, RunConfig]]) -> None:
-    """Write a line for each run, with all of its settings; StorageError where that fails."""
+    """Write a line for each run, with all of its settings; StorageError if that fails."""
     lines = [csv_row(record, config) for record, config in rows]
     file = io.StringIO()
     writer = csv.DictWriter(file, _columns(lines), lineterminator="\n")

@@ -23,21 +23,21 @@ from seq2seq_cli.sweep.listing import SWEEP_FILE
 from seq2seq_cli.sweep.record import RunRecord, write_csv
 
 Shard = tuple[int, int]
-"""Which share of the cells is this process's, from 0, and of how many."""
+"""This process's share of the cells: its number from 0, and the number of shares."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A sweep of which nothing is wrong as far as can be known; its folder may not exist yet."""
+    """A sweep that has been checked; its folder may not exist yet."""
 
     sweep: Sweep
-    planned: tuple[PlannedCell, ...]  # of a search those that are known beforehand
+    planned: tuple[PlannedCell, ...]  # of a search those known in advance
     searches: Searches | None
     states: dict[str, dict[int, State]]  # by cell and seed
 
     @property
     def steps(self) -> int:
-        """Optimizer steps that are left, of stopped trainings all."""
+        """Optimizer steps that are left; stopped trainings count in full."""
         return sum(
             len(self.missing(planned)) * planned.config.training.total_steps
             for planned in self.planned
@@ -45,10 +45,10 @@ class Prepared:
 
     @property
     def fitting_jobs(self) -> int:
-        """How many cells at a time are trained best: each on a core, while memory lasts.
+        """The best number of cells at a time: one per core, as far as the memory allows.
 
-        All cells count, for one that goes on does so with as many threads as it has begun with:
-        the weights' last bits depend on them.
+        All cells count, since a resumed one must have as many threads as it began with: the
+        weights' last bits depend on them.
         """
         n = len(self.searches.cells if self.searches else self.planned)
         return fitting_jobs(
@@ -67,38 +67,38 @@ class Prepared:
 
 @dataclass
 class Result:
-    """What a sweep has come to; what was complete before is among it."""
+    """The results of a sweep, including those that were complete before."""
 
     folder: SweepFolder
     sweep: Sweep
     ended: list[tuple[PlannedCell, tuple[RunRecord, ...]]] = field(default_factory=list)
-    left: list[PlannedCell] = field(default_factory=list)  # that there was no time for
+    left: list[PlannedCell] = field(default_factory=list)  # cells that there was no time for
     failures: list[Failure] = field(default_factory=list)
     searches: Searches | None = None
 
     @property
     def records(self) -> list[RunRecord]:
-        """All records, a cell's together."""
+        """All records, grouped by cell."""
         return [record for _, records in self.ended for record in records]
 
     @property
     def error(self) -> S2sError | None:
-        """The error that cells which have failed amount to."""
+        """The error of a sweep with failed cells."""
         return failure_error(self.failures, len(self.ended) + len(self.left))
 
     def reaches(self) -> dict[str, list[Reach]]:
-        """Return how far each search's seeds have come."""
-        found = self.searches.searches if self.searches else {}
-        return {name: search.reaches() for name, search in found.items()}
+        """Return the results of each search's seeds."""
+        searches = self.searches.searches if self.searches else {}
+        return {name: search.reaches() for name, search in searches.items()}
 
 
 def read_sweep(file: Path) -> Sweep:
-    """Return the sweep that a file describes; raises ConfigurationError and StorageError."""
+    """Return the sweep in a file; raises ConfigurationError and StorageError."""
     return parse_sweep(read_text(file, MOST_TOML), file)
 
 
 def find_sweep(runs_dir: Path, name: str, shard: Shard | None = None) -> SweepFolder:
-    """Return the folder of a sweep; ModelError where there is none."""
+    """Return the folder of a sweep; ModelError if there is none."""
     folder = SweepFolder(runs_dir / check_name(name), shard)
     if not (folder.path / SWEEP_FILE).is_file():
         raise ModelError(f"there is no sweep {folder.path}: begin it without --resume")
@@ -110,8 +110,8 @@ def prepare_sweep(
 ) -> Prepared:
     """Return what can be trained: the cells of this process's share, `jobs` at a time.
 
-    Raises ConfigurationError, DataError or StorageError with all that is wrong with any cell, and
-    for runs in the folder that were begun with other settings.
+    Raises ConfigurationError, DataError or StorageError with the problems of all cells, and if runs
+    in the folder were begun with other settings.
     """
     cells = sweep.cells()
     if shard:
@@ -131,19 +131,19 @@ def prepare_sweep(
 
 
 def extend(saved: Sweep, described: Sweep | None, grid: Sequence[str], seeds: int | None) -> Sweep:
-    """Return a saved sweep with what is added to it; a described one takes its place.
+    """Return a saved sweep, or the described one in its place, with axes and seeds added.
 
-    Raises ConfigurationError for an axis that it has not got, and for fewer seeds.
+    Raises ConfigurationError for an unknown axis or fewer seeds.
     """
     axes = [Axis.parse(text) for text in grid]
     if described is None:
         return saved.extended(axes, seeds)
-    wanted = max(described.seeds, saved.seeds) if seeds is None else seeds
-    return replace(described, seeds=saved.seeds).extended(axes, wanted)
+    n_seeds = max(described.seeds, saved.seeds) if seeds is None else seeds
+    return replace(described, seeds=saved.seeds).extended(axes, n_seeds)
 
 
 def default_name(sweep: Sweep) -> str:
-    """Return the name of a sweep that is given none: sweep-n_in-units."""
+    """Return the default name of a sweep, such as sweep-n_in-units."""
     keys = [axis.key for axis in sweep.axes]
     if sweep.until and sweep.until.setting not in keys:
         keys.append(sweep.until.setting)
@@ -153,7 +153,7 @@ def default_name(sweep: Sweep) -> str:
 def open_folder(
     runs_dir: Path, name: str | None, default: str, sweep: Sweep, shard: Shard | None
 ) -> SweepFolder:
-    """Create a sweep's folder; with a shard it may be there, if it is that of the same sweep."""
+    """Create a sweep's folder; with a shard it may exist, if it is that of the same sweep."""
     if shard is None:
         folder = new_folder(runs_dir, name, default)
     else:
@@ -175,10 +175,10 @@ def run_sweep(
     deadline: float | None = None,
     checkpoint_seconds: float = 60.0,
 ) -> Result:
-    """Train a sweep's cells in its folder and return what they have come to.
+    """Train a sweep's cells in its folder and return the results.
 
-    `deadline` is a time of `time.monotonic`. Raises ExistsError where the folder is in use; what is
-    wrong with a cell, or has become of it, is in the result.
+    `deadline` is a time of `time.monotonic`. Raises ExistsError if the folder is in use; the
+    problems of cells are in the result.
     """
     result = Result(folder, prepared.sweep, searches=prepared.searches)
 
@@ -223,7 +223,7 @@ def _search_order(planned: PlannedCell, prepared: Prepared) -> tuple[str, float]
 
 @contextmanager
 def _locked(folder: SweepFolder, shard: Shard | None) -> Iterator[None]:
-    """Hold the sweep's folder; processes with a share each have it together."""
+    """Hold the sweep's folder; processes with a share hold it together."""
     with ExitStack() as stack:
         if shard is None:
             try:

@@ -1,4 +1,4 @@
-"""What a cell's trainings come to: all of them, and how they spread; never the best alone."""
+"""The results of a cell over all of its seeds, with their spread; never the best alone."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,16 +22,16 @@ class Summary:
 
     @property
     def n_learned(self) -> int:
-        """The number of seeds that learned the task; one without a run did not."""
+        """The number of seeds that learned the task; a seed without a run did not."""
         return sum(share >= LEARNED for share in self.shares)
 
     @property
     def problems(self) -> list[str]:
-        """What kept its seeds from a run, each problem once."""
+        """The problems of its seeds without a run, each once."""
         return list(dict.fromkeys(record.problem for record in self.records if record.problem))
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as plain values; without a run the figures are null."""
+        """Return the summary as plain values; without a run the figures are null."""
         return {
             "cell": self.cell,
             "settings": self.records[0].settings if self.records else {},
@@ -46,19 +46,19 @@ class Summary:
 
 
 def summarize(records: Iterable[RunRecord]) -> list[Summary]:
-    """Return each cell's summary, in the order in which the cells come."""
+    """Return each cell's summary, in order of first appearance."""
     cells: dict[str, list[RunRecord]] = {}
     for record in records:
         cells.setdefault(record.cell, []).append(record)
-    return [Summary(cell, tuple(found)) for cell, found in cells.items()]
+    return [Summary(cell, tuple(group)) for cell, group in cells.items()]
 
 
 def noted(records: Iterable[RunRecord]) -> dict[str, list[str]]:
     """Return each note of the evaluations with the cells that have it."""
-    found: dict[str, list[str]] = {}
+    notes: dict[str, list[str]] = {}
     for record in records:
         for note in record.notes:
-            cells = found.setdefault(note, [])
+            cells = notes.setdefault(note, [])
             if record.cell not in cells:
                 cells.append(record.cell)
-    return found
+    return notes

@@ -1,4 +1,4 @@
-"""Settings that follow from others: `NAME = NAME * NUMBER` or `NAME = NAME / NUMBER`."""
+"""Settings derived from others: `NAME = NAME * NUMBER` or `NAME = NAME / NUMBER`."""
 
 import re
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ WHOLE = (int, int | str)
 
 @dataclass(frozen=True)
 class Derivation:
-    """A setting that is another one's multiple; of one that takes whole numbers, rounded down."""
+    """A setting that is a multiple of another one, rounded down if it takes whole numbers."""
 
     target: str
     source: str
@@ -28,16 +28,16 @@ class Derivation:
 
     @classmethod
     def parse(cls, text: str) -> "Derivation":
-        """Return the derivation that a text stands for, such as `task.n_out = task.n_in / 2`.
+        """Return the derivation written in a text, such as `task.n_out = task.n_in / 2`.
 
-        Raises ConfigurationError for any other text, and for settings that take no number.
+        Raises ConfigurationError for any other text, and for settings that are not numbers.
         """
-        found = GRAMMAR.fullmatch(text)
-        if not found:
+        match = GRAMMAR.fullmatch(text)
+        if not match:
             raise ConfigurationError(
                 f"derived setting {text!r}: should be NAME = NAME * NUMBER or NAME = NAME / NUMBER"
             )
-        target, source, sign, digits = found.groups()
+        target, source, sign, digits = match.groups()
         number = Fraction(digits)
         if not number:
             raise ConfigurationError(f"derived setting {text!r}: the number should not be 0")
@@ -48,9 +48,9 @@ class Derivation:
         return cls(target, source, factor, f"{target} = {source} {sign} {digits}")
 
     def value(self, settings: Mapping[str, object]) -> int | float:
-        """Return the target's value where the source's is among these, or its default.
+        """Return the target's value, from the source's value in these settings or its default.
 
-        Raises ConfigurationError where that is no number, as a range of lengths.
+        Raises ConfigurationError if that is not a number, such as a range of lengths.
         """
         value = settings.get(self.source, find_setting(self.source).default)
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -60,10 +60,10 @@ class Derivation:
 
 
 def is_whole(key: str) -> bool:
-    """Tell whether a setting takes whole numbers."""
+    """Return whether a setting takes whole numbers."""
     return find_setting(key).annotation in WHOLE
 
 
 def takes_number(key: str) -> bool:
-    """Tell whether a setting takes numbers; ConfigurationError where there is none of this name."""
+    """Return whether a setting takes numbers; ConfigurationError if there is no such setting."""
     return is_whole(key) or find_setting(key).annotation is float

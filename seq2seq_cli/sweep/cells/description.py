@@ -1,6 +1,6 @@
-"""What a sweep is: a base configuration, what is changed in it, and the seeds.
+"""The description of a sweep: a base configuration, the changes to it, and the seeds.
 
-It is given as options, or as a TOML file, and saved as one in the sweep's folder:
+It comes from options or a TOML file, and is saved as such a file in the sweep's folder:
 
     seeds = 3
     design = "grid"                              # or "one-factor": one change at a time
@@ -51,9 +51,9 @@ class _File(Section):
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep's description; nothing of it has been tried yet."""
+    """A sweep's description; its cells have not been checked yet."""
 
-    base: Mapping[str, object] = field(default_factory=dict)  # section.key -> value, as given
+    base: Mapping[str, object] = field(default_factory=dict)  # section.key -> value
     axes: tuple[Axis, ...] = ()
     derivations: tuple[Derivation, ...] = ()
     one_factor: bool = False
@@ -61,9 +61,9 @@ class Sweep:
     until: Until | None = None
 
     def cells(self) -> list[Cell]:
-        """Return its cells; of a search those without what is searched for.
+        """Return its cells; those of a search lack the setting searched for.
 
-        Raises ConfigurationError for what does not fit together.
+        Raises ConfigurationError if parts of the description do not fit together.
         """
         self._check()
         axes = [axis for axis in self.axes if not self.until or axis.key != self.until.setting]
@@ -80,24 +80,24 @@ class Sweep:
         return cells
 
     def searched(self, cell: Cell, value: int) -> Cell:
-        """Return a cell of a search, with a value of what is searched for."""
+        """Return a cell of a search, with a value of the setting searched for."""
         assert self.until
         changes = {**cell.changes, self.until.setting: value}
         return make_cell(self.base, changes, self.derivations)
 
     def bounds(self) -> tuple[int, int | None]:
-        """Return where a search begins, and the value that it ends at, if there is one."""
+        """Return the first value of a search, and the last one if it is bounded."""
         assert self.until
         key = self.until.setting
         axis = next((axis for axis in self.axes if axis.key == key), None)
-        given = self._in_base(key)
-        values = [int(str(value)) for value in (axis.values if axis else [given])]
+        base_value = self._in_base(key)
+        values = [int(str(value)) for value in (axis.values if axis else [base_value])]
         return min(values), max(values) if axis and len(values) > 1 else None
 
     def extended(self, axes: Sequence[Axis], seeds: int | None) -> "Sweep":
-        """Return the sweep with further values of its axes, and more seeds.
+        """Return the sweep with more values on its axes, and more seeds.
 
-        Raises ConfigurationError for an axis that it has not got, and for fewer seeds.
+        Raises ConfigurationError for an unknown axis or fewer seeds.
         """
         known = {axis.key: axis for axis in self.axes}
         for axis in axes:
@@ -112,7 +112,7 @@ class Sweep:
         return replace(self, axes=tuple(known.values()), seeds=seeds or self.seeds)
 
     def to_toml(self) -> str:
-        """Return the text of a file that describes it."""
+        """Return the TOML text that describes it."""
         lines = [f"seeds = {self.seeds}"]
         if self.one_factor:
             lines.append(f'design = "{ONE_FACTOR}"')
@@ -157,10 +157,10 @@ class Sweep:
         if self.one_factor:
             return ["until needs a grid, not one factor at a time"]
         axis = next((axis for axis in self.axes if axis.key == key), None)
-        given = self._in_base(key)
+        base_value = self._in_base(key)
         return [
             f"{key} = {value!r}: a search needs a whole number of at least 1"
-            for value in (axis.values if axis else [given])
+            for value in (axis.values if axis else [base_value])
             if type(value) is not int or value < 1
         ]
 
@@ -168,7 +168,7 @@ class Sweep:
 def parse_sweep(text: str, origin: Path) -> Sweep:
     """Return the sweep that TOML text describes; a base's path is relative to its file, `origin`.
 
-    Raises ConfigurationError with a line for each thing that is wrong.
+    Raises ConfigurationError with a line for each problem.
     """
     try:
         file = _File.model_validate(parse_toml(text, str(origin)))
@@ -202,9 +202,9 @@ def with_options(
     seeds: int | None,
     until: tuple[float, str] | None,
 ) -> Sweep:
-    """Return a sweep with what is given beside it: of the same setting, what is given counts.
+    """Return a sweep with options added; an option overrides the same setting of the sweep.
 
-    Raises ConfigurationError for what is wrong, and where nothing is to be changed.
+    Raises ConfigurationError if an option is wrong, or if the sweep changes nothing.
     """
     base = {**sweep.base, **(read_base(config_file) if config_file else {})}
     for text in settings:
@@ -213,11 +213,11 @@ def with_options(
             raise ConfigurationError(f"{text}: should be section.key=value")
         base[key.strip()] = parse_value(value.strip())
     axes = {axis.key: axis for axis in sweep.axes}
-    given = [Axis.parse(text) for text in grid]
-    keys = [axis.key for axis in given]
+    added = [Axis.parse(text) for text in grid]
+    keys = [axis.key for axis in added]
     if twice := next((key for key in keys if keys.count(key) > 1), None):
         raise ConfigurationError(f"{twice}: is given twice: give all its values at once")
-    axes |= {axis.key: axis for axis in given}
+    axes |= {axis.key: axis for axis in added}
     rules = {rule.target: rule for rule in sweep.derivations}
     rules |= {rule.target: rule for rule in map(Derivation.parse, derive)}
     search = sweep.until

@@ -17,21 +17,21 @@ MOST_CELLS = 10_000
 BASE = "base"
 """The name of the cell in which nothing is changed."""
 MOST_NAME = 40
-"""Characters of a value in a cell's name."""
+"""Maximum characters of a value in a cell's name."""
 MOST_CELL = 180
-"""Characters of a cell's name, which a seed's number follows in that of a folder."""
+"""Maximum characters of a cell's name; a folder's name adds the seed."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A setting that is changed, and the values that it takes."""
+    """A setting that is changed, and its values."""
 
     key: str
     values: tuple[object, ...]
 
     @classmethod
     def of(cls, key: str, values: Sequence[object]) -> "Axis":
-        """Return an axis; ConfigurationError for no such setting, no value or one given twice."""
+        """Return an axis; ConfigurationError for an unknown setting, no value or a repeated one."""
         find_setting(key, list(values))
         if key == "training.seed":
             raise ConfigurationError(
@@ -49,7 +49,7 @@ class Axis:
 
     @classmethod
     def parse(cls, text: str) -> "Axis":
-        """Return the axis that `task.n_in=6,12` stands for; raises as `of`."""
+        """Return the axis written as `task.n_in=6,12`; raises what `of` raises."""
         key, equals, values = text.partition("=")
         if not equals:
             raise ConfigurationError(f"{text}: should be section.key=value,value,...")
@@ -59,19 +59,19 @@ class Axis:
         return cls.of(key.strip(), [parse_value(part) for part in parts])
 
     def with_values(self, values: Sequence[object]) -> "Axis":
-        """Return the axis with those of these values that it has not got yet."""
+        """Return the axis with these values added, unless it has them already."""
         known = {value_name(value) for value in self.values}
         return Axis(self.key, self.values + tuple(v for v in values if value_name(v) not in known))
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A configuration of a sweep: what is changed in it, what follows, and all that is given."""
+    """A configuration of a sweep: its changed settings, its derived ones, and all that are set."""
 
     name: str
     changes: Mapping[str, object]
     derived: Mapping[str, object]
-    given: Mapping[str, object]  # section.key -> value, with those of the base
+    given: Mapping[str, object]  # section.key -> value, including the base's
 
 
 def split_values(text: str) -> list[str]:
@@ -94,17 +94,17 @@ def split_values(text: str) -> list[str]:
 def make_cell(
     base: Mapping[str, object], changes: Mapping[str, object], derivations: Sequence[Derivation]
 ) -> Cell:
-    """Return the cell of these changes; ConfigurationError where what follows is no number."""
-    given, derived = {**base, **changes}, dict[str, object]()
+    """Return the cell of these changes; ConfigurationError if a derived value is not a number."""
+    settings, derived = {**base, **changes}, dict[str, object]()
     for derivation in derivations:
-        given[derivation.target] = derived[derivation.target] = derivation.value(given)
-    return Cell(cell_name(changes), changes, derived, given)
+        settings[derivation.target] = derived[derivation.target] = derivation.value(settings)
+    return Cell(cell_name(changes), changes, derived, settings)
 
 
 def all_changes(axes: Sequence[Axis], one_factor: bool) -> Iterator[dict[str, object]]:
     """Yield the changes of each cell: all combinations, or none and then one at a time.
 
-    Raises ConfigurationError where there are too many.
+    Raises ConfigurationError if there are too many.
     """
     sizes = [len(axis.values) for axis in axes]
     n_cells = 1 + sum(sizes) if one_factor else prod(sizes)
@@ -122,14 +122,14 @@ def all_changes(axes: Sequence[Axis], one_factor: bool) -> Iterator[dict[str, ob
 
 
 def cell_name(changes: Mapping[str, object]) -> str:
-    """Return the name of a cell, which its changes alone decide: `n_in-6-units-64`."""
+    """Return the name of a cell, made from its changes alone, such as `n_in-6-units-64`."""
     parts = [f"{key.partition('.')[2]}-{value_name(value)}" for key, value in changes.items()]
     name = "-".join(parts) or BASE
     return name if len(name) <= MOST_CELL else f"{name[:MOST_CELL]}-{_digest(name)}"
 
 
 def value_name(value: object) -> str:
-    """Return a value as it stands in a cell's name; other values have other names."""
+    """Return a value as part of a cell's name; different values have different names."""
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     plain = re.sub(r"[^\w.+-]", "_", text, flags=re.ASCII)[:MOST_NAME]
     if plain == text and isinstance(value, str) == isinstance(parse_value(text), str):

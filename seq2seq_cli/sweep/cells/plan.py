@@ -1,4 +1,4 @@
-"""What is wrong with any cell of a sweep, and what each will take, before the first one starts."""
+"""Checking all cells of a sweep, and estimating their times, before the first one starts."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ MOST_SEED = 2**63
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """A cell that can be trained; `config` is its first seed's, with all that is settled."""
+    """A cell that can be trained; `config` is the complete configuration of its first seed."""
 
     cell: Cell
     config: RunConfig
@@ -36,7 +36,7 @@ class PlannedCell:
 
     @property
     def steps(self) -> int:
-        """Optimizer steps of all of its seeds."""
+        """Optimizer steps of all its seeds together."""
         return self.n_seeds * self.config.training.total_steps
 
     def with_seed(self, seed: int) -> RunConfig:
@@ -46,10 +46,10 @@ class PlannedCell:
 
 
 def plan_cell(cell: Cell, n_seeds: int, jobs: int = 1) -> PlannedCell:
-    """Return the plan of a cell, of which `jobs` run side by side.
+    """Return the plan of a cell; `jobs` cells run in parallel.
 
-    Raises ConfigurationError for settings that are wrong, of no effect, or need more memory than
-    there is; DataError and StorageError for bad files.
+    Raises ConfigurationError for settings that are wrong, have no effect, or exceed the memory;
+    DataError and StorageError for bad files.
     """
     config = resolve(options=cell.given, check=wrong_settings)
     plan = prepare(config)
@@ -60,7 +60,7 @@ def plan_cell(cell: Cell, n_seeds: int, jobs: int = 1) -> PlannedCell:
 
 
 def plan_cells(cells: Iterable[Cell], n_seeds: int, jobs: int = 1) -> list[PlannedCell]:
-    """Return the plans of all cells; where any cannot be trained, an error with all problems."""
+    """Return the plans of all cells; raises an error with all problems if any cannot be trained."""
     planned, failures = list[PlannedCell](), list[tuple[str, S2sError]]()
     for cell in cells:
         try:

@@ -1,8 +1,7 @@
-"""How far it carries: the largest value of a setting at which each seed still learns its task.
+"""Searches for the largest value of a setting at which each seed still learns its task.
 
-The values grow twofold until no seed learns any more, and what lies between is halved. A cell
-serves all seeds: each value that is tried tells of every one. It is taken that what is not learned
-at a value is not learned beyond it.
+The value is doubled until no seed learns, then the interval is halved. All seeds are trained at
+each value. A seed that does not learn at a value is assumed not to learn beyond it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,12 +14,12 @@ from seq2seq_cli.sweep.cells.plan import PlannedCell, plan_cell
 from seq2seq_cli.sweep.record import RunRecord
 
 PRECISION = 0.05
-"""A search ends where the least value that is not learned is within this share of what is, or 1."""
+"""A search ends when the smallest value not learned is within this share, or 1, of one learned."""
 
 
 @dataclass(frozen=True)
 class Reach:
-    """The largest value that a seed has learned; 0 for none. `at_least`: none larger was tried."""
+    """The largest value that a seed learned; 0 for none. `at_least`: none larger was tried."""
 
     seed: int
     value: int
@@ -28,41 +27,41 @@ class Reach:
 
 
 class Search:
-    """What is known of each value, and which one to try next."""
+    """What is known about each value, and which one to try next."""
 
     def __init__(self, seeds: Sequence[int], least: int, most: int | None = None) -> None:
         self._seeds, self._least, self.most = seeds, least, most
         self._learned: dict[int, Mapping[int, bool]] = {}  # by value and seed
 
     def add(self, value: int, learned: Mapping[int, bool]) -> None:
-        """Take what came of a value: which seeds have learned it."""
+        """Add the result of a value: which seeds learned it."""
         self._learned[value] = learned
 
     def refuse(self, value: int) -> None:
-        """Take that neither this value nor any larger one can be tried."""
+        """Exclude this value and all larger ones, which cannot be trained."""
         self.most = max((known for known in self._learned if known < value), default=0)
 
     @property
     def is_over(self) -> bool:
-        """Whether every seed's value is found."""
+        """Whether the largest value of every seed is known."""
         return self.next() is None
 
     def next(self) -> int | None:
-        """Return the value to try next; None once every seed's is found."""
+        """Return the value to try next; None once the largest value of every seed is known."""
         if self.most is not None and self._least > self.most:
             return None
         if self._least not in self._learned:
             return self._least
-        wanted = (self._next(seed) for seed in self._seeds)
-        return next((value for value in wanted if value is not None), None)
+        values = (self._next(seed) for seed in self._seeds)
+        return next((value for value in values if value is not None), None)
 
     def reaches(self) -> list[Reach]:
-        """Return what each seed has come to."""
-        found = []
+        """Return the result of each seed."""
+        results = []
         for seed in self._seeds:
             low, high = self._bracket(seed)
-            found.append(Reach(seed, low or 0, high is None and low is not None))
-        return found
+            results.append(Reach(seed, low or 0, high is None and low is not None))
+        return results
 
     def _next(self, seed: int) -> int | None:
         low, high = self._bracket(seed)
@@ -76,7 +75,7 @@ class Search:
         return (low + high) // 2
 
     def _bracket(self, seed: int) -> tuple[int | None, int | None]:
-        """Return the largest value learned below the first that is not, and that one."""
+        """Return the largest value learned below the first one not learned, and that one."""
         failed = [value for value, learned in self._learned.items() if not learned[seed]]
         high = min(failed, default=None)
         fine = [v for v, learned in self._learned.items() if learned[seed]]
@@ -84,14 +83,14 @@ class Search:
 
 
 class Searches:
-    """A source of cells: a search for each cell of a sweep, all of them side by side."""
+    """A source of cells: a search for each cell of a sweep, all in parallel."""
 
     def __init__(self, sweep: Sweep, cells: Iterable[Cell], jobs: int = 1) -> None:
         assert sweep.until
         self._sweep, self._jobs, self._share = sweep, jobs, sweep.until.share
         least, most = sweep.bounds()
         self.cells = list(cells)
-        # What is wrong with the least value, or the largest, is said before anything starts.
+        # Problems with the smallest or largest value are reported before anything starts.
         self._planned = [
             self._plan(cell, value) for cell in self.cells for value in (least, most) if value
         ]
@@ -102,13 +101,13 @@ class Searches:
 
     @property
     def first(self) -> list[PlannedCell]:
-        """The cells that are known beforehand: the least value of each search, and the largest."""
+        """The cells known in advance: those with the smallest and largest value of each search."""
         return self._planned
 
     def take(self) -> list[PlannedCell]:
-        """Return the next cell of each search that waits for none."""
+        """Return the next cell of each search that is not waiting for one."""
         waiting = {search for search, _ in self._asked.values()}
-        found = []
+        cells = []
         for cell in self.cells:
             search = self.searches[cell.name]
             while cell.name not in waiting and (value := search.next()) is not None:
@@ -120,17 +119,17 @@ class Searches:
                     self.notes.append(f"{cell.name}: {value} could not be tried: {first}")
                     continue
                 self._asked[planned.name] = cell.name, value
-                found.append(planned)
+                cells.append(planned)
                 break
-        return found
+        return cells
 
     def ended(self, planned: PlannedCell, records: Sequence[RunRecord], reason: str) -> None:
-        """Take which seeds have learned a value; of one that has failed nothing is known.
+        """Add which seeds learned a value; nothing is known about a cell that failed.
 
-        A seed whose loss became no number has not learned.
+        A seed whose loss is not finite has not learned.
         """
         if reason:
-            return  # it is still waited for, so that its search goes no further
+            return  # its search keeps waiting, and so ends here
         name, value = self._asked.pop(planned.name)
         learned = {
             record.seed: record.exact_match is not None and record.exact_match >= self._share
@@ -143,7 +142,7 @@ class Searches:
 
 
 class Grid:
-    """A source of cells: those of a grid, all known beforehand."""
+    """A source of cells: those of a grid, all known in advance."""
 
     def __init__(self, planned: Sequence[PlannedCell]) -> None:
         self._planned = list(planned)
@@ -154,4 +153,4 @@ class Grid:
         return taken
 
     def ended(self, planned: PlannedCell, records: Sequence[RunRecord], reason: str) -> None:
-        """Nothing follows."""
+        """Do nothing: no cell depends on another."""

@@ -1,1 +1,1 @@
-"""Who trains the cells: processes of this machine, or a cluster's workers."""
+"""Where the cells are trained: by processes of this machine, or by a cluster's workers."""

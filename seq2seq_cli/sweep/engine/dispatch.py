@@ -1,9 +1,9 @@
-"""Cells given to workers: which is next, which again, and which no more.
+"""Dispatching cells to workers: which is next, and which is tried again.
 
-Side by side the longest begin first, so that at the end no worker waits long for another; with a
-deadline they begin as they are given, or the longest would take the time of several. A cell is
-tried again where its process was killed, or where memory or the disk was full; never where its
-configuration or its data is wrong. Cells that fail do not stop the others.
+In parallel the longest cells begin first, so that no worker waits long at the end; with a deadline
+they begin in the given order, or the longest would take the time of several. A cell is tried again
+if its process was killed, or if memory or the disk was full, but not if its configuration or data
+is wrong. Cells that fail do not stop the others.
 """
 
 import secrets
@@ -32,31 +32,31 @@ from seq2seq_cli.sweep.record import RunRecord
 
 MOST_ATTEMPTS = 3
 PAUSE_SECONDS = 5.0
-"""Before the second attempt; twice that before the third."""
+"""Pause before the second attempt; it doubles before the third."""
 TICK_SECONDS = 0.5
 STOP_SECONDS = 1.4
-"""How long the cells' processes are waited for once a sweep is stopped."""
+"""How long a stopped sweep waits for the cells' processes."""
 
 LOST = -1
 """The exit code of a process that its executor has lost."""
 
 AGAIN = (ExistsError.exit_code, StorageError.exit_code, 130, 137, 143)
-"""Exit codes after which another attempt may help, besides those of signals."""
+"""Exit codes after which another attempt may help, in addition to signals."""
 
 
 class Source(Protocol):
     """Where cells come from."""
 
     def take(self) -> Sequence[PlannedCell]:
-        """Return cells to be trained that are known now and were not before."""
+        """Return the cells to train that are known since the last call."""
 
     def ended(self, planned: PlannedCell, records: Sequence[RunRecord], reason: str) -> None:
-        """Take what came of a cell, upon which others may follow; `reason`: why it has failed."""
+        """Take the results of a cell; others may follow. `reason` says why it failed."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A cell that has come to no end, and the exit code that its error has."""
+    """A cell that failed, and the exit code of its error."""
 
     cell: str
     code: int
@@ -79,7 +79,7 @@ class _Attempt:
 class Dispatcher:
     """Trains the cells of a source; `left` are those that there was no time for.
 
-    No cell is started that is not expected to end by the `deadline`, a time of `time.monotonic`.
+    A cell is started only if it is expected to end by the `deadline`, a time of `time.monotonic`.
     """
 
     def __init__(
@@ -94,16 +94,16 @@ class Dispatcher:
         self._deadline, self._checkpoint_seconds = deadline, checkpoint_seconds
         self._seal = "" if workers.share else f".shared-{secrets.token_hex(8)}"
         self._pace = Pace(workers.threads)
-        self._slots = 1  # how many cells there are workers for
+        self._slots = 1  # number of cells that can be trained at a time
         self._ready: list[_Attempt] = []
         self._running: dict[Future[Outcome], _Attempt] = {}
         self.left: list[PlannedCell] = []
         self.failures: list[Failure] = []
 
     def run(self, source: Source) -> None:
-        """Train all cells; what is complete is told first and not trained again.
+        """Train all cells; complete ones are reported first and not trained again.
 
-        However the block is left, no process of it goes on.
+        No process is left running, even after an error.
         """
         seal = self._folder.path / self._seal if self._seal else None
         try:
@@ -130,7 +130,7 @@ class Dispatcher:
                 seal.unlink(missing_ok=True)
 
     def _take(self, source: Source) -> None:
-        """Queue the source's new cells; those that are complete end here, upon which more come."""
+        """Queue the source's new cells; complete ones end here, after which more may follow."""
         while cells := source.take():
             for planned in cells:
                 missing = self._folder.missing(planned)
@@ -156,7 +156,7 @@ class Dispatcher:
                 continue
             try:
                 future = self._workers.executor.submit(self._workers.work, self._job(attempt))
-            except OSError as error:  # of an executor that is on another machine
+            except OSError as error:  # from an executor on another machine
                 raise StorageError("the scheduler is gone") from error
             self._running[future] = replace(attempt, started=now)
             self._report(CellStarted(self._left_seconds(), attempt.planned, expected))
@@ -219,15 +219,15 @@ class Dispatcher:
 
 
 def _outcome(future: "Future[Outcome]") -> Outcome:
-    """Return how a job has ended; a worker that is lost is as one that was killed."""
+    """Return how a job ended; a lost worker counts as killed."""
     try:
         return future.result()
-    except (Exception, CancelledError) as error:  # whatever the executor raises for it
+    except (Exception, CancelledError) as error:  # executors raise various errors
         return Outcome(LOST, f"its worker is lost: {str(error) or type(error).__name__}")
 
 
 def failure_error(failures: Sequence[Failure], n_cells: int) -> S2sError | None:
-    """Return the error that a sweep with failed cells ends with, of the first one's exit code."""
+    """Return the error of a sweep with failed cells, with the exit code of the first one."""
     if not failures:
         return None
     known = (ConfigurationError, DataError, ModelError, ExistsError, StorageError)

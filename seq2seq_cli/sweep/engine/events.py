@@ -1,4 +1,4 @@
-"""What a sweep tells while it runs."""
+"""The events that a sweep reports."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Event:
 
 @dataclass(frozen=True)
 class CellStarted(Event):
-    """A cell's process is started, which is expected to take `seconds`."""
+    """A cell's process has been started; it is expected to take `seconds`."""
 
     planned: PlannedCell
     seconds: float
@@ -24,7 +24,7 @@ class CellStarted(Event):
 
 @dataclass(frozen=True)
 class CellAgain(Event):
-    """A cell's process has ended early, and is started again."""
+    """A cell's process ended early, and is started again."""
 
     planned: PlannedCell
     reason: str
@@ -32,9 +32,9 @@ class CellAgain(Event):
 
 @dataclass(frozen=True)
 class CellEnded(Event):
-    """A cell is over; `reason` tells why any of its seeds is not complete.
+    """A cell has ended; `reason` says why any of its seeds is not complete.
 
-    `seconds` are its process's; 0 for a cell that was complete before.
+    `seconds` is the time of its process; 0 for a cell that was complete before.
     """
 
     planned: PlannedCell
@@ -45,7 +45,7 @@ class CellEnded(Event):
 
 @dataclass(frozen=True)
 class Waited(Event):
-    """Some time has passed; `n_workers` tells for how many cells at a time there are workers."""
+    """Some time has passed; `n_workers` cells can be trained at a time."""
 
     n_workers: int
 

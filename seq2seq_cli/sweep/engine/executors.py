@@ -1,6 +1,6 @@
 """Where a sweep's cells are trained: on this machine, or by a Dask cluster's workers.
 
-Either is a `concurrent.futures.Executor`; nothing else of them is known elsewhere.
+Both are a `concurrent.futures.Executor` for the rest of the package.
 """
 
 import secrets
@@ -22,15 +22,15 @@ REMOTE_POLL_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Workers:
-    """Who trains cells, how many at a time, and how all of them are stopped."""
+    """The workers that train cells: how many at a time, and how to stop them."""
 
     executor: Executor
-    work: Callable[[Job], Outcome]  # what the executor is given to do
+    work: Callable[[Job], Outcome]  # the function that the executor runs
     slots: Callable[[], int]  # may change as workers come and go
     stop: Callable[[], None]
-    threads: int = 0  # that each cell may take; 0: all of its machine
+    threads: int = 0  # per cell; 0: all of its machine
     have_own_gpus: bool = False  # whether each cell uses one GPU; otherwise all of its machine
-    share: bool = True  # whether all of them surely share the sweep's folder
+    share: bool = True  # whether all workers certainly share the sweep's folder
 
 
 def check_jobs(jobs: int) -> None:
@@ -42,10 +42,10 @@ def check_jobs(jobs: int) -> None:
 
 
 def fitting_jobs(n_cells: int, bytes_each: int) -> int:
-    """Return how many of these cells can be trained at a time, by the cores and the memory.
+    """Return how many of these cells to train at a time, by the cores and the memory.
 
-    Cells side by side, on a core each, take less time than one after the other on all of them:
-    one starts and is evaluated while another trains, and a core of its own is used whole.
+    Cells in parallel, on one core each, take less time than one after the other on all cores: one
+    starts and is evaluated while another trains, and each uses its core fully.
     """
     limit = available_memory()
     fitting = n_cells if limit is None else limit // bytes_each
@@ -53,13 +53,13 @@ def fitting_jobs(n_cells: int, bytes_each: int) -> int:
 
 
 def threads_each(jobs: int) -> int:
-    """Return how many threads each of so many cells at a time may take; 0: all."""
+    """Return how many threads each of this number of cells at a time may use; 0: all."""
     return 0 if jobs == 1 else max(1, cores() // jobs)
 
 
 @contextmanager
 def local_workers(jobs: int) -> Iterator[Workers]:
-    """Yield so many processes of this machine at a time; they share its cores."""
+    """Yield this number of processes on this machine; they share its cores."""
     check_jobs(jobs)
     stopped = Event()
     executor = ThreadPoolExecutor(jobs, thread_name_prefix="cell")
@@ -75,9 +75,9 @@ def local_workers(jobs: int) -> Iterator[Workers]:
 
 @contextmanager
 def dask_workers(address: str) -> Iterator[Workers]:
-    """Yield the workers of a Dask scheduler; a cell takes one of a worker's threads.
+    """Yield the workers of a Dask scheduler; a cell uses one of a worker's threads.
 
-    Raises ConfigurationError where distributed is not installed, StorageError where there is no
+    Raises ConfigurationError if distributed is not installed, StorageError if there is no
     scheduler.
     """
     try:
@@ -99,11 +99,11 @@ def dask_workers(address: str) -> Iterator[Workers]:
     def slots() -> int:
         try:
             return sum(client.nthreads().values())
-        except OSError:  # once the client has tried for a while to find it again
+        except OSError:  # after the client has tried for a while to reconnect
             raise StorageError(f"{address}: the scheduler is gone") from None
 
     def stop() -> None:
-        with suppress(Exception):  # of a scheduler that may be gone
+        with suppress(Exception):  # the scheduler may be gone
             stopped.set()
 
     try:
@@ -117,7 +117,7 @@ def dask_workers(address: str) -> Iterator[Workers]:
 
 
 def run_on_worker(stop_name: str, job: Job) -> Outcome:
-    """Do a job on a Dask worker, with its share of the machine's cores."""
+    """Run a job on a Dask worker, with its share of the machine's cores."""
     import distributed
 
     worker: Any = distributed.get_worker()
@@ -127,7 +127,7 @@ def run_on_worker(stop_name: str, job: Job) -> Outcome:
     def is_stopped() -> bool:
         try:
             return bool(stopped.is_set())
-        except Exception:  # of a scheduler that is gone, so that nobody waits for it
+        except Exception:  # the scheduler is gone, so nobody waits for the result
             return True
 
     return run_job(replace(job, threads=threads), is_stopped, REMOTE_POLL_SECONDS)

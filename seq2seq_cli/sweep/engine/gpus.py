@@ -1,4 +1,4 @@
-"""The GPUs of a machine, shared out among the cells that are trained on it."""
+"""The GPUs of a machine, shared among the cells that are trained on it."""
 
 import os
 import tempfile
@@ -14,9 +14,10 @@ from seq2seq_cli.storage import sha256_of
 
 @contextmanager
 def least_used_gpu() -> Iterator[str | None]:
-    """Yield the visible GPU that the fewest cells use while the block runs; None without a GPU.
+    """Yield the visible GPU that the fewest cells use; None without a GPU.
 
-    Cells of other sweeps and Dask workers on this machine count too: each cell holds a lock.
+    Cells of other sweeps and Dask workers on this machine count too: each cell holds a lock while
+    the block runs.
     """
     gpus = visible_gpus()
     if not gpus:

@@ -1,4 +1,4 @@
-"""A cell's training: a process of its own, wherever the executor starts it."""
+"""A cell's training, in a separate process wherever the executor runs it."""
 
 import json
 import os
@@ -26,17 +26,17 @@ COMMAND = (sys.executable, "-m", "seq2seq_cli", "train")
 THREADS_VARIABLE = "TF_NUM_INTRAOP_THREADS"
 
 STOP_SECONDS = 30.0
-"""After which a process that was asked to end is killed; it takes two, and what it is writing."""
+"""How long to wait for a process to end before it is killed; it takes about two seconds."""
 
 IsStopped = Callable[[], bool]
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a cell's process is told; plain values, for it may be started on another machine.
+    """The input of a cell's process: plain values, since it may be started on another machine.
 
-    `seal` is the name of a file in the sweep's folder, by which a worker sees whether it shares
-    the folder; empty, it does. `missing` are the seeds that are not complete.
+    `seal` is the name of a file in the sweep's folder that shows a worker whether it shares the
+    folder; empty, it does. `missing` are the seeds that are not complete.
     """
 
     cell: str
@@ -47,31 +47,31 @@ class Job:
     folder: str
     cwd: str
     seal: str = ""
-    threads: int = 0  # that it may take; 0: all
-    has_own_gpu: bool = False  # or uses all GPUs that its process sees
+    threads: int = 0  # that it may use; 0: all
+    has_own_gpu: bool = False  # otherwise it uses all visible GPUs
     checkpoint_seconds: float = 60.0
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a cell's process has ended: its exit code, or the negative number of its signal."""
+    """How a cell's process ended: its exit code, or the negative number of its signal."""
 
     code: int
     reason: str = ""  # the last line that it wrote to standard error
-    reports: Mapping[int, Mapping[str, Any]] | None = None  # by seed; None: it did not come to that
+    reports: Mapping[int, Mapping[str, Any]] | None = None  # by seed; None if missing
     seconds: float = 0.0
-    files: Mapping[str, bytes] = field(default_factory=dict)  # of runs that are sent
+    files: Mapping[str, bytes] = field(default_factory=dict)  # of runs sent back
 
 
 def run_job(job: Job, is_stopped: IsStopped, poll_seconds: float = 0.1) -> Outcome:
-    """Train a cell in a process and return how that ended; once stopped, it ends in two seconds.
+    """Train a cell in a process and return how it ended; once stopped, it ends in two seconds.
 
-    Where this machine does not share the sweep's folder the seeds that are missing are trained in
-    a temporary one, and the complete runs are sent with the outcome.
+    If this machine does not share the sweep's folder, the missing seeds are trained in a temporary
+    one, and the complete runs are sent back with the outcome.
     """
     if not job.seal or (Path(job.folder) / job.seal).is_file():
         folder = Path(job.folder)
-        # A process may still be training one, whose sweep was killed.
+        # A process of a killed sweep may still be training one of the runs.
         while any(is_locked(training_path(run)) for run in _runs(job, folder)):
             if is_stopped():
                 return Outcome(-signal.SIGTERM)
@@ -94,9 +94,9 @@ def run_job(job: Job, is_stopped: IsStopped, poll_seconds: float = 0.1) -> Outco
 
 
 def receive(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Put the runs that were sent into the sweep's folder; a complete run that is there stays.
+    """Put the runs that were sent back into the sweep's folder, unless they are complete there.
 
-    Raises ValueError for what is not a run's file.
+    Raises ValueError if a file is not a run's.
     """
     runs: dict[str, dict[Path, bytes]] = {}
     for name, content in files.items():
@@ -129,7 +129,7 @@ def _train(
         command += ["--set", f"{key}={toml_value(value)}"]
     command += ["--seed", str(seeds.start), "--seeds", str(len(seeds)), "--run", job.cell]
     command += ["--runs-dir", str(folder), "--checkpoint-seconds", str(job.checkpoint_seconds)]
-    # Where there are several workers, a cell is still trained by one.
+    # A cell is always trained by a single worker.
     environment = {name: value for name, value in os.environ.items() if name != "TF_CONFIG"}
     if job.threads:
         environment[THREADS_VARIABLE] = str(job.threads)
@@ -138,7 +138,7 @@ def _train(
     with gpu as name, tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         if name is not None:
             environment[GPU_VARIABLE] = name
-        # A session of its own: of a terminal's Ctrl-C it hears once, through the sweep.
+        # In a new session, Ctrl-C on the terminal reaches the process only through the sweep.
         process = subprocess.Popen(
             command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=output,
             stderr=errors, start_new_session=True,
@@ -166,11 +166,11 @@ def _runs(job: Job, folder: Path) -> list[Path]:
 
 
 def _reason(errors: IO[bytes], code: int) -> str:
-    """Return the last line of what a process has written, or the name of what has killed it."""
+    """Return the last line that a process wrote, or the signal that killed it."""
     errors.seek(0)
     lines = [line.strip() for line in errors.read().decode(errors="replace").splitlines()]
-    told = [line.removeprefix("s2s: ") for line in lines if line.startswith("s2s: ")]
-    last = (told or [line for line in lines if line] or [""])[-1]
+    messages = [line.removeprefix("s2s: ") for line in lines if line.startswith("s2s: ")]
+    last = (messages or [line for line in lines if line] or [""])[-1]
     if code < 0:
         with suppress(ValueError):
             return f"killed by {signal.Signals(-code).name}" + (f": {last}" if last else "")
