@@ -1,4 +1,4 @@
-"""The command line: its commands, each imported when it is named, and its help."""
+"""The command line: its commands, each imported only when it is used, and its help."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -15,7 +15,7 @@ COMMANDS = (
     "generate", "train", "sweep", "evaluate", "predict", "encode", "report", "plot", "inspect",
     "export", "init", "tasks", "doctor", "runs", "help",
 )  # fmt: skip
-"""The commands in the order of the help, each a function in a module of its name."""
+"""The commands in the order of the help, each a function in a module of the same name."""
 
 HELP = """Train and evaluate encoder-decoder LSTMs on integer sequences.
 
@@ -47,13 +47,13 @@ PLAIN: dict[str, Any] = {
     "pretty_exceptions_enable": False,
     "context_settings": {"help_option_names": ["-h", "--help"], "max_content_width": 100},
 }
-"""Settings of Typer for the whole and for each command: no rich, and `-h`."""
+"""Typer's settings for the group and for each command: no rich, and `-h`."""
 
 
 class Command(TyperCommand):
     """A command whose help has a section for each `rich_help_panel`, in plain text.
 
-    Typer itself would draw them with rich, which takes longer to import than the help may take.
+    Typer would draw them with rich, which is too slow to import.
     """
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
@@ -64,7 +64,7 @@ class Command(TyperCommand):
             if (record := parameter.get_help_record(ctx)) is None:
                 continue
             if parameter.param_type_name == "argument":
-                # Without its Python type, which says nothing that the name does not.
+                # Without the Python type, which adds nothing to the name.
                 sections["Arguments"].append((record[0].partition(" <")[0], record[1]))
             elif panel := getattr(parameter, "rich_help_panel", None):
                 sections.setdefault(panel, []).append(record)
@@ -77,14 +77,14 @@ class Command(TyperCommand):
 
 
 class LazyGroup(TyperGroup):
-    """The commands, each imported when it is named."""
+    """The commands, each imported only when it is used."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self.commands = {name: TyperCommand(name) for name in COMMANDS}
 
     def get_params(self, ctx: Any) -> Any:
-        """Return the options before a command: flags, none of them unset.
+        """Return the options before a command, with flags set to a value.
 
         Typer would import pydantic to convert None.
         """
@@ -98,7 +98,7 @@ class LazyGroup(TyperGroup):
         return make_command(cmd_name) if cmd_name in COMMANDS else None
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write each command with the first line of its docstring, without making its options."""
+        """Write each command with the first line of its docstring, without building its options."""
         with formatter.section("Commands"):
             formatter.write_dl(
                 [(name, (getdoc(_function(name)) or "").splitlines()[0]) for name in COMMANDS]
@@ -106,17 +106,17 @@ class LazyGroup(TyperGroup):
 
 
 def make_command(name: str) -> Any:
-    """Return a command, made by Typer from the function of its name."""
+    """Return the command that Typer makes from the function of this name."""
     single = typer.Typer(add_completion=False, **PLAIN)
     single.command(name, cls=Command)(_function(name))
     return typer.main.get_command(single)
 
 
 def usage_message(error: typer.TyperException) -> str:
-    """Return a usage error's message, with the option, its value and what was probably meant."""
-    from pydantic import ValidationError  # which Typer converts values with
+    """Return a usage error's message, with the option, its value and a suggestion."""
+    from pydantic import ValidationError  # Typer converts values with it
 
-    message = error.message or " ".join(error.format_message().split())  # of a missing one
+    message = error.message or " ".join(error.format_message().split())  # for a missing parameter
     if meant := getattr(error, "possibilities", None):
         return f"{message}. Did you mean {' or '.join(map(repr, meant))}?"
     names = [name for name in getattr(getattr(error, "param", None), "opts", ()) if name[0] == "-"]

@@ -1,4 +1,4 @@
-"""Options that several commands share, and what their values stand for."""
+"""Options that several commands share, and the parsing of their values."""
 
 import re
 from collections.abc import Sequence
@@ -27,14 +27,14 @@ def option(
 
 
 def run_names(context: typer.Context) -> list[str]:
-    """Return the names of the runs in the folder that the command would look in."""
+    """Return the names of the runs in the folder that the command uses."""
     from seq2seq_cli.errors import S2sError
     from seq2seq_cli.runs.listing import run_folders
 
     runs_dir = Path(context.params.get("runs_dir") or "runs")
     try:
         return [run.name for run in run_folders(runs_dir)]
-    except S2sError:  # which the command itself reports
+    except S2sError:  # the command itself reports it
         return []
 
 
@@ -60,14 +60,14 @@ def sweep_names() -> list[str]:
 
 
 def parse_setting(text: str) -> object:
-    """Return the value that a setting has, written as in TOML: 6, or 1-25."""
+    """Return the value of a setting written as in TOML, such as 6 or 1-25."""
     from seq2seq_cli.settings import parse_value
 
     return parse_value(text)
 
 
 def parse_seconds(text: str) -> float:
-    """Return the seconds that 90s, 10m or 2h stands for."""
+    """Return the seconds in 90s, 10m or 2h."""
     parts = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smh])", text)
     if not parts:
         raise ValueError("should be a time such as 90s, 10m or 2h")
@@ -185,7 +185,7 @@ def resolve_config(
 ) -> "RunConfig":
     """Merge a command's configuration from its options; `options` maps `section.key` to values.
 
-    With `check` what the task demands is checked too.
+    With `check` the requirements of the task are checked too.
     """
     from seq2seq_cli.data.plan import wrong_settings
     from seq2seq_cli.settings import resolve
@@ -196,9 +196,9 @@ def resolve_config(
 
 
 def load_custom_task(name: str | None, runs: Sequence["LoadedRun"]) -> "Task | None":
-    """Import the custom task of some runs; None for no name and for a built-in task.
+    """Import the custom task of some runs; None without a name or for a built-in task.
 
-    Raises ConfigurationError where it is the task of none of them.
+    Raises ConfigurationError if it is not the task of any of them.
     """
     from seq2seq_cli.custom_code import names_function
     from seq2seq_cli.data.tasks import load_task

@@ -1,4 +1,4 @@
-"""The process around a command: its signals, standard streams, exit code and large imports."""
+"""The process of a command: its signals, standard streams, exit code and large imports."""
 
 import gc
 import io
@@ -21,24 +21,24 @@ LIMIT_SECONDS = 1.8
 REASONS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 LONGEST_LINE = 1000
-"""Characters of a message's line that are shown; a longer one loses its middle."""
+"""Maximum characters of a message's line; a longer one loses its middle."""
 
 _standard_error = 2
-"""A descriptor of standard error that stays when TensorFlow's noise is held back."""
+"""A descriptor of standard error that still works while TensorFlow's output is held back."""
 
 
 def main() -> NoReturn:
     """Run `s2s` with the process's arguments and exit with the documented code."""
-    # Most of what a start creates is never freed, and looking for garbage took a tenth of it.
+    # Most objects created at the start are never freed; collecting garbage took 10% of its time.
     gc.set_threshold(100_000, 50, 100)
-    # Pydantic would look for plugins in the metadata of every installed package.
+    # Otherwise pydantic looks for plugins in the metadata of every installed package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     use_one_blas_thread()
     try:
         hear_signals()
         _prepare_streams()
         message, code = run_command()
-        for number in REASONS:  # nothing is left to save
+        for number in REASONS:  # nothing remains to be saved
             signal.signal(number, lambda number, frame: os._exit(128 + number))
         tell(message)
         _flush()
@@ -51,7 +51,7 @@ def main() -> NoReturn:
 
 
 def run_command() -> tuple[str, int]:
-    """Run the command; return what to tell the user at its end, and the exit code."""
+    """Run the command; return the final message to the user, and the exit code."""
     from typer import TyperException
 
     from seq2seq_cli.cli.rendering import phases
@@ -64,7 +64,7 @@ def run_command() -> tuple[str, int]:
             from seq2seq_cli.cli.app import app, usage_message
 
             phases.end("the command line imported")
-            # Not standalone: usage errors are shown in one line, as all others are.
+            # Not standalone: usage errors are shown in one line, like all others.
             code = app(prog_name="s2s", standalone_mode=False)
             sys.stdout.flush()
     except TyperException as error:
@@ -91,7 +91,7 @@ def hear_signals() -> None:
     """Let the first Ctrl-C or SIGTERM raise Interrupted or Terminated in the main thread.
 
     The exception lets a training write its checkpoint. The process ends within two seconds even if
-    the exception is lost, as in a library's import that catches everything; only a file that is
+    the exception is lost, for example in a library that catches everything; only a file that is
     being written is finished first.
     """
     for number in REASONS:
@@ -99,7 +99,7 @@ def hear_signals() -> None:
 
 
 def ignore_signals() -> None:
-    """Let Ctrl-C and SIGTERM change nothing: the process is about to end."""
+    """Ignore Ctrl-C and SIGTERM, since the process is about to end."""
     for number in REASONS:
         signal.signal(number, signal.SIG_IGN)
 
@@ -116,7 +116,7 @@ def _end_in_time(number: int) -> None:
     storage = sys.modules.get("seq2seq_cli.storage")
     while storage and storage.is_writing():
         time.sleep(0.05)
-    with suppress(OSError):  # past the stream, whose lock the main thread may hold
+    with suppress(OSError):  # not through the stream, whose lock the main thread may hold
         os.write(_standard_error, f"s2s: {REASONS[signal.Signals(number)]}\n".encode())
     os._exit(128 + number)
 
@@ -128,12 +128,12 @@ def _prepare_streams() -> None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123
     _standard_error = os.dup(2)
     if isinstance(sys.stdout.buffer, io.RawIOBase):
-        # With PYTHONUNBUFFERED, Python silently drops what a full disk did not take.
+        # With PYTHONUNBUFFERED, Python silently drops what does not fit on a full disk.
         sys.stdout = open(1, "w", 1, encoding=sys.stdout.encoding, closefd=False)  # noqa: SIM115
 
 
 def _flush() -> None:
-    """Flush both streams; drop what cannot be written, or Python would end with code 120."""
+    """Flush both streams, dropping what cannot be written, or Python would exit with code 120."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -142,7 +142,7 @@ def _flush() -> None:
 
 
 def tell(message: str) -> None:
-    """Write each line of a message to standard error, if that can be written to."""
+    """Write each line of a message to standard error, if possible."""
     with suppress(OSError):
         for line in filter(None, message.split("\n")):
             print(f"s2s: {printable(line)}", file=sys.stderr)  # noqa: T201
@@ -161,9 +161,9 @@ def printable(line: str) -> str:
 
 
 def import_quietly(*more: str) -> None:
-    """Import what trains, and more modules, without a line of theirs on standard error.
+    """Import the training modules, and `more`, without their messages on standard error.
 
-    What TensorFlow creates stays: searching it for garbage would take a fifth of the time.
+    TensorFlow's objects are never freed: collecting garbage among them would take 20% of the time.
     """
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""The sequences that a command is given: as arguments, on standard input or in a file."""
+"""The input sequences of a command: arguments, standard input or a file."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,24 +14,24 @@ Sequence = list[int] | None
 """A sequence; None for a blank line."""
 
 MOST_INTEGERS = 2**18
-"""Integers of lines that are answered together, where there are more lines of them."""
+"""Maximum integers in a batch of several lines."""
 
 
 @dataclass(frozen=True)
 class GivenSequences:
-    """Sequences, each read and checked when it is asked for.
+    """Sequences, each read and checked when it is needed.
 
-    `is_ready` tells whether the next one, or the end, is there without being waited for.
+    `is_ready` returns whether the next one, or the end, can be read without waiting.
     """
 
     sequences: Iterator[Sequence]
     is_ready: Callable[[], bool]
 
     def batches(self, size: int) -> Iterator[list[Sequence]]:
-        """Yield the sequences, up to `size` together, fewer where the next is not there yet.
+        """Yield the sequences, up to `size` together, fewer if the next one is not available yet.
 
-        Before one is waited for, what was written is given to its reader. Raises DataError for a
-        bad one, after those before it.
+        Before waiting, standard output is flushed. Raises DataError for a bad sequence, after
+        yielding those before it.
         """
         failure = None
         while failure is None:
@@ -54,19 +54,19 @@ class GivenSequences:
         raise failure
 
     def all(self) -> list[list[int]]:
-        """Return all of them, without the blank lines; DataError where they fill the memory."""
-        found, n_integers, checked = list[list[int]](), 0, 0
+        """Return all sequences without the blank lines; DataError if they exceed the memory."""
+        collected, n_integers, checked = list[list[int]](), 0, 0
         for sequence in filter(None, self.sequences):
-            found.append(sequence)
+            collected.append(sequence)
             n_integers += len(sequence)
             if n_integers > checked + MOST_INTEGERS:
-                checked, taken = n_integers, LIST * len(found) + 8 * n_integers
-                check([Need("all of them", taken, {"sequences": len(found)})], error=DataError)
-        return found
+                checked, taken = n_integers, LIST * len(collected) + 8 * n_integers
+                check([Need("all of them", taken, {"sequences": len(collected)})], error=DataError)
+        return collected
 
 
 def check_given(sequences: list[str] | None, file: Path | None) -> None:
-    """Raise ConfigurationError where there are no sequences, or two kinds of them."""
+    """Raise ConfigurationError unless there are either sequences or a file."""
     if bool(sequences) == bool(file):
         raise ConfigurationError('give sequences, such as "22 17 23 5 29 11", or --input FILE')
 
@@ -75,17 +75,17 @@ def check_given(sequences: list[str] | None, file: Path | None) -> None:
 def read_sequences(
     sequences: list[str] | None, file: Path | None, cardinality: int
 ) -> Iterator[GivenSequences]:
-    """Give the sequences; of arguments, all are checked first."""
+    """Yield the sequences; if they are arguments, all are checked first."""
     if is_stream(sequences, file):
         name = str(file or "standard input")
         with output.open_input(file) as opened:
             lines = Lines(opened, name)
             yield GivenSequences(iterate_sequences(lines, name, cardinality), lines.is_ready)
     else:
-        given = [parse_sequence(text, cardinality) for text in sequences or []]
-        yield GivenSequences(iter(given), lambda: True)
+        parsed = [parse_sequence(text, cardinality) for text in sequences or []]
+        yield GivenSequences(iter(parsed), lambda: True)
 
 
 def is_stream(sequences: list[str] | None, file: Path | None) -> bool:
-    """Tell whether there may be any number of them."""
+    """Return whether the number of sequences is unknown."""
     return bool(file) or sequences == ["-"]

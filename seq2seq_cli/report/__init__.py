@@ -1,4 +1,4 @@
-"""Results -> charts' data -> charts -> pictures and a page."""
+"""Reports: from results to the data of charts, charts, pictures and a page."""
 
 SECTIONS = {
     "How it learned": ("loss", "exact-match", "learning-rate"),

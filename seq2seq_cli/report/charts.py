@@ -1,4 +1,4 @@
-"""A chart's data -> its Vega-Lite specification. The colours are those of `pictures`."""
+"""Vega-Lite specifications of charts from their data. The colours are those of `pictures`."""
 
 from math import ceil, floor, log10
 from typing import Any
@@ -10,7 +10,7 @@ Spec = dict[str, Any]
 WIDTH, HEIGHT = 350, 230
 
 LOG_FROM = 30.0
-"""The ratio of the largest to the smallest loss from which their axis is logarithmic."""
+"""From this ratio of the largest to the smallest loss, the axis is logarithmic."""
 
 POINT: Row = {"type": "point", "filled": True, "opacity": 1}
 
@@ -87,12 +87,12 @@ def _with_intervals(chart: Chart, share: str, axis: str, size: int) -> list[Spec
     """Return the layers of points with their intervals, on an axis that has room for all."""
     least = min(row["low"] for row in chart.data)
     digits = 0 if least < 0.9 else 1 if least < 0.99 else 2 if least < 0.999 else 3
-    place = _quantity(share, [least if least > 0.5 else 0, 1], format=f".{digits}%", tickCount=5)
-    place["scale"]["nice"] = True
-    interval = {axis: {**place, "field": "low"}, f"{axis}2": {"field": "high"}}
+    position = _quantity(share, [least if least > 0.5 else 0, 1], format=f".{digits}%", tickCount=5)
+    position["scale"]["nice"] = True
+    interval = {axis: {**position, "field": "low"}, f"{axis}2": {"field": "high"}}
     return [
         {"mark": {"type": "rule", "strokeWidth": 2}, "encoding": interval},
-        {"mark": {**POINT, "size": size}, "encoding": {axis: place}},
+        {"mark": {**POINT, "size": size}, "encoding": {axis: position}},
     ]
 
 
@@ -160,7 +160,7 @@ def _cells(chart: Chart) -> list[Row]:
 
 
 def _bands(chart: Chart, **column_axis: object) -> Spec:
-    """Return the axes of a table's cells. The first column's name has the titles of both."""
+    """Return the axes of a table's cells; the first column's name has both titles."""
     head, *columns = chart.columns
     row_title, column_title = head.split(" by ")
     axis = {"ticks": False, "domain": False, "labelOverlap": True, "labelLimit": 90}
@@ -201,7 +201,7 @@ def _points(chart: Chart) -> Spec:
 
 
 def _values(chart: Chart, column: str) -> list[Any]:
-    """Return the values of a column, each once."""
+    """Return the distinct values of a column."""
     return list(dict.fromkeys(row[column] for row in chart.data))
 
 

@@ -1,4 +1,4 @@
-"""Results of runs and sweeps -> the data of charts: a title, a sentence and rows of numbers."""
+"""The data of charts from results of runs and sweeps: a title, a sentence and rows of numbers."""
 
 import itertools
 import json
@@ -22,15 +22,15 @@ Row = dict[str, Any]
 Kind = Literal["curve", "shares", "results", "counts", "map", "points", "grid", "lines"]
 
 MOST_CONFUSIONS = 15
-"""Kinds of confused tokens in a chart."""
+"""Maximum kinds of confused tokens in a chart."""
 
 MOST_GRIDS = 6
-"""Grids of two settings each that are drawn for a sweep of more settings."""
+"""Maximum grids of two settings drawn for a sweep of more settings."""
 
 
 @dataclass(frozen=True)
 class Chart:
-    """What a chart shows: its numbers are a table with a row for each mark, or line of a map.
+    """The data of a chart: a table of numbers with a row for each mark, or each line of a map.
 
     `limit` is the longest length that was trained on, if the chart marks it.
     """
@@ -53,7 +53,7 @@ class Chart:
 
 
 def learning_curve(runs: Iterable[Run], name: str) -> Chart:
-    """Return the "loss", "exact-match" or "learning-rate" of trainings and their validations."""
+    """Return the "loss", "exact-match" or "learning-rate" of trainings and validations."""
     column = "loss, nats per token" if name == "loss" else name.replace("-", " ")
     data: list[Row] = []
     for run in runs:
@@ -93,7 +93,7 @@ def lengths(report: Report) -> Chart:
 def _shares(
     columns: tuple[str, str, str], counts: Iterable[tuple[int, tuple[int, int]]], exact: bool
 ) -> list[Row]:
-    """Return rows of shares from right and all counts; of exact ones the interval is the share."""
+    """Return rows of shares from counts of right and all; exact shares have no interval width."""
     at, name, n = columns
     rows = []
     for key, (right, total) in counts:
@@ -136,7 +136,7 @@ def _exact_match(result: Report | LengthResult) -> Row:
 
 
 def confusions(report: Report, pairs: Mapping[tuple[int, int], int], end: int | None) -> Chart:
-    """Return the most frequent of the wrong tokens, by the expected and the predicted one."""
+    """Return the most frequent wrong tokens, as pairs of the expected and the predicted token."""
     names = {PADDING: "nothing", end: "end"}
     most = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:MOST_CONFUSIONS]
     data = [
@@ -159,7 +159,7 @@ def sweep_charts(sweep: Sweep, records: Sequence[RunRecord]) -> dict[str, list[C
     keys = [axis.key for axis in sweep.axes]
     if sweep.until:
         keys = [sweep.until.setting, *(key for key in keys if key != sweep.until.setting)]
-    # The others follow from these.
+    # Other settings are derived from these.
     keys = [key for key in keys if len(_values(records, key)) > 1] or keys[:1]
     if sweep.one_factor:
         charts = []
@@ -206,8 +206,8 @@ def _lines(keys: Sequence[str], records: Sequence[RunRecord]) -> list[Chart]:
     order = {setting: _values(records, setting) for setting in keys}
 
     def place(record: RunRecord) -> list[int]:
-        places = [order[setting].index(_value(record, setting)) for setting in (*others, key)]
-        return [*places, record.seed]
+        positions = [order[setting].index(_value(record, setting)) for setting in (*others, key)]
+        return [*positions, record.seed]
 
     data = [
         {

@@ -1,4 +1,4 @@
-"""Charts and results -> one HTML page that needs no other file."""
+"""Builds one HTML page, which needs no other file, from charts and results."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -23,11 +23,11 @@ from seq2seq_cli.sweep.folder import SweepFolder
 from seq2seq_cli.sweep.summary import summarize
 
 GENERATOR = '<meta name="generator" content="s2s">'
-"""What distinguishes a report from other pages."""
+"""The line that distinguishes a report from other pages."""
 
 
 def check_free(file: Path, force: bool) -> None:
-    """Raise an error if the file cannot be written, or is something else than an earlier report."""
+    """Raise an error if the file cannot be written, or exists and is not an earlier report."""
     check_replaceable(file, is_replaced=True, other="another --output")
     if force or not file.exists():
         return
@@ -58,7 +58,7 @@ def run_page(run: RunCharts) -> str:
 
 
 def _section(run: RunCharts, names: Sequence[str]) -> tuple[dict[str, list[Chart]], list[str]]:
-    """Return the charts of a section, and the reasons for those that are missing."""
+    """Return the charts of a section, and the reasons why others are missing."""
     charts, reasons = dict[str, list[Chart]](), list[str]()
     for name in names:
         try:
@@ -69,7 +69,7 @@ def _section(run: RunCharts, names: Sequence[str]) -> tuple[dict[str, list[Chart
 
 
 def comparison_page(loaded: Sequence[LoadedRun], reports: Sequence[Report]) -> str:
-    """Return the page that compares runs, which were evaluated with these reports."""
+    """Return the page that compares runs by their evaluation reports."""
     runs = [one.run for one in loaded]
     charts = {"results": [results(reports)]}
     charts |= {name: [learning_curve(runs, name)] for name in TRAINING_CHARTS}
@@ -84,7 +84,7 @@ def comparison_page(loaded: Sequence[LoadedRun], reports: Sequence[Report]) -> s
 
 
 def sweep_page(folder: SweepFolder) -> str:
-    """Return the page of a sweep; ModelError if there is none, or it has no result yet."""
+    """Return the page of a sweep; ModelError if there is none, or it has no results yet."""
     sweep, records = folder.read_results()
     summaries = summarize(records)
     return _render(
@@ -119,7 +119,7 @@ def summary(config: RunConfig) -> str:
 
 
 def number(value: object) -> str:
-    """Return a table's value; a float has up to six digits."""
+    """Return a value as text for a table; a float has up to six digits."""
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 

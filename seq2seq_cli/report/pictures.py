@@ -1,4 +1,4 @@
-"""Charts -> pictures, without a browser: their colours, light and dark, and their formats."""
+"""Draws charts as pictures without a browser, in light and dark colours and several formats."""
 
 import html
 import re
@@ -12,7 +12,7 @@ VEGA_LITE = "5.20"
 FORMATS = ("svg", "png", "pdf")
 
 ADDRESSES = 80 * 10**9
-"""Bytes of addresses that the drawing engine reserves, and some more."""
+"""Bytes of addresses that the drawing engine reserves, with a margin."""
 
 INK = "#1f2328"
 MUTED = "#57606a"
@@ -20,7 +20,7 @@ GRID = "#d8dde3"
 SERIES = (
     "#2563a8", "#b8480c", "#1d7f5f", "#9334a3", "#7d6300", "#b3255a", "#47586a", "#007687",
 )  # fmt: skip
-"""A colour for each series; a chart with more of them begins again."""
+"""A colour for each series; a chart with more series reuses them."""
 
 DARK_SERIES = (
     "#79b0f0", "#f2975c", "#5cc9a2", "#d898e6", "#d8bd48", "#f48aad", "#b4c0cc", "#55cadb",
@@ -35,7 +35,7 @@ IN_DARK = {
 """What replaces each colour on a dark background."""
 
 HUES = ("#2f7fd0", "#7a6bd6", "#c254a0", "#d9603b", "#a3861a", "#3f9a5a")
-"""From the first token to the last, on either background."""
+"""Colours from the first token to the last, on either background."""
 
 TEXT = {"titleColor": INK, "titleFontWeight": "normal", "labelFontSize": 11, "titleFontSize": 12}
 
@@ -117,7 +117,7 @@ def _with_config(chart: Chart, **config: object) -> Spec:
 
 
 def _named(svg: str, chart: Chart) -> str:
-    """Return a drawing whose root has a name for screen readers, and whose parts have none."""
+    """Return a drawing with a name for screen readers on its root and none on its parts."""
     name = html.escape(f"{chart.title}. {chart.text}", quote=True)
     parts = re.sub(r' (role|aria-roledescription|aria-label)="graphics-[^"]*"', "", svg)
     return re.sub(r"^<svg ", f'<svg role="img" aria-label="{name}" ', parts, count=1)

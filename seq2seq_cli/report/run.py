@@ -1,6 +1,6 @@
-"""A loaded run -> its charts' data: how it learned, how well it predicts, what happens inside.
+"""The data of a run's charts: how it learned, how well it predicts, what happens inside.
 
-Attention and states are those of predictions: each token follows from the model's own tokens.
+Attention and states are those of free-running predictions.
 """
 
 from collections import Counter
@@ -39,28 +39,28 @@ from seq2seq_cli.report.data import (
 )
 
 SAMPLES_EACH = 200
-"""Sequences of each length that are evaluated without a range of lengths."""
+"""Sequences of each length that are evaluated if no range of lengths is set."""
 
 MOST_WRONG, MOST_SOURCES = 10, 300
-"""Wrongly predicted sequences, and sources, that an evaluation keeps."""
+"""Maximum wrongly predicted sequences, and sources, that an evaluation keeps."""
 
 MOST_MAPS = 4
-"""Sequences whose attention, or decoder's states, are shown."""
+"""Maximum sequences whose attention or decoder states are shown."""
 
 MOST_CELLS, MOST_UNITS = 48, 32
-"""Rows and columns of a map at most, and units of the decoder in one."""
+"""Maximum rows and columns of a map, and maximum units of the decoder in a map."""
 
 
 class NoChartError(ConfigurationError):
-    """Raised with the reason why a run has no chart of a name."""
+    """Raised with the reason why a run does not have a chart."""
 
 
 @dataclass
 class RunCharts:
     """The charts of a run by name. The run is evaluated once, when the first chart needs it.
 
-    `lengths` are those of "generalization", `n_each` sequences of each; by default they are the
-    training's and half as many again. `task` is the run's task if it is a custom one.
+    `lengths` are those of "generalization", with `n_each` sequences each; by default they reach 1.5
+    times the training's longest. `task` is the run's task if it is a custom one.
     """
 
     loaded: LoadedRun
@@ -153,7 +153,7 @@ class RunCharts:
 
 @dataclass
 class _Observations:
-    """What an evaluation's batches show beyond what the report counts."""
+    """Observations of an evaluation's batches beyond what the report counts."""
 
     vocabulary: Vocabulary
     confusions: Counter[tuple[int, int]] = field(default_factory=Counter)  # expected, predicted
@@ -161,7 +161,6 @@ class _Observations:
     sources: list[list[int]] = field(default_factory=list)
 
     def add(self, sources: Ids, targets: Ids, tokens: Ids) -> None:
-        """Observe a batch."""
         self.sources += unpad(sources[: MOST_SOURCES - len(self.sources)])
         fitted = widen(tokens[:, : targets.shape[1]], targets.shape[1])
         off = (targets != PADDING) & (fitted != targets)
@@ -173,9 +172,9 @@ class _Observations:
 
 
 def attention(loaded: LoadedRun, example: Example) -> Chart:
-    """Return how much each predicted token, without the end, looks at each token of the source.
+    """Return the attention of each predicted token, without the end, to each source token.
 
-    In long sequences neighbouring tokens share a cell, which has the largest of their weights.
+    In long sequences neighbouring tokens share a cell with the largest of their weights.
     """
     (predicted,) = predict(loaded, [example.source], attention=True)
     assert predicted.attention is not None
@@ -248,9 +247,9 @@ def encoder_states(loaded: LoadedRun, sources: Sequence[Sequence[int]]) -> Chart
 
 
 def principal_components(values: Floats) -> tuple[Floats, list[float]]:
-    """Return values (n, width) in their first two components, (n, 2), and their variance's shares.
+    """Return values (n, width) in two principal components, (n, 2), and the shares of variance.
 
-    The largest weight of a component is positive. If there is no second one, its values are zero.
+    The largest weight of a component is positive. If there is no second component, it is zero.
     """
     centred = values.astype(np.float64) - values.mean(axis=0)
     _, strengths, axes = np.linalg.svd(centred, full_matrices=False)

@@ -12,7 +12,7 @@ VARIABLES = (
     *("S2S_", "XLA_", "KERAS_", "CUDA_VISIBLE", "OMP_", "OPENBLAS_", "MKL_", "MALLOC_"),
     *("TF_CONFIG", "TF_CPP_", "TF_ENABLE_", "TF_FORCE_", "TF_GPU_", "TF_NUM_", "TF_XLA_"),
 )
-"""What the names of the variables begin with that a training may depend on."""
+"""Prefixes of the names of variables that a training may depend on."""
 
 
 def doctor(
@@ -30,7 +30,7 @@ def doctor(
     import platform
     from tempfile import TemporaryDirectory
 
-    given = {name: os.environ[name] for name in sorted(os.environ) if name.startswith(VARIABLES)}
+    values = {name: os.environ[name] for name in sorted(os.environ) if name.startswith(VARIABLES)}
     from seq2seq_cli.evaluation import evaluate
     from seq2seq_cli.inference.loading import load_network
     from seq2seq_cli.machine import available_memory, cores
@@ -45,7 +45,7 @@ def doctor(
         "platform": platform.platform(),
         "cores": cores(),
         "memory": available_memory(),
-        "variables": given,
+        "variables": values,
     }
     output.message(f"importing TensorFlow and training for {seconds:g} s ...", quiet or as_json)
     import_quietly("seq2seq_cli.training.trial")
@@ -53,7 +53,7 @@ def doctor(
 
     with TemporaryDirectory() as folder:
         trial = try_training(Path(folder), seconds)
-        found = evaluate(load_network(trial.run), 1000, n_examples=0)
+        evaluated = evaluate(load_network(trial.run), 1000, n_examples=0)
     document |= {
         "device": trial.device,
         "cache": None if trial.cache is None else str(trial.cache),
@@ -64,7 +64,7 @@ def doctor(
         "samples_per_s": trial.samples_per_s,
         "first_loss": trial.first_loss,
         "last_loss": trial.last_loss,
-        "predicted_per_s": found.sequences_per_s,
+        "predicted_per_s": evaluated.sequences_per_s,
     }
     if as_json:
         output.write_json(document)
@@ -78,11 +78,11 @@ def doctor(
         ("platform", document["platform"]),
         ("device", f"{trial.device}, {document['cores']} cores"),
         ("memory", format_bytes(memory) if memory else "unknown"),
-        *given.items(),
+        *values.items(),
         ("compiled programs", kept),
         ("trained", f"{trial.samples:,} sequences, {trial.samples_per_s:,.0f}/s"),
         ("its program", "compiled" if trial.is_compiled else "kept from before"),
         ("its loss", f"{trial.first_loss:.3f}, then {trial.last_loss:.3f}"),
-        ("predicted", f"{found.sequences_per_s:,.0f} sequences/s"),
+        ("predicted", f"{evaluated.sequences_per_s:,.0f} sequences/s"),
     ]
     table("This machine", ("", "found"), rows)

@@ -1,4 +1,4 @@
-"""`s2s encode`: the states that the encoder passes to the decoder, the context vector."""
+"""`s2s encode`: the context vector, the states that the encoder passes to the decoder."""
 
 from pathlib import Path
 from typing import Annotated
@@ -46,16 +46,16 @@ def encode(
     phases.end("the run loaded")
     output.end_with_reader()
     lengths: set[int] = set()
-    with read_sequences(sequences, file, loaded.config.task.cardinality) as found:
+    with read_sequences(sequences, file, loaded.config.task.cardinality) as source_reader:
         if output_file:
-            given = found.all()
-            if not given:
+            sources = source_reader.all()
+            if not sources:
                 raise DataError("there is no sequence to encode")
-            lengths.update(map(len, given))
-            write_states(output_file, loaded, given, force)
-            output.message(f"wrote the states of {len(given):,} to {output_file}", quiet)
+            lengths.update(map(len, sources))
+            write_states(output_file, loaded, sources, force)
+            output.message(f"wrote the states of {len(sources):,} to {output_file}", quiet)
         else:
-            for lines in found.batches(BATCH):
+            for lines in source_reader.batches(BATCH):
                 batch = [sequence for sequence in lines if sequence is not None]
                 if not batch:
                     continue

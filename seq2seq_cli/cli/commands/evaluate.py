@@ -1,4 +1,4 @@
-"""`s2s evaluate`: how well a run predicts sequences it has not seen."""
+"""`s2s evaluate`: how well a run predicts sequences that it has not seen."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -109,12 +109,12 @@ def evaluate(
 
 
 def _refuse(reason: str, options: "Mapping[str, object]") -> None:
-    """Raise ConfigurationError for any of these options that was given."""
+    """Raise ConfigurationError if any of these options is set."""
     from seq2seq_cli.errors import ConfigurationError
 
-    given = [f"{name} {value}: {reason}" for name, value in options.items() if value is not None]
-    if given:
-        raise ConfigurationError("\n".join(given))
+    problems = [f"{name} {value}: {reason}" for name, value in options.items() if value is not None]
+    if problems:
+        raise ConfigurationError("\n".join(problems))
 
 
 def _show_lengths(
@@ -133,10 +133,10 @@ def _show_lengths(
     from seq2seq_cli.cli.rendering.evaluation import show_lengths
     from seq2seq_cli.generalization import SAMPLES, evaluate_lengths, parse_range
 
-    found = parse_range(lengths, step)
+    each = parse_range(lengths, step)
     n_samples = n_samples or SAMPLES
-    with Progress("lengths", len(found), quiet or as_json) as progress:
-        curve = evaluate_lengths(loaded, found, n_samples, seed, progress.advance, custom_task)
+    with Progress("lengths", len(each), quiet or as_json) as progress:
+        curve = evaluate_lengths(loaded, each, n_samples, seed, progress.advance, custom_task)
     if as_json:
         output.write_json(asdict(curve))
     else:

@@ -123,7 +123,7 @@ def generate(
 def _tell(
     pairs: Iterable[tuple["Ids", "Ids"]], progress: Progress
 ) -> Iterator[tuple["Ids", "Ids"]]:
-    """Pass the pairs on and advance the progress by them."""
+    """Yield the pairs unchanged and advance the progress."""
     for sources, targets in pairs:
         yield sources, targets
         progress.advance(len(sources))

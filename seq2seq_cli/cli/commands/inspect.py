@@ -1,4 +1,4 @@
-"""`s2s inspect`: what a run is made of."""
+"""`s2s inspect`: the contents of a run."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def inspect(
     from seq2seq_cli.runs.listing import open_run
 
     opened = open_run(runs_dir, run)
-    load_network(opened)  # which checks the files
+    load_network(opened)  # checks the files
     layers = Architecture.of(opened.config).all_layers
     manifest, results = opened.manifest, opened.manifest.results
     if as_json:

@@ -64,9 +64,9 @@ def predict(
 
     def work(batch: list[list[int] | None]) -> "list[list[Prediction]]":
         """Return the predictions for each line, none for a blank one."""
-        given = [sequence for sequence in batch if sequence is not None]
-        found = iter(predict_each(loaded, given, beam, top, attention))
-        return [[] if sequence is None else next(found) for sequence in batch]
+        sources = [sequence for sequence in batch if sequence is not None]
+        predictions = iter(predict_each(loaded, sources, beam, top, attention))
+        return [[] if sequence is None else next(predictions) for sequence in batch]
 
     def show(prediction: "Prediction") -> None:
         if as_json:
@@ -81,15 +81,15 @@ def predict(
             heat_map(prediction.target, prediction.source, prediction.attention)
 
     output.end_with_reader()
-    with read_sequences(sequences, file, loaded.config.task.cardinality) as given:
+    with read_sequences(sequences, file, loaded.config.task.cardinality) as reader:
 
         def batches() -> Iterator[list[list[int] | None]]:
-            for batch in given.batches(max(1, BATCH // beam)):
+            for batch in reader.batches(max(1, BATCH // beam)):
                 lengths.update(len(sequence) for sequence in batch if sequence is not None)
                 yield batch
 
         results = (
-            threads.map_batches(work, batches(), given.is_ready)
+            threads.map_batches(work, batches(), reader.is_ready)
             if is_stream(sequences, file)
             else map(work, batches())
         )

@@ -1,4 +1,4 @@
-"""`s2s runs`: lists, compares, removes and renames what has been trained."""
+"""`s2s runs`: lists, compares, removes and renames runs."""
 
 import sys
 from collections.abc import Sequence
@@ -149,16 +149,16 @@ def runs(
 
 
 def _compare(names: list[str], runs_dir: Path, as_json: bool) -> None:
-    """Print the results of some runs, by their trainings' validations, and what differs."""
+    """Print the final validation results of some runs, and the settings that differ."""
     from seq2seq_cli.metrics import percent
     from seq2seq_cli.runs.differences import differing_settings
     from seq2seq_cli.runs.listing import open_run
 
-    found = [open_run(runs_dir, name) for name in names]
-    results = [run.manifest.results for run in found]
-    settings = differing_settings([run.config for run in found])
+    opened = [open_run(runs_dir, name) for name in names]
+    results = [run.manifest.results for run in opened]
+    settings = differing_settings([run.config for run in opened])
     if as_json:
-        each = [{"name": run.name, **run.manifest.results.model_dump()} for run in found]
+        each = [{"name": run.name, **run.manifest.results.model_dump()} for run in opened]
         by_run = {key: dict(zip(names, values, strict=True)) for key, values in settings.items()}
         output.write_json({"runs": each, "settings": by_run})
         return
@@ -169,7 +169,7 @@ def _compare(names: list[str], runs_dir: Path, as_json: bool) -> None:
             f"{percent(result.exact_match_low)} to {percent(result.exact_match_high)}",
             f"{result.loss:.6f}",
         )
-        for run, result in zip(found, results, strict=True)
+        for run, result in zip(opened, results, strict=True)
     ]
     columns = ("run", ">exact match", ">95% interval", ">loss")
     bars = [result.exact_match for result in results]
@@ -182,7 +182,7 @@ def _compare(names: list[str], runs_dir: Path, as_json: bool) -> None:
 
 
 def _remove(runs_dir: Path, names: Sequence[str], is_sure: bool, quiet: bool) -> None:
-    """Remove runs, and sweeps with theirs, after asking a user on a terminal.
+    """Remove runs and sweeps, after asking for confirmation on a terminal.
 
     All are looked up before any is removed. Raises ConfigurationError without a terminal.
     """
@@ -225,7 +225,7 @@ def _rename(runs_dir: Path, old: str, new: str, quiet: bool) -> None:
 
 
 def _find(runs_dir: Path, name: str) -> Path:
-    """Return the path of a run or a sweep; raises as `find_run`."""
+    """Return the path of a run or a sweep; raises what `find_run` raises."""
     from seq2seq_cli.errors import ModelError
     from seq2seq_cli.runs.listing import find_run
     from seq2seq_cli.runs.names import run_path

@@ -150,8 +150,8 @@ def sweep(
     file = find_file(file, SWEEPS) if file else None
     options = {"--config": config_file, "--set": settings, "--derive": derive, "--until": until,
              "--one-factor": one_factor, "--name": name}  # fmt: skip
-    for given in filter(None, (file, config_file)):
-        if csv_file and csv_file.resolve() == given.resolve():
+    for source in filter(None, (file, config_file)):
+        if csv_file and csv_file.resolve() == source.resolve():
             raise ConfigurationError(f"--output {csv_file}: the sweep is read from that file")
     if name:
         check_name(name)
@@ -166,13 +166,13 @@ def sweep(
                 f"{refused[0]} beside --resume: a sweep keeps its settings; remove it"
             )
         folder = session.find_sweep(runs_dir, resume, shard)
-        wanted = session.extend(folder.read(), described, grid or [], seeds)
+        requested = session.extend(folder.read(), described, grid or [], seeds)
     else:
-        wanted = with_options(
+        requested = with_options(
             described or Sweep(), config_file, settings or [], grid or [], derive or [],
             one_factor, seeds, until,
         )  # fmt: skip
-    prepared = session.prepare_sweep(wanted, folder, shard, 1 if scheduler else jobs or 1)
+    prepared = session.prepare_sweep(requested, folder, shard, 1 if scheduler else jobs or 1)
     if dry_run:
         _show_dry(prepared, 1 if scheduler else jobs or prepared.fitting_jobs, as_json, quiet)
         return
@@ -182,11 +182,11 @@ def sweep(
         else local_workers(jobs or prepared.fitting_jobs) as workers
     ):
         if folder is None:
-            default = file.stem if file else session.default_name(wanted)
+            default = file.stem if file else session.default_name(requested)
             if csv_file and csv_file.resolve() == (runs_dir / (name or default)).resolve():
                 raise ConfigurationError(f"--output {csv_file}: the sweep has that folder")
-            folder = session.open_folder(runs_dir, name, default, wanted, shard)
-            prepared = session.prepare_sweep(wanted, folder, shard, 1) if shard else prepared
+            folder = session.open_folder(runs_dir, name, default, requested, shard)
+            prepared = session.prepare_sweep(requested, folder, shard, 1) if shard else prepared
         limits = {"deadline": None if time_budget is None else time.monotonic() + time_budget,
                    "shard": shard, "checkpoint_seconds": checkpoint_seconds}  # fmt: skip
         again: dict[str, object] = {"--jobs": jobs, "--scheduler": scheduler, "--output": csv_file}
@@ -195,7 +195,7 @@ def sweep(
         result = _run(prepared, folder, workers, as_json, quiet, limits, go_on)
     if csv_file:
         session.write_table(csv_file, result)
-    # What could be trained stands in the file already.
+    # The results so far are in the file already.
     _show(result, as_json, quiet, go_on + " --force" * (csv_file is not None))
 
 
@@ -208,7 +208,7 @@ def _run(
     limits: dict[str, Any],
     go_on: str,
 ) -> "Result":
-    """Run a sweep before the user's eyes; who stops it is told how to go on."""
+    """Run a sweep and show its progress; the error after a stop has the command to resume."""
     from seq2seq_cli.cli.rendering.sweep import SweepProgress, show_plan
     from seq2seq_cli.errors import Stopped, StorageError
     from seq2seq_cli.sweep.session import run_sweep
@@ -223,7 +223,7 @@ def _run(
 
 
 def _show(result: "Result", as_json: bool, quiet: bool, go_on: str) -> None:
-    """Show what a sweep has come to; raises the error of the cells that have failed."""
+    """Show the results of a sweep; raises the error of the cells that failed."""
     from seq2seq_cli.cli.rendering.sweep import result_as_json, show_result
     from seq2seq_cli.runs.advice import list_command
 
@@ -243,11 +243,11 @@ def _show(result: "Result", as_json: bool, quiet: bool, go_on: str) -> None:
 
 
 def _go_on(folder: "SweepFolder", options: dict[str, object]) -> str:
-    """Return the command that goes on with a sweep in the same way."""
+    """Return the command that resumes a sweep in the same way."""
     from seq2seq_cli.runs.advice import sweep_command
 
-    given = {name: str(value) for name, value in options.items() if value is not None}
-    return sweep_command(folder.path, [word for pair in given.items() for word in pair])
+    arguments = {name: str(value) for name, value in options.items() if value is not None}
+    return sweep_command(folder.path, [word for pair in arguments.items() for word in pair])
 
 
 def _show_dry(prepared: "Prepared", jobs: int, as_json: bool, quiet: bool) -> None:

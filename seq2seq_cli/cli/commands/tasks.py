@@ -1,4 +1,4 @@
-"""`s2s tasks`: what can be learned."""
+"""`s2s tasks`: the tasks that a model can learn."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ def tasks(as_json: Json = False) -> None:
 
 
 def _describe(name: str) -> dict[str, Any]:
-    """Return what there is to say of a task, as in `--json`."""
+    """Return the description of a task as in `--json`."""
     import numpy as np
 
     from seq2seq_cli.config import TaskConfig

@@ -137,7 +137,7 @@ def train(
         "training.learning_rate": learning_rate,
         "training.seed": seed,
     }
-    # A resumed training's other settings are not known yet; they are checked together later.
+    # The other settings of a resumed training are not known yet; all are checked together later.
     config = resolve_config(config_file, settings, options, check=not resume)
     if not resume and (better := suggest(config)):
         output.message(
@@ -165,11 +165,11 @@ def train(
             if isinstance(event, Planned):
                 import_quietly()
 
-        given = (runs_dir, run, force, report)
+        shared = (runs_dir, run, force, report)
         if seeds is None:
-            single = train_one(config, *given, **kept)
+            single = train_one(config, *shared, **kept)
         else:
-            several = train_seeds(config, seeds, *given, **kept)
+            several = train_seeds(config, seeds, *shared, **kept)
     phases.end("the models saved")
     if seeds is not None:
         show_seed_runs(several, as_json, quiet)

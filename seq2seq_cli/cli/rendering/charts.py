@@ -1,4 +1,4 @@
-"""Charts in the terminal: curves, points, bars and maps of a chart's numbers."""
+"""Draws charts in the terminal: curves, points, bars and maps."""
 
 import shutil
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ HEIGHT = 12
 
 BLANK = " \u2800"
 LABELS = 10
-"""Columns that the labels beside a curve take."""
+"""Columns of the labels next to a curve."""
 
 SHADES = " ░▒▓█"
 
@@ -38,7 +38,7 @@ def show_chart(chart: "Chart") -> None:
 def heat_map(
     rows: Sequence[object], columns: Sequence[object], weights: Sequence[Sequence[float]]
 ) -> None:
-    """Print weights (rows, columns) from 0 to 1 as a table of shades with its labels.
+    """Print weights (rows, columns) from 0 to 1 as a table of shades with labels.
 
     Columns that do not fit side by side follow below.
     """
@@ -79,7 +79,7 @@ def _draw(
     )
     right, high = right + (right == left), high + (high == low)
     width = max(10, min(100, _terminal_width()) - LABELS - 2)
-    # So that the last of the dots, two by four in a character, are at the upper ends.
+    # Puts the last of the dots, two by four per character, at the upper ends of the axes.
     beyond = right + (right - left) / (2 * width - 1), high + (high - low) / (4 * HEIGHT - 1)
     canvas = plotille.Canvas(width, HEIGHT, left, low, *beyond)
     for (x, y), (to_x, to_y) in pairwise(line):
@@ -125,12 +125,12 @@ def _show_grid(chart: "Chart") -> None:
 
 
 def _show_lines(chart: "Chart") -> None:
-    """Print the seeds' shares at each value, with a bar for their median."""
+    """Print each seed's share at each value, with a bar for the median."""
     seeds: dict[tuple[str, str], list[float]] = {}
     for name, at, _, share in chart.rows:
         seeds.setdefault((name, at), []).append(share)
     has_names = any(name for name, _ in seeds)
-    medians = [found.median for shares in seeds.values() if (found := spread(shares))]
+    medians = [spread(shares).median for shares in seeds.values()]
     rows = [
         (*([name] if has_names else []), at, ", ".join(map(percent, shares)), percent(middle))
         for ((name, at), shares), middle in zip(seeds.items(), medians, strict=True)

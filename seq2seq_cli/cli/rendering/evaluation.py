@@ -1,4 +1,4 @@
-"""How evaluations are shown: of a run, of each length, and of several seeds."""
+"""Shows evaluations: of a run, at each length, and of several seeds."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from seq2seq_cli.generalization import LengthCurve, LengthResult
 
 MOST_ROWS = 12
-"""Positions and lengths that have a row each; of more, neighbours share one."""
+"""Maximum rows of positions or lengths; if there are more, neighbours share a row."""
 
 
 def show_evaluation(report: "Report", quiet: bool = False) -> None:
@@ -71,7 +71,7 @@ def _interval(report: "Report") -> str:
 
 
 def _grouped(label: str, shares: list[tuple[int, float]]) -> list[tuple[str, float]]:
-    """Return names and shares of positions or lengths; of many, the means of neighbours."""
+    """Return names and shares of positions or lengths; many are averaged with their neighbours."""
     size = max(1, -(-len(shares) // MOST_ROWS))
     rows = []
     for start in range(0, len(shares), size):
@@ -154,7 +154,7 @@ def show_seeds(results: Sequence[SeedResult], quiet: bool = False) -> None:
 
 
 def spread_text(shares: Sequence[float]) -> tuple[str, str]:
-    """Return the median and the range of seeds' exact matches as text."""
+    """Return the median and the range of several exact matches as text."""
     if not shares:
         return "none", ""
     middle, low, high = map(percent, spread(shares))
@@ -183,6 +183,6 @@ def seeds_as_json(results: Sequence[SeedResult]) -> dict[str, Any]:
 
 
 def _n_learned(results: Sequence[SeedResult]) -> int:
-    """Return how many seeds have learned the task; one without a run has not."""
+    """Return the number of seeds that learned the task; a seed without a run did not."""
     reports = [result.report for result in results if result.report]
     return sum(report.exact_match >= LEARNED for report in reports)

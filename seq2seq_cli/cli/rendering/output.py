@@ -24,7 +24,7 @@ def write_json(document: Any) -> None:
 
 
 def flush() -> None:
-    """Pass everything written so far to the reader of standard output."""
+    """Flush standard output, so that its reader gets everything written so far."""
     sys.stdout.flush()
 
 
@@ -42,13 +42,13 @@ def end_with_reader() -> None:
 
 
 _DOTS = dict.fromkeys(map(chr, range(0x2801, 0x2900)), "*")
-"""The characters of up to eight dots, with which plotille draws."""
+"""The Braille characters that plotille draws with, as asterisks."""
 
 _IN_ASCII = _DOTS | dict(zip("→░▒▓█▁▂▃▄▅▆▇▏▎▍▌▋▊▉\u2800", ">.:+#_.-=+*%   #### ", strict=True))
 
 
 def fall_back_to_ascii() -> None:
-    """Let both streams replace characters that their encoding does not have, others with `?`."""
+    """Let both streams replace characters missing in their encoding with ASCII ones or `?`."""
 
     def replace(error: UnicodeError) -> tuple[str, int]:
         assert isinstance(error, UnicodeEncodeError)

@@ -12,13 +12,13 @@ _is_debugging = False
 
 
 def ask() -> None:
-    """Show times, and the traceback of an error, at the command's end."""
+    """Enable times, and an error's traceback, at the end of the command."""
     global _is_debugging
     _is_debugging = True
 
 
 def end(name: str) -> None:
-    """Note that a phase has ended; it began when the one before ended."""
+    """Record the end of a phase, which began when the previous one ended."""
     _ended.append((name, time.perf_counter()))
 
 

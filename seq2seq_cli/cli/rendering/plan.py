@@ -1,4 +1,4 @@
-"""What a training consists of, and what it will take: settings, layers, data, steps and time."""
+"""Shows the plan of a training: settings, layers, data, steps, memory and time."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -84,7 +84,7 @@ def plan_training(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Show a training that could begin; raise whatever would keep it from beginning."""
+    """Show a training without starting it; raises any error that would prevent its start."""
     from seq2seq_cli.data.plan import prepare
     from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.resources import check_training

@@ -1,4 +1,4 @@
-"""Progress on standard error: animated on a terminal, and nothing elsewhere."""
+"""Progress on standard error: animated on a terminal, otherwise not shown."""
 
 import sys
 from collections.abc import Sequence
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 LEAST_WIDTH = 72
-"""Columns of a terminal that has room for a bar."""
+"""Minimum columns of a terminal for a bar."""
 
 CURVE_FROM, CURVE_WIDTH = 110, 24
-"""Columns of a terminal that has room for the losses' curve, and those of the curve."""
+"""Minimum columns of a terminal for the curve of losses, and the curve's columns."""
 
 LEVELS = "▁▂▃▄▅▆▇█"
 
 WHOLE = ""
-"""The key of the whole work among its parts."""
+"""The key of the whole work's bar among those of its parts."""
 
 
 class Progress:
@@ -46,7 +46,7 @@ class Progress:
         return make_console(stderr=True)
 
     def _make_bars(self) -> "progress.Progress":
-        """Return the bars; a narrow terminal has room for the text beside them only."""
+        """Return the bars; a narrow terminal shows only their text."""
         from rich import progress
         from rich.table import Column
 
@@ -82,7 +82,7 @@ class Progress:
     def advance(
         self, n: int = 0, note: str = "", label: str = "", total: int = 0, loss: float | None = None
     ) -> None:
-        """Advance the whole by `n`; an empty note or label, or a total of 0, keeps the last one."""
+        """Advance the whole bar by `n`; an empty note or label, or total 0, changes nothing."""
         if not self._bars:
             return
         task = self._tasks[WHOLE]
@@ -105,9 +105,9 @@ class Progress:
 
 
 def sparkline(values: Sequence[float], width: int) -> str:
-    """Return the curve of some values in a line of characters; of many, means of neighbours.
+    """Return a curve of values as a line of characters; many are averaged with their neighbours.
 
-    Positive values, such as losses, are drawn by their logarithms.
+    Positive values, such as losses, are drawn on a logarithmic scale.
     """
     n = min(width, len(values))
     parts = [values[i * len(values) // n : (i + 1) * len(values) // n] for i in range(n)]

@@ -1,4 +1,4 @@
-"""How a sweep is shown: its cells beforehand, as they end, and all together."""
+"""Shows a sweep: its cells before the start, as they end, and all results."""
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -76,9 +76,9 @@ class SweepProgress(Progress):
 
 
 def show_plan(prepared: "Prepared", jobs: int, threads: int, quiet: bool) -> None:
-    """Print the number of cells and steps, and the time expected of `jobs` cells at a time.
+    """Print the number of cells and steps, and the expected time with `jobs` cells at a time.
 
-    Each has `threads` threads, all of them for 0.
+    Each cell has `threads` threads; 0 means all.
     """
     from seq2seq_cli.resources import Pace
 

@@ -1,4 +1,4 @@
-"""Tables, drawn by rich, which is imported only when there is one to draw."""
+"""Tables, drawn with rich, which is imported only when needed."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext, suppress
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 SHORTEST_BAR, LONGEST_BAR = 8, 24
 
 MOST_SHOWN = 24
-"""Integers of a sequence that a table shows."""
+"""Maximum integers of a sequence in a table."""
 
 
 def make_console(stderr: bool = False) -> "Console":
@@ -36,9 +36,9 @@ def table(
 ) -> None:
     """Print a table to standard output, or to a console.
 
-    Columns whose name begins with `>` are right-aligned. `bars` are shares from 0 to 1, one for
-    each row; they are drawn where there is room. Long cells are folded. Where the words of three
-    columns or more do not fit side by side, each row is a list by the columns' names.
+    Columns whose name begins with `>` are right-aligned. `bars` are shares from 0 to 1, one per
+    row, drawn if there is room. Long cells are folded. If the words of three or more columns do not
+    fit side by side, each row is printed as a list of column names and values.
     """
     from rich import box
     from rich.bar import Bar
@@ -49,7 +49,7 @@ def table(
         for number, column in enumerate(columns):
             name = column.removeprefix(">")
             justify: JustifyMethod = "left" if column == name else "right"
-            # Rich would break the words of the widest column before it wraps another one.
+            # Rich would break words in the widest column before wrapping another one.
             has_lines = any(" " in str(cell) for cell in (name, *(row[number] for row in rows)))
             no_wrap = len(columns) > 2 and not has_lines
             result.add_column(name, justify=justify, overflow="fold", no_wrap=no_wrap)
@@ -84,14 +84,14 @@ def table(
 
 
 def shorten(ids: Sequence[int]) -> str:
-    """Return integers as text; of many, the first ones and their number."""
+    """Return integers as text, or only the first ones and the total number."""
     if len(ids) <= MOST_SHOWN:
         return format_ids(ids)
     return f"{format_ids(ids[:MOST_SHOWN])} ... ({len(ids)})"
 
 
 def mark_errors(target: Sequence[int], predicted: Sequence[int]) -> "Text":
-    """Return the predicted tokens with the wrong ones marked, by colour and by a `!`."""
+    """Return the predicted tokens with the wrong ones marked by colour and a `!`."""
     from rich.text import Text
 
     text = Text()
@@ -108,7 +108,7 @@ def mark_errors(target: Sequence[int], predicted: Sequence[int]) -> "Text":
 
 
 def markdown(text: str) -> None:
-    """Print Markdown, laid out on a terminal and as it is elsewhere."""
+    """Print Markdown, formatted on a terminal, otherwise unchanged."""
     console = make_console()
     if not console.is_terminal:
         console.file.write(text)

@@ -1,4 +1,4 @@
-"""What a user sees of a training: its progress, and the accuracy of what it has saved."""
+"""Shows a training: its progress, and the accuracy of the saved run."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from seq2seq_cli.training.seeds import SeedRun
 
 SHOWN_SOURCE = 12
-"""Integers of a source that the advice at the end has room for."""
+"""Maximum integers of the source in the advice at the end."""
 
 _PHASES = {
     "Planned": "the training planned and checked",
@@ -32,7 +32,7 @@ class TrainingProgress(Progress):
         super().__init__("starting TensorFlow", quiet=quiet)
         self._run = ""  # its name, if it is resumed or one of several
         self._seed = ""  # the current seed, of several
-        self._n_samples = 0  # of a training
+        self._n_samples = 0  # of one training
         self._is_built = False
         self.stream: TrainingStream | None = None
         self.shortfall = ""  # what the last training did not learn
