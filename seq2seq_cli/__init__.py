@@ -1,10 +1,10 @@
 """Train and evaluate encoder-decoder LSTMs on the scalable integer sequence-to-sequence task.
 
-The public names are imported at first use, so that only what needs TensorFlow loads it:
-`define_models`, `train` and `train_seeds`.
+The public names are imported at first use. Only `define_models`, `train` and `train_seeds` load
+TensorFlow.
 """
 
-TYPE_CHECKING = False  # typing's would take longer to import than all the rest
+TYPE_CHECKING = False  # importing typing would take longer than everything else
 
 if TYPE_CHECKING:
     from seq2seq_cli.data.tutorial import generate_sequence as generate_sequence

@@ -1,4 +1,4 @@
-"""`s2s`, and `python -m seq2seq_cli`."""
+"""Runs `s2s` as `python -m seq2seq_cli`."""
 
 from seq2seq_cli.cli.process import main
 

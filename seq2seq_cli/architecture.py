@@ -1,7 +1,7 @@
-"""The model's layers said once: their names, widths and arrays, from a configuration.
+"""The model's layers: their names, widths and arrays, from a configuration.
 
-Training builds the Keras models by it, inference checks a run's files by it, and what a model needs
-follows from it.
+Training builds the Keras models from it, inference checks a run's files against it, and the memory
+and time of a model are computed from it.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ OUTPUT_LAYER = "output"
 
 N_BIASES = 4
 BIAS_SCALE = 20.0
-"""Factor of attention's biases: they learn faster than Adam's rate allows, and become sharp."""
+"""Factor of attention's biases, which lets them learn faster than Adam's rate and get sharp."""
 
 Shape = tuple[int, ...]
 
@@ -37,7 +37,7 @@ LSTM_SETTINGS: Mapping[str, object] = {
 class Layer:
     """A stock Keras layer that has weights: its name, its class, and its arrays' shapes.
 
-    `settings` are those of Keras that the arithmetic of inference relies on.
+    `settings` are the Keras settings that the arithmetic of inference relies on.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Architecture:
     attention: Literal["none", "dot"] = "none"
     attention_radius: int = 0
     embedding: int = 0
-    target_length: int | None = None  # None where targets end by themselves
+    target_length: int | None = None  # None if targets have an end of sequence
 
     @classmethod
     def of(cls, config: RunConfig) -> "Architecture":
@@ -102,7 +102,7 @@ class Architecture:
 
     @property
     def encoder_lstms(self) -> tuple[Layer, ...]:
-        """The encoder's stack; a bidirectional layer has the forward LSTM's arrays first."""
+        """The encoder's LSTMs; a bidirectional layer has the forward LSTM's arrays first."""
         first = self.embedding or self.n_input
         stack = []
         for number in range(self.layers):
@@ -117,7 +117,7 @@ class Architecture:
 
     @property
     def decoder_lstms(self) -> tuple[Layer, ...]:
-        """The decoder's stack."""
+        """The decoder's LSTMs."""
         first = self.embedding or self.n_output
         return tuple(
             _lstm(
@@ -132,8 +132,8 @@ class Architecture:
         """The projection to keys, the layer that combines context and output, the position biases.
 
         The score of source position j at target step t is query . key + BIAS_SCALE (a[j - t] +
-        b[j - s] + c[i - t] + d[i - s]), where i = n - 1 - j counts the source, of n tokens, from
-        its end, and s = target_length - 1 - t the target. Where targets end by themselves s = -t.
+        b[j - s] + c[i - t] + d[i - s]). Here i = n - 1 - j counts the n source tokens from the end,
+        and s = target_length - 1 - t the target tokens; s = -t if targets have an end of sequence.
         Offsets are clipped to -attention_radius and attention_radius. The source has a zero vector
         before its first and after its last token. Relative positions in attention: Shaw, Uszkoreit
         and Vaswani 2018; scalar biases: Raffel et al. 2020.
@@ -151,7 +151,7 @@ class Architecture:
 
     @property
     def output(self) -> Layer:
-        """The layer that gives the tokens' probabilities."""
+        """The layer that computes the tokens' probabilities."""
         shapes = ((self.width, self.n_output), (self.n_output,))
         return Layer(OUTPUT_LAYER, "Dense", shapes, {"use_bias": True, "activation": "softmax"})
 
@@ -163,13 +163,13 @@ class Architecture:
     @property
     def decoder_layers(self) -> tuple[Layer, ...]:
         """The decoder's layers that have weights."""
-        found = (
+        layers = (
             self.target_embedding,
             *self.decoder_lstms,
             *self.attention_layers,
             self.output,
         )
-        return tuple(layer for layer in found if layer)
+        return tuple(layer for layer in layers if layer)
 
     @property
     def all_layers(self) -> tuple[Layer, ...]:
@@ -186,7 +186,7 @@ class Architecture:
 
 
 def numbered(name: str, number: int) -> str:
-    """Return the name of a layer of several, counted from 0: encoder_lstm, encoder_lstm_2."""
+    """Return the name of layer `number` from 0: encoder_lstm, encoder_lstm_2 and so on."""
     return f"{name}_{number + 1}" if number else name
 
 

@@ -1,9 +1,9 @@
-"""Zip archives that others may have made: members by exact name, bounded before unpacking."""
+"""Reading untrusted zip archives: members by exact name, with limits before unpacking."""
 
 import zipfile
 
 MOST_COMPRESSED = 20
-"""How many times as large as in the archive a member may be; weights hardly shrink at all."""
+"""Maximum ratio of a member's size to its compressed size; weights hardly compress."""
 
 READABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
@@ -26,14 +26,14 @@ def find_member(archive: zipfile.ZipFile, name: str, most: int | None = None) ->
 
 
 def read_member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
-    """Return a member's content, at most so many bytes; ValueError where it has more.
+    """Return a member's content; ValueError if it has more than `most` bytes.
 
-    What is damaged raises whatever zipfile and zlib raise.
+    Raises whatever zipfile and zlib raise if it is damaged.
     """
     return archive.read(find_member(archive, name, most))
 
 
 def reason(error: Exception) -> str:
-    """Return in one short line why something is no archive that can be read."""
+    """Return one short line that says why an archive cannot be read."""
     first = (str(error).splitlines() or [type(error).__name__])[0]
     return first if len(first) <= 200 else f"{first[:200]}..."

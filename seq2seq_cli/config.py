@@ -1,7 +1,6 @@
 """The settings of a run: what they are, and their defaults.
 
-A configuration has one section a concern. What the tasks demand of their settings is not known
-here.
+A configuration has one section per concern. The requirements of the tasks are not known here.
 """
 
 import re
@@ -17,7 +16,7 @@ from pydantic import (
 )
 
 LIMIT = 2**63
-"""No integer of a setting is as large, so that all of them can be counted and multiplied with."""
+"""Every integer setting is smaller than this, so that it can be counted and multiplied with."""
 
 
 class Section(BaseModel):
@@ -39,22 +38,22 @@ class Section(BaseModel):
 
 
 class Lengths(NamedTuple):
-    """The lengths that sources have: from the shortest to the longest, all alike often."""
+    """The lengths of sources: from the shortest to the longest, all equally frequent."""
 
     shortest: int
     longest: int
 
     @classmethod
     def parse(cls, value: int | str) -> "Lengths":
-        """Return the lengths that `6` or `"1-25"` stands for; ValueError for anything else."""
-        found = re.fullmatch(r"(\d{1,18})(?:-(\d{1,18}))?", str(value).strip(), re.ASCII)
-        shortest, longest = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
+        """Return the lengths written as `6` or `"1-25"`; ValueError for anything else."""
+        match = re.fullmatch(r"(\d{1,18})(?:-(\d{1,18}))?", str(value).strip(), re.ASCII)
+        shortest, longest = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
         if not 1 <= shortest <= longest:
             raise ValueError('should be a length of at least 1, or a range such as "1-25"')
         return cls(shortest, longest)
 
     def __str__(self) -> str:
-        """Return them as they are typed."""
+        """Return the lengths as they are typed."""
         return f"{self.shortest}-{self.longest}" if self.vary else str(self.longest)
 
     @property
@@ -64,7 +63,7 @@ class Lengths(NamedTuple):
 
     @property
     def setting(self) -> int | str:
-        """The value of `n_in` that stands for them."""
+        """The value of `n_in` for these lengths."""
         return str(self) if self.vary else self.longest
 
 
@@ -84,17 +83,17 @@ LengthSetting = Annotated[int | str, BeforeValidator(_check_lengths)]
 
 
 DigitOrder = Literal["big-endian", "little-endian"]
-"""Which digit of a number stands first: the most significant one, or the least."""
+"""Which digit of a number comes first: the most significant or the least significant one."""
 
 
 class TaskConfig(Section):
-    """What is to be learned: the task and the sizes that scale its difficulty."""
+    """What to learn: the task and the sizes that scale its difficulty."""
 
     name: str = Field("reverse-prefix", description="the task; see `s2s tasks`")
     n_in: LengthSetting = Field(
-        6, description='integers in a source; "1-25" where their number varies, uniformly'
+        6, description='integers in a source; "1-25" for a uniformly random number'
     )
-    n_out: int = Field(3, ge=1, description="integers in a target, where the task leaves it free")
+    n_out: int = Field(3, ge=1, description="integers in a target, for tasks with a free length")
     cardinality: int = Field(
         51, ge=2, le=1_000_000, description="ids 0 to cardinality-1; 0 is reserved"
     )
@@ -103,11 +102,11 @@ class TaskConfig(Section):
         None, description="of the numbers of addition; unset: big-endian"
     )
     data: str = Field("", description="custom pairs, not a task: a file, or source,target files")
-    validation_data: str = Field("", description="pairs to validate on; else some are held out")
+    validation_data: str = Field("", description="pairs to validate on; unset: held-out ones")
     end_of_sequence: bool | None = Field(
-        None, description="targets end with an id of their own; unset: where their lengths vary"
+        None, description="targets end with an extra id; unset: if their lengths vary"
     )
-    data_sha256: str = Field("", description="of the data, which the run is tied to; filled in")
+    data_sha256: str = Field("", description="of the data that the run is tied to; filled in")
     validation_data_sha256: str = Field("", description="of the validation data; filled in")
 
     @property
@@ -117,7 +116,7 @@ class TaskConfig(Section):
 
     @property
     def has_end(self) -> bool:
-        """Whether targets end with the end of sequence: own ones, and where a range is given."""
+        """Whether targets have an end of sequence; by default if their lengths may vary."""
         if self.end_of_sequence is not None:
             return self.end_of_sequence
         return bool(self.data) or "-" in str(self.n_in)
@@ -130,13 +129,13 @@ class TaskConfig(Section):
 
 
 class ModelConfig(Section):
-    """The network that learns it."""
+    """The network that learns the task."""
 
     units: int = Field(128, ge=1, description="width of the LSTMs' states")
     layers: int = Field(1, ge=1, le=64, description="LSTMs stacked in the encoder and the decoder")
     bidirectional: bool = Field(False, description="the encoder reads in both directions")
     attention: Literal["none", "dot"] = Field(
-        "none", description="dot: the decoder looks at the encoder's outputs (Luong)"
+        "none", description="dot: the decoder attends to the encoder's outputs (Luong)"
     )
     attention_radius: int = Field(
         4,
@@ -167,11 +166,11 @@ class ModelConfig(Section):
 
 
 class TrainingConfig(Section):
-    """How it is trained."""
+    """How the network is trained."""
 
-    n_samples: int = Field(100_000, ge=1, description="sequences an epoch")
+    n_samples: int = Field(100_000, ge=1, description="sequences per epoch")
     epochs: int = Field(1, ge=1, description="epochs, each of new sequences")
-    batch_size: int = Field(64, ge=1, description="sequences an optimizer step")
+    batch_size: int = Field(64, ge=1, description="sequences per optimizer step")
     learning_rate: float = Field(0.01, gt=0, description="peak learning rate of Adam")
     schedule: Literal["cosine", "constant"] = Field(
         "cosine", description="warm-up, then cosine decay to zero; or constant"
@@ -193,14 +192,14 @@ class TrainingConfig(Section):
 
     @property
     def epoch_steps(self) -> int:
-        """Optimizer steps an epoch, which is rounded up to whole batches."""
+        """Optimizer steps per epoch, rounded up to whole batches."""
         return -(-self.n_samples // self.batch_size)
 
     @property
     def validation_steps(self) -> int:
-        """Optimizer steps from one validation to the next; an epoch's last may be fewer."""
-        wanted = -(-self.validate_every // self.batch_size)
-        return min(wanted or self.epoch_steps, self.epoch_steps)
+        """Optimizer steps between validations; the last interval of an epoch may be shorter."""
+        steps = -(-self.validate_every // self.batch_size)
+        return min(steps or self.epoch_steps, self.epoch_steps)
 
     @property
     def total_steps(self) -> int:
@@ -217,6 +216,6 @@ class RunConfig(Section):
 
     def to_toml(self) -> str:
         """Return the configuration as TOML text, every setting written out."""
-        import tomli_w  # which no reader of settings has to wait for
+        import tomli_w  # reading settings does not need it
 
         return tomli_w.dumps(self.model_dump(exclude_none=True))

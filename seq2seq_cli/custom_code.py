@@ -1,6 +1,6 @@
-"""Functions of the user's own files, imported because the user names them.
+"""Functions in the user's Python files, imported only if the user names them.
 
-Nothing else imports such a file: a run folder that names one does not run it.
+A run folder that names such a file does not run it.
 """
 
 import ast
@@ -13,11 +13,11 @@ from typing import Any
 from seq2seq_cli.errors import ConfigurationError
 
 CALLBACK = "--callback"
-"""The option that names custom callbacks, with which messages about them begin."""
+"""The option that names custom callbacks; messages about them begin with it."""
 
 
 def names_function(name: str) -> bool:
-    """Return whether a task's name stands for a function in a file, path/to/file.py:function."""
+    """Return whether a task's name is that of a function in a file, path/to/file.py:function."""
     return ".py:" in name
 
 
@@ -36,14 +36,14 @@ def check_function(kind: str, name: str) -> None:
 
 
 def load_function(kind: str, name: str) -> Callable[..., Any]:
-    """Import the function that `name`, path/to/file.py:function, stands for.
+    """Import the function named `name`, path/to/file.py:function.
 
-    Raises ConfigurationError, which begins with `kind`, where it cannot be imported.
+    Raises ConfigurationError, beginning with `kind`, if it cannot be imported.
     """
     path, function_name = _parts(kind, name)
     module_name = f"custom_{kind.strip('-')}_{path.stem}"
     spec = importlib.util.spec_from_file_location(module_name, path)
-    assert spec is not None  # of a file that ends in .py
+    assert spec is not None  # as for any file that ends in .py
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module

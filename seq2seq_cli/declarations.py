@@ -1,4 +1,4 @@
-"""Every setting as it is declared: as a commented file, and as a JSON schema."""
+"""All settings as they are declared: as a commented file, and as a JSON schema."""
 
 import json
 import textwrap
@@ -19,7 +19,7 @@ WIDTH = 100
 
 
 def schema() -> dict[str, Any]:
-    """Return the JSON schema of a configuration, whose parts any draft from 6 on understands."""
+    """Return the JSON schema of a configuration, valid in every draft from 6 on."""
     return {"$schema": "http://json-schema.org/draft-07/schema#", **RunConfig.model_json_schema()}
 
 
@@ -29,7 +29,7 @@ def schema_text() -> str:
 
 
 def commented() -> str:
-    """Return a configuration that sets nothing: each setting is a comment under its meaning."""
+    """Return a configuration with every setting commented out below its description."""
     definitions = schema()["$defs"]
     lines = [SCHEMA_LINE, *_comment(HEADER)]
     for name, section in SECTIONS.items():
@@ -43,23 +43,22 @@ def commented() -> str:
 def _setting(key: str, setting: dict[str, Any]) -> Iterator[str]:
     yield from _comment(setting["description"] + _accepted(setting))
     default = setting["default"]
-    # What is unset has no value in TOML; JSON's other values are TOML's.
+    # TOML has no value for unset; its other values are written as in JSON.
     yield f"#{key} = {json.dumps(_example(setting) if default is None else default)}"
 
 
 def _example(setting: dict[str, Any]) -> object:
-    """Return a value that a setting could have which is unset by default."""
+    """Return an example value of a setting that is unset by default."""
     accepted: dict[str, Any] = setting["anyOf"][0]
     return accepted["enum"][0] if "enum" in accepted else accepted.get("minimum", True)
 
 
 def _comment(text: str) -> list[str]:
-    """Return a text as lines of a comment."""
     return textwrap.wrap(text.strip(), WIDTH, initial_indent="# ", subsequent_indent="# ")
 
 
 def _accepted(setting: dict[str, Any]) -> str:
-    """Return what a setting accepts, as far as the schema knows it."""
+    """Return what a setting accepts according to the schema."""
     if choices := setting.get("enum"):
         return f" ({', '.join(json.dumps(choice) for choice in choices)})"
     limits = [

@@ -1,7 +1,7 @@
-"""A trained run and sequences -> a report of how well it predicts them.
+"""Evaluating how well a trained run predicts sequences.
 
-Sequences are predicted freely, as `prediction` does it: each token follows from the model's own
-tokens before it, and the model ends them.
+Sequences are predicted in free running, as in `prediction`: each token follows from the model's own
+previous tokens, and the model ends them.
 """
 
 import time
@@ -33,11 +33,11 @@ Observe = Callable[[Ids, Ids, Ids], None]
 """Called with each batch's sources, targets and predicted tokens, (n, steps) each, in order."""
 
 DEFAULT_SAMPLES = 10_000
-"""Held-out sequences that are evaluated unless another number is asked for."""
+"""Held-out sequences that are evaluated by default."""
 
 
 class Example(NamedTuple):
-    """A source, what should follow from it, and what the model predicts."""
+    """A source, its target, and the model's prediction."""
 
     source: list[int]
     target: list[int]
@@ -48,9 +48,9 @@ class Example(NamedTuple):
 class Report:
     """How a run predicts sequences; all accuracies are shares from 0 to 1.
 
-    The end of sequence is a token: it counts in all of them, and in the loss. Where there is no
-    token there is no accuracy: None. `exact` tells that there are no other sequences of the kind,
-    so that the exact match is no estimate and both ends of its interval are itself.
+    The end of sequence is a token: it counts in all of them, and in the loss. An accuracy without
+    tokens is None. `exact` is true if there are no other sequences of this kind: the exact match is
+    then not an estimate, and both ends of its interval are equal to it.
     """
 
     run: str
@@ -64,15 +64,15 @@ class Report:
     position_accuracy: list[float | None]
     length_accuracy: dict[int, float]
     loss: float | None
-    n_trained_on: int | None  # of the pairs of a file, if it is known
+    n_trained_on: int | None  # pairs of a file that were trained on, if known
     seconds: float
     sequences_per_s: float
     examples: list[Example]
     notes: list[str]
-    tally: Tally = field(default_factory=Tally, repr=False, compare=False)  # all that was counted
+    tally: Tally = field(default_factory=Tally, repr=False, compare=False)  # all counts
 
     def _repr_html_(self) -> str:
-        """Return the accuracies and the spot checks as a notebook shows them."""
+        """Return the accuracies and examples as HTML for a notebook."""
         low, high = percent(self.exact_match_low), percent(self.exact_match_high)
         tokens = [] if self.token_accuracy is None else [percent(self.token_accuracy)]
         rows = [
@@ -94,7 +94,7 @@ class Report:
 
 
 def html_table(title: str, rows: Iterable[Sequence[str]], notes: Iterable[str] = ()) -> str:
-    """Return a table for notebooks, escaped; the first cell of each row is its heading."""
+    """Return an escaped table for notebooks; the first cell of each row is its heading."""
     lines = [f"<table><caption>{escape(title)}</caption>"]
     for heading, *cells in rows:
         shown = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
@@ -124,16 +124,15 @@ def evaluate(
 ) -> Report:
     """Evaluate a loaded run on held-out sequences of its task, or on the pairs in `data`.
 
-    The sequences are the first `n_samples` of the test stream under the run's own seed, or another
-    `seed`; no training, whatever its seed, sees a source that is held out. Of a small space they
-    are all that are held out, each once. With `n_in` they have other lengths than the training's.
-    With `data` the whole file is evaluated. `task` is the run's own one, where that is a user's.
-    `stream` is the one that the run was trained on, where it is open already. `observe` sees all
-    that is predicted.
+    The sequences are the first `n_samples` of the test stream under the run's seed, or another
+    `seed`; no training, whatever its seed, sees a held-out source. In a small space they are all
+    held-out sources, each once. With `n_in` they have other lengths than the training's. With
+    `data` the whole file is evaluated. `task` is the run's task if it is a custom one. `stream` is
+    the one that the run was trained on, if it is open already. `observe` is called with each batch.
 
-    Raises ConfigurationError for sizes below 1, or beyond the memory, and where there is nothing to
-    evaluate; DataError
-    and StorageError for a bad file, and for targets of lengths that the run cannot predict.
+    Raises ConfigurationError for sizes below 1 or beyond the memory, and if there is nothing to
+    evaluate; DataError and StorageError for a bad file, and DataError for targets of lengths that
+    the run cannot predict.
     """
     for name, value, least in (("n_samples", n_samples, 1), ("examples", n_examples, 0)):
         if value < least:
@@ -163,7 +162,7 @@ def report_on(
     progress: OnProgress | None = None,
     observe: Observe | None = None,
 ) -> Report:
-    """Predict the sequences of a selection and count what is right."""
+    """Predict the sequences of a selection and count the right ones."""
     task, stream, n_samples = loaded.config.task, selection.stream, selection.n_samples
     vocabulary = Vocabulary.of(task)
     started = time.perf_counter()
@@ -184,9 +183,9 @@ def report_on(
         tally.add_lengths(decoded.tokens, targets, sources)
         if observe:
             observe(sources, targets, decoded.tokens)
-        wanted = n_examples - len(examples)
+        n_missing = n_examples - len(examples)
         for source, target, tokens in zip(
-            unpad(sources[:wanted]), targets[:wanted], decoded.tokens[:wanted], strict=True
+            unpad(sources[:n_missing]), targets[:n_missing], decoded.tokens[:n_missing], strict=True
         ):
             examples.append(Example(source, vocabulary.strip(target), vocabulary.strip(tokens)))
         if progress:

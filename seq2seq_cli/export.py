@@ -1,9 +1,9 @@
-"""A run's inference models in another runtime's format, compared there with NumPy's predictions.
+"""Exports a run's inference models to another runtime, and compares them with NumPy there.
 
     DIR/encoder, DIR/decoder      saved-model: folders; onnx: .onnx; litert: .tflite
     DIR/export.json               ids, start, end, shapes, and the result of the comparison
 
-The folder appears only if that runtime predicts what NumPy does.
+The folder appears only if that runtime's predictions equal NumPy's.
 """
 
 import json
@@ -36,13 +36,13 @@ PACKAGES = {
     "onnx": ("tf2onnx", "onnx", "onnxruntime"),
     "litert": ("ai_edge_litert",),
 }
-"""The formats, and the packages that each needs; the extra has the format's name."""
+"""The formats and the packages that they need; the extra has the name of the format."""
 
 COMPARED = 16
 """Number of sequences whose predictions are compared."""
 
 TOLERANCE = 1e-4
-"""Largest accepted difference of a probability or a state."""
+"""Maximum accepted difference of a probability or a state."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def _compare(run: Run, encoder: "ExportedModel", decoder: "ExportedModel") -> fl
 
 
 def _sources(config: RunConfig) -> Ids:
-    """Return random sources (COMPARED, longest) of all the lengths that the run was trained on."""
+    """Return random sources (COMPARED, longest) of the lengths that the run was trained on."""
     generator, (shortest, longest) = np.random.default_rng(0), config.task.lengths
     sources = generator.integers(1, config.task.cardinality, (COMPARED, longest), np.int32)
     lengths = np.linspace(shortest, longest, COMPARED).astype(int)

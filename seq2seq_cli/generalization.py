@@ -1,7 +1,6 @@
-"""A trained run at many lengths -> its exact match at each, also beyond those of the training.
+"""Evaluating the exact match of a trained run at many lengths, also beyond those of the training.
 
-At each length the sequences are held out and of that length alone; they are predicted freely, as
-`evaluation` does it.
+The sequences of each length are held out, and predicted in free running as in `evaluation`.
 """
 
 import time
@@ -18,17 +17,17 @@ from seq2seq_cli.metrics import LEARNED
 from seq2seq_cli.selection import NoneHeldOutError, is_trained_length, select_generated
 
 SAMPLES = 1_000
-"""Sequences of each length, where nothing else is asked for."""
+"""Default number of sequences of each length."""
 
 MOST_LENGTHS = 10_000
 
 
 @dataclass(frozen=True)
 class LengthResult:
-    """How a run predicts sources of one length; shares are from 0 to 1, None where there is none.
+    """How a run predicts sources of one length; shares are from 0 to 1, or None.
 
-    `n_possible` is how many sources of the length are held out, if they can be counted; `exact`
-    tells that all of them were predicted, so that the exact match is no estimate.
+    `n_possible` is the number of held-out sources of this length, if they can be counted; `exact`
+    is true if all of them were predicted, so that the exact match is not an estimate.
     """
 
     length: int
@@ -44,11 +43,10 @@ class LengthResult:
 
 @dataclass(frozen=True)
 class LengthCurve:
-    """What came of every length.
+    """The results at every length.
 
-    `longest_learned` is the longest length of which at least LEARNED is exact, `mean_beyond` the
-    mean exact match of the lengths that are longer than any that was trained on; None where there
-    is none.
+    `longest_learned` is the longest length with an exact match of at least LEARNED, `mean_beyond`
+    the mean exact match of the lengths longer than the training's; None if there are none.
     """
 
     run: str
@@ -61,22 +59,22 @@ class LengthCurve:
 
 
 def parse_range(text: str, step: int = 1) -> list[int]:
-    """Return the lengths of a range such as "1-200", `step` apart, the last one among them.
+    """Return the lengths of a range such as "1-200", `step` apart, including the last one.
 
-    Raises ConfigurationError for what is no range.
+    Raises ConfigurationError if it is not a range.
     """
     try:
-        found = Lengths.parse(text)
+        limits = Lengths.parse(text)
     except ValueError as error:
         raise ConfigurationError(f"lengths = {text!r}: {error}") from error
     if step < 1:
         raise ConfigurationError(f"step = {step}: should be at least 1")
-    if (found.longest - found.shortest) // step >= MOST_LENGTHS:
+    if (limits.longest - limits.shortest) // step >= MOST_LENGTHS:
         raise ConfigurationError(
             f"lengths = {text!r}: more than {MOST_LENGTHS:,} of them: give a larger step"
         )
-    lengths = list(range(found.shortest, found.longest + 1, step))
-    return lengths if lengths[-1] == found.longest else [*lengths, found.longest]
+    lengths = list(range(limits.shortest, limits.longest + 1, step))
+    return lengths if lengths[-1] == limits.longest else [*lengths, limits.longest]
 
 
 def evaluate_lengths(
@@ -89,10 +87,10 @@ def evaluate_lengths(
 ) -> LengthCurve:
     """Evaluate a loaded run on `n_samples` held-out sources of each length.
 
-    Where there are few sources of a length, all that are held out are taken; where none is, the
-    length has no result. Lengths that the task has no sources of are left out. `seed` and `task`
-    are those of `evaluate`; `progress` hears of the lengths that are done. Raises
-    ConfigurationError for a run of custom data, for sizes below 1, and where no length is left.
+    If there are few sources of a length, all held-out ones are evaluated; without any, the length
+    has no result. Lengths without sources of the task are skipped. `seed` and `task` are those of
+    `evaluate`; `progress` is called with the number of finished lengths. Raises ConfigurationError
+    for a run of custom data, for sizes below 1, and if no length is left.
     """
     config = loaded.config
     if config.task.data:
@@ -139,7 +137,7 @@ def evaluate_lengths(
 def _evaluate_length(
     loaded: LoadedRun, length: int, n_samples: int, seed: int | None, task: Task | None
 ) -> tuple[LengthResult, list[str]]:
-    """Return what came of a length, and what is to be said of its sequences."""
+    """Return the result of a length, and the notes on its sequences."""
     config = loaded.config
     is_trained = is_trained_length(config, length)
     try:

@@ -1,4 +1,4 @@
-"""This machine's cores, memory and GPUs, as the system describes them, without TensorFlow."""
+"""This machine's cores, memory and GPUs as the system reports them, without TensorFlow."""
 
 import os
 import platform
@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 GPU_VARIABLE = "CUDA_VISIBLE_DEVICES"
-"""Names the GPUs that a process may use; empty, it uses the CPU."""
+"""Names the GPUs that a process may use; if it is empty, the process uses the CPU."""
 
 GROUPS_OF_PROCESS = Path("/proc/self/cgroup")
 GROUPS = Path("/sys/fs/cgroup")
@@ -53,10 +53,10 @@ def group_limits(groups_of_process: Path, groups: Path) -> list[int]:
                 continue
             top = groups / controllers
             group = top / path.lstrip("/")
-            # In a container the path may be the host's, and only the top is there.
+            # In a container the path may be the host's, and only the top folder exists.
             for folder in {top, group, *(p for p in group.parents if p.is_relative_to(top))}:
                 for name in LIMIT_FILES:
-                    with suppress(OSError, ValueError):  # "max" is no limit
+                    with suppress(OSError, ValueError):  # "max" means no limit
                         limits.append(int((folder / name).read_text()))
     return limits
 
@@ -64,8 +64,8 @@ def group_limits(groups_of_process: Path, groups: Path) -> list[int]:
 def visible_gpus() -> list[str]:
     """Return the NVIDIA GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them.
 
-    Without that variable they are all of the machine's. As in CUDA, a negative number hides those
-    after it.
+    Without that variable these are all GPUs of the machine. As in CUDA, a negative number hides
+    those after it.
     """
     named = os.environ.get(GPU_VARIABLE)
     if named is None:
@@ -80,9 +80,9 @@ def visible_gpus() -> list[str]:
 
 
 def hardware() -> list[str]:
-    """Describe the processor's features, the GPUs' models and their driver.
+    """Return the processor's features, the GPUs' models and their driver.
 
-    Where the processor's features are not known, the machine's name stands for them.
+    If the processor's features are unknown, the machine's name replaces them.
     """
     names = ("model name", "flags", "CPU implementer", "CPU part", "Features")
     first = _text(PROCESSOR).split("\n\n")[0]

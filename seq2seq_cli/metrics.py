@@ -2,8 +2,8 @@
 
 Targets may be padded: PADDING is never counted, whatever is predicted in its place. The end of
 sequence is a token like others and counts in all accuracies and in the loss. A sequence is an exact
-match when every token of its target is predicted, its end with them, and none beyond. Where there
-is no token there is no accuracy: None.
+match if every token of its target is predicted, including the end, and none beyond. An accuracy
+without tokens is None.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ Z_95 = 1.959963984540054
 
 
 def percent(share: float) -> str:
-    """Return a share as a percentage, with more digits where it is close to 100 and not there."""
+    """Return a share as a percentage, with more digits if it is close to 100 but below."""
     return f"{share:.4%}" if 0.999 < share < 1 else f"{share:.2%}"
 
 
@@ -44,7 +44,7 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def spread_as_json(shares: Sequence[float]) -> dict[str, float | None]:
-    """Return the spread of exact matches for `--json`; without any its figures are null."""
+    """Return the spread of exact matches for `--json`; without any, the figures are null."""
     figures = spread(shares) if shares else (None, None, None)
     return dict(zip((f"exact_match_{name}" for name in Spread._fields), figures, strict=True))
 
@@ -66,10 +66,10 @@ def wilson_interval(successes: int, trials: int, z: float = Z_95) -> tuple[float
 
 
 def matches(predicted: Ids, targets: Ids) -> NDArray[np.bool_]:
-    """Tell for each sequence whether it is an exact match, (n,).
+    """Return for each sequence whether it is an exact match, (n,).
 
-    Both arrays are (n, steps); their widths may differ. Within the targets' width nothing is asked
-    in place of padding; beyond it there has to be padding alone.
+    Both arrays are (n, steps); their widths may differ. Within the targets' width any prediction is
+    accepted in place of padding; beyond it only padding is.
     """
     width = targets.shape[1]
     beyond = (predicted[:, width:] != PADDING).any(axis=1)
@@ -78,13 +78,13 @@ def matches(predicted: Ids, targets: Ids) -> NDArray[np.bool_]:
 
 
 def _fit(predicted: Ids, width: int) -> Ids:
-    """Return the first `width` tokens of predictions (n, steps), padded where they are fewer."""
+    """Return the first `width` tokens of predictions (n, steps), padded if there are fewer."""
     return widen(predicted[:, :width], width)
 
 
 @dataclass
 class Tally:
-    """Running counts of right and all tokens, positions and sequences, and of the loss."""
+    """Running counts of right and all tokens, positions and sequences, and the summed loss."""
 
     n_samples: int = 0
     exact: int = 0
@@ -110,20 +110,20 @@ class Tally:
 
     def add_lengths(self, predicted: Ids, targets: Ids, sources: Ids) -> None:
         """Count a batch's exact matches by the lengths of its sources (n, n_in)."""
-        right, found = matches(predicted, targets), lengths(sources)
-        for length in np.unique(found).tolist():
-            mine = right[found == length]
+        right, source_lengths = matches(predicted, targets), lengths(sources)
+        for length in np.unique(source_lengths).tolist():
+            mine = right[source_lengths == length]
             before = self.lengths.get(length, (0, 0))
             self.lengths[length] = (before[0] + int(mine.sum()), before[1] + len(mine))
 
     @property
     def length_accuracy(self) -> dict[int, float]:
-        """Share of sequences predicted without a fault, by the length of the source."""
+        """Share of sequences predicted without an error, by the length of the source."""
         return {length: right / n for length, (right, n) in sorted(self.lengths.items())}
 
     @property
     def exact_match(self) -> float:
-        """Share of sequences predicted without a fault."""
+        """Share of sequences predicted without an error."""
         return self.exact / self.n_samples
 
     @property
@@ -133,12 +133,12 @@ class Tally:
 
     @property
     def token_accuracy(self) -> float | None:
-        """Share of tokens predicted rightly."""
+        """Share of tokens predicted correctly."""
         return _share(int(self.right.sum()), int(self.all.sum()))
 
     @property
     def position_accuracy(self) -> list[float | None]:
-        """Share of tokens predicted rightly at each position of the target."""
+        """Share of tokens predicted correctly at each position of the target."""
         return [
             _share(right, n)
             for right, n in zip(self.right.tolist(), self.all.tolist(), strict=True)
@@ -146,7 +146,7 @@ class Tally:
 
     @property
     def loss(self) -> float | None:
-        """Mean cross-entropy of a target token under teacher forcing, in nats."""
+        """Mean cross-entropy per target token under teacher forcing, in nats."""
         return _share(-self.log_likelihood, int(self.all.sum()))
 
 

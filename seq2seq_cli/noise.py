@@ -1,4 +1,4 @@
-"""What libraries write to standard error on their own."""
+"""Holding back what libraries write to standard error."""
 
 import os
 import tempfile
@@ -11,9 +11,9 @@ from seq2seq_cli.errors import S2sError
 
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Hold back what the process writes to standard error; show it only where something fails.
+    """Hold back what the process writes to standard error; show it only after a failure.
 
-    An error of the user's needs no more words than its own.
+    A user's mistake is not such a failure: its own message is enough.
     """
     with _file_of_no_folder() as noise:
         standard_error = os.dup(2)
@@ -32,7 +32,7 @@ def quiet_stderr() -> Iterator[None]:
 
 
 def _file_of_no_folder() -> IO[bytes]:
-    """Return a file in memory where the system has such, since there may be no room for others."""
+    """Return a file in memory if the system supports it, since the disk may be full."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("noise"), "w+b")
     return tempfile.TemporaryFile()

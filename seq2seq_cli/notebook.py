@@ -1,4 +1,4 @@
-"""A training under way, as a notebook shows it; elsewhere there is a line an epoch."""
+"""The progress of a training in a notebook; elsewhere it is one line per epoch."""
 
 from html import escape
 from typing import Any
@@ -10,8 +10,8 @@ from seq2seq_cli.training.events import Advanced, EpochEnded, Event, Planned, Re
 class Progress:
     """Shows a training: `train(config, progress=Progress())`.
 
-    In a notebook it is a bar that moves, with the loss and the share that is exactly right; below
-    it, and where there is no notebook, there is a line for each epoch.
+    In a notebook it is a bar with the loss and the exact match, above one line per epoch; elsewhere
+    it is only these lines.
     """
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Progress:
 
 
 def _is_notebook() -> bool:
-    """Tell whether this process is a notebook's."""
+    """Return whether this process runs a notebook."""
     import sys
 
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()

@@ -1,4 +1,4 @@
-"""A trained run and sequences -> their targets, or what the encoder makes of them."""
+"""Predicting the targets of sequences, or encoding sequences, with a trained run."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,8 +22,8 @@ class Prediction(NamedTuple):
     source: list[int]
     target: list[int]
     log_probability: float
-    finished: bool = True  # false where the target was cut, since it had not ended at its limit
-    attention: list[list[float]] | None = None  # (target, source), if it was asked for
+    finished: bool = True  # false if the target was cut at its limit
+    attention: list[list[float]] | None = None  # (target, source), if requested
 
 
 def predict(
@@ -33,13 +33,13 @@ def predict(
     top: int = 1,
     attention: bool = False,
 ) -> list[Prediction]:
-    """Predict the targets of sequences, any lengths together.
+    """Predict the targets of sequences of any lengths.
 
-    How many tokens a target has follows from the run's task and the source's length or, where
-    targets have an end of sequence, from the model. With a beam wider than 1 it is a beam search,
-    and each sequence has its `top` best targets: those that ended first, the likeliest of them
-    before others. With `attention` each has the weights of its decoder's attention, where the model
-    has it. Raises DataError for an empty sequence and for values outside the run's vocabulary.
+    The number of tokens of a target follows from the run's task and the source's length or, if
+    targets have an end of sequence, from the model. A `beam` wider than 1 is a beam search, and
+    each sequence has its `top` best targets: finished ones first, then by descending probability.
+    With `attention` each has the decoder's attention weights, if the model has attention. Raises
+    DataError for an empty sequence and for values outside the run's vocabulary.
     """
     each = predict_each(loaded, sequences, beam, top, attention)
     return [prediction for candidates in each for prediction in candidates]
@@ -52,7 +52,7 @@ def predict_each(
     top: int = 1,
     attention: bool = False,
 ) -> list[list[Prediction]]:
-    """Return the predictions for each sequence; as `predict`, which lists them all in one."""
+    """Return a list of predictions for each sequence; like `predict`, which joins the lists."""
     task = loaded.config.task
     for sequence in sequences:
         if not len(sequence):
@@ -65,13 +65,13 @@ def predict_each(
     needs = decoding_needs(loaded.config, longest, n_out, beam=beam, attention=attention)
     check(needs, error=DataError)
     predictions: list[list[Prediction]] = [[] for _ in sequences]
-    order = np.argsort(limits, kind="stable").tolist()  # those of about one length together
+    order = np.argsort(limits, kind="stable").tolist()  # groups similar lengths
     size = max(1, loaded.batch_size(longest) // beam)
     for start in range(0, len(order), size):
         rows = order[start : start + size]
         part = [sequences[row] for row in rows]
-        found = _decode(loaded, part, limits[rows], beam, top, attention)
-        for row, candidates in zip(rows, found, strict=True):
+        decoded = _decode(loaded, part, limits[rows], beam, top, attention)
+        for row, candidates in zip(rows, decoded, strict=True):
             predictions[row] = candidates
     return predictions
 
@@ -84,7 +84,6 @@ def _decode(
     top: int,
     attention: bool,
 ) -> list[list[Prediction]]:
-    """Return the predictions for each of the sequences."""
     sources, vocabulary = pad(sequences), Vocabulary.of(loaded.config.task)
     if beam == 1:
         decoded = greedy(loaded, sources, limits, attention=attention)
@@ -93,10 +92,10 @@ def _decode(
         if decoded.attention is not None:
             weights = decoded.attention[:, None]
     else:
-        tokens, found, finished, weights = beam_search(
+        tokens, log_probabilities, finished, weights = beam_search(
             loaded, sources, limits, beam, top, attention
         )
-        scores = found.astype(np.float64)
+        scores = log_probabilities.astype(np.float64)
     predictions = []
     for row, sequence in enumerate(sequences):
         candidates = []
@@ -120,7 +119,7 @@ class Encoded(NamedTuple):
 
 
 def encode(loaded: LoadedRun, sequences: Sequence[Sequence[int]]) -> list[Encoded]:
-    """Return the encoder's states after sequences, what the decoder starts from.
+    """Return the encoder's states after sequences, from which the decoder starts.
 
     Raises DataError for values outside the run's vocabulary.
     """
@@ -153,8 +152,8 @@ def write_states(
 ) -> None:
     """Write `sources` (n, longest), `hidden` and `cell` (n, layers, width) to an `.npz` file.
 
-    Raises DataError for another suffix, ExistsError for a file that is there, unless `force`, and
-    StorageError where writing fails.
+    Raises DataError for another suffix, ExistsError if the file exists, unless `force` is set, and
+    StorageError if writing fails.
     """
     if path.suffix.lower() != ".npz":
         raise DataError(f"{path}: the name should end in .npz")

@@ -25,7 +25,7 @@ TABLE_ROW = 2000
 """Bytes of a row of a table on the screen."""
 
 CHUNK = 100
-"""Most optimizer steps in one call of the compiled program, which takes their batches at once."""
+"""Maximum optimizer steps in one call of the compiled program, which takes all their batches."""
 
 ATTENTION_COPIES = 3
 """Arrays of attention's scores in a step: scores, weights and a gradient."""

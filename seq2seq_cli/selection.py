@@ -1,6 +1,6 @@
-"""What is evaluated: held-out sequences or a file's pairs, and what there is to say of them.
+"""Selecting what is evaluated: held-out sequences or a file's pairs, with notes on them.
 
-It is known here what a run was trained on, and which targets it can predict.
+This module knows what a run was trained on, and which targets it can predict.
 """
 
 from collections.abc import Iterable
@@ -20,12 +20,12 @@ from seq2seq_cli.inference.greedy import decoding_limits
 
 
 class NoneHeldOutError(ConfigurationError):
-    """Of the lengths asked for no source is held out."""
+    """Raised if no source of the requested lengths is held out."""
 
 
 @dataclass
 class Selection:
-    """What is evaluated, its name, and what is to be said of it."""
+    """What is evaluated, its name, and notes on it."""
 
     stream: Stream
     n_samples: int
@@ -45,20 +45,20 @@ def select_generated(
 ) -> Selection:
     """Return held-out sequences of the run's task, of other lengths with `n_in`.
 
-    With `stream`, that of the training, they are its own unless a seed or other lengths are given.
+    They come from `stream`, that of the training, unless `seed` or `n_in` is set.
     """
     settings = config.task
-    found = settings.lengths if n_in is None else _parse_lengths(n_in, settings)
-    space = SourceSpace.of(settings, found)
+    lengths = settings.lengths if n_in is None else _parse_lengths(n_in, settings)
+    space = SourceSpace.of(settings, lengths)
     if stream is None or n_in is not None or seed is not None:
         task = custom_task or find_task(settings)
         entropy = config.training.seed if seed is None else seed
         stream = GeneratedStream(task, settings, entropy, space)
-        _check_target_width(task, stream, settings, found)
+        _check_target_width(task, stream, settings, lengths)
     size = stream.size(Split.TEST)
     if size == 0:
         raise NoneHeldOutError(
-            f"n_in = {found}: none of the {space.size:,} sources is held out: give other lengths"
+            f"n_in = {lengths}: none of the {space.size:,} sources is held out: give other lengths"
         )
     n_samples = n_samples if size is None else min(n_samples, size)
     kind = "held-out sequences" if space.is_split else "sequences"
@@ -68,12 +68,12 @@ def select_generated(
         origin = kind if space.is_split else f"random {kind}"
         selection = Selection(stream, n_samples, origin)
     if not space.is_split:
-        selection.notes += _unsplit_notes(config, range(found.shortest, found.longest + 1))
+        selection.notes += _unsplit_notes(config, range(lengths.shortest, lengths.longest + 1))
     return selection
 
 
 def select_custom(config: RunConfig, n_samples: int, stream: Stream | None = None) -> Selection:
-    """Return the held-out pairs of the data that the run was trained on, if need be read anew."""
+    """Return the held-out pairs of the run's data, which is read again without a `stream`."""
     task = config.task
     if stream is None:
         for data in filter(None, (task.data, task.validation_data)):
@@ -89,7 +89,7 @@ def select_custom(config: RunConfig, n_samples: int, stream: Stream | None = Non
 
 
 def select_given(config: RunConfig, data: str | Path) -> Selection:
-    """Return the pairs of a file, and what is known of the run's training on them."""
+    """Return the pairs of a file, with notes on whether the run was trained on them."""
     task = config.task
     file = read_pairs(data, task.cardinality)
     _check_lengths(file, task)
@@ -110,25 +110,25 @@ def select_given(config: RunConfig, data: str | Path) -> Selection:
 
 
 def _parse_lengths(n_in: int | str, task: TaskConfig) -> Lengths:
-    """Return the lengths asked for; ConfigurationError for what is none, or not the run's kind."""
+    """Return the requested lengths; ConfigurationError if they are not valid for the run."""
     try:
-        found = Lengths.parse(n_in)
+        lengths = Lengths.parse(n_in)
     except ValueError as error:
         raise ConfigurationError(f"n_in = {n_in!r}: {error}") from error
-    if found.vary and not task.has_end:
+    if lengths.vary and not task.has_end:
         raise ConfigurationError(
             f"n_in = {n_in!r}: the run's lengths do not vary, so its targets have no end of "
-            f"sequence: give one length, such as {found.longest}"
+            f"sequence: give one length, such as {lengths.longest}"
         )
-    if problem := length_problem(task, found):
+    if problem := length_problem(task, lengths):
         raise ConfigurationError(f"n_in = {n_in!r}: {problem}")
-    return found
+    return lengths
 
 
 def _check_target_width(
     task: Task, stream: GeneratedStream, settings: TaskConfig, found: Lengths
 ) -> None:
-    """Raise ConfigurationError where a custom task's targets have a length that is not decoded."""
+    """Raise ConfigurationError if a custom task's targets have lengths that are not decoded."""
     limit, width = longest_target(settings, found.longest), stream.target_width
     possible = width + 1 <= limit if settings.has_end else width == limit
     if not possible:
@@ -141,7 +141,7 @@ def _check_target_width(
 def _check_lengths(file: PairsFile, task: TaskConfig) -> None:
     """Raise DataError with a line for each pair whose target the run cannot predict, ten at most.
 
-    Where all its targets have a length it is that of the run's own; else there is a limit.
+    Targets must have the run's fixed length or, if lengths vary, respect its limit.
     """
     n_in, n_out = file.pairs.sources.lengths, file.pairs.targets.lengths
     limits = decoding_limits(task, n_in)
@@ -168,7 +168,7 @@ def is_trained_length(config: RunConfig, length: int) -> bool:
 
 
 def _unsplit_notes(config: RunConfig, lengths: Iterable[int]) -> list[str]:
-    """Return a note where nothing is held out, if training saw sources of these lengths."""
+    """Return a note if nothing is held out and training saw sources of these lengths."""
     seen = [is_trained_length(config, length) for length in lengths]
     if not any(seen):
         return []
@@ -178,7 +178,7 @@ def _unsplit_notes(config: RunConfig, lengths: Iterable[int]) -> list[str]:
 
 
 def _trained_side_notes(config: RunConfig, file: PairsFile) -> list[str]:
-    """Return a note of the sources of a file that a generated run may have been trained on."""
+    """Return a note on the sources of a file that a generated run may have been trained on."""
     n_in = file.pairs.sources.lengths
     if not SourceSpace.of(config.task).is_split:
         return _unsplit_notes(config, np.unique(n_in).tolist())
@@ -194,9 +194,9 @@ def _trained_side_notes(config: RunConfig, file: PairsFile) -> list[str]:
 
 
 def _is_shared(stream: Stream) -> bool:
-    """Return whether custom data is reported on the same pairs that training was watched by.
+    """Return whether the report on custom data uses the same pairs as the validations.
 
-    Both have all that is held out, or halves that share no source.
+    Both use all held-out pairs, or halves that share no source.
     """
     if stream.size(Split.VALIDATION) != stream.size(Split.TEST):
         return False
@@ -205,7 +205,7 @@ def _is_shared(stream: Stream) -> bool:
 
 
 def _chosen_notes(config: RunConfig) -> list[str]:
-    """Return a note that what is reported also chose the weights, if there were others."""
+    """Return a note that the reported pairs also selected the weights, if there was a choice."""
     training = config.training
     if training.validation_steps == training.total_steps:
         return []

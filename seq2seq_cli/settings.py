@@ -1,7 +1,7 @@
-"""A configuration from what a user gives: TOML, `section.key=value` settings and options.
+"""Resolving a configuration from TOML, `section.key=value` settings and options.
 
-Values come, later ones winning, from the defaults, a file, settings and named options. All that is
-wrong with them is reported together. What the tasks demand comes in as a check.
+Values come from the defaults, a file, settings and named options; later ones win. All problems are
+reported together. The requirements of the tasks are passed in as a check.
 """
 
 import difflib
@@ -24,10 +24,10 @@ SECTIONS: dict[str, type[Section]] = {
 }
 
 MOST_TOML = 2**20
-"""Bytes that a file of settings may have."""
+"""Maximum bytes of a file of settings."""
 
 Check = Callable[[TaskConfig], Iterable[str]]
-"""Returns a line for each thing that is wrong with a task's settings."""
+"""Returns a line for each problem with a task's settings."""
 
 
 def resolve(
@@ -39,29 +39,29 @@ def resolve(
     """Merge defaults < `file` < `settings` < `options` and validate the result.
 
     `settings` are texts `section.key=value`; `options` maps `section.key` to a value, where None
-    means "not given". What was given stands in the sections' `model_fields_set`. Raises
-    ConfigurationError with a line for each thing that is wrong.
+    means "not set". The keys that are set are in the sections' `model_fields_set`. Raises
+    ConfigurationError with a line for each problem.
     """
     problems: list[str] = []
-    given = parse_toml(read_text(file, MOST_TOML), str(file)) if file else {}
-    task = given.get("task")
+    sections = parse_toml(read_text(file, MOST_TOML), str(file)) if file else {}
+    task = sections.get("task")
     generated = dict(task) if isinstance(task, dict) and not task.get("data") else {}
     for text in settings:
         key, equals, value = text.partition("=")
         if equals:
-            _assign(given, key.strip(), parse_value(value.strip()), problems)
+            _assign(sections, key.strip(), parse_value(value.strip()), problems)
         else:
             problems.append(f"{text}: should be section.key=value")
     for key, option in (options or {}).items():
         if option is not None:
-            _assign(given, key, option, problems)
-    task = given.get("task")
+            _assign(sections, key, option, problems)
+    task = sections.get("task")
     if isinstance(task, dict) and task.get("data"):
-        # Data given for a file's task takes the task's place.
+        # Custom data replaces the task of the file.
         for key in ("name", "n_in", "n_out"):
             if key in generated and task[key] == generated[key]:
                 del task[key]
-    return _merge(given, problems, check)
+    return _merge(sections, problems, check)
 
 
 def parse_config(text: str, origin: str) -> RunConfig:
@@ -70,7 +70,7 @@ def parse_config(text: str, origin: str) -> RunConfig:
 
 
 def flat_settings(sections: Mapping[str, Any]) -> dict[str, object]:
-    """Return sections as `section.key` and their values; what is no section keeps its name."""
+    """Return sections as `section.key` and their values; other entries keep their names."""
     flat: dict[str, object] = {}
     for name, values in sections.items():
         if isinstance(values, dict):
@@ -81,7 +81,7 @@ def flat_settings(sections: Mapping[str, Any]) -> dict[str, object]:
 
 
 def find_setting(key: str, value: object = "") -> FieldInfo:
-    """Return what a setting is; ConfigurationError where there is none of this name."""
+    """Return the declaration of a setting; ConfigurationError if it does not exist."""
     section, _, name = key.partition(".")
     if section not in SECTIONS or name not in SECTIONS[section].model_fields:
         raise ConfigurationError(_unknown(key, value, _all_keys()))
@@ -89,17 +89,17 @@ def find_setting(key: str, value: object = "") -> FieldInfo:
 
 
 def laid_over(base: RunConfig, given: RunConfig) -> RunConfig:
-    """Return a configuration with the settings that `given` gives, in its `model_fields_set`."""
+    """Return `base` with the settings in the `model_fields_set` of `given`."""
     sections = {}
     for name in RunConfig.model_fields:
-        before, wanted = getattr(base, name), getattr(given, name)
-        update = {key: getattr(wanted, key) for key in wanted.model_fields_set}
+        before, override = getattr(base, name), getattr(given, name)
+        update = {key: getattr(override, key) for key in override.model_fields_set}
         sections[name] = before.model_copy(update=update)
     return RunConfig(**sections)
 
 
 def _merge(given: dict[str, Any], problems: list[str], check: Check | None) -> RunConfig:
-    """Validate the sections given; raises ConfigurationError with these problems and those."""
+    """Validate the sections; raises ConfigurationError with `problems` and those found here."""
     sections = {name: given.pop(name, {}) for name in SECTIONS}
     problems += [_unknown(name, value, SECTIONS) for name, value in given.items()]
     valid = {name: _validate(name, sections[name], problems) for name in SECTIONS}
@@ -112,7 +112,7 @@ def _merge(given: dict[str, Any], problems: list[str], check: Check | None) -> R
 
 
 def parse_toml(text: str, origin: str) -> dict[str, Any]:
-    """Return what TOML text holds; ConfigurationError names `origin`, its file."""
+    """Return the content of TOML text; ConfigurationError names `origin`, its file."""
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
@@ -120,7 +120,7 @@ def parse_toml(text: str, origin: str) -> dict[str, Any]:
 
 
 def parse_value(text: str) -> object:
-    """Read a TOML value; what is none is a string, so that names need no quotes."""
+    """Read a TOML value; anything else is a string, so that names need no quotes."""
     try:
         values = tomllib.loads(f"value = {text}")
     except (ValueError, RecursionError):
@@ -167,7 +167,7 @@ def _unknown(key: str, value: object, known: Iterable[str]) -> str:
 def _shown(value: object) -> str:
     try:
         return repr(value)
-    except ValueError:  # Python writes no integer out that has thousands of digits
+    except ValueError:  # Python does not print integers with thousands of digits
         return "a number of thousands of digits"
 
 

@@ -1,4 +1,4 @@
-"""The configurations that travel with the package, each known by its name."""
+"""The configurations shipped with the package, found by name."""
 
 import difflib
 import re
@@ -9,14 +9,14 @@ from seq2seq_cli.errors import ConfigurationError
 from seq2seq_cli.storage import read_text
 
 SCHEMA_LINE = "#:schema ./s2s.schema.json"
-"""With which a configuration names its schema, from which editors complete it."""
+"""The line that names a configuration's schema, which editors use to complete settings."""
 
 
 SWEEPS = "sweeps"
 """The folder of the shipped sweeps."""
 
 COPYING = ("reverse-prefix", "reverse", "copy")
-"""The tasks of which it is known which lengths are too long for which models."""
+"""The tasks for which the longest source that a model learns is known."""
 
 LONGEST_LEARNED = {"none": 12, "dot": 25}
 """The longest source learned to 99% without attention, and with attention by content alone."""
@@ -24,11 +24,11 @@ LONGEST_LEARNED = {"none": 12, "dot": 25}
 FOR_LONG_SOURCES = {
     50: "attention", 400: "long", 1000: "thousand", 2000: "two-thousand", 10_000: "ten-thousand"
 }  # fmt: skip
-"""The longest source of shipped configurations, and their names."""
+"""Shipped configurations by the longest source that they learn."""
 
 
 def shipped_folder() -> Path:
-    """Return the folder of the shipped configurations: in a package, or beside it in a clone."""
+    """Return the folder of the shipped configurations: in the package, or next to it in a clone."""
     packaged = Path(__file__).with_name("configs")
     return packaged if packaged.is_dir() else Path(__file__).parents[1] / "configs"
 
@@ -39,7 +39,7 @@ def shipped_names(folder: str = "") -> list[str]:
 
 
 def shipped_file(name: str, folder: str = "") -> Path:
-    """Return a shipped configuration's file; ConfigurationError for a name that there is not."""
+    """Return a shipped configuration's file; ConfigurationError for an unknown name."""
     names = shipped_names(folder)
     if name not in names:
         close = difflib.get_close_matches(name, names, n=1)
@@ -50,9 +50,9 @@ def shipped_file(name: str, folder: str = "") -> Path:
 
 
 def find_file(wanted: Path, folder: str = "") -> Path:
-    """Return the file that a user means: one that is there, or else the shipped one so named.
+    """Return the file that a user means: an existing one, or the shipped one of this name.
 
-    Raises ConfigurationError for a mere name that is neither.
+    Raises ConfigurationError for a plain name that is neither.
     """
     is_name = wanted.name == str(wanted) and not wanted.suffix
     if wanted.exists():
@@ -67,7 +67,7 @@ def find_file(wanted: Path, folder: str = "") -> Path:
 
 
 def summary(file: Path) -> str:
-    """Return the sentence that a shipped configuration opens with."""
+    """Return the first sentence of a shipped configuration."""
     lines = read_text(file).removeprefix(SCHEMA_LINE).lstrip().splitlines()
     paragraph = []
     for line in lines:
@@ -75,12 +75,12 @@ def summary(file: Path) -> str:
             break
         paragraph.append(line.removeprefix("# ").strip())
     text = " ".join(paragraph)
-    found = re.match(r".*?\.(?=\s|$)", text)
-    return found[0] if found else text
+    sentence = re.match(r".*?\.(?=\s|$)", text)
+    return sentence[0] if sentence else text
 
 
 def suggest(config: RunConfig) -> str:
-    """Return the name of a configuration for sources that these settings cannot learn, or ""."""
+    """Return the name of a configuration that learns sources too long for these settings, or ""."""
     task, model = config.task, config.model
     has_positions = model.attention != "none" and model.attention_radius
     longest = task.lengths.longest

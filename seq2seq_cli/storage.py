@@ -1,6 +1,6 @@
-"""Files that are either whole or not there: atomic writes, bounded reads, and hashes.
+"""Files that are either complete or absent: atomic writes, bounded reads, and hashes.
 
-What is being written has the name `.STEM.s2s-TOKEN.SUFFIX` beside its place.
+A file that is being written has the name `.STEM.s2s-TOKEN.SUFFIX` in the same folder.
 """
 
 import errno
@@ -20,7 +20,7 @@ from seq2seq_cli.errors import ConfigurationError, ExistsError, StorageError
 TEMPORARY = re.compile(r"\..+\.s2s-[0-9a-f]{16}(\.\w+)?")
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""What a write fails with where there is no room: on the disk, in a quota, up to a limit."""
+"""Errors of a write without room: the disk is full, or a quota or a limit is reached."""
 
 _under_way: list[Path] = []
 """The temporary files that this process is writing."""
@@ -60,13 +60,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def is_writing() -> bool:
-    """Return whether any thread of this process is writing a file that is not in its place yet."""
+    """Return whether any thread of this process is writing a file that is not complete yet."""
     return bool(_under_way)
 
 
 @contextmanager
 def temporary_folder(place: Path) -> Iterator[None]:
-    """Let the files of `tempfile` lie in a folder in `place` that goes when the block ends."""
+    """Put the files of `tempfile` into a new folder in `place`, removed when the block ends."""
     folder = place / f".files.s2s-{secrets.token_hex(8)}"
     folder.mkdir()
     before, tempfile.tempdir = tempfile.tempdir, str(folder)
@@ -78,7 +78,7 @@ def temporary_folder(place: Path) -> Iterator[None]:
 
 
 def remove_temporary(folder: Path) -> None:
-    """Remove what killed processes have left half written; no living one may be writing there."""
+    """Remove half-written files of killed processes; no live process may be writing there."""
     for path in folder.glob(".*.s2s-*"):
         if not TEMPORARY.fullmatch(path.name):
             continue
@@ -95,7 +95,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Append a line to `path` and flush it to the disk; StorageError where that fails."""
+    """Append a line to `path` and flush it to the disk; StorageError if that fails."""
     try:
         with path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
@@ -106,7 +106,7 @@ def append_line(path: Path, line: str) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, and those that it lies in, unless it is there; StorageError where it fails."""
+    """Create a folder and its parents if needed; StorageError if that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -114,7 +114,7 @@ def make_folder(folder: Path) -> None:
 
 
 def unwritable(path: Path, error: OSError) -> StorageError:
-    """Return the error for what cannot be written; where the disk is full, with the room on it."""
+    """Return the error for a failed write, with the free space if the disk is full."""
     reason = error.strerror or str(error)
     if error.errno in FULL:
         with suppress(OSError):
@@ -124,9 +124,9 @@ def unwritable(path: Path, error: OSError) -> StorageError:
 
 
 def read_text(path: Path, most: int | None = None) -> str:
-    """Return the UTF-8 text of `path`, at most so many bytes.
+    """Return the UTF-8 text of `path`.
 
-    Raises StorageError, with the file's name, where it cannot be read, or is longer.
+    Raises StorageError, naming the file, if it cannot be read or is longer than `most` bytes.
     """
     try:
         with path.open("rb") as file:
@@ -150,11 +150,11 @@ def read_file(path: Path, most: int) -> bytes:
 
 
 def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # which waits for no writer of a pipe
+    return os.open(path, flags | os.O_NONBLOCK)  # does not wait for a pipe's writer
 
 
 def unreadable(path: Path, error: OSError) -> StorageError:
-    """Return the error for a file that the operating system does not let us read."""
+    """Return the error for a file that cannot be read."""
     return StorageError(f"cannot read {path}: {error.strerror or error}")
 
 
@@ -181,7 +181,7 @@ def flush_file(path: Path) -> None:
 def flush_folder(folder: Path) -> None:
     """Flush the folder's entries to the disk, so that a rename in it survives a power cut.
 
-    Not every file system can; what was written is in its place in any case.
+    Not every file system supports it; the rename has happened in any case.
     """
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
@@ -196,7 +196,7 @@ def check_replaceable(path: Path, is_replaced: bool, other: str = "another name"
 
     Folders, devices, pipes, and the files of runs and sweeps are never replaced. Raises
     ConfigurationError if the path has no file name, ExistsError if the file must not be replaced,
-    and StorageError if the folder does not exist. `other` says what to give instead.
+    and StorageError if the folder does not exist. `other` says what to use instead.
     """
     if not path.name:
         raise ConfigurationError(f"{str(path)!r}: is not a file name: give {other}")
