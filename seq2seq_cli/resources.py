@@ -46,10 +46,10 @@ UPDATE_SECONDS = 3e-9
 """Time to update a weight and its moments in an optimizer step."""
 
 COLUMN_SECONDS = 0.15e-3
-"""Time of one step of the sequences, forward and backward, besides its products."""
+"""Time of one step of the sequences, forward and backward, without its products."""
 
 STEP_SECONDS = 0.3e-3
-"""Time of an optimizer step besides all that."""
+"""Remaining time of an optimizer step."""
 
 PROGRAM_SECONDS = 6.5
 """Time to compile the program for one width of the batches, unless it is cached."""

@@ -34,7 +34,7 @@ PROTECTED = re.compile(r"(run|sweep.*|history)\.jsonl?|(config|sweep)\.toml|.*\.
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; when the block ends well, it becomes `path`.
+    """Yield a temporary path next to `path`; if the block succeeds, it is renamed to `path`.
 
     The content is flushed to the disk before the rename. When the block fails, the temporary
     file is removed and `path` is as it was. The suffix of `path` is kept, since some writers

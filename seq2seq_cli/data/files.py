@@ -54,7 +54,7 @@ class PairsFile:
     name: str
     pairs: Pairs
     sha256: str
-    lines: Sequence[int] | None  # the line number of each pair; None where there are no lines
+    lines: Sequence[int] | None  # the line number of each pair; None if there are no lines
 
     def locate(self, row: int) -> str:
         """Return where a pair is in the file, for an error message."""

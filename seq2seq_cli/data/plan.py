@@ -180,7 +180,7 @@ def _describe(files: list[PairsFile], stream: CustomStream) -> DataReport:
     """Return the report on the data file and, if there is one, on the validation file."""
     pairs, *others = (file.pairs for file in files)
     known = hash_ragged(pairs.sources)
-    both = np.stack([known, hash_ragged(pairs.targets)], axis=1)
+    hashes = np.stack([known, hash_ragged(pairs.targets)], axis=1)
     n_pairs, n_training = sum(len(file.pairs) for file in files), stream.size(Split.TRAIN)
     return DataReport(
         pairs=n_pairs,
@@ -192,7 +192,7 @@ def _describe(files: list[PairsFile], stream: CustomStream) -> DataReport:
             int(min(file.pairs.sources.values.min() for file in files)),
             max(file.pairs.largest for file in files),
         ),
-        duplicates=len(pairs) - len(np.unique(both, axis=0)),
+        duplicates=len(pairs) - len(np.unique(hashes, axis=0)),
         in_both=sum(int(np.isin(hash_ragged(other.sources), known).sum()) for other in others),
     )
 

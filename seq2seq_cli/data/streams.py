@@ -151,7 +151,7 @@ class Subset(NamedTuple):
 
 
 class CustomStream:
-    """The user's pairs, shuffled anew in each pass over them.
+    """The user's pairs, shuffled again in each pass over them.
 
     The held-out pairs are in one fixed random order, so that any number of the first rows is a
     sample of all. Rows are padded to the configured lengths, which are those of the data.

@@ -85,8 +85,8 @@ def unpad(rows: Ids) -> Iterable[list[int]]:
 
 def lengths(rows: Ids) -> NDArray[np.int64]:
     """Return the number of ids before the padding in each row (n, steps), (n,)."""
-    found: NDArray[np.int64] = (rows != PADDING).sum(axis=1)
-    return found
+    counts: NDArray[np.int64] = (rows != PADDING).sum(axis=1)
+    return counts
 
 
 def widen(rows: Ids, width: int) -> Ids:

@@ -214,7 +214,7 @@ def _labels(tokens: Sequence[int]) -> tuple[list[str], int]:
     """Return labels of cells, "1:23" for a token or "1-2" for several, and the tokens in a cell."""
     size = max(1, -(-len(tokens) // MOST_CELLS))
     if size == 1:
-        return [f"{place}:{token}" for place, token in enumerate(tokens, 1)], size
+        return [f"{position}:{token}" for position, token in enumerate(tokens, 1)], size
     ends = [min(start + size, len(tokens)) for start in range(0, len(tokens), size)]
     return [f"{number * size + 1}-{end}" for number, end in enumerate(ends)], size
 

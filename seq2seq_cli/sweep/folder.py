@@ -77,19 +77,19 @@ class SweepFolder:
 
     def state(self, planned: PlannedCell, seed: int) -> State:
         """Return what exists of a run; ConfigurationError if it was begun with other settings."""
-        path, wanted = self.run_path(planned.name, seed), planned.with_seed(seed)
+        path, config = self.run_path(planned.name, seed), planned.with_seed(seed)
         newest = newest_description(path)
         run = self._complete_run(path)
         saved = run.config if run else newest.config if newest else None
         if saved is None:
             return State.NEW
-        check_resumable(saved, wanted, path.name)
-        if run and _changeable(run.config) == _changeable(wanted):
+        check_resumable(saved, config, path.name)
+        if run and _changeable(run.config) == _changeable(config):
             return State.COMPLETE
-        if run and run.config.training.epochs > wanted.training.epochs:
+        if run and run.config.training.epochs > config.training.epochs:
             raise ConfigurationError(
                 f"{path.name}: it has been trained further, to training.epochs = "
-                f"{run.config.training.epochs}, and the sweep has {wanted.training.epochs}: remove "
+                f"{run.config.training.epochs}, and the sweep has {config.training.epochs}: remove "
                 f"it with `{remove_command(path)}`, and it is trained again"
             )
         return State.STOPPED

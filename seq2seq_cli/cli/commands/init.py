@@ -27,10 +27,9 @@ def init(
 ) -> None:
     """List the shipped configurations, or print one to start from.
 
-    Keep what is printed, as in `s2s init long > my.toml`, and train with `--config my.toml`;
-    `--config long` trains with the shipped one, and `s2s sweep lengths` is the shipped sweep. An
-    editor completes the settings where the schema lies beside the file: `s2s init --schema >
-    s2s.schema.json`.
+    Save the output, as in `s2s init long > my.toml`, and train with `--config my.toml`; `--config
+    long` trains with the shipped one, and `s2s sweep lengths` is the shipped sweep. Editors
+    complete the settings if the schema is next to the file: `s2s init --schema > s2s.schema.json`.
     """
     from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.shipped import SWEEPS, shipped_file, shipped_names, summary

@@ -37,8 +37,8 @@ def mode(sources: Ids, parameters: Parameters) -> Ids:
     """
     counts = _occurrences(sources)
     is_most = counts == counts.max(axis=1, keepdims=True)
-    found: Ids = np.where(is_most, sources, parameters.cardinality).min(axis=1, keepdims=True)
-    return found
+    smallest: Ids = np.where(is_most, sources, parameters.cardinality).min(axis=1, keepdims=True)
+    return smallest
 
 
 @register(
@@ -59,11 +59,11 @@ def run_length(sources: Ids, parameters: Parameters) -> Ids:
     Run-length encoding (Golomb 1966, "Run-length encodings").
     """
     n, n_in = sources.shape
-    places = np.arange(n_in)
+    positions = np.arange(n_in)
     differs = np.ones((n, n_in), np.bool_)
     differs[:, 1:] = sources[:, 1:] != sources[:, :-1]
-    first = np.maximum.accumulate(np.where(differs, places, 0), axis=1)
-    begins = (places - first) % parameters.n_values == 0
+    first = np.maximum.accumulate(np.where(differs, positions, 0), axis=1)
+    begins = (positions - first) % parameters.n_values == 0
     targets = np.zeros((n, 2 * n_in), np.int32)
     targets[:, ::2] = keep(sources, begins)
     targets[:, 1::2] = _counts(np.cumsum(begins, axis=1) - 1)
@@ -77,9 +77,9 @@ def _occurrences(sources: Ids) -> NDArray[np.int64]:
     differs = np.zeros(sources.shape, np.int64)
     differs[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
     number = np.cumsum(differs, axis=1)
-    found = np.empty(sources.shape, np.int64)
-    np.put_along_axis(found, order, np.take_along_axis(_counts(number), number, axis=1), axis=1)
-    return found
+    numbers = np.empty(sources.shape, np.int64)
+    np.put_along_axis(numbers, order, np.take_along_axis(_counts(number), number, axis=1), axis=1)
+    return numbers
 
 
 def _counts(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
