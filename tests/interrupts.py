@@ -165,8 +165,8 @@ class Case:
 
     def goes_on(self) -> None:
         """Go on with what is left of a training."""
-        if "go on with: " in self.told:
-            command = self.told.strip().rpartition("go on with: s2s ")[2].split()
+        if "resume with: " in self.told:
+            command = self.told.strip().rpartition("resume with: s2s ")[2].split()
             again = forks.fork([*command, "-q"], self._folder, self._top / "outputs")
             if again.end(600):
                 self.wrong.append(f"{command}: ended with {again.code}: {again.err}")
@@ -208,7 +208,7 @@ def main() -> None:
             for line in case.wrong:
                 print(f"WRONG: {command}: {line}", flush=True)
             wrong, slowest = wrong + len(case.wrong), max(slowest, case.seconds)
-            told["go on with" in case.told] += 1
+            told["resume with" in case.told] += 1
             early_ends += case.has_ended_before
             print(f"{command}: {case.where}: {case.told.strip()}", flush=True)
             shutil.rmtree(top / str(count))

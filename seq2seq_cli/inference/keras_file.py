@@ -62,7 +62,7 @@ def read_layers(content: bytes, origin: str, wanted: Collection[Layer]) -> dict[
         raise
     except Exception as error:  # a damaged file fails in many ways
         raise ModelError(
-            f"{origin} is no .keras file that s2s can read: {reason(error)}"
+            f"{origin} is not a .keras file that s2s can read: {reason(error)}"
         ) from error
     return {
         name: SavedLayer(name, kind, settings, parts, weights.get(name, ()))

@@ -186,7 +186,7 @@ def new_folder(runs_dir: Path, name: str | None, default: str) -> SweepFolder:
                 break
             if name:
                 raise ExistsError(
-                    f"{path} exists: give another --name, or go on with --resume {name}"
+                    f"{path} exists: give another --name, or resume it with --resume {name}"
                 ) from None
         except OSError as error:
             raise unwritable(path, error) from error

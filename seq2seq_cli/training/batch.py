@@ -99,7 +99,7 @@ def resumed_batch(
     if not known:
         raise ConfigurationError(
             f"training.seed = {seeds[0]}: of {runs_dir / name}-seed-... there are only "
-            f"{', '.join(map(str, saved_seeds))}: leave it out, or leave out --resume"
+            f"{', '.join(map(str, saved_seeds))}: remove it, or remove --resume"
         )
     merged = resumed_config(_saved_config(runs_dir / seed_run(name, known[0])), config)
     plan = prepare(merged, resumed=True).with_seed(seeds[0])

@@ -106,7 +106,7 @@ def train_seeds(
                 ]
         except (Stopped, KeyboardInterrupt) as error:
             go_on = batch.go_on([CALLBACK, callback] if callback else [])
-            parts = [str(error) or "interrupted", *([f"go on with: {go_on}"] if go_on else [])]
+            parts = [str(error) or "interrupted", *([f"resume with: {go_on}"] if go_on else [])]
             raise type(error)("; ".join(parts)) from None
 
 

@@ -63,10 +63,10 @@ def left(steps_done: int | None, go_on: str = "") -> str:
 
     `steps_done` is None if nothing new was saved.
     """
-    saved = "the last checkpoint stands"
+    saved = "the last checkpoint is kept"
     if steps_done is not None:
         saved = f"checkpoint saved at step {steps_done:,}"
-    return f"{saved}; go on with: {go_on}" if go_on else saved
+    return f"{saved}; resume with: {go_on}" if go_on else saved
 
 
 def _complete(run: Path, status: TrainingStatus, config: TrainingConfig) -> ConfigurationError:

@@ -272,7 +272,7 @@ def test_what_goes_on_with_a_stopped_training(tmp_path, paste, seeds):
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=300)
     assert process.returncode == 130
-    command = re.search(r"go on with: (s2s .*)", told)[1]
+    command = re.search(r"resume with: (s2s .*)", told)[1]
     paste(command, "--set", "training.stop_at=0.0001", "-q")
     assert len(list((tmp_path / FOLDER).glob("a*/run.json"))) == (2 if seeds else 1)
 
@@ -283,8 +283,8 @@ def test_what_goes_on_with_a_sweep(s2s, paste):
         "sweep", "--grid", "model.units=8", "--seeds", "1", *cell, "--name", "some",
         "--runs-dir", FOLDER, "--time-budget", "1s",
     )[1]  # fmt: skip
-    assert "the time is used up" in told
-    told = paste(re.search(r"go on with: (s2s .*)", told)[1])[1]
+    assert "the time budget is used up" in told
+    told = paste(re.search(r"resume with: (s2s .*)", told)[1])[1]
     assert "units-8-seed-0" in paste(re.search(r"next: (s2s .*)", told)[1])[0]
 
 

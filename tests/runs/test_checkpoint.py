@@ -1,4 +1,4 @@
-"""Checkpoints are whole or passed over, and go on with the settings that they were begun with."""
+"""Checkpoints are whole or passed over, and resume with their original settings."""
 
 import re
 

@@ -138,7 +138,7 @@ def test_an_interrupted_sweep_ends_its_trainings_on_the_workers(cluster):
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert errors.splitlines()[-1] == (
-        f"s2s: interrupted; go on with: s2s sweep --resume far --scheduler {cluster.address}"
+        f"s2s: interrupted; resume with: s2s sweep --resume far --scheduler {cluster.address}"
     )
     deadline = time.monotonic() + 60
     while cluster.begun():
@@ -154,7 +154,7 @@ def test_a_scheduler_that_is_gone_ends_the_sweep(cluster):
     cluster.processes[0].kill()
     _, errors = process.communicate(timeout=120)
     assert process.returncode == StorageError.exit_code
-    assert "the scheduler is gone; go on with: s2s sweep --resume far" in errors
+    assert "the scheduler is gone; resume with: s2s sweep --resume far" in errors
     assert "Traceback" not in errors
 
 

@@ -234,7 +234,7 @@ def test_a_new_sweep_takes_the_place_of_nothing(tmp_path):
     (tmp_path / "a").mkdir()
     assert new_folder(tmp_path, "a", "s").path == tmp_path / "a"
     (tmp_path / "a" / "someone's").touch()
-    with pytest.raises(ExistsError, match="go on with --resume a"):
+    with pytest.raises(ExistsError, match="resume it with --resume a"):
         new_folder(tmp_path, "a", "s")
     assert new_folder(tmp_path, None, "a").path == tmp_path / "a-2"
 

@@ -68,7 +68,7 @@ def test_an_interrupted_sweep_says_how_to_go_on(real):
     assert "2 cells x 2 seeds: 4,000 steps left, about" in errors
     assert re.search(r"units-\d: killed by SIGKILL; trying again", errors)
     assert errors.splitlines()[-1] == (
-        "s2s: interrupted; go on with: s2s sweep --resume real --jobs 1 --output 'a table.csv'"
+        "s2s: interrupted; resume with: s2s sweep --resume real --jobs 1 --output 'a table.csv'"
     )
 
 
@@ -125,7 +125,7 @@ def test_it_goes_on_and_its_runs_are_taken_by_other_commands(real):
         (["--grid", "task.n_in=6", "--output", "no/a.csv"], 6, "there is no folder no"),
         (["--grid", "task.n_in=6", "--seeds", "1001"], 2, "seeds = 1001: should be at most 1000"),
         (["--resume", "none"], 4, "there is no sweep runs/none"),
-        (["--resume", "none", "--derive", "a.b = a.c * 2"], 2, "--derive beside --resume"),
+        (["--resume", "none", "--derive", "a.b = a.c * 2"], 2, "--derive with --resume"),
         (["none.toml"], 6, "cannot read none.toml"),
         (["--grid", "task.data=none.csv"], 6, "none.csv"),
     ],
@@ -157,6 +157,7 @@ def test_a_dry_run_shows_the_cells_and_trains_none(tmp_path):
 
 def test_what_there_is_no_time_for_is_told(tmp_path):
     result = run_s2s("sweep", "--grid", "task.n_in=6,12", "--time-budget", "1s", cwd=tmp_path)
-    assert "not started, the time is used up: n_in-6, n_in-12; go on with: s2s sweep --resume" in (
-        result.stderr
+    assert (
+        "not started, the time budget is used up: n_in-6, n_in-12; resume with: s2s sweep --resume"
+        in (result.stderr)
     )

@@ -87,7 +87,7 @@ def test_a_killed_worker_stops_the_other_and_all_resume(tmp_path):
     assert workers[0].returncode == 6, errors
     assert "another worker of this training is gone" in errors
     assert "Traceback" not in errors
-    resume = shlex.split(re.search(r"go on with: s2s train (.*)", errors)[1])
+    resume = shlex.split(re.search(r"resume with: s2s train (.*)", errors)[1])
     epochs = int(checkpoint_arrays(tmp_path / "runs" / "part")["steps"]) // 100 + 1
 
     workers = start_workers(tmp_path, *resume, "--epochs", str(epochs))

@@ -69,7 +69,7 @@ def epochs_of(folder):
 def test_an_interrupted_training_goes_on_bit_for_bit(tmp_path, whole, n_events, kind):
     told = interrupt(tiny_config(), tmp_path, "part", stop_after(n_events, kind))
     assert "checkpoint saved at step" in told
-    assert told.endswith(f"go on with: s2s train --resume --run part --runs-dir {tmp_path}")
+    assert told.endswith(f"resume with: s2s train --resume --run part --runs-dir {tmp_path}")
     assert not (tmp_path / "part").exists()
     assert list_runs(tmp_path)[0].problem == "stopped, --resume continues it"
     events = []
@@ -157,7 +157,7 @@ def test_a_training_forced_over_a_run_leaves_it_until_it_is_complete(tmp_path, w
     before, other = contents(folder), tiny_config(seed=5, epochs=2)
     for kind in (Built, EpochEnded):
         told = interrupt(other, tmp_path, "run", stop_after(1, kind), force=True)
-        assert "go on with: s2s train --resume --run run" in told
+        assert "resume with: s2s train --resume --run run" in told
         assert contents(folder) == before
         assert list_runs(tmp_path)[0].under_way == "stopped, --resume continues it"
     run = train(RunConfig(), tmp_path, resume=True)
@@ -240,7 +240,7 @@ def test_a_signal_saves_a_checkpoint_and_says_how_to_go_on(tmp_path, number, cod
     assert process.returncode == code
     assert "Traceback" not in errors
     last = errors.splitlines()[-1]
-    assert last.endswith("go on with: s2s train --resume --run long")
+    assert last.endswith("resume with: s2s train --resume --run long")
     assert not (tmp_path / "runs" / "long").exists()
     steps_done = load_checkpoint(tmp_path / "runs" / "long")[0].state.steps_done
     assert steps_done >= EPOCH_STEPS

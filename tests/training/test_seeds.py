@@ -149,7 +149,7 @@ def test_a_stopped_batch_skips_goes_on_and_begins(tmp_path, three):
     with pytest.raises(Interrupted) as interrupted:
         train_seeds(config, 3, tmp_path, "t", progress=stop_after(3, EpochEnded))
     told = str(interrupted.value)
-    assert "checkpoint saved at step 40; go on with: " in told
+    assert "checkpoint saved at step 40; resume with: " in told
     assert told.endswith(f"s2s train --seeds 3 --seed 4 --resume --run t --runs-dir {tmp_path}")
     assert {run.name: run.run is not None for run in list_runs(tmp_path)} == {
         "t-seed-4": True, "t-seed-5": False,

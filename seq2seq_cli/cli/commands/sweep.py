@@ -163,7 +163,7 @@ def sweep(
         refused = [option for option, value in options.items() if value]
         if refused:
             raise ConfigurationError(
-                f"{refused[0]} beside --resume: a sweep keeps its settings; remove it"
+                f"{refused[0]} with --resume: a sweep keeps its settings; remove it"
             )
         folder = session.find_sweep(runs_dir, resume, shard)
         requested = session.extend(folder.read(), described, grid or [], seeds)
@@ -219,7 +219,7 @@ def _run(
         try:
             return run_sweep(prepared, folder, workers, progress.show, **limits)
         except (Stopped, KeyboardInterrupt, StorageError) as error:
-            raise type(error)(f"{error or 'interrupted'}; go on with: {go_on}") from None
+            raise type(error)(f"{error or 'interrupted'}; resume with: {go_on}") from None
 
 
 def _show(result: "Result", as_json: bool, quiet: bool, go_on: str) -> None:
@@ -234,7 +234,9 @@ def _show(result: "Result", as_json: bool, quiet: bool, go_on: str) -> None:
         show_result(result, quiet)
     if result.left:
         names = ", ".join(planned.name for planned in result.left)
-        output.message(f"not started, the time is used up: {names}; go on with: {go_on}", quiet)
+        output.message(
+            f"not started, the time budget is used up: {names}; resume with: {go_on}", quiet
+        )
     elif not as_json:
         path = result.folder.path
         output.message(f"saved in {path}; next: {list_command(path)}", quiet)

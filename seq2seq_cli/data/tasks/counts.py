@@ -77,9 +77,9 @@ def _occurrences(sources: Ids) -> NDArray[np.int64]:
     differs = np.zeros(sources.shape, np.int64)
     differs[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
     number = np.cumsum(differs, axis=1)
-    numbers = np.empty(sources.shape, np.int64)
-    np.put_along_axis(numbers, order, np.take_along_axis(_counts(number), number, axis=1), axis=1)
-    return numbers
+    counts = np.empty(sources.shape, np.int64)
+    np.put_along_axis(counts, order, np.take_along_axis(_counts(number), number, axis=1), axis=1)
+    return counts
 
 
 def _counts(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
