@@ -184,7 +184,6 @@ class SourceSpace:
         return np.concatenate(parts)[:size]
 
     def _random(self, generator: np.random.Generator, rows: int) -> Ids:
-        """Return random sources, int32 (rows, longest), padded if their lengths vary."""
         longest = self.lengths.longest
         sources = generator.integers(1, self.n_values + 1, (rows, longest), np.int32)
         if self.form:

@@ -201,7 +201,6 @@ def _points(chart: Chart) -> Spec:
 
 
 def _values(chart: Chart, column: str) -> list[Any]:
-    """Return the distinct values of a column."""
     return list(dict.fromkeys(row[column] for row in chart.data))
 
 

@@ -197,7 +197,6 @@ class Trainer:
         self._report((EpochEnded if is_over else Validated)(**asdict(record)))
 
     def _end(self) -> None:
-        """Record that only the run's files are left to write."""
         status = self._progress.status.model_copy(update={"has_ended": True})
         self._progress = self._progress._replace(status=status)
 

@@ -40,7 +40,6 @@ def tasks(as_json: Json = False) -> None:
 
 
 def _describe(name: str) -> dict[str, Any]:
-    """Return the description of a task as in `--json`."""
     import numpy as np
 
     from seq2seq_cli.config import TaskConfig
@@ -70,5 +69,4 @@ def _describe(name: str) -> dict[str, Any]:
 
 
 def _settings(values: dict[str, object]) -> str:
-    """Return the settings of an example as text."""
     return f" ({', '.join(f'{key} = {value}' for key, value in values.items())})" if values else ""

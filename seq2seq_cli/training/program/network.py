@@ -216,7 +216,6 @@ class Network:
         )
 
     def _drop(self, values: Tensor, rate: float) -> Tensor:
-        """Return values after dropout."""
         if self._step is None or not rate:
             return values
         self._sites += 1
