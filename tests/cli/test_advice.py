@@ -114,6 +114,7 @@ def test_no_other_module_writes_a_command():
     allowed = {
         "cli/options.py": {"s2s tasks", "s2s init"},
         "cli/commands/init.py": {"s2s sweep"},
+        "cli/commands/help.py": {"s2s help"},
         "cli/commands/sweep.py": {"s2s init"},
         "declarations.py": {"s2s init"},
         "config.py": {"s2s tasks"},

@@ -27,6 +27,8 @@ from dataclasses import replace
 from pathlib import Path
 from seq2seq_cli.sweep.engine import executors, job
 
+pytestmark = pytest.mark.slow
+
 job.COMMAND = (sys.executable, {script!r}, {seconds!r})
 run_job = job.run_job
 

@@ -186,7 +186,8 @@ def test_events_that_cannot_be_written_are_told_as_any_other_file(tmp_path, monk
         raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
 
     monkeypatch.setattr(keras.callbacks.TensorBoard, "on_epoch_end", full)
-    with pytest.raises(StorageError, match=r"/w/tensorboard/events.*: No space .* bytes free"):
+    where = r"/w\.training/tensorboard/events.*: No space .* bytes free"
+    with pytest.raises(StorageError, match=where):
         train(tiny_config(epochs=1), tmp_path, "w", write_tensorboard=True)
     assert not (tmp_path / "w" / "run.json").exists()
     train(tiny_config(epochs=1), tmp_path, "w", resume=True)

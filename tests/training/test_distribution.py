@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pytest
 from conftest import run_s2s
 from tiny import checkpoint_arrays, read_history
 from workers import free_addresses, tf_config
@@ -73,7 +72,6 @@ def test_two_workers_train_one_model_as_one_process_does(tmp_path):
     assert "saved in runs/two" in ended[0][1]
 
 
-@pytest.mark.slow
 def test_a_killed_worker_stops_the_other_and_all_resume(tmp_path):
     options = [*OPTIONS, "--run", "part", "--checkpoint-seconds", "0.2"]
     workers = start_workers(tmp_path, *options, "--epochs", "100000")
@@ -96,7 +94,6 @@ def test_a_killed_worker_stops_the_other_and_all_resume(tmp_path):
     assert "part resumes in epoch" in ended[0][1]
 
 
-@pytest.mark.slow
 def test_a_worker_that_waits_for_others_hears_a_signal(tmp_path):
     worker = start_worker(tmp_path, free_addresses(2), 0, *OPTIONS)
     while "waiting for all" not in worker.stderr.readline():
@@ -120,6 +117,8 @@ from seq2seq_cli.training.seeds import train_seeds
 distribution.find_strategy = lambda cluster: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 sys.path.insert(0, sys.argv[1])
 from tiny import tiny_config
+
+pytestmark = pytest.mark.slow
 session.train(tiny_config(), sys.argv[2], "mirrored")
 config = tiny_config(epochs=1).model_copy(update={"model": ModelConfig(units=8, dropout=0.2)})
 train_seeds(config, 2, sys.argv[2], "several")

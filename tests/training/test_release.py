@@ -109,6 +109,7 @@ def test_the_outcome_is_remembered(new_release, processes, act, outcome):
     assert len(list(new_release.glob("releases/*.json"))) == 1
 
 
+@pytest.mark.slow
 def test_the_real_processes_find_what_is_kept(new_release, monkeypatch):
     assert BEHAVIOUR() == ALL
     monkeypatch.setattr(subprocess, "run", None)
