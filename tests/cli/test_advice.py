@@ -311,6 +311,6 @@ def test_a_run_of_a_sweep_that_was_trained_further_is_removed_and_trained_again(
 
 @pytest.mark.parametrize("value", ["nan", "-1", "-inf"])
 def test_seconds_between_checkpoints_are_a_number_from_0(tmp_path, s2s, value):
-    with pytest.raises(typer.BadParameter, match="from 0"):
+    with pytest.raises(typer.BadParameter, match="greater than or equal to 0"):
         s2s("train", f"--checkpoint-seconds={value}")
     assert list(tmp_path.iterdir()) == []
