@@ -102,7 +102,7 @@ def test_it_goes_on_and_its_runs_are_taken_by_other_commands(real):
     assert "cell 2/2 units-9: exact match" in shown.stderr
     assert "complete before" in shown.stderr
     assert re.search(r"Wilson\s+interval", shown.stdout)
-    assert re.search(r"The\s+range\s+is\s+of\s+trainings", shown.stdout)
+    assert re.search(r"The\s+range\s+is\s+over\s+trainings", shown.stdout)
     assert "real: predicted freely" in shown.stdout
 
 

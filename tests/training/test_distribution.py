@@ -68,7 +68,7 @@ def test_two_workers_train_one_model_as_one_process_does(tmp_path):
     assert steps == [[40, 80, 100, 140, 180, 200]] * 2
     told = [[line for line in errors.splitlines() if "held out" in line] for _, errors in ended]
     assert len(told[0]) == len(told[1]) == 6
-    assert "this worker has finished; worker 0 has saved the run" in ended[1][1]
+    assert "this worker finished; the run is saved by worker 0" in ended[1][1]
     assert "saved in runs/two" in ended[0][1]
 
 

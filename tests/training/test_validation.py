@@ -206,7 +206,7 @@ def test_a_training_stopped_in_a_validation_makes_up_for_it(tmp_path, watched, m
         patched.setattr(Runner, "validate", stopped)
         with pytest.raises(Interrupted):
             train(tiny_config(validate_every=EVERY), tmp_path, "part")
-    assert len(lines_of(tmp_path / "part")) == number - 1
+    assert len(lines_of(tmp_path / "part.training")) == number - 1
     run = train(RunConfig(), tmp_path, resume=True)
     assert_same_end(run.path, watched)
 
