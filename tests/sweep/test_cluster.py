@@ -21,13 +21,13 @@ needs_distributed = pytest.mark.skipif(
     not HAS_DISTRIBUTED, reason="distributed, the extra `cluster`, is not installed"
 )
 
+pytestmark = pytest.mark.slow
+
 PRELOAD = """
 import sys
 from dataclasses import replace
 from pathlib import Path
 from seq2seq_cli.sweep.engine import executors, job
-
-pytestmark = pytest.mark.slow
 
 job.COMMAND = (sys.executable, {script!r}, {seconds!r})
 run_job = job.run_job

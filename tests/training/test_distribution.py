@@ -9,9 +9,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 from conftest import run_s2s
 from tiny import checkpoint_arrays, read_history
 from workers import free_addresses, tf_config
+
+pytestmark = pytest.mark.slow
 
 OPTIONS = ["--n-in", "4", "--n-out", "2", "--cardinality", "13", "--units", "8", "--batch-size",
            "16", "--n-samples", "1600"]  # fmt: skip
@@ -117,8 +120,6 @@ from seq2seq_cli.training.seeds import train_seeds
 distribution.find_strategy = lambda cluster: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 sys.path.insert(0, sys.argv[1])
 from tiny import tiny_config
-
-pytestmark = pytest.mark.slow
 session.train(tiny_config(), sys.argv[2], "mirrored")
 config = tiny_config(epochs=1).model_copy(update={"model": ModelConfig(units=8, dropout=0.2)})
 train_seeds(config, 2, sys.argv[2], "several")
