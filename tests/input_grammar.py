@@ -15,8 +15,8 @@ import numpy as np
 import typer
 
 from seq2seq_cli.cli.app import COMMANDS, make_command
-from seq2seq_cli.cli.commands.plot import NAMES
 from seq2seq_cli.config import RunConfig
+from seq2seq_cli.report import RUN_CHARTS
 
 NINES = "9" * 400
 
@@ -115,7 +115,7 @@ def _plain(draw: random.Random, command: str, runs: list[str], case: Case) -> li
     if command in ("tasks", "init", "doctor"):
         return []
     run = [] if command == "runs" else ["--run", draw.choice(runs)]
-    what = [draw.choice([*NAMES, "nothing"])] if command == "plot" else []
+    what = [draw.choice([*RUN_CHARTS, "nothing"])] if command == "plot" else []
     few = ["--n-samples", "20"] if command in ("evaluate", "report", "plot") else []
     return [*what, *run, *few]
 
