@@ -81,7 +81,7 @@ def draw_case(draw: random.Random, runs: list[str]) -> Case:
     command = draw.choice([*COMMANDS, "train", "train", "predict", "evaluate", "generate"])
     options = options_of(command)
     line = [command, *_plain(draw, command, runs, case)]
-    for _ in range(draw.choice((0, 1, 1, 2, 2, 3, 5))):
+    for _ in range(draw.choice((0, 1, 1, 2, 2, 3, 5)) if options else 0):
         name = draw.choice(sorted(options))
         line.append(name)
         if options[name]:
@@ -114,6 +114,8 @@ def _plain(draw: random.Random, command: str, runs: list[str], case: Case) -> li
         return ["exported", "--format", "onnx"]
     if command in ("tasks", "init", "doctor"):
         return []
+    if command == "help":
+        return draw.choice(([], ["data"], ["nothing"]))
     run = [] if command == "runs" else ["--run", draw.choice(runs)]
     what = [draw.choice([*RUN_CHARTS, "nothing"])] if command == "plot" else []
     few = ["--n-samples", "20"] if command in ("evaluate", "report", "plot") else []
