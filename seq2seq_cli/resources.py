@@ -2,7 +2,7 @@
 
 Memory is counted as a lower bound: what exceeds this machine's could never work, and is refused.
 A training's memory and time are estimated from that bound and from a step's arithmetic, for two
-cores. The rates fit the README's measured steps within a factor of two, and the memory within one
+cores. The rates fit the steps measured in tests/README.md within a factor of two, and the memory within one
 and a half.
 """
 
