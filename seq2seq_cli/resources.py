@@ -2,8 +2,8 @@
 
 Memory is counted as a lower bound: what exceeds this machine's could never work, and is refused.
 A training's memory and time are estimated from that bound and from a step's arithmetic, for two
-cores. The rates fit the steps measured in tests/README.md within a factor of two, and the memory within one
-and a half.
+cores. The rates fit the steps measured in tests/README.md within a factor of two, and the memory
+within one and a half.
 """
 
 from collections.abc import Mapping, Sequence
