@@ -136,13 +136,7 @@ class DistributedLoop(Loop):
             loss, right, *moved = self._apply(*tensors, summed, rates[i], done + i + 1)
             return i + 1, loss, loss_sum + tf.cast(loss, tf.float64), exact + right, *moved
 
-        taken, last, loss_sum, exact, *moved = tf.while_loop(
-            lambda i, last, *_: (i < steps) & tf.math.is_finite(last),
-            step,
-            (tf.constant(0), tf.constant(0.0), loss_before, tf.constant(0), *self._read()),
-        )
-        self._assign(done + taken, loss_sum, moved)
-        return loss_sum - loss_before, last, exact
+        return self._take(step, steps, done, loss_before)
 
     def _local_sums(self, *arguments: Any) -> Any:
         """Return this replica's share of gradients, loss and right sequences, as one vector."""

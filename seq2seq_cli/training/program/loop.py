@@ -147,6 +147,10 @@ class Loop:
             moved = self._moved(weights, first, second, gradients, rates[i], done + i + 1)
             return i + 1, loss, loss_sum + tf.cast(loss, tf.float64), exact + right, *moved
 
+        return self._take(step, steps, done, loss_before)
+
+    def _take(self, step: Any, steps: Any, done: Any, loss_before: Any) -> tuple[Any, Any, Any]:
+        """Take steps while the loss is finite; return their loss's sum, the last loss and exact."""
         # Weights and moments are plain loop tensors: variables would be read and written in each
         # step, and the program would take twice as long to compile.
         # Not tf.range: XLA would compile again for each number of steps.
