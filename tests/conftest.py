@@ -1,6 +1,8 @@
-"""What many tests need: the command in a process of its own, and a small trained run."""
+"""What many tests need: the command in its own process, and small trained runs."""
 
+import fcntl
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,24 +20,23 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = config.cache.mkdir("programs")
     folder.chmod(0o700)
     os.environ[FOLDER_VARIABLE] = str(folder)
-    configure_process()  # XLA reads its flags once in a process, whichever test compiles first
+    configure_process()  # XLA reads its flags once per process, whichever test compiles first
 
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 SMALL = "--n-in 4 --n-out 2 --cardinality 13 --units 48 --n-samples 20000 --batch-size 32".split()
-"""Options of a task that is learned in seconds."""
+"""Options of a task that is learned in seconds. Where nothing is to be learned, see `tiny.TINY`."""
 
 
 def run_s2s(
     *arguments: str, cwd: Path, check: bool = True, **options: object
 ) -> subprocess.CompletedProcess[str]:
     """Run `s2s` with these arguments in `cwd`, as a user would; by default it has to succeed."""
-    environment = {**os.environ, "COLUMNS": "80"}
     result = subprocess.run(
         [sys.executable, "-m", "seq2seq_cli", *arguments],
         cwd=cwd,
-        env=environment,
+        env={**os.environ, "COLUMNS": "80"},
         capture_output=True,
         text=True,
         timeout=600,
@@ -52,12 +53,53 @@ def s2s(tmp_path: Path) -> Command:
     return lambda *arguments, **options: run_s2s(*arguments, **{"cwd": tmp_path, **options})
 
 
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder in which a small model was trained through the command, as run "small"."""
-    folder = tmp_path_factory.mktemp("trained")
-    run_s2s("train", *SMALL, "--run", "small", cwd=folder)
+def make_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Return a folder that `make` fills once for all pytest-xdist workers.
+
+    Nothing may be written into it, since other workers read it at the same time.
+    """
+    root = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    folder = root / f"{name}-once"
+    with (root / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            unfinished = factory.mktemp(name)
+            make(unfinished)
+            unfinished.rename(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder in which the command trained a small model, as run "small"."""
+    return make_once(
+        tmp_path_factory,
+        "trained",
+        lambda folder: run_s2s("train", *SMALL, "--run", "small", cwd=folder),
+    )
+
+
+@pytest.fixture
+def trained(trained_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a test's copy of a folder in which a small model was trained, as run "small"."""
+    return shutil.copytree(trained_once, tmp_path_factory.mktemp("trained"), dirs_exist_ok=True)
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of an uninterrupted training of `tiny_config()`, only to be read."""
+    from tiny import tiny_config
+
+    from seq2seq_cli import train
+
+    def make(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            share_programs(monkeypatch)
+            train(tiny_config(), folder, "whole")
+
+    return make_once(tmp_path_factory, "whole", make) / "whole"
 
 
 @pytest.fixture
@@ -73,18 +115,6 @@ def random_runs(tmp_path: Path) -> Path:
 def compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let trainings of equal shapes run one compiled program, which takes most of their time."""
     share_programs(monkeypatch)
-
-
-@pytest.fixture(scope="session")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of an uninterrupted training of `tiny_config()`."""
-    from tiny import tiny_config
-
-    from seq2seq_cli import train
-
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        share_programs(monkeypatch)
-        return train(tiny_config(), tmp_path_factory.mktemp("whole"), "whole").path
 
 
 @pytest.fixture

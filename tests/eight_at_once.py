@@ -1,34 +1,28 @@
-"""Let eight processes start on one run's folder at once, and others read beside them.
+"""Let eight processes start on one run's folder at once, while others read it.
 
-    python tests/eight_at_once.py 50 --seed 0 [--processes 8]
+    python tests/eight_at_once.py 50 [--seed 0] [--processes 8]
 
 Each round is of a kind: a new run, a folder that a killed process has left, a run to be replaced, a
-complete or a stopped one to be trained further, several seeds. Exactly one trains; each other ends
-with code 5 and one line, before it has imported TensorFlow, within two seconds of processor time.
-Meanwhile `runs`, `evaluate` and `predict` see the run before, the run after, or none. In a third of
-the rounds the one that trains is killed: no lock is left, and a next one trains. Ends with 1 if
-anything was otherwise.
+complete or a stopped one to be trained further, several seeds. Exactly one process trains. Each
+other ends with code 5 and one line, before it imports TensorFlow, within two seconds of processor
+time. Meanwhile `runs`, `evaluate` and `predict` see the run before, the run after, or none. In a
+third of the rounds the one that trains is killed: no lock is left, and a next one trains.
 """
 
-import argparse
 import json
-import os
 import random
 import shutil
 import signal
-import sys
-import tempfile
 import time
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import forks
+from harness import Forked, finish, fork, gate, import_package, parse, work_folder
+from tiny import TINY
 
 from seq2seq_cli.runs.names import training_path
 
-OPTIONS = "--n-in 4 --n-out 2 --cardinality 13 --units 8 --batch-size 16 --n-samples 640".split()
-OPTIONS += ["-q", "--run", "a"]
+TRAIN = ["train", *TINY, "-q", "--run", "a"]
 KINDS = {
     "new": [],
     "abandoned": [],
@@ -37,28 +31,23 @@ KINDS = {
     "stopped": ["--resume", "--epochs", "2"],
     "seeds": ["--seeds", "2"],
 }
-MOST_SECONDS = 2.0
+MAX_SECONDS = 2.0
 
 PAUSE = 0.3
-"""Seconds from one who reads to the next; with half a core of their own the rounds take long."""
-
-# What the forked processes need; not TensorFlow, which those that are refused have to do without.
-IMPORTED = ["cli.app", "cli.rendering.evaluation", "cli.commands.train", "cli.commands.evaluate",
-            "cli.commands.predict", "cli.commands.runs", "training.session", "training.seeds",
-            "prediction", "evaluation", "inference.loading"]  # fmt: skip
+"""Seconds between two readers, which would take the processors from the trainings."""
 
 
-def read(command: str, run: str) -> list[str]:
-    """Return the command line of one who reads."""
-    if command == "runs":
-        return ["runs", "--json"]
-    if command == "evaluate":
-        return ["evaluate", "--run", run, "--n-samples", "50", "--json"]
-    return ["predict", "--run", run, "1 2 3 4", "5 6 7 8", "--json"]
+def reader_command(command: str, run: str) -> list[str]:
+    words = {
+        "runs": ["runs"],
+        "evaluate": ["evaluate", "--run", run, "--n-samples", "50"],
+        "predict": ["predict", "--run", run, "1 2 3 4", "5 6 7 8"],
+    }
+    return [*words[command], "--json"]
 
 
-def answer(process: forks.Forked) -> Any:
-    """Return what one who reads has seen, without what is timed; None for no run."""
+def answer(process: Forked) -> Any:
+    """Return what a reader shows, without what is timed; None for no run."""
     lines = [json.loads(line) for line in process.out.splitlines()]
     for line in lines:
         for key in ("seconds", "sequences_per_s"):
@@ -67,105 +56,85 @@ def answer(process: forks.Forked) -> Any:
 
 
 class Round:
-    """Processes on one folder; `wrong` is what was otherwise than it has to be."""
+    """Processes of one kind on one folder."""
 
-    def __init__(self, folder: Path, outputs: Path, generator: random.Random) -> None:
-        self._folder, self._outputs, self._generator = folder, outputs, generator
+    def __init__(self, kind: str, folder: Path, generator: random.Random) -> None:
+        self._kind, self._folder, self._generator = kind, folder, generator
+        self._run = "a-seed-0" if kind == "seeds" else "a"
         self.wrong: list[str] = []
-        self.slowest, self.longest, self.reads, self.seen = 0.0, 0.0, 0, 0
+        self.readers: list[Forked] = []
+        self.slowest = 0.0
 
-    def run(self, kind: str, n: int, kills: bool) -> None:
-        """Start `n` processes of a kind, and see what becomes of them."""
-        run = "a-seed-0" if kind == "seeds" else "a"
-        allowed = self._answers(run)
-        with forks.gate() as gate:
-            command = ["train", *OPTIONS, *KINDS[kind]]
-            processes = [
-                forks.fork(command, self._folder, self._outputs, gate) for _ in range(n)
-            ]  # fmt: skip
+    def run(self, n: int, kills: bool) -> None:
+        allowed = [*self._answers(), None]
+        command = [*TRAIN, *KINDS[self._kind]]
+        with gate() as opened:
+            processes = [fork(command, self._folder, opened) for _ in range(n)]
             time.sleep(0.05)
-        trains, readers = list(processes), []
         dies_at = time.monotonic() + self._generator.uniform(0, 6)
-        while any(not process.has_ended() for process in trains):
-            for process in list(trains):
-                if process.has_ended() and process.code == 5:
-                    trains.remove(process)
-                    self.longest = max(self.longest, process.seconds)
-            readers += self._readers(run, readers)
-            if kills and len(trains) == 1 and time.monotonic() > dies_at:
-                trains[0].send(signal.SIGKILL)
+        while under_way := [process for process in processes if not process.has_ended()]:
+            self._read()
+            if kills and len(under_way) == 1 and time.monotonic() > dies_at:
+                under_way[0].send(signal.SIGKILL)
             time.sleep(0.01)
-        self._judge(kind, processes, kills)
+        self._judge(processes, kills)
         if kills:
-            self._train_again(kind)
-        for reader in readers:
+            self._train_again()
+        for reader in self.readers:
             reader.end()
-        self._judge_readers(readers, allowed + self._answers(run))
+        self._judge_readers(allowed + self._answers())
 
-    def _answers(self, run: str) -> list[Any]:
-        """Return what those who read alone see."""
-        lines = [read(command, run) for command in ("evaluate", "predict")]
-        processes = [forks.fork(line, self._folder, self._outputs) for line in lines]
+    def _answers(self) -> list[Any]:
+        commands = [reader_command(command, self._run) for command in ("evaluate", "predict")]
+        processes = [fork(command, self._folder) for command in commands]
         for process in processes:
             process.end()
         return [answer(process) for process in processes]
 
-    def _readers(self, run: str, readers: list[forks.Forked]) -> list[forks.Forked]:
-        """Return one more who reads, where no other does."""
-        now = time.monotonic()
-        if any(not reader.has_ended() or now < reader.started + PAUSE for reader in readers[-1:]):
-            return []
-        line = read(self._generator.choice(["runs", "evaluate", "predict"]), run)
-        return [forks.fork(line, self._folder, self._outputs)]
+    def _read(self) -> None:
+        """Start one more reader, unless the last one has just begun."""
+        for last in self.readers[-1:]:
+            if not last.has_ended() or time.monotonic() < last.started + PAUSE:
+                return
+        command = reader_command(self._generator.choice(["runs", "evaluate", "predict"]), self._run)
+        self.readers.append(fork(command, self._folder))
 
-    def _judge(self, kind: str, processes: list[forks.Forked], kills: bool) -> None:
-        codes = sorted(process.code for process in processes if process.code is not None)
-        expected = ([0], [-signal.SIGKILL]) if kills else ([0],)
-        if [code for code in codes if code != 5] not in expected:
-            self.wrong.append(f"{kind}: ended with {codes}")
+    def _judge(self, processes: list[Forked], kills: bool) -> None:
+        codes = [process.code for process in processes if process.code != 5]
+        if codes != [0] and not (kills and codes == [-signal.SIGKILL]):
+            self.wrong.append(f"{self._kind}: ended with {codes}")
         for process in processes:
-            if process.code not in (0, -signal.SIGKILL):
-                self.slowest = max(self.slowest, process.processor_seconds)
-                is_short = process.processor_seconds <= MOST_SECONDS
-                if len(process.err.splitlines()) != 1 or process.has_tensorflow or not is_short:
-                    self.wrong.append(
-                        f"{kind}: {process.processor_seconds:.2f} s, TensorFlow "
-                        f"{process.has_tensorflow}: {process.err}"
-                    )
+            if process.code == 5:
+                seconds = process.processor_seconds
+                self.slowest = max(self.slowest, seconds)
+                is_one_line = len(process.err.splitlines()) == 1
+                if not is_one_line or process.has_tensorflow or seconds > MAX_SECONDS:
+                    told = f"TensorFlow {process.has_tensorflow}: {process.err}"
+                    self.wrong.append(f"{self._kind}: refused in {seconds:.2f} s, {told}")
 
-    def _train_again(self, kind: str) -> None:
-        """See that a killed one has left no lock."""
-        listed = forks.fork(["runs", "--json"], self._folder, self._outputs)
-        if listed.end() or "in training" in listed.out:
-            self.wrong.append(f"{kind}: after a kill: {listed.out}{listed.err}")
-        options = KINDS[kind] if "--resume" in KINDS[kind] else ["--force", *KINDS[kind]]
-        again = forks.fork(["train", *OPTIONS, *options], self._folder, self._outputs)
-        # It may have been complete already.
-        if again.end() and "is complete" not in again.err:
-            self.wrong.append(f"{kind}: after a kill: {again.code}: {again.err}")
+    def _train_again(self) -> None:
+        """See that a killed training has left no lock."""
+        listing = fork(["runs", "--json"], self._folder)
+        if listing.end() or "in training" in listing.out:
+            self.wrong.append(f"{self._kind}: after a kill: {listing.out}{listing.err}")
+        options = KINDS[self._kind]
+        options = options if "--resume" in options else ["--force", *options]
+        again = fork([*TRAIN, *options], self._folder)
+        if again.end() and "is complete" not in again.err:  # it may have been killed too late
+            self.wrong.append(f"{self._kind}: after a kill: {again.code}: {again.err}")
 
-    def _judge_readers(self, readers: list[forks.Forked], allowed: list[Any]) -> None:
-        self.reads += len(readers)
-        for reader in readers:
-            found = answer(reader)
-            self.seen += reader.code == 0
-            is_known = reader.arguments[0] == "runs" or found in [*allowed, None]
-            is_line = reader.code in (0, 4) and len(reader.err.splitlines()) <= 1
-            if not is_known or not is_line or "corrupt" in reader.err + reader.out:
-                told = f"{reader.code}, {reader.out}{reader.err}"
-                self.wrong.append(f"{' '.join(reader.arguments)}: {told}")
+    def _judge_readers(self, allowed: list[Any]) -> None:
+        for reader in self.readers:
+            is_known = reader.arguments[0] == "runs" or answer(reader) in allowed
+            is_short = reader.code in (0, 4) and len(reader.err.splitlines()) <= 1
+            if not is_known or not is_short or "corrupt" in reader.err + reader.out:
+                line = " ".join(reader.arguments)
+                self.wrong.append(f"{line}: {reader.code}, {reader.out}{reader.err}")
 
 
-def prepare(kind: str, before: Path, outputs: Path, folder: Path) -> None:
-    """Put into an empty folder what lies there before a round of this kind.
-
-    A complete run is trained in `before` when it is first needed.
-    """
+def prepare(kind: str, before: Path, folder: Path) -> None:
+    """Put into a folder what is there before a round of this kind."""
     run = folder / "runs" / "a"
-    if kind in ("replaced", "complete", "stopped") and not (before / "runs").exists():
-        first = forks.fork(["train", *OPTIONS], before, outputs)
-        if first.end():
-            sys.exit(f"the first training ended with {first.code}: {first.err}")
     if kind == "abandoned":
         training_path(run).mkdir(parents=True)
         (training_path(run) / ".lock").touch()
@@ -178,44 +147,27 @@ def prepare(kind: str, before: Path, outputs: Path, folder: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("rounds", type=int, nargs="?", default=50)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--processes", type=int, default=8)
-    args = parser.parse_args()
-    generator = random.Random(args.seed)
-    for name in IMPORTED:
-        import_module(f"seq2seq_cli.{name}")
-    assert "tensorflow" not in sys.modules
-    with tempfile.TemporaryDirectory() as name:
-        top = Path(name)
-        os.environ.setdefault("S2S_CACHE_DIR", str(top / "programs"))
-        outputs, before = top / "outputs", top / "before"
-        outputs.mkdir()
+    args = parse(__doc__, 50, processes=8)
+    generator, kinds, wrong = random.Random(args.seed), list(KINDS), []
+    slowest, n_readers, n_kills = 0.0, 0, 0
+    import_package(with_training=False)
+    with work_folder() as top:
+        before = top / "before"
         before.mkdir()
-        wrong, kinds = 0, list(KINDS)
-        slowest = longest = 0.0
-        reads = seen = killed = 0
-        for number in range(args.rounds):
+        assert not fork(TRAIN, before).end()
+        for number in range(args.n):
             folder = top / str(number)
             folder.mkdir()
             kind, kills = kinds[number % len(kinds)], generator.random() < 1 / 3
-            prepare(kind, before, outputs, folder)
-            played = Round(folder, outputs, generator)
-            played.run(kind, args.processes, kills)
-            for line in played.wrong:
-                print(f"WRONG: round {number}: {line}", flush=True)
-            wrong += len(played.wrong)
-            slowest, longest = max(slowest, played.slowest), max(longest, played.longest)
-            reads, seen, killed = reads + played.reads, seen + played.seen, killed + kills
+            prepare(kind, before, folder)
+            played = Round(kind, folder, generator)
+            played.run(args.processes, kills)
+            wrong += [f"round {number}: {line}" for line in played.wrong]
+            slowest = max(slowest, played.slowest)
+            n_readers, n_kills = n_readers + len(played.readers), n_kills + kills
             shutil.rmtree(folder)
-        print(
-            f"{args.rounds} rounds of {args.processes} processes, {killed} with a kill: {wrong} "
-            f"wrong; who was refused took up to {slowest:.2f} s of processor time, and "
-            f"{longest:.2f} s in all; {reads} readers, {seen} of which saw a run"
-        )
-        if wrong:
-            sys.exit(1)
+    counts = f"{args.n} rounds of {args.processes} processes, {n_kills} with a kill"
+    finish(f"{counts}, refused within {slowest:.2f} s; {n_readers} readers", wrong)
 
 
 if __name__ == "__main__":

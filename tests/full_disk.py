@@ -1,24 +1,19 @@
 """Let a disk be full at every write in turn, and see that nothing is lost and one line says so.
 
-    python tests/full_disk.py [N] [--seed 0]
+    python tests/full_disk.py [N] [--seed 0] [--only "train --force"]
 
-Commands that write are run on copies of one folder with a complete run, a stopped training and
-files of before, once for each place at which a write can fail:
+Commands that write run on copies of a folder with a complete run, a stopped training and files.
+N times each (0: at every write, and for 200 sizes), one of these goes wrong:
 
-- point: the k-th file that is opened to be written, folder that is made, flush or rename fails, for
-  every k: with ENOSPC then and ever after, or once with EIO;
-- limit: no file may become larger than so many bytes (RLIMIT_FSIZE; N sizes, drawn), so that the
-  system cuts writes off wherever they are;
-- disk: a file system in memory (tmpfs) has so many pages left, from none on, one more each time,
-  until all find room. Where none may be mounted, this is left out with a word.
+- the k-th file that is opened to be written, folder that is created, flush or rename fails, with
+  ENOSPC then and ever after, or once with EIO;
+- no file may become larger than a number of bytes (RLIMIT_FSIZE): the system cuts writes off.
 
-A command that fails has to end with exit code 6 and one line with the file's name and the reason;
-the run and the checkpoint of before, or the new ones, verify and answer the same; and the command
-once more, or a resumed training, comes to the bits of one that nothing has befallen, and leaves no
-temporary file. N is how many of each are tried; 0, as many as there are, and 200 sizes.
+The command has to end with exit code 6 and one line with the file's name and the reason. The runs
+and files of before, or the new ones, have to be whole. The same command once more, or a resumed
+training, has to end with the same bits as if nothing had failed, and to leave no temporary file.
 """
 
-import argparse
 import errno
 import io
 import os
@@ -27,9 +22,7 @@ import re
 import resource
 import shutil
 import signal
-import subprocess
 import sys
-import tempfile
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -37,7 +30,11 @@ from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout, 
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
+from conftest import share_programs
+from harness import finish, parse, work_folder
+from tiny import stop_after, tiny_config
 
 from seq2seq_cli.cli.process import run_command
 from seq2seq_cli.errors import Interrupted, S2sError
@@ -49,64 +46,58 @@ from seq2seq_cli.runs.listing import open_run
 from seq2seq_cli.runs.manifest import MANIFEST, RECORDED
 
 TASK = "--n-in 4 --n-out 2 --cardinality 13"
-OPTIONS = f"{TASK} --set model.units=8 --n-samples 320 --batch-size 16 -q"
-OPTIONS += " --set training.validate_every=160"
-GENERATE = f"generate {TASK} --n-samples 500 -q --output"
+SETTINGS = {"n_samples": 320, "epochs": 1, "seed": 0, "validate_every": 160}
+TRAIN = f"train {TASK} --units 8 --n-samples 320 --batch-size 16 -q"
+TRAIN += " --set training.validate_every=160 --run"
 SOURCES = [[1, 2, 3, 4], [9, 8, 7, 6]]
-PAGE = 4096
+OLD = b"the file of before"
 REASON = re.compile("No space left|File too large|Input/output error|bytes free")
 
 
 class Scenario(NamedTuple):
-    """A command that writes, and the runs or the file that it writes."""
+    """A command that writes, the runs or the file that it writes, and what resumes it."""
 
-    name: str
     line: str
     runs: tuple[str, ...] = ()
+    resume: str = ""
     file: str = ""
 
-    @property
-    def resumes(self) -> str:
-        """The command that resumes what is stopped."""
-        kept = " --tensorboard" if "--tensorboard" in self.line else ""
-        if "--seeds" in self.line:
-            return f"train --seeds 2 --run several --resume -q{kept}"
-        epochs = " --epochs 2" if "--epochs" in self.line else ""
-        return f"train --run {self.runs[0]} --resume -q{epochs}{kept}"
 
-
-SCENARIOS = [
-    Scenario("train", f"train {OPTIONS} --run new", ("new",)),
-    Scenario("train --force", f"train {OPTIONS} --seed 9 --run done --force", ("done",)),
-    Scenario("train --resume", "train --resume --run stopped -q", ("stopped",)),
-    Scenario("train further", "train --resume --run done --epochs 2 -q", ("done",)),
-    Scenario("train --seeds", f"train {OPTIONS} --seeds 2 --run several",
-             ("several-seed-0", "several-seed-1")),
-    Scenario("train --tensorboard", f"train {OPTIONS} --run new --tensorboard", ("new",)),
-    *(Scenario(f"generate {suffix}", f"{GENERATE} old.{suffix} --force", (), f"old.{suffix}")
-      for suffix in ("jsonl", "csv", "tsv", "npz")),
-    Scenario("generate new", f"{GENERATE} new.csv", (), "new.csv"),
-    Scenario("encode", "encode --input sources.txt --run done --output states.npz --force -q", (),
-             "states.npz"),
-]  # fmt: skip
-READERS = [
-    "evaluate --run done",
-    "evaluate --run done --json",
-    "predict --input sources.txt --run done",
-    "encode --input sources.txt --run done --json",
-    "runs",
-    "inspect --run done --json",
-    "generate --n-samples 3000 --json",
-]
+SEEDS = ("several-seed-0", "several-seed-1")
+SCENARIOS = {
+    "train": Scenario(f"{TRAIN} new", ("new",), "train --run new --resume -q"),
+    "train --force": Scenario(
+        f"{TRAIN} done --force --seed 9", ("done",), "train --run done --resume -q"
+    ),
+    "train --resume": Scenario(
+        "train --resume --run stopped -q", ("stopped",), "train --resume --run stopped -q"
+    ),
+    "train further": Scenario(
+        "train --resume --run done --epochs 2 -q", ("done",),
+        "train --resume --run done --epochs 2 -q",
+    ),
+    "train --seeds": Scenario(
+        f"{TRAIN} several --seeds 2", SEEDS, "train --seeds 2 --run several --resume -q"
+    ),
+    **{
+        f"generate {name}": Scenario(
+            f"generate {TASK} --n-samples 500 -q --output {name} --force", file=name
+        )
+        for name in ("old.jsonl", "old.csv", "old.npz", "new.csv")
+    },
+    "encode": Scenario(
+        "encode --input sources.txt --run done --output states.npz --force -q", file="states.npz"
+    ),
+}  # fmt: skip
 
 
 class Faults:
-    """Lets the k-th write of a process in a folder fail; Python tells of each before it is done."""
+    """Lets the k-th write in a folder fail. Python reports each before it happens."""
 
     def __init__(self) -> None:
         self.folder = ""
         self.seen = self.fails_at = 0
-        self.code, self.is_lasting = errno.ENOSPC, True
+        self.code = errno.ENOSPC
         sys.addaudithook(self._hear)
         fsync = os.fsync
 
@@ -119,11 +110,10 @@ class Faults:
         os.fsync = counted
 
     @contextmanager
-    def at(self, folder: Path, place: int = 0, code: int = errno.ENOSPC) -> Iterator[None]:
-        """Let a write fail while the block runs; 0: count them alone."""
-        self.seen, self.fails_at, self.code = 0, place, code
-        self.is_lasting = code == errno.ENOSPC
-        self.folder = str(folder)
+    def at(self, number: int = 0, code: int = errno.ENOSPC) -> Iterator[None]:
+        """Let a write below this folder fail while the block runs; 0 only counts them."""
+        self.seen, self.fails_at, self.code = 0, number, code
+        self.folder = str(Path.cwd())
         try:
             yield
         finally:
@@ -140,19 +130,17 @@ class Faults:
             self._count(os.fsdecode(arguments[0]))
 
     def _count(self, path: str) -> None:
-        if not os.path.abspath(path).startswith(self.folder):  # noqa: PTH100
-            return
-        self.seen += 1
-        if self.fails_at and (self.seen == self.fails_at or
-                              (self.is_lasting and self.seen > self.fails_at)):  # fmt: skip
-            raise OSError(self.code, os.strerror(self.code), path)
+        if os.path.abspath(path).startswith(self.folder):  # noqa: PTH100
+            self.seen += 1
+            is_after = self.code == errno.ENOSPC and self.seen > self.fails_at
+            if self.fails_at and (self.seen == self.fails_at or is_after):
+                raise OSError(self.code, os.strerror(self.code), path)
 
 
 def run_line(line: str) -> tuple[int, list[str]]:
     """Run a command in this process; return its exit code and the lines on standard error."""
-    arguments = ["s2s", *line.split()]
     shown = io.StringIO()
-    before, sys.argv = sys.argv, arguments
+    before, sys.argv = sys.argv, ["s2s", *line.split()]
     handler = signal.getsignal(signal.SIGPIPE)
     try:
         with redirect_stdout(io.StringIO()), redirect_stderr(shown):
@@ -166,30 +154,16 @@ def run_line(line: str) -> tuple[int, list[str]]:
 
 
 @contextmanager
-def limited(size: int | None) -> Iterator[None]:
-    """Let no file become larger than `size` bytes while the block runs.
-
-    Python would keep what it compiles there cut off, too, and call it damaged ever after.
-    """
+def limited(size: int) -> Iterator[None]:
+    """Let no file become larger than `size` bytes while the block runs."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    keeps_none = sys.dont_write_bytecode
-    if size is not None:
-        sys.dont_write_bytecode = True
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    keeps_none, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # it would be cut off, too
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
         yield
     finally:
         sys.dont_write_bytecode = keeps_none
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def bits(name: str) -> object:
-    """Return the result of a training: its newest checkpoint, and what its run predicts."""
-    checkpoint, notes = load_checkpoint(Path("runs", name))
-    assert not notes, notes
-    groups = (*checkpoint.state[:3], checkpoint.best_weights)
-    arrays = [array.tobytes() for group in groups for array in group]
-    return arrays, checkpoint.state.steps_done, answer(name)
 
 
 def answer(name: str) -> object:
@@ -203,180 +177,120 @@ def answer(name: str) -> object:
     return predict(load_run(name, "runs"), SOURCES)
 
 
-def temporary_files() -> list[str]:
-    """Return the files that should be there for no longer than a command runs."""
-    return [str(path) for path in Path().rglob("*") if ".s2s-" in path.name or path.name == ".lock"]
-
-
-def make_before(folder: Path) -> None:
-    """Make what the commands find."""
-    from tiny import stop_after
-
-    from seq2seq_cli.settings import resolve
-    from seq2seq_cli.training.events import Validated
-    from seq2seq_cli.training.session import train
-
-    folder.mkdir()
-    with chdir(folder):
-        code, lines = run_line(f"train {OPTIONS} --run done")
-        assert code == 0, lines
-        given = {"task.n_in": 4, "task.n_out": 2, "task.cardinality": 13, "model.units": 8,
-                 "training.n_samples": 320, "training.batch_size": 16,
-                 "training.validate_every": 160}  # fmt: skip
-        with suppress(Interrupted):
-            train(resolve(None, [], given), "runs", "stopped", progress=stop_after(1, Validated))
-        assert has_checkpoint(Path("runs", "stopped"))
-        for file in ("old.jsonl", "old.csv", "old.tsv", "old.npz", "states.npz"):
-            Path(file).write_text("of before")
-        Path("sources.txt").write_text("1 2 3 4\n" * 3000)
-
-
-class Trial(NamedTuple):
-    """A command to be run where a write fails, all that is compared with, and how it is told."""
-
-    scenario: Scenario
-    expected: dict[str, object]  # of each run, or the file's content, when nothing fails
-
-    def judge(self, code: int, lines: list[str], earlier: dict[str, object]) -> str:
-        """Return what is wrong, after a command in this folder; empty if nothing is."""
-        text = " | ".join(lines)
-        if code not in (0, 6):
-            return f"exit code {code}: {text}"
-        if code == 6 and not (len(lines) == 1 and REASON.search(text) and self._names_file(text)):
-            return f"not one line with file and reason: {text}"
-        if code == 0 and lines:
-            return f"ended well, with: {text}"
-        if self.scenario.file:
-            return self._judge_file(code, earlier)
-        try:
-            return self._judge_runs(code, earlier)
-        except (S2sError, AssertionError) as error:
-            return f"damaged: {error}"
-
-    def _names_file(self, text: str) -> bool:
-        return (self.scenario.file or "runs") in text
-
-    def _judge_file(self, code: int, earlier: dict[str, object]) -> str:
-        if temporary_files():
-            return f"left {temporary_files()}"
-        if content(self.scenario.file) != (earlier if code else self.expected)[self.scenario.file]:
-            return "another content"
-        again = self.scenario.line if code else "tasks"
-        code, lines = run_line(again)
-        if code or content(self.scenario.file) != self.expected[self.scenario.file]:
-            return f"once more: {code} {lines}"
-        return f"left {temporary_files()}" if temporary_files() else ""
-
-    def _judge_runs(self, code: int, earlier: dict[str, object]) -> str:
-        again = self.scenario.line
-        for name in self.scenario.runs:
-            run, found = Path("runs", name), answer(name)
-            known = [self.expected[name][2], earlier[name] and earlier[name][2]]
-            if is_stopped(run) or ("--seeds" in again and has_checkpoint(run)):
-                again = self.scenario.resumes
-            elif found is not None and found == known[0]:
-                again = "tasks"  # nothing is left to be done
-            if found is None and known[1] is not None:
-                return f"{name} is lost"
-            if found is not None and found not in known:
-                return f"{name} answers otherwise"
-            if code == 0 and bits(name) != self.expected[name]:
-                return f"{name} ended well with other bits"
-        if code:
-            ended, lines = run_line(again)
-            if ended:
-                return f"{again}: {ended} {lines}"
-        for name in self.scenario.runs:
-            if bits(name) != self.expected[name]:
-                return f"{name} has other bits after {again}"
-        return f"left {temporary_files()}" if temporary_files() else ""
+def bits(name: str) -> tuple[object, object]:
+    """Return the state of a training's newest checkpoint, and what its run predicts."""
+    if not has_checkpoint(Path("runs", name)):
+        return None, None
+    checkpoint, notes = load_checkpoint(Path("runs", name))
+    assert not notes, notes
+    groups = (*checkpoint.state[:3], checkpoint.best_weights)
+    arrays = [array.tobytes() for group in groups for array in group]
+    return (arrays, checkpoint.state.steps_done), answer(name)
 
 
 def content(file: str) -> object:
-    """Return a file's content, of an archive without its times; None where there is none."""
-    if not Path(file).exists():
-        return None
-    if file.endswith(".npz") and Path(file).read_bytes() != b"of before":
-        import numpy as np
-
+    """Return a file's content, without the times in an archive; None if there is no file."""
+    path = Path(file)
+    if file.endswith(".npz") and path.read_bytes() != OLD:
         with np.load(file) as arrays:
             return {name: arrays[name].tobytes() for name in arrays}
-    return Path(file).read_bytes()
+    return path.read_bytes() if path.exists() else None
 
 
-def state_of(scenario: Scenario) -> dict[str, object]:
+def state_of(scenario: Scenario) -> dict[str, Any]:
     """Return what is in this folder of all that a command writes."""
     if scenario.file:
         return {scenario.file: content(scenario.file)}
-    runs = {name: Path("runs", name) for name in scenario.runs}
-    return {name: bits(name) if has_checkpoint(run) else None for name, run in runs.items()}
+    return {name: bits(name) for name in scenario.runs}
+
+
+def judge(
+    scenario: Scenario, code: int, lines: list[str], before: dict[str, Any], after: dict[str, Any]
+) -> str:
+    """Return what is wrong after a command; `after` is the folder if nothing fails."""
+    text = " | ".join(lines)
+    names_file = (scenario.file or "runs") in text
+    if code not in (0, 6) or (code == 0 and lines):
+        return f"exit code {code}: {text}"
+    if code == 6 and not (len(lines) == 1 and REASON.search(text) and names_file):
+        return f"not one line with file and reason: {text}"
+    again = scenario.line
+    if scenario.file and state_of(scenario) != (before if code else after):
+        return "another content"
+    for name in scenario.runs:
+        found, run = answer(name), Path("runs", name)
+        if is_stopped(run) or (len(scenario.runs) > 1 and has_checkpoint(run)):
+            again = scenario.resume
+        elif found is not None and found == after[name][1]:
+            again = "tasks"  # nothing is left to be done
+        if found not in (before[name][1], after[name][1]):
+            return f"{name} is lost, or predicts something else"
+    if code:
+        code, lines = run_line(again)
+        if code:
+            return f"{again}: {code} {lines}"
+    if state_of(scenario) != after:
+        return f"other bits after {again}"
+    left = [str(path) for path in Path().rglob("*") if ".s2s-" in path.name or path.name == ".lock"]
+    return f"left {left}" if left else ""
 
 
 class Harness:
-    """Runs the commands on copies of a folder; counts what came of them."""
+    """Runs the commands on copies of a folder."""
 
-    def __init__(self, place: Path, faults: Faults) -> None:
-        self.place, self.faults = place, faults
-        self.before = place / "before"
-        self.counts: Counter[tuple[str, str, int]] = Counter()
+    def __init__(self, top: Path, faults: Faults) -> None:
+        self.top, self.faults = top, faults
+        self.counts: Counter[tuple[str, int]] = Counter()
         self.wrong: list[str] = []
-        place.mkdir()
-        make_before(self.before)
+        self._before = top / "before"
+        self._before.mkdir(parents=True)
+        from seq2seq_cli.training.events import Validated
+        from seq2seq_cli.training.session import train
 
-    def trial(self, scenario: Scenario) -> tuple[Trial, int]:
-        """Run a command without a fault; return what it comes to, and how many writes it has."""
-        with self._copy(self.place / "whole"):
-            with self.faults.at(Path.cwd()):
-                code, lines = run_line(scenario.line)
-            assert code == 0, (scenario, lines)
-            return Trial(scenario, state_of(scenario)), self.faults.seen
+        with chdir(self._before):
+            train(tiny_config(**SETTINGS), "runs", "done")
+            with suppress(Interrupted):
+                train(tiny_config(**SETTINGS), "runs", "stopped", progress=stop_after(1, Validated))
+            assert has_checkpoint(Path("runs", "stopped"))
+            for file in ("old.jsonl", "old.csv", "old.npz", "states.npz"):
+                Path(file).write_bytes(OLD)
+            Path("sources.txt").write_text("1 2 3 4\n" * 3000)
 
-    def point(self, trial: Trial, place: int, code: int) -> None:
+    def whole(self, name: str) -> tuple[dict[str, Any], int]:
+        """Run a command without a fault; return its result and the number of its writes."""
+        with self._copy(), self.faults.at():
+            code, lines = run_line(SCENARIOS[name].line)
+            assert code == 0, (name, lines)
+            n_writes, self.faults.folder = self.faults.seen, ""
+            return state_of(SCENARIOS[name]), n_writes
+
+    def fail_at(self, name: str, after: dict[str, Any], number: int, code: int) -> None:
         """Let the write of this number fail."""
-        with self._copy(self.place / "try"):
-            how = f"{errno.errorcode[code]} at write {place}"
-            self._try(trial, "point", how, lambda line: self._fail_at(line, place, code))
+        how = f"{errno.errorcode[code]} at write {number}"
+        self._try(name, after, how, lambda: self.faults.at(number, code))
 
-    def limit(self, trial: Trial, size: int) -> None:
+    def limit(self, name: str, after: dict[str, Any], size: int) -> None:
         """Let no file become larger than this."""
+        self._try(name, after, f"{size} bytes per file", lambda: limited(size))
 
-        def run(line: str) -> tuple[int, list[str]]:
-            with limited(size):
-                return run_line(line)
-
-        with self._copy(self.place / "try"):
-            self._try(trial, "limit", f"{size} bytes a file", run)
-
-    def disk(self, trial: Trial, mount: Path, pages: int) -> bool:
-        """Run it on a disk with so many pages left; tell whether it found room."""
-
-        def run(line: str) -> tuple[int, list[str]]:
-            used = shutil.disk_usage(mount).used
-            remount(mount, used + pages * PAGE)
-            code, lines = run_line(line)
-            remount(mount, 2**26)
-            return code, lines
-
-        with self._copy(mount / "try"):
-            return self._try(trial, "disk", f"{pages} pages left", run) == 0
-
-    def _fail_at(self, line: str, place: int, code: int) -> tuple[int, list[str]]:
-        with self.faults.at(Path.cwd(), place, code):
-            return run_line(line)
-
-    def _try(self, trial: Trial, kind: str, how: str,
-             run: Callable[[str], tuple[int, list[str]]]) -> int:  # fmt: skip
-        earlier = state_of(trial.scenario)
-        code, lines = run(trial.scenario.line)
-        problem = trial.judge(code, lines, earlier)
-        self.counts[trial.scenario.name, kind, code] += 1
+    def _try(self, name: str, after: dict[str, Any], how: str, fault: Callable[[], Any]) -> None:
+        scenario = SCENARIOS[name]
+        with self._copy():
+            before = state_of(scenario)
+            with fault():
+                code, lines = run_line(scenario.line)
+            try:
+                problem = judge(scenario, code, lines, before, after)
+            except (S2sError, AssertionError) as error:
+                problem = f"damaged: {error}"
+        self.counts[name, code] += 1
         if problem:
-            self.wrong.append(f"{trial.scenario.name}, {how}: {problem}")
-        return code
+            self.wrong.append(f"{name}, {how}: {problem}")
 
     @contextmanager
-    def _copy(self, folder: Path) -> Iterator[None]:
-        shutil.copytree(self.before, folder)
+    def _copy(self) -> Iterator[None]:
+        folder = self.top / "copy"
+        shutil.copytree(self._before, folder)
         try:
             with chdir(folder):
                 yield
@@ -384,108 +298,33 @@ class Harness:
             shutil.rmtree(folder)
 
 
-def mount_tmpfs(place: Path) -> bool:
-    """Mount a file system in memory; tell whether that may be done here."""
-    place.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={2**26}", "tmpfs", place],
-                          check=False, capture_output=True)  # fmt: skip
-    return done.returncode == 0
-
-
-def remount(place: Path, size: int) -> None:
-    subprocess.run(["mount", "-o", f"remount,size={size}", place], check=True)
-
-
-def full_output(folder: Path, line: str, size: int | None) -> str:
-    """Run a command whose output has no room, in a process of its own; return what is wrong."""
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size or 0, size or 0))
-
-    target = "/dev/full" if size is None else "output"
-    with chdir(folder), Path(target).open("wb") as out:
-        found = subprocess.run(
-            [sys.executable, "-B", "-m", "seq2seq_cli", *line.split()],
-            stdout=out, stderr=subprocess.PIPE, text=True, check=False,
-            preexec_fn=limit if size is not None else None,
-        )  # fmt: skip
-        whole = size is not None and found.returncode == 0 and Path("output").stat().st_size < size
-    lines = found.stderr.splitlines()
-    if not whole and (found.returncode != 6 or len(lines) != 1 or not REASON.search(lines[0])):
-        return f"{line} > {target} ({size}): {found.returncode} {lines}"
-    return ""
-
-
 @contextmanager
-def ready() -> Iterator[None]:
-    """Share compiled programs, and keep none, while the block runs."""
-    from conftest import share_programs
-
-    from seq2seq_cli.training.process import configure_process
-
+def programs_shared() -> Iterator[None]:
+    """Compile each program once in this process, and write none, while the block runs."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("S2S_CACHE_DIR", "")
-        configure_process()
         share_programs(patched)
         yield
 
 
-def sampled(draw: random.Random, n: int, total: int) -> list[int]:
-    """Return numbers from 1 to `total`: n of them, or all for 0."""
-    return (
-        list(range(1, total + 1))
-        if not n
-        else sorted(draw.sample(range(1, total + 1), min(n, total)))
-    )
-
-
-def run_all(place: Path, faults: Faults, n: int, seed: int, scenarios: list[Scenario],
-            mount: Path | None) -> Harness:  # fmt: skip
-    """Try each of the scenarios, at n places of each kind, or at all for 0."""
-    draw = random.Random(seed)
-    harness = Harness(place, faults)
-    for scenario in scenarios:
-        trial, total = harness.trial(scenario)
-        for number in sampled(draw, n, total):
-            for code in (errno.ENOSPC, errno.EIO):
-                harness.point(trial, number, code)
-        for _ in range(n or 200):
-            harness.limit(trial, int(2 ** draw.uniform(0, 16)))
-        if mount:
-            pages = 0
-            while not harness.disk(trial, mount, pages) and (not n or pages < n):
-                pages += 1
-    return harness
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("n", type=int, nargs="?", default=3)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", default="", help="the scenarios with this in their name")
-    options = parser.parse_args()
-    scenarios = [found for found in SCENARIOS if options.only in found.name]
-    with tempfile.TemporaryDirectory() as name:
-        mount = Path(name, "disk")
-        is_mounted = mount_tmpfs(mount)
-        if not is_mounted:
-            print("no file system can be mounted here (try `unshare -rm`): that part is left out")
-        try:
-            with ready():
-                harness = run_all(Path(name, "all").absolute(), Faults(), options.n, options.seed,
-                                  scenarios, mount if is_mounted else None)  # fmt: skip
-        finally:
-            if is_mounted:
-                subprocess.run(["umount", mount], check=True)
-        outputs = [full_output(harness.before, line, size)
-                   for line in READERS for size in (None, 0, 100)]  # fmt: skip
-        harness.wrong += filter(None, outputs)
-    for scenario, kind, code in sorted(harness.counts):
-        print(f"{scenario}, {kind}: {harness.counts[scenario, kind, code]:,} ended with {code}")
-    print("\n".join(harness.wrong[:40]))
-    total = sum(harness.counts.values()) + len(outputs)
-    print(f"{total:,} writes that failed or had little room, {len(harness.wrong)} wrong")
-    sys.exit(bool(harness.wrong))
+    args = parse(__doc__, 3, only="")
+    draw = random.Random(args.seed)
+    with work_folder() as top, programs_shared():
+        harness = Harness(top, Faults())
+        for name in SCENARIOS:
+            if args.only not in name:
+                continue
+            after, n_writes = harness.whole(name)
+            numbers = range(1, n_writes + 1)
+            for number in draw.sample(numbers, min(args.n or n_writes, n_writes)):
+                for code in (errno.ENOSPC, errno.EIO):
+                    harness.fail_at(name, after, number, code)
+            for _ in range(args.n or 200):
+                harness.limit(name, after, int(2 ** draw.uniform(0, 16)))
+    for (name, code), count in sorted(harness.counts.items()):
+        print(f"{name}: {count:,} ended with {code}")
+    finish(f"{harness.counts.total():,} writes that failed", harness.wrong)
 
 
 if __name__ == "__main__":

@@ -1,226 +1,248 @@
-"""Kill trainings again and again, and see that each ends with the bits of one left alone.
+"""Stop commands at random moments with SIGKILL, Ctrl-C and SIGTERM, and see what is left of them.
 
-    python tests/kill_and_resume.py 200 --seed 0 [--two-workers] [--kinds seeds,dropout]
+    python tests/kill_and_resume.py 200 [--seed 0] [--kinds seeds,dropout]
+    python tests/kill_and_resume.py 20 --kinds "two workers"
 
-Each training is sent SIGKILL, is resumed, and is killed again, until it is complete; then the next
-one begins, of the next kind. It is killed at a random moment of its start, of its steps, when a
-checkpoint is being written, or when the models are. Of each kind one training is left alone, and
-one under another seed has to end elsewhere. Ends with 1 if a single bit of the weights, moments,
-models or histories differs. With `--two-workers` one of two is killed each time.
+A training is stopped and resumed until it is complete; then the next one begins, of the next kind.
+It is stopped while it starts or trains, while a checkpoint is being written, or while the models
+are. Its weights, moments, models and history must be those of a training that nobody stopped, bit
+for bit, and another seed must end elsewhere. Of two workers one is killed, or both are interrupted.
+
+Kinds that do not train are stopped once. After Ctrl-C or SIGTERM, every command must end within
+seconds with code 130 or 143 and at most one line, and leave no temporary file.
 """
 
-import argparse
 import os
 import random
 import shutil
 import signal
-import sys
-import tempfile
 import time
 import zipfile
 from collections import Counter
 from dataclasses import replace
 from hashlib import sha256
-from importlib import import_module
 from pathlib import Path
 
-import forks
+from harness import Forked, finish, fork, import_package, parse, work_folder
+from random_run import save_random_run
+from tiny import TINY, tiny_config
 from workers import free_addresses, tf_config
 
 from seq2seq_cli.runs.checkpoint_files import has_checkpoint, load_checkpoint
 from seq2seq_cli.runs.history import history_text
 from seq2seq_cli.runs.listing import run_folders
-from seq2seq_cli.training.cache_folder import FOLDER_VARIABLE
+from seq2seq_cli.runs.lock import LOCK
 from seq2seq_cli.training.compilation_cache import open_cache
-from seq2seq_cli.training.process import configure_process
 
-OPTIONS = "--units 8 --batch-size 16 -q --checkpoint-seconds 0.02".split()
-TASK = "--n-in 4 --n-out 2 --cardinality 13 --n-samples 1600 --epochs 6".split()
-KINDS = {
-    "generated": TASK,
-    "validate_every": [*TASK, "--set", "training.validate_every=640"],
-    "own data": ["--data", "own.csv", "--epochs", "8"],
-    "attention": [*TASK, "--attention", "dot"],
-    "dropout": [*TASK, "--set", "model.dropout=0.2", "--set", "model.recurrent_dropout=0.1"],
-    "varying lengths": ["--task", "reverse", "--n-in", "1-5", *TASK[4:]],
-    "seeds": [*TASK[:-1], "3", "--seeds", "2"],
-}  # fmt: skip
-IMPORTED = ["cli.app", "cli.commands.train", "cli.rendering.evaluation", "evaluation",
-            "inference.loading"]  # fmt: skip
-LIMIT_SECONDS = 600
-WAITING_SECONDS = 60
-"""How long the other worker may take to notice a kill; one that still waits for it is killed."""
-
-
-def digest(folder: Path) -> str:
-    """Return the hash of a run: last and best weights, moments, models, history but for times."""
-    checkpoint, notes = load_checkpoint(folder)
-    assert not notes, notes
-    timed = {"seconds": 0.0, "samples_per_s": 0.0, "calls": ()}
-    history = [replace(record, **timed) for record in checkpoint.history]
-    found = sha256(f"{checkpoint.state.steps_done} {history_text(history)}".encode())
-    for group in (*checkpoint.state[:3], checkpoint.best_weights):
-        for array in group:
-            found.update(array.tobytes())
-    for path in sorted(folder.glob("*.keras")):
-        with zipfile.ZipFile(path) as archive:
-            found.update(archive.read("model.weights.h5"))
-    return found.hexdigest()
-
-
-class Training:
-    """Trainings of a kind in a folder: what they are begun with, and how they end."""
-
-    def __init__(self, kind: str, folder: Path, outputs: Path) -> None:
-        self._folder, self._outputs = folder, outputs
-        self._options = [*OPTIONS, *KINDS.get(kind, TASK), "--run", "a"]
-        self._n_workers = 1 if kind in KINDS else 2
-        self._n_seeds = 2 if kind == "seeds" else 1
-
-    @property
-    def runs(self) -> list[Path]:
-        """The runs that have begun."""
-        return run_folders(self._folder / "runs")
-
-    def start(self, *options: str) -> list[forks.Forked]:
-        """Begin, or resume what is there, as one process or two."""
-        if any(has_checkpoint(run) for run in self.runs):
-            options = ("--resume", *options)
-        if cache := open_cache():
-            for path in cache.own.glob("*.pb"):  # which each process has to itself
-                path.unlink()
-        addresses = free_addresses(self._n_workers)
-        processes = []
-        for index in range(self._n_workers):
-            if self._n_workers > 1:
-                os.environ["TF_CONFIG"] = tf_config(addresses, index)
-            command = ["train", *self._options, *options]
-            processes.append(forks.fork(command, self._folder, self._outputs))
-        return processes
-
-    def finish(self, *options: str) -> str:
-        """Train without a kill to the end; return the hash of what is there."""
-        processes = self.start(*options)
-        for process in processes:
-            if process.end(LIMIT_SECONDS):
-                sys.exit(f"{process.arguments} ended with {process.code}: {process.err}")
-        return self.digest()
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether there is nothing left to be trained."""
-        complete = [run for run in self.runs if (run / "run.json").exists()]
-        return len(complete) == self._n_seeds
-
-    def files(self, pattern: str) -> set[Path]:
-        """Return the files of trainings that fit a pattern; of an empty one, none."""
-        return set((self._folder / "runs").glob(f"a*.training/{pattern}")) if pattern else set()
-
-    def digest(self) -> str:
-        """Return the hash of each run."""
-        return " ".join(digest(run) for run in self.runs)
-
-    def remove(self) -> None:
-        shutil.rmtree(self._folder / "runs")
-
-
+LONG = [*TINY, "--n-samples", "1600", "--epochs", "6"]
+TRAININGS = {
+    "generated": LONG,
+    "validate_every": [*LONG, "--set", "training.validate_every=640"],
+    "custom data": ["--data", "pairs.csv", "--units", "8", "--batch-size", "16", "--epochs", "8"],
+    "attention": [*LONG, "--attention", "dot"],
+    "dropout": [*LONG, "--set", "model.dropout=0.2", "--set", "model.recurrent_dropout=0.1"],
+    "varying lengths": ["--task", "reverse", "--n-in", "1-5", *LONG[4:]],
+    "seeds": [*LONG, "--epochs", "3", "--seeds", "2"],
+}
+READERS = {
+    "generate": "generate --n-samples 300000 --output big.csv -q",
+    "evaluate": "evaluate --n-samples 60000 -q",
+    "predict": "predict --input many.txt",
+    "predict -": "predict -",
+    "encode": "encode --input many.txt",
+    "runs": "runs",
+}
 MOMENTS = {
     "start": "",
     "steps": "checkpoint/*.json",
     "checkpoint": "checkpoint/.*",
     "models": ".*.keras",
 }
-"""By name, the files that are waited for before the kill; those there are already do not count."""
+"""The files that appear before a training is stopped, by the moment's name."""
+
+SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGINT, signal.SIGTERM)
+LIMIT_SECONDS = 10.0
+"""Two for the command, and the rest for a machine that is busy."""
+
+WAITING_SECONDS = 60
+"""How long a worker may take to notice that the other one was killed."""
 
 
-def kill(training: Training, moment: str, generator: random.Random, seconds: float) -> bool:
-    """Start, and kill at a moment; tell whether it was not complete before.
-
-    `seconds` is how long one takes that is left alone.
-    """
-    pattern = MOMENTS[moment]
-    before = training.files(pattern)
-    processes = training.start()
-    victim = generator.choice(processes)
-    delay = generator.uniform(0, seconds if moment == "start" else 0.3 * seconds)
-    delay *= generator.random() ** 4 * 0.05 if moment in ("checkpoint", "models") else 1
-    until = time.monotonic() + LIMIT_SECONDS
-    while pattern and not victim.has_ended() and time.monotonic() < until:
-        if training.files(pattern) - before:
-            break
-        if moment == "steps":
-            time.sleep(0.01)
-    time.sleep(delay)
-    victim.send(signal.SIGKILL)
-    codes = [process.end(WAITING_SECONDS) for process in processes]
-    for process in processes:
-        if process.code not in (0, -signal.SIGKILL, 6) or "Traceback" in process.err:
-            sys.exit(f"{process.arguments} ended with {process.code}: {process.err}")
-    return any(codes)
+def digest(folder: Path) -> str:
+    """Return a hash of a run: last and best weights, moments, models, history without times."""
+    checkpoint, notes = load_checkpoint(folder)
+    assert not notes, notes
+    timed = {"seconds": 0.0, "samples_per_s": 0.0, "calls": ()}
+    history = [replace(record, **timed) for record in checkpoint.history]
+    result = sha256(f"{checkpoint.state.steps_done} {history_text(history)}".encode())
+    for group in (*checkpoint.state[:3], checkpoint.best_weights):
+        for array in group:
+            result.update(array.tobytes())
+    for path in sorted(folder.glob("*.keras")):
+        with zipfile.ZipFile(path) as archive:
+            result.update(archive.read("model.weights.h5"))
+    return result.hexdigest()
 
 
-def kill_all(n: int, kinds: list[str], generator: random.Random, top: Path) -> bool:
-    """Kill `n` times, of these kinds in turn; tell whether all ended with the right bits."""
-    trainings, whole, seconds = {}, {}, {}
-    controls = 0
-    for kind in kinds:
-        folder = top / kind
-        folder.mkdir()
-        lines = [f"{a} {b} {c},{c} {a}" for a in range(1, 9) for b in range(9) for c in range(1, 9)]
-        (folder / "own.csv").write_text("\n".join(lines).replace(" 0 ", " 9 "))
-        training = trainings[kind] = Training(kind, folder, top / "outputs")
-        other = training.finish("--seed", "7")
-        training.remove()
+def judge_end(process: Forked, number: int, seconds: float) -> list[str]:
+    """Return what is wrong with the end of a command, so many seconds after the signal."""
+    codes = {0, -number, 6} if number == signal.SIGKILL else {0, 128 + number}
+    lines = process.err.splitlines()
+    wrong = []
+    if process.code not in codes or "Traceback" in process.err:
+        wrong.append(f"ended with {process.code}: {process.err}")
+    if number != signal.SIGKILL and seconds > LIMIT_SECONDS:
+        wrong.append(f"ended after {seconds:.1f} s")
+    is_short = len(lines) == 1 and lines[0].startswith(("s2s: interrupted", "s2s: terminated"))
+    if process.code == 128 + number and not is_short:
+        wrong.append(f"not one line: {process.err}")
+    return [f"{signal.Signals(number).name}: {line}" for line in wrong]
+
+
+class Training:
+    """Trainings of one kind, one after the other, in a folder."""
+
+    def __init__(self, kind: str, top: Path) -> None:
+        self.kind, self._folder, self._temporary = kind, top / kind, top / f"{kind}.tmp"
+        self._options = [*TRAININGS.get(kind, LONG), "-q", "--checkpoint-seconds", "0.02"]
+        self._n_workers, self._n_seeds = 1 + (kind == "two workers"), 1 + (kind == "seeds")
+        self.wrong: list[str] = []
+        self._folder.mkdir()
+        self._temporary.mkdir()
+        pairs = [f"{a} {b} {c},{c} {a}" for a in range(1, 9) for b in range(1, 9) for c in range(9)]
+        (self._folder / "pairs.csv").write_text("\n".join(pairs).replace(" 0,0", " 9,9"))
+        other = self.finish("--seed", "7")
+        self.remove()
         started = time.monotonic()
-        whole[kind] = training.finish()
-        seconds[kind] = time.monotonic() - started
-        training.remove()
-        controls += other != whole[kind]
-        print(f"{kind}: {seconds[kind]:.1f} s where it is left alone", flush=True)
-    done, complete, wrong = 0, 0, 0
-    moments: Counter[str] = Counter()
-    while done < n:
-        kind = kinds[complete % len(kinds)]
-        training, killed = trainings[kind], 0
-        while done < n and not training.is_complete:
-            moment = generator.choice(list(MOMENTS))
-            if not kill(training, moment, generator, seconds[kind]):
-                break
-            moments[moment] += 1
-            killed, done = killed + 1, done + 1
-        found = training.digest() if training.is_complete else training.finish()
-        complete, wrong = complete + 1, wrong + (found != whole[kind])
-        verdict = "the same bits" if found == whole[kind] else "OTHER BITS"
-        print(f"{kind}: killed {killed} times: {verdict}; {done} kills so far", flush=True)
-        training.remove()
-    told = ", ".join(f"{count} at {moment}" for moment, count in sorted(moments.items()))
-    print(
-        f"{done} kills ({told}) of {complete} trainings of {len(kinds)} kinds: {wrong} ended with "
-        f"other bits than one left alone; under another seed {controls} of {len(kinds)} did"
-    )
-    return not wrong and controls == len(kinds)
+        self._expected = self.finish()
+        self._seconds = time.monotonic() - started
+        self.remove()
+        if other == self._expected:
+            self.wrong.append(f"{kind}: another seed ends with the same bits")
+
+    @property
+    def _runs(self) -> list[Path]:
+        return run_folders(self._folder / "runs")
+
+    @property
+    def is_complete(self) -> bool:
+        return sum((run / "run.json").exists() for run in self._runs) == self._n_seeds
+
+    def _start(self, *options: str) -> list[Forked]:
+        """Begin, or resume what is there."""
+        if any(has_checkpoint(run) for run in self._runs):
+            options = ("--resume", *options)
+        if cache := open_cache():
+            for path in cache.own.glob("*.pb"):  # which each process has to itself
+                path.unlink()
+        command = ["train", *self._options, "--run", "a", *options]
+        addresses, environment = free_addresses(self._n_workers), {"TMPDIR": str(self._temporary)}
+        processes = []
+        for index in range(self._n_workers):
+            if self._n_workers > 1:
+                environment["TF_CONFIG"] = tf_config(addresses, index)
+            processes.append(fork(command, self._folder, environment=environment))
+        return processes
+
+    def finish(self, *options: str) -> str:
+        """Train to the end; return the hash of all runs."""
+        for process in () if self.is_complete else self._start(*options):
+            if process.end():
+                raise RuntimeError(f"{process.arguments} ended with {process.code}: {process.err}")
+        return " ".join(digest(run) for run in self._runs)
+
+    def remove(self) -> None:
+        shutil.rmtree(self._folder / "runs")
+
+    def stop(self, moment: str, generator: random.Random) -> bool:
+        """Start it and stop it at a moment; return whether it was not complete before."""
+        pattern, number = MOMENTS[moment], generator.choice(SIGNALS)
+        before = self._files(pattern)
+        processes = self._start()
+        first = generator.choice(processes)
+        while pattern and not first.has_ended() and not self._files(pattern) - before:
+            time.sleep(0.01 if moment == "steps" else 0)
+        delay = generator.uniform(0, self._seconds if moment == "start" else 0.3 * self._seconds)
+        if moment in ("checkpoint", "models"):
+            delay *= generator.random() ** 4 * 0.05
+        time.sleep(delay)
+        sent = time.monotonic()
+        for process in [first] if number == signal.SIGKILL else processes:
+            process.send(number)
+        codes = [process.end(WAITING_SECONDS) for process in processes]
+        for process in processes:
+            seconds = process.started + process.seconds - sent
+            self.wrong += [f"{self.kind}: {x}" for x in judge_end(process, number, seconds)]
+        if number != signal.SIGKILL and (left := list(self._temporary.iterdir())):
+            self.wrong.append(f"{self.kind}: {signal.Signals(number).name} left {left}")
+        return any(codes)
+
+    def _files(self, pattern: str) -> set[Path]:
+        return set((self._folder / "runs").glob(f"a*.training/{pattern}")) if pattern else set()
+
+    def judge(self) -> str:
+        """Complete it and return whether its bits are right."""
+        if self.finish() == self._expected:
+            return "the same bits"
+        self.wrong.append(f"{self.kind}: other bits than those of a training that nobody stopped")
+        return "OTHER BITS"
+
+
+def stop_reader(kind: str, top: Path, generator: random.Random) -> list[str]:
+    """Stop a command that does not train; return what is wrong."""
+    folder, temporary = top / "readers", top / "readers.tmp"
+    if not folder.exists():
+        save_random_run(folder / "runs", "a", tiny_config())
+        (folder / "many.txt").write_text("1 2 3 4\n" * 200_000)
+        temporary.mkdir()
+    number, delay = generator.choice(SIGNALS[2:]), generator.uniform(0, 3)
+    reading, writing = os.pipe()
+    os.set_inheritable(writing, False)
+    os.write(writing, b"1 2 3 4\n")
+    words = READERS[kind].split()
+    process = fork(words, folder, stdin=reading, environment={"TMPDIR": str(temporary)})
+    os.close(reading)
+    while not process.has_ended() and time.monotonic() < process.started + delay:
+        time.sleep(0.002)
+    sent = time.monotonic()
+    process.send(number)
+    process.end()
+    os.close(writing)
+    wrong = judge_end(process, number, process.started + process.seconds - sent)
+    left = [*temporary.iterdir(), *folder.rglob(".*")]
+    wrong += [f"left {path.name}" for path in left if path.name != LOCK]
+    (folder / "big.csv").unlink(missing_ok=True)
+    return [f"{kind}: {line}" for line in wrong]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("kills", type=int, nargs="?", default=200)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--two-workers", action="store_true")
-    parser.add_argument("--kinds", default=",".join(KINDS), help="Some of the kinds, in order.")
-    args = parser.parse_args()
-    kinds = ["two workers"] if args.two_workers else args.kinds.split(",")
-    with tempfile.TemporaryDirectory() as name:
-        top = Path(name)
-        (top / "outputs").mkdir()
-        os.environ.setdefault(FOLDER_VARIABLE, str(top / "programs"))
-        configure_process()  # before TensorFlow is imported, for all that is forked
-        from seq2seq_cli.cli.process import import_quietly
-
-        import_quietly()
-        for module in IMPORTED:
-            import_module(f"seq2seq_cli.{module}")
-        if not kill_all(args.kills, kinds, random.Random(args.seed), top):
-            sys.exit(1)
+    args = parse(__doc__, 200, kinds=",".join([*TRAININGS, *READERS]))
+    kinds, generator = args.kinds.split(","), random.Random(args.seed)
+    wrong, moments, complete = [], Counter[str](), 0
+    import_package(with_training=True)
+    with work_folder() as top:
+        trainings = {kind: Training(kind, top) for kind in kinds if kind not in READERS}
+        while (done := moments.total()) < args.n:
+            kind = kinds[complete % len(kinds)]
+            complete += 1
+            if kind in READERS:
+                wrong += stop_reader(kind, top, generator)
+                moments["of commands that do not train"] += 1
+                continue
+            training = trainings[kind]
+            while moments.total() < args.n and not training.is_complete:
+                moment = generator.choice(list(MOMENTS))
+                if not training.stop(moment, generator):
+                    break
+                moments[moment] += 1
+            stopped = moments.total() - done
+            print(f"{kind}: stopped {stopped} times: {training.judge()}", flush=True)
+            training.remove()
+        wrong += [line for training in trainings.values() for line in training.wrong]
+    counts = ", ".join(f"{count} {moment}" for moment, count in sorted(moments.items()))
+    finish(
+        f"{moments.total()} signals ({counts}), {complete} commands of {len(kinds)} kinds", wrong
+    )
 
 
 if __name__ == "__main__":

@@ -3,12 +3,12 @@
 import io
 import json
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import h5py
 import numpy as np
-from edited import edit
 
 from seq2seq_cli.architecture import LSTM_SETTINGS, Architecture, Layer
 from seq2seq_cli.config import RunConfig
@@ -124,6 +124,13 @@ def save_random_run(runs_dir: Path, name: str, config: RunConfig, seed: int = 0)
         }
         folder.complete(checkpoint, results, save, "2026-01-02T12:00:00Z")
     return folder.run
+
+
+def edit(path: Path, change: Callable[[dict], object]) -> None:
+    """Change a JSON document, such as with `lambda document: document.update(steps_done=7)`."""
+    document = json.loads(path.read_bytes())
+    change(document)
+    path.write_text(json.dumps(document, indent=2))
 
 
 def replace_file(folder: Path, name: str, content: bytes) -> None:

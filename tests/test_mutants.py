@@ -7,7 +7,7 @@ from seq2seq_cli.runs.listing import Run
 def test_a_sample_of_mutants_is_refused_or_answers_the_same(tmp_path):
     counts, wrong = mutants.run(8, 3, tmp_path)
     assert wrong == []
-    assert {"same", "refused"} <= {what for _, what in counts}
+    assert {"same", "refused"} <= counts.keys()
 
 
 def test_another_answer_would_be_seen(tmp_path, monkeypatch: pytest.MonkeyPatch):

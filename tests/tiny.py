@@ -16,6 +16,9 @@ from seq2seq_cli.training.events import Advanced, Event
 
 EPOCH_STEPS = 40
 
+TINY = "--n-in 4 --n-out 2 --cardinality 13 --units 8 --batch-size 16 --n-samples 640".split()
+"""The options of `tiny_config(epochs=1)`: trainings of one shape share a compiled program."""
+
 
 def tiny_config(**training: object) -> RunConfig:
     settings = {"n_samples": 640, "batch_size": 16, "epochs": 3, "seed": 4} | training

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from edited import edit
+from random_run import edit
 
 from seq2seq_cli.architecture import Architecture
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from edited import edit
+from random_run import edit
 from small import CONFIG, a_checkpoint, flip, stop
 
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
