@@ -1,10 +1,10 @@
-"""Greedy decoding with this package's NumPy beside PyTorch's, round by round, on random weights.
+"""Greedy decoding with this package's NumPy next to PyTorch's, in turn, on random weights.
 
-    python tests/benchmarks/decoding.py [--config configs/long.toml]
-        [--n-samples 20000] [--rounds 5] [--batch-size 1000] [--torch PYTHON]
+    python tests/benchmarks/decoding.py [--config configs/long.toml] [--n-samples 20000]
+        [--rounds 5] [--batch-size 1000] [--torch-python PATH]
 
-`--torch` names a Python that has PyTorch; without it ours is measured alone. Prints the medians of
-both and of the ratio of neighbouring rounds as JSON.
+`--torch-python` is a Python that has PyTorch; without it only ours is measured. Prints the medians
+of both and of the ratio of neighbouring rounds as JSON.
 """
 
 import argparse
@@ -15,12 +15,14 @@ import sys
 import time
 from pathlib import Path
 
+from measuring import HERE, flags, ratio
+
 from seq2seq_cli.inference.threads import map_batches, use_one_blas_thread
 
 use_one_blas_thread()
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(HERE.parent))
 from random_run import load_random
 
 from seq2seq_cli.inference.greedy import greedy
@@ -37,28 +39,25 @@ def decode(loaded, sources, steps):
     return time.perf_counter() - begun
 
 
-def torch_command(python, config, args):
+def start_pytorch(python, config, args):
     task, model = config.task, config.model
-    values = {
+    options = {
         "n-in": task.n_in, "n-out": task.n_out, "cardinality": task.cardinality,
         "units": model.units, "embedding": model.embedding, "n-samples": args.n_samples,
         "batch-size": args.batch_size, "rounds": args.rounds,
+        "attention": model.attention != "none", "bidirectional": model.bidirectional,
     }  # fmt: skip
-    flags = {"attention": model.attention != "none", "bidirectional": model.bidirectional}
-    return [
-        python, str(Path(__file__).with_name("torch_greedy.py")), "--in-turn",
-        *(f"--{name}={value}" for name, value in values.items()),
-        *(f"--{name}" for name, given in flags.items() if given),
-    ]  # fmt: skip
+    command = [python, str(HERE / "pytorch.py"), "decode", *flags(options)]
+    return subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
 def main():
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config", type=Path)
     parser.add_argument("--n-samples", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batch-size", type=int, default=1000)
-    parser.add_argument("--torch")
+    parser.add_argument("--torch-python")
     args = parser.parse_args()
     config = resolve(args.config)
     loaded = load_random(config)
@@ -66,26 +65,20 @@ def main():
     sources = np.random.default_rng(0).integers(1, config.task.cardinality, shape, np.int32)
     decode(loaded, sources[:1000], config.task.n_out)
     ours, theirs = [], []
-    other = None
-    if args.torch:
-        other = subprocess.Popen(
-            torch_command(args.torch, config, args), text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        )  # fmt: skip
+    pytorch = start_pytorch(args.torch_python, config, args) if args.torch_python else None
     for _ in range(args.rounds):
         ours.append(decode(loaded, sources, config.task.n_out))
-        if other:
-            other.stdin.write("\n")
-            other.stdin.flush()
-            theirs.append(json.loads(other.stdout.readline())["seconds"])
-    report = {"ours": round(args.n_samples / statistics.median(ours))}
-    if other:
-        other.communicate()
-        ratios = [b / a for a, b in zip(ours, theirs, strict=True)]
-        report["torch"] = round(args.n_samples / statistics.median(theirs))
-        report["ratio"] = round(statistics.median(ratios), 2)
-        report["ratio of the best"] = round(min(theirs) / min(ours), 2)
+        if pytorch:
+            pytorch.stdin.write("\n")
+            pytorch.stdin.flush()
+            theirs.append(json.loads(pytorch.stdout.readline())["seconds"])
+    report = {"ours_per_s": round(args.n_samples / statistics.median(ours))}
+    if pytorch:
+        pytorch.communicate()
+        report["pytorch_per_s"] = round(args.n_samples / statistics.median(theirs))
+        report["ratio"] = round(ratio(theirs, ours), 2)
     print(json.dumps(report))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -4,7 +4,7 @@
         [--at 25 100 400] [--n-samples 10000] [--set KEY=VALUE ...]
         [--at-least 0.999] [--output FILE.csv]
 
-Trains `configs/NAME.toml` once per seed, each in a process of its own, and evaluates it on held-out
+Trains `configs/NAME.toml` once per seed, each in its own process, and evaluates it on held-out
 sequences: at its own lengths, or at each of the lengths or ranges after --at. With --perturb one
 part in a million of noise is put on the initial weights: it stands for the last bits of another
 machine, which near the edge of what a model can learn decide as much as a seed does. The output has
@@ -15,15 +15,14 @@ one row for each training and each length; those behind the configurations' comm
 import argparse
 import csv
 import json
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+from measuring import printed
 
 from seq2seq_cli import evaluate, load_run, train
 from seq2seq_cli.settings import resolve
@@ -48,37 +47,34 @@ def perturb_initial_weights(seed: int) -> None:
 
 
 def measure(args: argparse.Namespace) -> list[dict[str, object]]:
-    """Train under one seed and evaluate at each length; to be called once in a process."""
+    """Train under one seed and evaluate at each length; to be called once per process."""
     if args.perturb:
         perturb_initial_weights(args.first)
     config = resolve(shipped_file(args.name), [f"training.seed={args.first}", *args.set])
-    rows = []
+    common = {"config": args.name, "seed": args.first, "perturbed": args.perturb}
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         train(config, folder, args.name)
         seconds = round(time.perf_counter() - started, 1)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         run = load_run(args.name, Path(folder))
+        rows = []
         for n_in in args.at or [str(config.task.lengths.setting)]:
             report = evaluate(run, args.n_samples, n_in=n_in if args.at else None)
-            rows.append(
-                {
-                    "config": args.name,
-                    "settings": " ".join(args.set),
-                    "seed": args.first,
-                    "perturbed": args.perturb,
-                    "n_in": n_in,
-                    "exact_match": report.exact_match,
-                    "n_samples": report.n_samples,
-                    "seconds": seconds,
-                    "peak_mb": peak,
-                }
-            )
+            shares = {"exact_match": report.exact_match, "n_samples": report.n_samples}
+            rows.append({**common, "n_in": n_in, **shares, "seconds": seconds})
     return rows
 
 
+def append(rows: list[dict[str, object]], path: Path) -> None:
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        if file.tell() == 0:
+            writer.writeheader()
+        writer.writerows(rows)
+
+
 def main() -> None:
-    """Measure each seed in a process of its own, and print a summary for each length."""
+    """Measure each seed in its own process, and print a summary for each length."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name")
     parser.add_argument("--seeds", type=int, default=10)
@@ -98,24 +94,18 @@ def main() -> None:
     for seed in range(args.first, args.first + args.seeds):
         # The last --first and --one are those that count.
         one = [sys.executable, __file__, *sys.argv[1:], "--one", "--first", str(seed)]
-        result = subprocess.run(one, check=True, text=True, stdout=subprocess.PIPE)
-        measured = json.loads(result.stdout)
+        measured = printed(one, Path.cwd())
         print(*map(json.dumps, measured), sep="\n", flush=True)
         rows += measured
         if args.output:
-            is_new = not args.output.exists()
-            with args.output.open("a", newline="") as file:
-                writer = csv.DictWriter(file, measured[0], lineterminator="\n")
-                if is_new:
-                    writer.writeheader()
-                writer.writerows(measured)
+            append(measured, args.output)
     for n_in in dict.fromkeys(row["n_in"] for row in rows):
-        exact = [row["exact_match"] for row in rows if row["n_in"] == n_in]
+        shares = [row["exact_match"] for row in rows if row["n_in"] == n_in]
         seconds = statistics.median(row["seconds"] for row in rows)
         print(
-            f"{args.name} at {n_in}: {sum(x >= args.at_least for x in exact)} of {len(exact)} "
-            f"seeds at {args.at_least:.1%} or better, median {statistics.median(exact):.4%}, "
-            f"minimum {min(exact):.4%}, {seconds:.0f} s"
+            f"{args.name} at {n_in}: {sum(x >= args.at_least for x in shares)} of {len(shares)} "
+            f"seeds at {args.at_least:.1%} or better, median {statistics.median(shares):.4%}, "
+            f"minimum {min(shares):.4%}, {seconds:.0f} s"
         )
 
 

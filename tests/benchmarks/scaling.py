@@ -1,10 +1,23 @@
-"""How a step's milliseconds and memory grow with the sizes, beside PyTorch.
+"""How a training step's time and memory grow with the sizes, next to PyTorch's.
 
     python tests/benchmarks/scaling.py [--torch-python PATH] [--rounds 3] [--only ROW ...]
 
-Each figure is of a process of its own, `epoch.py` or `torch_shapes.py` in turn, that takes some
-steps at batch 64, without any kept program; the ratio is the median of the rounds'. PyTorch may be
-that of another interpreter.
+Each figure is of one process that takes some steps at batch 64, without any kept program, ours
+(`--one ROW`) and PyTorch's in turn; the ratio is the median of the rounds'. Sequences are drawn
+beforehand. PyTorch may be that of another interpreter. Prints the rows of the table in
+tests/README.md.
+
+Where a step's time goes on the seed task, by TensorFlow's profiler on 2 cores; processor time of
+one step, 6.4 ms in all (so 3.2 ms on both cores): 4.0 matrix products, of which 2.9 to 3.6 cannot
+be avoided; 0.7 the gates' gradients, fused into one pass per step; 0.4 Adam; 0.4 concatenations for
+the kernels' gradients; 0.1 gathers of the input projections; 0.8 the rest.
+
+What was tried against it: products by YNN instead of Eigen kernels, a sixth of the step and 40% of
+the compilation less (kept); two parts of the program compiled at once (kept); the batch as two
+shards (kept, 10 to 15%); one tanh for all gates and one product for their gradients, so that a step
+has half the kernels (kept: 0.76 of PyTorch at 24 -> 12 where it was 1.2); sums by row instead of
+products with one-hot vectors (kept, 10 to 20%); vectors of 512 bits (half as fast), oneDNN and
+XNNPACK products, fast math (no gain); the scheduler without concurrency (half as fast again).
 
 Where a step's time goes at 24 -> 12, by TensorFlow's profiler on two slow cores, in milliseconds of
 processor time, 24 in all: 11 to 15 recurrent products, 3 writes for the backward pass, 2 to 3
@@ -26,53 +39,78 @@ products, 2.9 with cuBLAS (kept); command buffers with WHILE and CONDITIONAL cha
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
-HERE = Path(__file__).parent
-SHAPES = [  # n_in, n_out, units, cardinality, embedding, attention
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from measuring import HERE, flags, peak_mb, print_row, printed, ratio
+
+BATCH = 64
+NAMES = ("n-in", "n-out", "units", "cardinality", "embedding", "attention")
+SHAPES = [
     *((n_in, n_in // 2, 128, 51, 0, False) for n_in in (6, 24, 96, 384)),
     (6, 3, 512, 51, 0, False),
-    (6, 3, 128, 501, 0, False),
-    (6, 3, 128, 5_001, 0, False),
     (6, 3, 128, 5_001, 64, False),
     (50, 20, 64, 51, 64, True),
     (400, 40, 64, 51, 64, True),
 ]
 
 
-def run(command: list[str]) -> dict[str, float]:
-    """Return what a benchmark prints."""
-    result = subprocess.run(
-        command, check=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        env={**os.environ, "S2S_CACHE_DIR": ""},
-    )  # fmt: skip
-    figures: dict[str, float] = json.loads(result.stdout)
-    return figures
+def n_steps(shape: tuple[int, ...]) -> int:
+    """Return how many steps to time at once for a shape."""
+    n_in, n_out, units, cardinality, _, _ = shape
+    work = (n_in + n_out) / 9 * units**2 / 128**2 + cardinality / 400
+    return max(3, min(100, int(200 / work)))
 
 
-def options(shape: tuple[int, int, int, int, int, bool]) -> tuple[int, list[str]]:
-    """Return how many steps to time at once for a shape, and its options."""
-    n_in, n_out, units, cardinality, embedding, attention = shape
-    heavy = (n_in + n_out) / 9 * units**2 / 128**2 + cardinality / 400
-    sizes = {
-        "n-in": n_in, "n-out": n_out, "units": units, "cardinality": cardinality,
-        "embedding": embedding,
-    }  # fmt: skip
-    words = [word for name, size in sizes.items() for word in (f"--{name}", str(size))]
-    return max(3, min(100, int(200 / heavy))), words + ["--attention"] * attention
+def measure(shape: tuple[int, ...]) -> dict[str, float]:
+    """Train some steps; return the seconds of the first call and of the others, and the memory."""
+    import numpy as np
+
+    from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
+    from seq2seq_cli.data.sampling import Split
+    from seq2seq_cli.data.streams import GeneratedStream
+    from seq2seq_cli.data.tasks import find_task
+    from seq2seq_cli.training.models import build_models
+    from seq2seq_cli.training.process import configure_process
+    from seq2seq_cli.training.program.loop import Loop
+
+    n_in, n_out, units, cardinality, embedding, attends = shape
+    attention = {"bidirectional": True, "attention": "dot"} if attends else {}
+    config = RunConfig(
+        task=TaskConfig(n_in=n_in, n_out=n_out, cardinality=cardinality),
+        model=ModelConfig(units=units, embedding=embedding, **attention),
+        training=TrainingConfig(batch_size=BATCH),
+    )
+    configure_process()
+    loop, steps = Loop(build_models(config)[0], config), n_steps(shape)
+    stream = GeneratedStream(find_task(config.task), config.task, 0)
+    sources, targets = stream.draw(Split.TRAIN, 0, steps * BATCH)
+    rates = np.full(steps, 0.003, np.float32)
+
+    def seconds(n: int) -> float:
+        started = time.perf_counter()
+        loop.train(sources[: n * BATCH], targets[: n * BATCH], rates[:n])
+        return time.perf_counter() - started
+
+    first, best = seconds(1), min(seconds(steps) for _ in range(3))
+    return {"first": first, "step": best / steps, "mb": peak_mb(resource.RUSAGE_SELF)}
 
 
-def measure(shape: tuple[int, int, int, int, int, bool]) -> dict[str, float]:
-    """Return what `epoch.py` prints for a shape."""
-    steps, words = options(shape)
-    command = [
-        sys.executable, str(HERE / "epoch.py"), *words, "--call", str(steps), "--n-samples",
-        str(64 * steps),
-    ]  # fmt: skip
-    return run(command)
+def pytorch_step(python: str, shape: tuple[int, ...]) -> float:
+    """Return the seconds of a step of PyTorch."""
+    options = dict(zip(NAMES, shape, strict=True)) | {"n-samples": n_steps(shape) * BATCH}
+    options["bidirectional"] = options["attention"]
+    command = [python, str(HERE / "pytorch.py"), "step", *flags(options)]
+    lines = subprocess.run(
+        command, check=True, text=True, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL
+    ).stdout.splitlines()
+    return min(json.loads(line)["seconds"] for line in lines) / n_steps(shape)
 
 
 def main() -> None:
@@ -80,28 +118,35 @@ def main() -> None:
     parser.add_argument("--torch-python", default="")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", type=int, nargs="*", default=range(len(SHAPES)))
+    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    print("| n_in → n_out | units | cardinality | first call | a step | PyTorch | ratio | memory |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-    for shape in (SHAPES[number] for number in args.only):
+    if args.one is not None:
+        print(json.dumps(measure(SHAPES[args.one])))
+        return
+    print_row(
+        "n_in → n_out", "units", "cardinality", "first call", "a step", "PyTorch", "ratio", "memory"
+    )
+    print_row(*["---"] * 8)
+    for number in args.only:
+        shape = SHAPES[number]
+        n_in, n_out, units, cardinality, embedding, attends = shape
         ours, theirs = [], []
-        steps, words = options(shape)
         for _ in range(args.rounds):
-            ours.append(measure(shape))
+            one = [sys.executable, __file__, "--one", str(number)]
+            ours.append(printed(one, Path.cwd()))
             if args.torch_python:
-                command = [args.torch_python, str(HERE / "torch_shapes.py"), *words]
-                theirs.append(run([*command, "--steps", str(steps)])["ms_a_step"])
-        mine = [figures["best_ms_a_step"] for figures in ours]
-        ratio = statistics.median(a / b for a, b in zip(mine, theirs, strict=True)) if theirs else 0
-        n_in, n_out, units, cardinality, embedding, attention = shape
-        kind = f", embedding {embedding}" * bool(embedding) + ", attention" * attention
-        first = statistics.median(figures["first_call_s"] for figures in ours)
-        peak = max(figures["peak_mb"] for figures in ours)
-        print(
-            f"| {n_in} → {n_out}{kind} | {units} | {cardinality:,} | {first:.1f} s "
-            f"| {statistics.median(mine):.1f} ms "
-            f"| {statistics.median(theirs or [0]):.1f} ms | {ratio:.2f} | {peak:,.0f} MB |",
-            flush=True,
+                theirs.append(pytorch_step(args.torch_python, shape))
+        steps = [figures["step"] for figures in ours]
+        print_row(
+            f"{n_in} → {n_out}"
+            + f", embedding {embedding}" * bool(embedding)
+            + ", attention" * attends,
+            units,
+            f"{cardinality:,}",
+            f"{statistics.median(figures['first'] for figures in ours):.1f} s",
+            *(f"{1000 * statistics.median(each or [0]):.1f} ms" for each in (steps, theirs)),
+            f"{ratio(steps, theirs):.2f}",
+            f"{max(figures['mb'] for figures in ours):,.0f} MB",
         )
 
 
