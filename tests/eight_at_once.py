@@ -109,8 +109,8 @@ class Round:
                 self.slowest = max(self.slowest, seconds)
                 is_one_line = len(process.err.splitlines()) == 1
                 if not is_one_line or process.has_tensorflow or seconds > MAX_SECONDS:
-                    told = f"TensorFlow {process.has_tensorflow}: {process.err}"
-                    self.wrong.append(f"{self._kind}: refused in {seconds:.2f} s, {told}")
+                    details = f"TensorFlow {process.has_tensorflow}: {process.err}"
+                    self.wrong.append(f"{self._kind}: refused in {seconds:.2f} s, {details}")
 
     def _train_again(self) -> None:
         """See that a killed training has left no lock."""

@@ -85,7 +85,7 @@ def digest(folder: Path) -> str:
 
 
 def judge_end(process: Forked, number: int, seconds: float) -> list[str]:
-    """Return what is wrong with the end of a command, so many seconds after the signal."""
+    """Return what is wrong with the end of a command, this many seconds after the signal."""
     codes = {0, -number, 6} if number == signal.SIGKILL else {0, 128 + number}
     lines = process.err.splitlines()
     wrong = []

@@ -1,4 +1,4 @@
-"""Runs with random weights, made in no time: as arrays, and as the files that a training saves."""
+"""Runs with random weights, without a training: as arrays, and as the files that it would save."""
 
 import io
 import json
@@ -36,7 +36,7 @@ class RandomRun:
 
 
 def random_run(config, seed=0, change=lambda layer: layer):
-    """Return a run of this configuration; `change` makes another layer of each."""
+    """Return a run of this configuration; `change` is applied to each layer."""
     architecture, generator = Architecture.of(config), np.random.default_rng(seed)
     encoder = [architecture.source_embedding, *architecture.encoder_lstms]
     decoder = [

@@ -1,4 +1,4 @@
-"""A sample of what the scripts next to this file try; each is a process of its own."""
+"""A sample of what the scripts next to this file try; each in its own process."""
 
 import subprocess
 import sys

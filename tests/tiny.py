@@ -1,4 +1,4 @@
-"""What the tests of training share: settings of a training of a second, and what it leaves."""
+"""What the tests of training share: the settings of a very short training, and how to read it."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

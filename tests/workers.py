@@ -1,4 +1,4 @@
-"""Workers of one training, all of them on this machine."""
+"""Workers of one training, all on this machine."""
 
 import json
 import socket
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def free_addresses(n: int) -> list[str]:
-    """Return addresses on which nobody listens."""
+    """Return addresses that are free."""
     sockets = [socket.socket() for _ in range(n)]
     for opened in sockets:
         opened.bind(("localhost", 0))

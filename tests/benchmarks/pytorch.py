@@ -4,7 +4,7 @@
         [--units 128] [--embedding 0] [--attention] [--bidirectional] [--batch-size 64]
         [--n-samples 6400] [--rounds 3]
 
-Measures training steps, or greedy decoding, of so many samples: prints a line of JSON for each
+Measures training steps, or greedy decoding, of a number of samples: prints a line of JSON for each
 round, with its seconds. A round begins when a line is read from standard input, so that another
 program can be measured in turn. The decoder looks at the encoder's outputs by Luong's dot.
 """

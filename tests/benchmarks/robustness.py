@@ -6,7 +6,7 @@
 
 Trains `configs/NAME.toml` once per seed, each in its own process, and evaluates it on held-out
 sequences: at its own lengths, or at each of the lengths or ranges after --at. With --perturb one
-part in a million of noise is put on the initial weights: it stands for the last bits of another
+part in a million of noise is put on the initial weights: it represents the last bits of another
 machine, which near the edge of what a model can learn decide as much as a seed does. The output has
 one row for each training and each length; those behind the configurations' comments are in
 `configs/robustness.csv`.
