@@ -4,13 +4,11 @@ A `Case` is a command line with the files beside it and what is on standard inpu
 those of the command line itself, so that none is left out.
 """
 
-import io
 import json
 import random
 from dataclasses import dataclass, field
 from functools import cache
 
-import numpy as np
 import typer
 
 from seq2seq_cli.cli.app import COMMANDS, make_command
@@ -148,7 +146,7 @@ def _file(draw: random.Random, name: str, case: Case) -> str:
     if name == "output":
         return draw.choice(("out", "data", "folder")) + draw.choice(SUFFIXES)
     if name == "config":
-        case.files["config.toml"] = damaged(draw, _toml(draw, case))
+        case.files["config.toml"] = damaged(draw, _toml(draw))
         return "config.toml"
     if name == "input":
         case.files["input.txt"] = _text(draw)
@@ -157,17 +155,12 @@ def _file(draw: random.Random, name: str, case: Case) -> str:
         case.files |= {"data.src": _text(draw), "data.tgt": _text(draw)}
         return draw.choice(("data.src,data.tgt", "data.src,missing", "data.src,", "a,b,c", ","))
     suffix = draw.choice(SUFFIXES)
-    content = _npz(draw) if suffix.lower() == ".npz" else _pairs(draw, suffix.lower())
-    case.files[f"{name}{suffix}"] = damaged(draw, content)
+    case.files[f"{name}{suffix}"] = damaged(draw, _pairs(draw, suffix.lower()))
     return f"{name}{suffix}"
 
 
-def _toml(draw: random.Random, case: Case) -> bytes:
+def _toml(draw: random.Random) -> bytes:
     """Return a configuration: some of the defaults, a few with other values."""
-    if draw.random() < 0.3:
-        content = io.BytesIO()
-        np.save(content, _array(draw, (9, 2)))
-        case.files["table.npy"] = damaged(draw, content.getvalue())
     lines = RunConfig().to_toml().splitlines()
     kept = [line for line in lines if line.startswith("[") or draw.random() < 0.5]
     for i, line in enumerate(kept):
@@ -190,7 +183,7 @@ def _text(draw: random.Random) -> bytes:
 
 
 def _pairs(draw: random.Random, suffix: str) -> bytes:
-    """Return pairs in the format of a suffix, some of them bad."""
+    """Return pairs in the text format of a suffix, some of them bad."""
     rows = []
     for _ in range(draw.choice((1, 30, 60))):
         source = [draw.randint(1, 8) for _ in range(draw.randint(1, 4))]
@@ -202,31 +195,6 @@ def _pairs(draw: random.Random, suffix: str) -> bytes:
     if draw.random() < 0.4:
         rows[draw.randrange(len(rows))] = draw.choice(LINES)
     return b"\n".join(rows)
-
-
-def _array(draw: random.Random, shape: tuple[int, int]) -> np.ndarray:
-    """Return an array of this shape, or one that is of no use."""
-    good = np.random.default_rng(draw.getrandbits(32)).integers(1, 9, shape)
-    if draw.random() < 0.5:
-        return good.astype(draw.choice(("i1", "<i2", ">i4", "u4", "i8", ">u8")))
-    return draw.choice(
-        (
-            good.astype(draw.choice(("f2", "f8", "c16", "?", "S3", "M8[s]"))),
-            np.array([[{}], [print]], object),
-            np.zeros(draw.choice(((), (0,), (0, 3), (3, 0), (2, 2, 2), shape)), "i4"),
-            good * draw.choice((-1, 2**40, 10**6)),
-            np.zeros(shape, [("a", "i4"), ("b", "O")]),
-            np.full(shape, draw.choice((np.nan, np.inf, 1e308, 1.0))),
-        )
-    )
-
-
-def _npz(draw: random.Random) -> bytes:
-    content = io.BytesIO()
-    names = draw.choice((("sources", "targets"),) * 8 + (("sources",), ("a", "b")))
-    arrays = {name: _array(draw, (30, 3)) for name in names}
-    draw.choice((np.savez, np.savez_compressed))(content, **arrays)
-    return content.getvalue()
 
 
 def damaged(draw: random.Random, content: bytes) -> bytes:
