@@ -44,7 +44,7 @@ PAUSE = 0.3
 
 # What the forked processes need; not TensorFlow, which those that are refused have to do without.
 IMPORTED = ["cli.app", "cli.rendering.evaluation", "cli.commands.train", "cli.commands.evaluate",
-            "cli.commands.predict", "cli.commands.runs", "training.session", "training.seeds",
+            "cli.commands.predict", "cli.commands.runs", "training.session",
             "prediction", "evaluation", "inference.loading"]  # fmt: skip
 
 

@@ -32,7 +32,7 @@ from seq2seq_cli.runs.checkpoint_files import has_checkpoint, load_checkpoint
 from seq2seq_cli.runs.listing import list_runs
 from seq2seq_cli.runs.lock import LOCK
 from seq2seq_cli.runs.manifest import RECORDED
-from seq2seq_cli.training.cache_folder import FOLDER_VARIABLE
+from seq2seq_cli.training.release import FOLDER_VARIABLE
 
 TRAIN = ["train", *TASK, "--units", "8", "--batch-size", "16", "-q", "--run", "a",
          "--checkpoint-seconds", "0.1"]  # fmt: skip
@@ -56,7 +56,7 @@ COMMANDS = {
 WAITING = ("one worker waits", "predict -")
 IMPORTED = ["cli.app", "cli.rendering.evaluation", "cli.commands.train", "cli.commands.evaluate",
             "cli.commands.predict", "cli.commands.encode", "cli.commands.generate",
-            "cli.commands.runs", "training.session", "training.seeds", "prediction",
+            "cli.commands.runs", "training.session", "prediction",
             "evaluation", "inference.loading"]  # fmt: skip
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

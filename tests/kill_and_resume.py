@@ -30,9 +30,9 @@ from workers import free_addresses, tf_config
 from seq2seq_cli.runs.checkpoint_files import has_checkpoint, load_checkpoint
 from seq2seq_cli.runs.history import history_text
 from seq2seq_cli.runs.listing import run_folders
-from seq2seq_cli.training.cache_folder import FOLDER_VARIABLE
 from seq2seq_cli.training.compilation_cache import open_cache
 from seq2seq_cli.training.process import configure_process
+from seq2seq_cli.training.release import FOLDER_VARIABLE
 
 OPTIONS = "--units 8 --batch-size 16 -q --checkpoint-seconds 0.02".split()
 TASK = "--n-in 4 --n-out 2 --cardinality 13 --n-samples 1600 --epochs 6".split()

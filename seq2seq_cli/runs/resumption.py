@@ -1,17 +1,21 @@
-"""Which run a training resumes, and with which settings."""
+"""Which run a training resumes, from what, and with which settings."""
 
 import re
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 
-from seq2seq_cli.config import RunConfig
+from seq2seq_cli.config import RunConfig, TrainingConfig
 from seq2seq_cli.custom_code import names_function
 from seq2seq_cli.data.tasks import find_task
 from seq2seq_cli.errors import ConfigurationError, ModelError
 from seq2seq_cli.runs.advice import anew_command
+from seq2seq_cli.runs.checkpoint import Checkpoint, TrainingStatus
 from seq2seq_cli.runs.checkpoint_files import has_checkpoint, is_stopped, newest_description
 from seq2seq_cli.runs.listing import find_run, run_folders
+from seq2seq_cli.runs.manifest import MANIFEST
 from seq2seq_cli.runs.names import check_name
+from seq2seq_cli.runs.progress import is_finished, stop_reason
 from seq2seq_cli.settings import laid_over
 
 CHANGEABLE = (
@@ -125,3 +129,33 @@ def check_resumable(saved: RunConfig, wanted: RunConfig, run: str = "") -> None:
                 )
     if problems:
         raise ConfigurationError("\n".join(f"{run}: {line}" if run else line for line in problems))
+
+
+def resumed_checkpoint(checkpoint: Checkpoint, config: RunConfig, run: Path) -> Checkpoint:
+    """Return a checkpoint with a resumed training's settings, without what is repeated.
+
+    Raises ConfigurationError if the run is complete and there is nothing left to train.
+    """
+    is_complete = (run / MANIFEST).is_file() and not is_stopped(run)
+    status, history = checkpoint.status, checkpoint.history
+    finished = is_finished(status, config.training)
+    if is_complete and finished:
+        raise _complete(run, status, config.training)
+    if is_complete or config.training != checkpoint.config.training:
+        status = status.model_copy(update={"has_ended": False})
+    if not status.has_ended and not finished:
+        history = history[: status.validations_done]  # without an epoch that a callback cut short
+    return replace(checkpoint, config=config, status=status, history=history)
+
+
+def _complete(run: Path, status: TrainingStatus, training: TrainingConfig) -> ConfigurationError:
+    reason = stop_reason(status, training)
+    if reason and status.epochs_done < training.epochs:
+        return ConfigurationError(
+            f"training.stop_at = {training.stop_at}, training.patience = {training.patience}: the "
+            f"run {run} is complete, {reason}; set others to train it further"
+        )
+    return ConfigurationError(
+        f"training.epochs = {training.epochs}: the run {run} is complete after "
+        f"{status.epochs_done}; set more --epochs to train it further"
+    )

@@ -13,7 +13,6 @@ from tiny import assert_identical
 
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
 from seq2seq_cli.training import compilation_cache
-from seq2seq_cli.training.cache_folder import FOLDER_VARIABLE
 from seq2seq_cli.training.compilation_cache import (
     FLAGS_VARIABLE,
     OWN_FOLDER,
@@ -21,7 +20,7 @@ from seq2seq_cli.training.compilation_cache import (
     machine_key,
     open_cache,
 )
-from seq2seq_cli.training.release import CACHE_FLAG, UNKNOWN
+from seq2seq_cli.training.release import CACHE_FLAG, FOLDER_VARIABLE, UNKNOWN
 
 OPEN = open_cache.__wrapped__
 
@@ -338,14 +337,14 @@ def test_nothing_in_a_program_is_named_in_an_order_that_changes(task, model):
 def test_without_a_cache_tensorflow_numbers_its_own_functions(monkeypatch):
     from tensorflow.python.framework import ops
 
-    from seq2seq_cli.training.program import naming
+    from seq2seq_cli.training.program import keys
 
     own = ops.uid
-    monkeypatch.setattr(naming, "open_cache", lambda: None)
-    with naming.named_after("0" * 32):
+    monkeypatch.setattr(keys, "open_cache", lambda: None)
+    with keys.named_after("0" * 32):
         assert ops.uid is own
-    monkeypatch.setattr(naming, "open_cache", lambda: "a cache")
-    with naming.named_after("0" * 32):  # negative control
+    monkeypatch.setattr(keys, "open_cache", lambda: "a cache")
+    with keys.named_after("0" * 32):  # negative control
         assert ops.uid is not own
     assert ops.uid is own
 
@@ -355,14 +354,14 @@ def test_a_second_program_of_a_kind_in_one_process_is_neither_taken_nor_kept(mon
 
     from seq2seq_cli.data.plan import prepare
     from seq2seq_cli.training import runner
-    from seq2seq_cli.training.program import naming
+    from seq2seq_cli.training.program import keys
 
     plan = prepare(RunConfig(task=TaskConfig(n_in=4, n_out=2, cardinality=13)))
     kept = []
     cache = SimpleNamespace(take=lambda key: True, keep=kept.append)
-    for module in (runner, naming):
+    for module in (runner, keys):
         monkeypatch.setattr(module, "open_cache", lambda: cache)
-    monkeypatch.setattr(naming, "_named", set())
+    monkeypatch.setattr(keys, "_named", set())
 
     class StubLoop:
         is_one_program, call_steps = True, None
@@ -371,7 +370,7 @@ def test_a_second_program_of_a_kind_in_one_process_is_neither_taken_nor_kept(mon
             self.ran = set()
 
         def trace(self, n_in, n_out, key):
-            with naming.named_after(key):
+            with keys.named_after(key):
                 pass
 
         def trace_validation(self, n, n_in, n_out):

@@ -3,7 +3,7 @@
 import pytest
 import tensorflow as tf
 
-from seq2seq_cli.training.device import device_name
+from seq2seq_cli.training.program.device import device_name
 
 
 @pytest.mark.parametrize(

@@ -116,8 +116,8 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from seq2seq_cli.config import ModelConfig
 from seq2seq_cli.training import distribution, session
-from seq2seq_cli.training.seeds import train_seeds
-distribution.find_strategy = lambda cluster: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+from seq2seq_cli.training.session import train_seeds
+distribution._find_strategy = lambda cluster: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 sys.path.insert(0, sys.argv[1])
 from tiny import tiny_config
 session.train(tiny_config(), sys.argv[2], "mirrored")

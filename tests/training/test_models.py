@@ -20,10 +20,10 @@ from seq2seq_cli.inference.loading import load_network, load_run
 from seq2seq_cli.runs.manifest import DECODER_MODEL, ENCODER_MODEL
 from seq2seq_cli.training.models import build_models, define_models
 from seq2seq_cli.training.program import device
-from seq2seq_cli.training.program.lookup import gather_rows
 from seq2seq_cli.training.program.loop import CHUNK, Loop
+from seq2seq_cli.training.program.network import gather_rows
+from seq2seq_cli.training.program.optimizer import learning_rates
 from seq2seq_cli.training.program.recurrent import LstmCall, run_lstms
-from seq2seq_cli.training.schedule import learning_rates
 
 TASK = TaskConfig(n_in=5, n_out=3, cardinality=17)
 

@@ -7,8 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from seq2seq_cli.training import release
-from seq2seq_cli.training.cache_folder import FOLDER_VARIABLE
-from seq2seq_cli.training.release import CPU_FLAGS, GPU_FLAGS, UNKNOWN, Behaviour
+from seq2seq_cli.training.release import CPU_FLAGS, FOLDER_VARIABLE, GPU_FLAGS, UNKNOWN, Behaviour
 
 BEHAVIOUR = release.behaviour.__wrapped__
 ALL = Behaviour(flags=CPU_FLAGS, keeps_programs=True)

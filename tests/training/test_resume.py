@@ -27,16 +27,17 @@ from seq2seq_cli.config import RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.data.plan import prepare
 from seq2seq_cli.data.sampling import Split
 from seq2seq_cli.errors import ConfigurationError, Interrupted, ModelError
+from seq2seq_cli.runs import progress
 from seq2seq_cli.runs.checkpoint_files import load_checkpoint
 from seq2seq_cli.runs.listing import list_runs, open_run
 from seq2seq_cli.runs.manifest import RECORDED
 from seq2seq_cli.runs.names import training_path
-from seq2seq_cli.training import compiled, validation
+from seq2seq_cli.training import distribution
 from seq2seq_cli.training.events import Advanced, Built, EpochEnded, Finished, Resumed
 from seq2seq_cli.training.models import build_models
 from seq2seq_cli.training.program.loop import Loop
+from seq2seq_cli.training.program.optimizer import learning_rates
 from seq2seq_cli.training.runner import Runner
-from seq2seq_cli.training.schedule import learning_rates
 
 pytestmark = pytest.mark.usefixtures("compiled_once")
 
@@ -124,7 +125,7 @@ def test_the_bits_do_not_depend_on_how_many_steps_a_call_takes(tmp_path, whole, 
 
 def test_an_interrupt_while_the_models_are_saved_spoils_nothing(tmp_path, whole, monkeypatch):
     """The best epoch, here the first, is not the last one: its weights are only saved."""
-    monkeypatch.setattr(validation, "is_better", lambda results, best: best is None)
+    monkeypatch.setattr(progress, "is_better", lambda results, best: best is None)
     saved = []
 
     def save(self, path, original=keras.Model.save):
@@ -173,7 +174,7 @@ def test_a_forced_training_that_cannot_begin_leaves_the_run_as_it_was(tmp_path, 
     def fail(*arguments):
         raise MemoryError
 
-    monkeypatch.setattr(compiled, "build_models", fail)
+    monkeypatch.setattr(distribution, "build_models", fail)
     with pytest.raises(MemoryError):
         train(tiny_config(seed=5), tmp_path, "run", force=True)
     assert contents(folder) == before
@@ -215,7 +216,7 @@ def test_a_second_ctrl_c_leaves_at_once(tmp_path, monkeypatch):
     def interrupt_again(self, seconds):
         raise Interrupted("interrupted")
 
-    monkeypatch.setattr(Runner, "comes_to_rest", interrupt_again)
+    monkeypatch.setattr(Runner, "wait", interrupt_again)
     told = interrupt(tiny_config(), tmp_path, "run", stop_after(1))
     assert told == "interrupted"
     assert load_checkpoint(tmp_path / "run")[0].state.steps_done == 0

@@ -20,7 +20,6 @@ from seq2seq_cli.runs.checkpoint_files import load_checkpoint
 from seq2seq_cli.runs.listing import list_runs, open_run
 from seq2seq_cli.runs.names import training_path
 from seq2seq_cli.runs.resumption import State
-from seq2seq_cli.training.batch import resumed_batch
 from seq2seq_cli.training.events import (
     Advanced,
     Built,
@@ -32,6 +31,7 @@ from seq2seq_cli.training.events import (
     SeedFailed,
 )
 from seq2seq_cli.training.program.loop import Loop
+from seq2seq_cli.training.start import resumed_seeds
 
 TINY = ["--n-in", "4", "--n-out", "2", "--cardinality", "13", "--units", "8", "--batch-size", "16",
         "--n-samples", "640", "--epochs", "1"]  # fmt: skip
@@ -266,13 +266,13 @@ def test_seeds_that_begin_later_have_the_pretrained_embedding_too(tmp_path):
     model = ModelConfig(units=8, embedding=4, pretrained_embedding=str(table))
     config = tiny_config(epochs=1, n_samples=64).model_copy(update={"model": model})
     train_seeds(config, 1, tmp_path / "runs", "t")
-    batch = resumed_batch(RunConfig(), 2, tmp_path / "runs", "t", force=False)
+    batch = resumed_seeds(RunConfig(), 2, tmp_path / "runs", "t", force=False)
     assert batch.states == {4: State.COMPLETE, 5: State.NEW}
-    with batch.begun(5) as begin:
+    with batch.hold_start(5) as begin:
         np.testing.assert_array_equal(begin.plan.embedding, np.load(table))
     np.save(table, np.zeros((13, 4), np.float32))
     with pytest.raises(ConfigurationError, match="model.pretrained_embedding = .* the file is not"):
-        resumed_batch(RunConfig(), 2, tmp_path / "runs", "t", force=False)
+        resumed_seeds(RunConfig(), 2, tmp_path / "runs", "t", force=False)
 
 
 def a_report(share: float) -> Report:

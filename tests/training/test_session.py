@@ -106,7 +106,7 @@ def test_a_loss_that_is_not_finite_names_the_step_and_keeps_the_checkpoint(tmp_p
             if epoch == 1:
                 self.model.trainable_variables[0].assign(np.full((13, 32), np.nan))
 
-    with pytest.raises(ConfigurationError, match="at step 41, in epoch 2: begin anew") as refused:
+    with pytest.raises(ConfigurationError, match="at step 41, in epoch 2: start again") as refused:
         train(tiny_config(), tmp_path, "run", callbacks=[Explode()])
     assert "training.clip_norm=1.0" in str(refused.value)
     checkpoint, notes = load_checkpoint(tmp_path / "run")

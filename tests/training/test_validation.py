@@ -8,6 +8,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+from seq2seq_cli.training.validation import places, places_left
 from tiny import assert_identical, checkpoint_arrays, read_history, stop_after, tiny_config
 
 from seq2seq_cli import train
@@ -23,8 +24,7 @@ from seq2seq_cli.training.events import Advanced, EpochEnded, Finished, Validate
 from seq2seq_cli.training.models import build_models
 from seq2seq_cli.training.program.loop import Loop
 from seq2seq_cli.training.runner import Runner
-from seq2seq_cli.training.seeds import train_seeds
-from seq2seq_cli.training.validation import places, places_left
+from seq2seq_cli.training.session import train_seeds
 
 pytestmark = pytest.mark.usefixtures("compiled_once")
 
@@ -248,7 +248,7 @@ def test_stop_at_ends_a_training_within_an_epoch_which_can_be_gone_on_with(tmp_p
     assert "has reached stop_at" in events[-1].reason
     assert (events[-1].epoch, events[-1].n_samples) == (2, 512)
     assert lines_of(run.path) == lines_of(watched)[:5]
-    with pytest.raises(ConfigurationError, match="training.stop_at = .*has reached stop_at; give"):
+    with pytest.raises(ConfigurationError, match="training.stop_at = .*has reached stop_at; set"):
         train(RunConfig(), tmp_path, "run", resume=True)
     further = RunConfig(training=TrainingConfig(stop_at=0.0))
     run = train(further, tmp_path, "run", resume=True)
