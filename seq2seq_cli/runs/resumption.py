@@ -91,26 +91,26 @@ def written_at(run: Path) -> str:
     return newest.written_at if newest else ""
 
 
-def resumed_config(saved: RunConfig, wanted: RunConfig) -> RunConfig:
-    """Return the saved settings, overridden by those in `wanted`'s `model_fields_set`.
+def resumed_config(saved: RunConfig, changes: RunConfig) -> RunConfig:
+    """Return the saved settings, overridden by those in `changes`' `model_fields_set`.
 
-    Raises ConfigurationError for a custom task that `wanted` does not name: the code of a saved run
+    Raises ConfigurationError for a custom task that `changes` does not name: the code of a saved run
     is not imported.
     """
-    merged = laid_over(saved, wanted)
-    if names_function(merged.task.name) and "name" not in wanted.task.model_fields_set:
+    merged = laid_over(saved, changes)
+    if names_function(merged.task.name) and "name" not in changes.task.model_fields_set:
         find_task(merged.task)  # says how to name it
     return merged
 
 
-def check_resumable(saved: RunConfig, wanted: RunConfig, run: str = "") -> None:
+def check_resumable(saved: RunConfig, config: RunConfig, run: str = "") -> None:
     """Raise ConfigurationError, with a line for each, for settings that may not change.
 
     A file may have moved if its hash is the same in both configurations. The lines begin with the
-    name of the `run`, if it is given.
+    name of the `run`, if there is one.
     """
     before, problems = saved.model_dump(), list[str]()
-    for section, settings in wanted.model_dump().items():
+    for section, settings in config.model_dump().items():
         for key, value in settings.items():
             name, was = f"{section}.{key}", before[section][key]
             if name in CHANGEABLE or name in FILLED_IN:

@@ -20,7 +20,7 @@ from seq2seq_cli.inference.loading import load_network, load_run
 from seq2seq_cli.runs.manifest import DECODER_MODEL, ENCODER_MODEL
 from seq2seq_cli.training.models import build_models, define_models
 from seq2seq_cli.training.program import device
-from seq2seq_cli.training.program.loop import CHUNK, Loop
+from seq2seq_cli.training.program.loop import Loop
 from seq2seq_cli.training.program.network import gather_rows
 from seq2seq_cli.training.program.optimizer import learning_rates
 from seq2seq_cli.training.program.recurrent import LstmCall, run_lstms
@@ -143,41 +143,6 @@ def test_the_loop_takes_the_steps_of_plain_keras(monkeypatch, layout, clip_norm,
         np.testing.assert_allclose(first, second, atol=2e-4)
 
 
-def test_the_lstm_has_the_outputs_and_gradients_of_keras():
-    generator = np.random.default_rng(1)
-    layer = keras.layers.LSTM(
-        3,
-        return_sequences=True,
-        return_state=True,
-        kernel_initializer=keras.initializers.GlorotUniform(1),
-        recurrent_initializer=keras.initializers.Orthogonal(seed=2),
-    )
-    inputs = tf.constant(generator.normal(size=(2, 7, 4)), tf.float32)
-    state = [tf.constant(generator.normal(size=(2, 3)), tf.float32) for _ in range(2)]
-    layer(inputs, initial_state=state)
-    weights = [variable.value for variable in layer.trainable_variables]
-    factors = [
-        tf.constant(generator.normal(size=s), tf.float32) for s in ((2, 7, 3), (2, 3), (2, 3))
-    ]
-
-    def total(results):
-        return sum(tf.reduce_sum(f * result) for f, result in zip(factors, results, strict=True))
-
-    with tf.GradientTape() as tape:
-        tape.watch(state)
-        expected = total(layer(inputs, initial_state=state))
-    gradients = tape.gradient(expected, [*weights, *state])
-    with tf.GradientTape() as tape:
-        tape.watch(state)
-        gates = tf.tensordot(tf.transpose(inputs, (1, 0, 2)), weights[0], 1) + weights[2]
-        call = LstmCall(gates, tf.convert_to_tensor(weights[1]), tuple(state))
-        outputs, hidden, cell = run_lstms([call], 3, tf.ones(()))[0]
-        actual = total((tf.transpose(outputs, (1, 0, 2)), hidden, cell))
-    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
-    for ours, theirs in zip(tape.gradient(actual, [*weights, *state]), gradients, strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=1e-5)
-
-
 def plain_lstm(call):
     """Run an LSTM step by step, for automatic differentiation: outputs, hidden and cell state."""
     hidden, cell = call.state
@@ -241,16 +206,6 @@ def test_a_large_vocabulary_builds_no_array_of_its_width_per_step(monkeypatch, l
     graph = gradient.get_concrete_function(tf.TensorSpec((rows, 4))).graph
     shapes = [output.shape for op in graph.get_operations() for output in op.outputs]
     assert max(shape.num_elements() or 0 for shape in shapes if shape.rank is not None) == rows * 4
-
-
-def test_a_shorter_chunk_runs_the_same_program():
-    config = run_config(units=4, batch_size=8)
-    loop = Loop(define_models(17, 17, 4, seed=2)[0], config)
-    for steps in (3, CHUNK, 1):
-        pairs = draw_pairs(TASK, Split.TRAIN, 0, 0, 8 * steps)
-        loop.train(*pairs, learning_rates(config.training, 0, steps))
-    assert loop.traces == 1
-    assert loop.steps_done == 3 + CHUNK + 1
 
 
 def test_the_reserved_id_is_never_predicted():

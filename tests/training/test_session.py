@@ -1,4 +1,4 @@
-"""A training from beginning to end: what it keeps, when it stops, and what it tells."""
+"""A training from beginning to end: its history and checkpoints, and a loss that is not finite."""
 
 import json
 
@@ -19,7 +19,7 @@ def events_of(tmp_path, config, **options):
     return run, events
 
 
-def test_history_has_a_line_an_epoch_with_what_is_documented(whole):
+def test_history_has_a_line_per_epoch_with_the_documented_keys(whole):
     lines = [json.loads(line) for line in (whole / "history.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2, 3]
     for line in lines:

@@ -274,12 +274,16 @@ def test_callbacks_see_only_epochs_and_a_cut_epoch_is_validated_again(
         def on_epoch_end(self, epoch, logs=None):
             ended.append(epoch)
 
-    ended = []
+    ended, events = [], []
     with monkeypatch.context() as patched:
         patched.setattr("seq2seq_cli.training.runner.CALL_SECONDS", 0.0)
-        run = train(tiny_config(validate_every=EVERY), tmp_path, "run", callbacks=[StopAt()])
+        config = tiny_config(validate_every=EVERY)
+        run = train(config, tmp_path, "run", progress=events.append, callbacks=[StopAt()])
     assert ended == [0, 1]
+    assert events[-1].reason == "a callback stopped it"
     assert [line["steps_done"] for line in untimed(run.path)] == [16, 32, 40, 56, 58]
+    calls = [event.loss for event in events if isinstance(event, Advanced)][-18:]
+    assert untimed(run.path)[-1]["training_loss"] == pytest.approx(np.mean(calls))
     run = train(RunConfig(), tmp_path, "run", resume=True)
     assert_identical(run.path, watched, but=["best"])
     assert untimed(run.path) == untimed(watched)
