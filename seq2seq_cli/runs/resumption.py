@@ -92,10 +92,10 @@ def written_at(run: Path) -> str:
 
 
 def resumed_config(saved: RunConfig, changes: RunConfig) -> RunConfig:
-    """Return the saved settings, overridden by those in `changes`' `model_fields_set`.
+    """Return the saved settings, overridden by those that are set in `changes`.
 
-    Raises ConfigurationError for a custom task that `changes` does not name: the code of a saved run
-    is not imported.
+    Raises ConfigurationError for a custom task that `changes` does not name: the code of a saved
+    run is not imported.
     """
     merged = laid_over(saved, changes)
     if names_function(merged.task.name) and "name" not in changes.task.model_fields_set:
