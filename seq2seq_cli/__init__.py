@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from seq2seq_cli.inference.loading import load_run as load_run
     from seq2seq_cli.notebook import Progress as Progress
     from seq2seq_cli.training.models import define_models as define_models
-    from seq2seq_cli.training.seeds import train_seeds as train_seeds
     from seq2seq_cli.training.session import train as train
+    from seq2seq_cli.training.session import train_seeds as train_seeds
 
 __version__ = "0.1.0"
 
@@ -32,7 +32,7 @@ _HOMES = {
     "one_hot_encode": "data.vocabulary",
     "predict_sequence": "inference.greedy",
     "train": "training.session",
-    "train_seeds": "training.seeds",
+    "train_seeds": "training.session",
 }
 
 __all__ = ["__version__", *_HOMES]

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from seq2seq_cli.training.cache_folder import FOLDER_VARIABLE
 from seq2seq_cli.training.process import configure_process
+from seq2seq_cli.training.release import FOLDER_VARIABLE
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -128,16 +128,14 @@ _loops: dict[str, Any] = {}
 
 
 def share_programs(monkeypatch: pytest.MonkeyPatch) -> None:
-    from seq2seq_cli.training import compiled
-    from seq2seq_cli.training.program.naming import program_key
+    from seq2seq_cli.training.distribution import SharedLoop
+    from seq2seq_cli.training.program.keys import program_key
 
-    def shared_loop(plan: Any, strategy: Any, build: Any = compiled.build_loop) -> Any:
+    def begin(self: Any, plan: Any, original: Any = SharedLoop.begin) -> Any:
         task = plan.config.task
-        name = program_key(plan.config, task.lengths.longest, task.n_out)
-        if name in _loops:
-            compiled.restart_loop(_loops[name], plan)
-        else:
-            _loops[name] = build(plan, strategy)
-        return _loops[name]
+        key = program_key(plan.config, task.lengths.longest, task.n_out)
+        self._loop = _loops.get(key)
+        _loops[key] = original(self, plan)
+        return _loops[key]
 
-    monkeypatch.setattr(compiled, "build_loop", shared_loop)
+    monkeypatch.setattr(SharedLoop, "begin", begin)

@@ -19,7 +19,7 @@ from importlib import import_module
 from pathlib import Path
 
 import seq2seq_cli
-from seq2seq_cli.training.cache_folder import FOLDER_VARIABLE
+from seq2seq_cli.training.release import FOLDER_VARIABLE
 
 
 def parse(description: str | None, n: int, **options: str | int) -> argparse.Namespace:

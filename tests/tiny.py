@@ -1,5 +1,6 @@
 """What the tests of training share: the settings of a very short training, and how to read it."""
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -57,6 +58,13 @@ def draw_pairs(
 def read_history(path: Path) -> tuple[EpochRecord, ...]:
     """Return the records in a run's history."""
     return parse_file(path.read_bytes(), path)
+
+
+def untimed(folder: Path) -> list[dict[str, object]]:
+    """Return the lines of a run's history without what depends on time."""
+    lines = map(json.loads, (folder / "history.jsonl").read_text().splitlines())
+    timed = ("seconds", "samples_per_s", "calls")
+    return [{key: value for key, value in line.items() if key not in timed} for line in lines]
 
 
 def checkpoint_arrays(folder: Path) -> dict[str, np.ndarray]:

@@ -1,17 +1,21 @@
-"""Which run a training resumes, and with which settings."""
+"""Which run a training resumes, from what, and with which settings."""
 
 import re
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 
-from seq2seq_cli.config import RunConfig
+from seq2seq_cli.config import RunConfig, TrainingConfig
 from seq2seq_cli.custom_code import names_function
 from seq2seq_cli.data.tasks import find_task
 from seq2seq_cli.errors import ConfigurationError, ModelError
 from seq2seq_cli.runs.advice import anew_command
+from seq2seq_cli.runs.checkpoint import Checkpoint, TrainingStatus
 from seq2seq_cli.runs.checkpoint_files import has_checkpoint, is_stopped, newest_description
 from seq2seq_cli.runs.listing import find_run, run_folders
+from seq2seq_cli.runs.manifest import MANIFEST
 from seq2seq_cli.runs.names import check_name
+from seq2seq_cli.runs.progress import is_finished, stop_reason
 from seq2seq_cli.settings import laid_over
 
 CHANGEABLE = (
@@ -87,26 +91,26 @@ def written_at(run: Path) -> str:
     return newest.written_at if newest else ""
 
 
-def resumed_config(saved: RunConfig, wanted: RunConfig) -> RunConfig:
-    """Return the saved settings, overridden by those in `wanted`'s `model_fields_set`.
+def resumed_config(saved: RunConfig, changes: RunConfig) -> RunConfig:
+    """Return the saved settings, overridden by those that are set in `changes`.
 
-    Raises ConfigurationError for a custom task that `wanted` does not name: the code of a saved run
-    is not imported.
+    Raises ConfigurationError for a custom task that `changes` does not name: the code of a saved
+    run is not imported.
     """
-    merged = laid_over(saved, wanted)
-    if names_function(merged.task.name) and "name" not in wanted.task.model_fields_set:
+    merged = laid_over(saved, changes)
+    if names_function(merged.task.name) and "name" not in changes.task.model_fields_set:
         find_task(merged.task)  # says how to name it
     return merged
 
 
-def check_resumable(saved: RunConfig, wanted: RunConfig, run: str = "") -> None:
+def check_resumable(saved: RunConfig, config: RunConfig, run: str = "") -> None:
     """Raise ConfigurationError, with a line for each, for settings that may not change.
 
     A file may have moved if its hash is the same in both configurations. The lines begin with the
-    name of the `run`, if it is given.
+    name of the `run`, if there is one.
     """
     before, problems = saved.model_dump(), list[str]()
-    for section, settings in wanted.model_dump().items():
+    for section, settings in config.model_dump().items():
         for key, value in settings.items():
             name, was = f"{section}.{key}", before[section][key]
             if name in CHANGEABLE or name in FILLED_IN:
@@ -125,3 +129,33 @@ def check_resumable(saved: RunConfig, wanted: RunConfig, run: str = "") -> None:
                 )
     if problems:
         raise ConfigurationError("\n".join(f"{run}: {line}" if run else line for line in problems))
+
+
+def resumed_checkpoint(checkpoint: Checkpoint, config: RunConfig, run: Path) -> Checkpoint:
+    """Return a checkpoint with a resumed training's settings, without what is repeated.
+
+    Raises ConfigurationError if the run is complete and there is nothing left to train.
+    """
+    is_complete = (run / MANIFEST).is_file() and not is_stopped(run)
+    status, history = checkpoint.status, checkpoint.history
+    finished = is_finished(status, config.training)
+    if is_complete and finished:
+        raise _complete(run, status, config.training)
+    if is_complete or config.training != checkpoint.config.training:
+        status = status.model_copy(update={"has_ended": False})
+    if not status.has_ended and not finished:
+        history = history[: status.validations_done]  # without an epoch that a callback cut short
+    return replace(checkpoint, config=config, status=status, history=history)
+
+
+def _complete(run: Path, status: TrainingStatus, training: TrainingConfig) -> ConfigurationError:
+    reason = stop_reason(status, training)
+    if reason and status.epochs_done < training.epochs:
+        return ConfigurationError(
+            f"training.stop_at = {training.stop_at}, training.patience = {training.patience}: the "
+            f"run {run} is complete, {reason}; set others to train it further"
+        )
+    return ConfigurationError(
+        f"training.epochs = {training.epochs}: the run {run} is complete after "
+        f"{status.epochs_done}; set more --epochs to train it further"
+    )

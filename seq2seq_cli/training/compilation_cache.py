@@ -26,8 +26,7 @@ from seq2seq_cli.errors import StorageError
 from seq2seq_cli.machine import hardware
 from seq2seq_cli.runs.lock import hold_lock, is_locked
 from seq2seq_cli.storage import atomic_path, sha256_of
-from seq2seq_cli.training.cache_folder import cache_folder
-from seq2seq_cli.training.release import CACHE_FLAG, behaviour
+from seq2seq_cli.training.release import CACHE_FLAG, behaviour, cache_folder
 
 MOST_BYTES = 200 * 2**20
 """Maximum size of the cache; when it grows larger, it is emptied."""

@@ -17,9 +17,11 @@ import numpy as np
 import tensorflow as tf
 
 from seq2seq_cli.config import RunConfig
+from seq2seq_cli.data.plan import Plan
 from seq2seq_cli.data.vocabulary import Floats, Ids, shift_right
 from seq2seq_cli.errors import ConfigurationError, StorageError
 from seq2seq_cli.training.cluster import Cluster
+from seq2seq_cli.training.models import build_models
 from seq2seq_cli.training.program.loop import ChunkResult, Loop, fill, token_counts
 
 
@@ -27,11 +29,31 @@ class LostWorkerError(StorageError):
     """Another worker of this training has ended."""
 
 
-def find_strategy(cluster: Cluster) -> tf.distribute.Strategy | None:
-    """Return how a training is distributed, or None for one process on at most one GPU.
+class SharedLoop:
+    """The loop of trainings that differ only in their seed, and so share one program.
 
-    Several workers must all call it at about the same time, before TensorFlow computes anything.
+    Several workers must all create it at about the same time, before TensorFlow computes anything.
     """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._strategy = _find_strategy(cluster)
+        self._loop: Loop | None = None
+
+    def begin(self, plan: Plan) -> Loop:
+        """Return the loop at the beginning of a plan; the previous training must have ended."""
+        model = build_models(plan.config, plan.embedding)[0]
+        if self._loop:
+            weights = [variable.numpy() for variable in model.trainable_variables]
+            self._loop.restart(weights, plan.config.training.seed)
+        elif self._strategy:
+            self._loop = DistributedLoop(model, plan.config, self._strategy)
+        else:
+            self._loop = Loop(model, plan.config)
+        return self._loop
+
+
+def _find_strategy(cluster: Cluster) -> tf.distribute.Strategy | None:
+    """Return how a training is distributed, or None for one process on at most one GPU."""
     if cluster.n_workers > 1:
         with _default_signals(), _naming_lost_workers():
             return tf.distribute.MultiWorkerMirroredStrategy()

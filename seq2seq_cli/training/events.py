@@ -25,9 +25,9 @@ class Planned(Event):
     config: RunConfig  # resolved
     report: DataReport | None  # of custom data
     stream: TrainingStream  # that is trained on
-    resumed: str  # name of the run that is resumed; empty for a new one
-    worker: int  # from 1
-    n_workers: int
+    resumed: str = ""  # name of the run that is resumed; empty for a new one
+    worker: int = 1  # from 1
+    n_workers: int = 1
     n_seeds: int = 1  # trained one after the other
 
 

@@ -57,7 +57,7 @@ def import_keras() -> None:
         except (ValueError, TypeError, AttributeError) as error:
             reason = str(error).splitlines()[0]
             raise ConfigurationError(
-                f"Keras cannot start: {reason}: mend or remove its keras.json, in ~/.keras or "
+                f"Keras cannot start: {reason}: fix or remove its keras.json, in ~/.keras or "
                 "KERAS_HOME, and unset variables KERAS_..."
             ) from error
     if is_ours:

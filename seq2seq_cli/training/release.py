@@ -1,9 +1,10 @@
-"""What the installed release of TensorFlow can do on this machine.
+"""What the installed release of TensorFlow can do on this machine, and the user's cache folder.
 
 Two things depend on the release: XLA ends the process on a flag that it does not know, and only a
 trial shows whether a cached program is found again. So before the first training with a release,
-two processes compile the same small program, and the outcome is saved in the cache folder. All
-later trainings use it, since otherwise they would not end with the same bits.
+two processes run this module, which compiles a small program, and the outcome is saved in the
+user's cache folder. All later trainings use it, since otherwise they would not end with the same
+bits.
 """
 
 import os
@@ -19,7 +20,9 @@ from seq2seq_cli.errors import StorageError
 from seq2seq_cli.machine import hardware, visible_gpus
 from seq2seq_cli.runs.record import Record
 from seq2seq_cli.storage import atomic_path, sha256_of
-from seq2seq_cli.training.cache_folder import cache_folder
+
+FOLDER_VARIABLE = "S2S_CACHE_DIR"
+"""Names another cache folder; if it is empty, nothing is cached."""
 
 CPU_FLAGS = "--xla_cpu_parallel_codegen_split_count=2 --xla_cpu_experimental_ynn_fusion_type=dot"
 """Two parts of a program are compiled in parallel (25% less compilation time), and products use the
@@ -46,6 +49,29 @@ UNKNOWN = Behaviour(flags="", keeps_programs=False)
 
 KNOWN_RELEASES = {("2.21", "CPU"), ("2.21", "GPU")}
 """Releases and devices that were tested before this version of s2s: they support everything."""
+
+
+def cache_folder() -> Path | None:
+    """Return the cache folder, created if needed; None if it is unsafe or cannot be created."""
+    named = os.environ.get(FOLDER_VARIABLE)
+    if named == "":
+        return None
+    # Imported here, since most commands compile nothing.
+    from platformdirs import user_cache_path
+
+    # It raises RuntimeError for a user without a home folder.
+    with suppress(OSError, RuntimeError):
+        root = Path(named).absolute() if named else user_cache_path("s2s")
+        # A relative home folder is not usable, and TensorFlow's flag cannot contain a quote.
+        if not root.is_absolute() or "'" in str(root):
+            return None
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = root.stat()
+        if not hasattr(os, "getuid"):
+            return root
+        is_safe = status.st_uid == os.getuid() and not status.st_mode & 0o022
+        return root if is_safe else None
+    return None
 
 
 @cache
@@ -91,7 +117,7 @@ def _try(flags: str) -> Behaviour:
 
 
 def _run(folder: Path, flags: str, n_traces: int) -> bytes:
-    """Return the output of a process that caches the small program; empty if it fails."""
+    """Return the output of a process that runs the small program; empty if it fails."""
     environment = {name: value for name, value in os.environ.items() if name != "TF_CONFIG"}
     environment |= {
         "XLA_FLAGS": flags,
@@ -100,7 +126,7 @@ def _run(folder: Path, flags: str, n_traces: int) -> bytes:
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
     }
     result = subprocess.run(
-        [sys.executable, "-m", "seq2seq_cli.training.probe", str(n_traces)],
+        [sys.executable, "-m", "seq2seq_cli.training.release", str(n_traces)],
         env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL, timeout=SECONDS, check=False,
     )  # fmt: skip
@@ -112,3 +138,35 @@ def _files(folder: Path) -> dict[str, tuple[int, int]]:
     return {
         path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.glob("*.pb")
     }
+
+
+def _run_program(n_traces: int) -> None:
+    """Print the result of a small program, and what TensorFlow writes to standard error meanwhile.
+
+    `n_traces` other programs are traced first: the names of cached programs must not depend on it.
+    """
+    import tensorflow as tf
+
+    from seq2seq_cli.training.program.keys import numbered_from
+
+    os.dup2(1, 2)  # what was written while importing does not count
+    for number in range(n_traces):
+        tf.function(lambda x, number=number: x + number)(tf.zeros(2))
+    state = tf.Variable(tf.eye(40))
+
+    def program(inputs: tf.Tensor) -> tf.Tensor:
+        def step(i: tf.Tensor, product: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return i + 1, tf.tanh(product @ inputs)
+
+        product = tf.while_loop(lambda i, _: i < 3, step, (tf.constant(0), state.read_value()))[1]
+        state.assign(product)
+        return tf.reduce_sum(product)
+
+    with numbered_from(1):
+        compiled = tf.function(program, jit_compile=True, autograph=False)
+        compiled.get_concrete_function(tf.TensorSpec((40, 40)))
+    sys.stdout.write(f"{float(compiled(tf.fill((40, 40), 0.01))).hex()}\n")
+
+
+if __name__ == "__main__":
+    _run_program(int(sys.argv[1]))

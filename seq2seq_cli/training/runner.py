@@ -1,4 +1,4 @@
-"""Runs a loop's compiled calls on a thread and draws sequences for them meanwhile."""
+"""Runs the compiled calls of a loop on a thread, and draws sequences for them meanwhile."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -15,8 +15,9 @@ from seq2seq_cli.metrics import Tally
 from seq2seq_cli.resources import CHUNK, validation_batch, validation_samples
 from seq2seq_cli.runs.manifest import Results
 from seq2seq_cli.training.compilation_cache import open_cache
+from seq2seq_cli.training.program.keys import is_free, program_key
 from seq2seq_cli.training.program.loop import ChunkResult, Loop
-from seq2seq_cli.training.program.naming import is_free, program_key
+from seq2seq_cli.training.program.optimizer import learning_rates
 
 CALL_SECONDS = 0.4
 """Intended time of a call of the compiled program: a stopped training waits for its end."""
@@ -33,6 +34,7 @@ class Chunk(NamedTuple):
     steps: int
     sources: Ids  # (steps * batch_size, n_in)
     targets: Ids  # (steps * batch_size, n_out)
+    rates: Floats  # (steps,): the learning rates
 
     @property
     def lengths(self) -> tuple[int, int]:
@@ -53,10 +55,10 @@ class Runner:
         self._batches = Batches(plan.stream, plan.widths, plan.config)
         self._call_steps = loop.call_steps or 1
         self._thread, self._preparation = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
-        self._under_way: Future[Any] | None = None
+        self._current: Future[Any] | None = None
         self._held_out: Future[HeldOutBatches] | None = None
         self.validated: list[Ids] = []  # the targets of the last validation, of several widths
-        self._tracing = Lock()  # since what is traced meanwhile would change a program's name
+        self._tracing = Lock()  # anything else traced meanwhile would change a program's name
 
     def chunks(self, stop: int) -> Iterator[Chunk]:
         """Yield the sequences of all steps before `stop`, in chunks.
@@ -67,7 +69,9 @@ class Runner:
 
         def draw(step: int) -> Chunk:
             sources, targets = self._batches.draw(step, min(self._call_steps, stop - step))
-            return Chunk(step, len(sources) // size, sources, targets)
+            steps = len(sources) // size
+            rates = learning_rates(self._config.training, step, steps)
+            return Chunk(step, steps, sources, targets, rates)
 
         start = self.loop.steps_done
         with ThreadPoolExecutor(1) as pool:
@@ -85,31 +89,32 @@ class Runner:
         key = program_key(self._config, *chunk.lengths)
         return not (self._cache and is_free(key) and self._cache.take(key))
 
-    def train(self, chunk: Chunk, rates: Floats) -> tuple[ChunkResult, float]:
-        """Take the steps of a chunk at these learning rates; return the result and the seconds."""
+    def train(self, chunk: Chunk) -> tuple[ChunkResult, float]:
+        """Take the steps of a chunk; return the result and the seconds."""
         started = time.perf_counter()
         is_first = chunk.lengths not in self.loop.ran
-        run = self._first_call if is_first else self.loop.train
         if not is_first:
             self._prepare_validation()
-        result = self._call(run, chunk.sources, chunk.targets, rates)
+        result = self._call(self._first_call if is_first else self._train, chunk)
         seconds = time.perf_counter() - started
         if not self.loop.call_steps:
             steps = STEPS_AFTER_COMPILING if is_first else CALL_SECONDS * chunk.steps / seconds
             self._call_steps = min(CHUNK, max(1, int(steps)))
         return result, seconds
 
-    def _first_call(self, sources: Ids, targets: Ids, rates: Floats) -> ChunkResult:
+    def _train(self, chunk: Chunk) -> ChunkResult:
+        return self.loop.train(chunk.sources, chunk.targets, chunk.rates)
+
+    def _first_call(self, chunk: Chunk) -> ChunkResult:
         """Train with a program that is compiled now, and then cached, or is cached already."""
-        lengths = sources.shape[1], targets.shape[1]
-        key = program_key(self._config, *lengths)
+        key = program_key(self._config, *chunk.lengths)
         cache = self._cache if is_free(key) else None
         if self.loop.is_one_program:
             with self._tracing:
-                self.loop.trace(*lengths, key)
+                self.loop.trace(*chunk.lengths, key)
             self._prepare_validation()
-        result = self.loop.train(sources, targets, rates)
-        self.loop.ran.add(lengths)
+        result = self._train(chunk)
+        self.loop.ran.add(chunk.lengths)
         if cache:
             cache.keep(key)
         return result
@@ -153,9 +158,9 @@ class Runner:
                     self.loop.trace_validation(len(sources), sources.shape[1], targets.shape[1])
         return batches
 
-    def comes_to_rest(self, seconds: float) -> bool:
+    def wait(self, seconds: float) -> bool:
         """Return whether the current call ends within this time."""
-        return self._under_way is None or bool(wait([self._under_way], seconds).done)
+        return self._current is None or bool(wait([self._current], seconds).done)
 
     def close(self) -> None:
         """Release the threads without waiting for them."""
@@ -164,5 +169,5 @@ class Runner:
 
     def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         future = self._thread.submit(function, *args, **kwargs)
-        self._under_way = future
+        self._current = future
         return future.result()

@@ -1,56 +1,44 @@
-"""A training from a configuration to a complete run's folder.
+"""Trainings from a configuration to complete runs, under one seed or several.
 
 Every problem that can be known in advance is found before a folder is touched. A folder that
 another process uses is found before TensorFlow is imported.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.custom_code import CALLBACK, check_function
-from seq2seq_cli.data.plan import Plan, prepare
+from seq2seq_cli.data.plan import Plan
+from seq2seq_cli.data.streams import TrainingStream
+from seq2seq_cli.errors import ConfigurationError, LossError, Stopped
 from seq2seq_cli.resources import check_training
 from seq2seq_cli.runs.advice import resume_command
-from seq2seq_cli.runs.checkpoint import Checkpoint
-from seq2seq_cli.runs.checkpoint_files import load_checkpoint
-from seq2seq_cli.runs.claim import create_folder, reopen_folder
-from seq2seq_cli.runs.folder import RunFolder
 from seq2seq_cli.runs.listing import Run, open_run
-from seq2seq_cli.runs.resumption import check_resumable, find_resumable, resumed_config
-from seq2seq_cli.storage import sha256_of
+from seq2seq_cli.runs.resumption import State
 from seq2seq_cli.training.cluster import Cluster, join, read_cluster
-from seq2seq_cli.training.events import OnEvent, Planned
+from seq2seq_cli.training.events import OnEvent, Planned, SeedBegun, SeedFailed
 from seq2seq_cli.training.process import configure_process, full_memory_named, import_keras
-from seq2seq_cli.training.stopping import to_go_on_from
+from seq2seq_cli.training.start import Options, Start, hold_start, new_seeds, resumed_seeds
 
 if TYPE_CHECKING:
     import keras
-
-    from seq2seq_cli.training.program.loop import Loop
-    from seq2seq_cli.training.trainer import Options
 
 CHECKPOINT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Begin:
-    """The start of a training: a plan, the folder that it holds, and what it resumes from."""
+class SeedRun:
+    """The result of a seed: its run, or the problem that ended its training."""
 
-    plan: Plan
-    folder: RunFolder | None = None  # None for workers other than the chief
-    checkpoint: Checkpoint | None = None
-    notes: tuple[str, ...] = ()
-
-    @property
-    def digest(self) -> str:
-        """The SHA-256 of what must be equal in all workers; settings include the data's hashes."""
-        weights = self.checkpoint.state.weights if self.checkpoint else []
-        settings = self.plan.config.model_dump_json().encode()
-        return sha256_of(b"".join([settings, *(array.tobytes() for array in weights)]))
+    seed: int
+    path: Path
+    stream: TrainingStream  # that it was trained on
+    run: Run | None
+    problem: str = ""
 
 
 def train(
@@ -87,83 +75,128 @@ def train(
     DataError for bad data, ExistsError if a named run exists or is in use, ModelError if there is
     nothing to resume, and StorageError if reading or writing fails or another worker is lost.
     """
-    runs_dir, cluster, report = Path(runs_dir), read_cluster(), progress or (lambda event: None)
+    report, cluster = progress or (lambda event: None), _set_up(callback)
+    options = Options(report, checkpoint_seconds, callbacks, write_tensorboard, callback)
+    with hold_start(config, Path(runs_dir), run, force, resume, cluster) as start:
+        plan, folder = start.plan, start.folder
+        resumed = folder.run.name if folder and start.checkpoint else ""
+        worker, n_workers = cluster.index + 1, cluster.n_workers
+        report(_planned(plan, resumed=resumed, worker=worker, n_workers=n_workers))
+        train_from = _load(start, cluster, options)
+        named = [CALLBACK, callback] if callback else []
+        train_from(start, resume_command(folder.run, plan.config.task, named) if folder else "")
+    return open_run(folder.run.parent, folder.run.name) if folder else None
+
+
+def train_seeds(
+    config: RunConfig,
+    n_seeds: int,
+    runs_dir: str | Path = "runs",
+    run: str | None = None,
+    force: bool = False,
+    progress: OnEvent | None = None,
+    *,
+    resume: bool = False,
+    callback: str = "",
+    write_tensorboard: bool = False,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> list[SeedRun]:
+    """Train a configuration under `n_seeds` seeds, starting at its seed; return all results.
+
+    The seeds are trained one after the other, with the same weights as by `train`, bit for bit, but
+    the program is compiled once. The function that `callback` names is called for each seed. The
+    runs are named after `run`, or the task: NAME-seed-0 and so on. Every problem that can be known
+    in advance is found before the first seed begins. A loss that is not finite ends only the
+    training of its seed.
+
+    With `resume` complete runs are kept, stopped ones resume, and the others begin, all with the
+    saved settings of the first; without `run` it resumes the seeds whose run was saved last.
+    Settings may change as for `train`.
+
+    Raises what `train` raises, and ConfigurationError if TF_CONFIG names several workers.
+    """
+    report, cluster = progress or (lambda event: None), _set_up(callback)
+    if cluster.n_workers > 1:
+        raise ConfigurationError(
+            f"seeds = {n_seeds}: TF_CONFIG names {cluster.n_workers} workers, which train one seed "
+            "together: use only one of the two"
+        )
+    options = Options(report, checkpoint_seconds, (), write_tensorboard, callback)
+    find = resumed_seeds if resume else new_seeds
+    seeds = find(config, n_seeds, Path(runs_dir), run, force)
+    epochs = seeds.plan.config.training.epochs
+
+    def result(seed: int, problem: str = "") -> SeedRun:
+        path, stream = seeds.folder(seed), seeds.plan.with_seed(seed).stream
+        run = None if problem else open_run(path.parent, path.name)
+        return SeedRun(seed, path, stream, run, problem)
+
+    def announce(seed: int) -> bool:
+        is_complete = seeds.states[seed] is State.COMPLETE
+        report(SeedBegun(1, epochs, seed, seeds.folder(seed).name, is_complete))
+        return is_complete
+
+    incomplete = [seed for seed, state in seeds.states.items() if state is not State.COMPLETE]
+    if not incomplete:
+        for seed in seeds.states:
+            announce(seed)
+        return [result(seed) for seed in seeds.states]
+    check_training(seeds.plan.config)
+    with ExitStack() as held:  # before TensorFlow is imported, as `train` does
+        first_start = held.enter_context(seeds.hold_start(incomplete[0]))
+        report(_planned(seeds.plan, n_seeds=len(seeds.states)))
+        train_from = _load(first_start, cluster, options)
+
+        def train_seed(seed: int) -> SeedRun:
+            if announce(seed):
+                return result(seed)
+            try:
+                with held.pop_all() as stack:
+                    is_first = seed == incomplete[0]
+                    start = first_start if is_first else stack.enter_context(seeds.hold_start(seed))
+                    train_from(start, "")
+            except LossError as error:
+                report(SeedFailed(1, epochs, seed, str(error)))
+                return result(seed, str(error))
+            return result(seed)
+
+        try:
+            return [train_seed(seed) for seed in seeds.states]
+        except (Stopped, KeyboardInterrupt) as error:
+            command = seeds.resume_command([CALLBACK, callback] if callback else [])
+            advice = f"; resume with: {command}" if command else ""
+            raise type(error)(f"{str(error) or 'interrupted'}{advice}") from None
+
+
+def _set_up(callback: str) -> Cluster:
+    """Prepare this process for a training; return the workers that it belongs to."""
+    cluster = read_cluster()
     configure_process()
     if callback:
         check_function(CALLBACK, callback)
-    with _begun(config, runs_dir, run, force, resume, cluster) as begin:
-        report(_planned(begin, cluster))
-
-        import_keras()
-        from seq2seq_cli.training.compiled import SharedLoop
-        from seq2seq_cli.training.distribution import find_strategy
-        from seq2seq_cli.training.trainer import Options
-
-        if cluster.n_workers > 1:
-            join(cluster, begin.digest)
-        with full_memory_named():
-            loop = SharedLoop(find_strategy(cluster)).begun(begin.plan)
-            options = Options(report, checkpoint_seconds, callbacks, write_tensorboard, callback)
-            train_begun(begin, loop, options)
-    if begin.folder is None:
-        return None
-    return open_run(begin.folder.run.parent, begin.folder.run.name)
+    return cluster
 
 
-@contextmanager
-def _begun(
-    config: RunConfig, runs_dir: Path, run: str | None, force: bool, resume: bool, cluster: Cluster
-) -> Iterator[Begin]:
-    """Hold the folder to train in; only the chief has one."""
-    if not cluster.is_chief:
-        yield _resumed(config, find_resumable(runs_dir, run)) if resume else Begin(prepare(config))
-    elif resume:
-        with reopen_folder(runs_dir, run) as folder:
-            begin = replace(_resumed(config, folder.run), folder=folder)
-            check_training(begin.plan.config, cluster.n_workers)
-            yield begin
-    else:
-        plan = prepare(config)
-        check_training(plan.config, cluster.n_workers)
-        with create_folder(runs_dir, run, plan.config.task, force) as folder:
-            yield Begin(plan, folder)
+def _planned(plan: Plan, **more: Any) -> Planned:
+    return Planned(1, plan.config.training.epochs, plan.config, plan.report, plan.stream, **more)
 
 
-def train_begun(begin: Begin, loop: "Loop", options: "Options", go_on: str | None = None) -> None:
-    """Begin or resume a training with a loop that is at the beginning of its plan.
+def _load(start: Start, cluster: Cluster, options: Options) -> Callable[[Start, str], None]:
+    """Import TensorFlow and meet the other workers of the training from this start.
 
-    `go_on` is the command shown when the training is stopped: None for the one that resumes this
-    run, empty if the caller shows it.
+    Return a function that trains from a start; all its trainings share one compiled program. It
+    takes the command that resumes the training, to be shown if it is stopped.
     """
+    import_keras()
+    from seq2seq_cli.training.distribution import SharedLoop
     from seq2seq_cli.training.trainer import Trainer
 
-    trainer = Trainer(begin.plan, begin.folder, loop, options)
-    trainer.begin(begin.checkpoint, begin.notes)
-    if go_on is None and begin.folder:
-        named = [CALLBACK, options.callback] if options.callback else []
-        go_on = resume_command(begin.folder.run, begin.plan.config.task, named)
-    trainer.run(go_on or "")
+    if cluster.n_workers > 1:
+        join(cluster, start.digest)
+    loop = SharedLoop(cluster)
 
+    def train_from(start: Start, command: str) -> None:
+        with full_memory_named():
+            Trainer(start, loop.begin(start.plan), options).run(command)
 
-def _resumed(config: RunConfig, run: Path) -> Begin:
-    """Return the start of a resumed training; custom code is run only if `config` names it."""
-    checkpoint, notes = load_checkpoint(run)
-    merged = resumed_config(checkpoint.config, config)
-    check_resumable(checkpoint.config, merged)
-    plan = prepare(merged, resumed=True)
-    checkpoint = to_go_on_from(checkpoint, plan.config, run)
-    return Begin(plan, checkpoint=checkpoint, notes=tuple(notes))
-
-
-def _planned(begin: Begin, cluster: Cluster) -> Planned:
-    config = begin.plan.config
-    return Planned(
-        epoch=1,
-        epochs=config.training.epochs,
-        config=config,
-        report=begin.plan.report,
-        stream=begin.plan.stream,
-        resumed=begin.folder.run.name if begin.folder and begin.checkpoint else "",
-        worker=cluster.index + 1,
-        n_workers=cluster.n_workers,
-    )
+    return train_from

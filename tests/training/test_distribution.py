@@ -1,4 +1,4 @@
-"""Many machines: real worker processes on loopback end with one model."""
+"""Several workers: real processes on loopback train one model."""
 
 import os
 import re
@@ -69,8 +69,8 @@ def test_two_workers_train_one_model_as_one_process_does(tmp_path):
         for run in ("one", "two")
     ]
     assert steps == [[40, 80, 100, 140, 180, 200]] * 2
-    told = [[line for line in errors.splitlines() if "held out" in line] for _, errors in ended]
-    assert len(told[0]) == len(told[1]) == 6
+    lines = [[line for line in errors.splitlines() if "held out" in line] for _, errors in ended]
+    assert len(lines[0]) == len(lines[1]) == 6
     assert "this worker finished; the run is saved by worker 0" in ended[1][1]
     assert "saved in runs/two" in ended[0][1]
 
@@ -97,7 +97,7 @@ def test_a_killed_worker_stops_the_other_and_all_resume(tmp_path):
     assert "part resumes in epoch" in ended[0][1]
 
 
-def test_a_worker_that_waits_for_others_hears_a_signal(tmp_path):
+def test_a_signal_ends_a_worker_that_waits_for_others(tmp_path):
     worker = start_worker(tmp_path, free_addresses(2), 0, *OPTIONS)
     while "waiting for all" not in worker.stderr.readline():
         pass
@@ -108,7 +108,7 @@ def test_a_worker_that_waits_for_others_hears_a_signal(tmp_path):
     assert errors.splitlines()[-1] == "s2s: terminated"
 
 
-# One machine with several GPUs takes the same path; two devices of the CPU take their place.
+# One machine with several GPUs uses the same strategy as these two devices of the CPU.
 MIRRORED = """
 import sys
 import tensorflow as tf
@@ -116,8 +116,8 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from seq2seq_cli.config import ModelConfig
 from seq2seq_cli.training import distribution, session
-from seq2seq_cli.training.seeds import train_seeds
-distribution.find_strategy = lambda cluster: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+from seq2seq_cli.training.session import train_seeds
+distribution._find_strategy = lambda cluster: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 sys.path.insert(0, sys.argv[1])
 from tiny import tiny_config
 session.train(tiny_config(), sys.argv[2], "mirrored")

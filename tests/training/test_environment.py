@@ -1,4 +1,4 @@
-"""Whatever the user's environment is like, a training is the same one, or one line tells of it."""
+"""In any environment of the user a training is the same, or one line says what is wrong."""
 
 import json
 import os
@@ -12,17 +12,18 @@ from pathlib import Path
 import pytest
 from tiny import assert_identical
 
+from seq2seq_cli.errors import ConfigurationError
 from seq2seq_cli.training.process import configure_process
 
-OPTIONS = ["--n-in", "4", "--n-out", "2", "--cardinality", "13", "--units", "8",
-           "--n-samples", "640", "-q"]  # fmt: skip
+OPTIONS = ["--n-in", "4", "--n-out", "2", "--cardinality", "13", "--units", "8", "--batch-size",
+           "16", "--n-samples", "640", "--epochs", "3", "--seed", "4", "-q"]  # fmt: skip
 NOBODY = 12345
 AS_NOBODY = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
 VARIABLES = ("HOME", "XDG_CACHE_HOME", "S2S_CACHE_DIR", "TMPDIR", "KERAS_BACKEND", "KERAS_HOME")
 
 
 def run(*arguments, cwd, as_nobody=False, keep=(), **variables):
-    """Run `s2s` in an environment that has of these variables what is given, or is to be kept."""
+    """Run `s2s`; of VARIABLES its environment has those in `keep` and in `variables`."""
     environment = {key: value for key, value in os.environ.items()
                    if key not in VARIABLES or key in keep}  # fmt: skip
     return subprocess.run(
@@ -38,7 +39,7 @@ def is_possible(*command):
 
 @contextmanager
 def read_only_folder(folder):
-    """Make a folder in which even root cannot write; without a mount, put a file in its place."""
+    """Make a folder in which even root cannot write; without a mount, make a file instead."""
     if os.getuid() == 0:
         folder.mkdir()
         if is_possible("mount", "-t", "tmpfs", "-o", "ro", "tmpfs", folder):
@@ -52,47 +53,37 @@ def read_only_folder(folder):
     yield
 
 
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("plain")
-    trained = run("train", *OPTIONS, "--run", "plain", cwd=folder, keep=VARIABLES)
-    assert trained.returncode == 0, trained.stderr
-    return folder / "runs" / "plain"
-
-
-def check_all(plain, folder, **environment):
-    """Train, and use the run, in an environment: it is as any other."""
+def check_all(whole, folder, **environment):
+    """Check that training and using a run work in an environment as in any other."""
     result = run("train", *OPTIONS, "--run", "other", cwd=folder, **environment)
     assert (result.returncode, result.stderr) == (0, "")
-    assert_identical(plain, folder / "runs" / "other")
-    for command in (["evaluate", "-q"], ["predict", "1 2 3 4"], ["runs", "--json"]):
-        result = run(*command, cwd=folder, **environment)
-        assert (result.returncode, result.stderr) == (0, "")
+    assert_identical(whole, folder / "runs" / "other")
+    result = run("predict", "1 2 3 4", cwd=folder, **environment)
+    assert (result.returncode, result.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("floatx", ["float16"])
-def test_a_keras_configuration_changes_no_training(plain, tmp_path, floatx):
+def test_a_keras_configuration_changes_no_training(whole, tmp_path):
     (tmp_path / ".keras").mkdir()
-    settings = {"floatx": floatx, "backend": "jax", "image_data_format": "channels_first",
+    settings = {"floatx": "float16", "backend": "jax", "image_data_format": "channels_first",
                 "epsilon": 0.1, "max_epochs": 0}  # fmt: skip
     (tmp_path / ".keras" / "keras.json").write_text(json.dumps(settings))
-    check_all(plain, tmp_path, HOME=tmp_path, KERAS_BACKEND="", keep=["S2S_CACHE_DIR"])
+    check_all(whole, tmp_path, HOME=tmp_path, KERAS_BACKEND="", keep=["S2S_CACHE_DIR"])
 
 
-def test_a_home_in_which_nothing_can_be_written_changes_no_training(plain, tmp_path):
+def test_a_home_in_which_nothing_can_be_written_changes_no_training(whole, tmp_path):
     with read_only_folder(tmp_path / "home"):
-        check_all(plain, tmp_path, HOME=tmp_path / "home", TMPDIR=tmp_path / "none")
+        check_all(whole, tmp_path, HOME=tmp_path / "home", TMPDIR=tmp_path / "none")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "runs"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="there are no user numbers")
-def test_a_user_without_a_name_or_a_home_trains_as_any_other(plain):
+def test_a_user_without_a_name_or_a_home_trains_as_any_other(whole):
     if os.getuid() or not is_possible(*AS_NOBODY, sys.executable, "-c", "import numpy"):
         pytest.skip("no other user can be taken here")
     folder = Path(tempfile.mkdtemp())
     try:
         folder.chmod(0o777)
-        check_all(plain, folder, as_nobody=True, XDG_CACHE_HOME="relative", TMPDIR="/root")
+        check_all(whole, folder, as_nobody=True, XDG_CACHE_HOME="relative", TMPDIR="/root")
         assert [path.name for path in folder.iterdir()] == ["runs"]
         (folder / "runs").chmod(0o555)
         for options in (
@@ -115,17 +106,15 @@ def test_a_user_without_a_name_or_a_home_trains_as_any_other(plain):
         shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch", "garbage"])
-def test_another_backend_is_refused_in_one_line(tmp_path, backend):
-    result = run("train", *OPTIONS, cwd=tmp_path, KERAS_BACKEND=backend)
-    assert result.returncode == 2
-    assert result.stderr == f"s2s: KERAS_BACKEND = {backend}: training needs tensorflow: unset it\n"
+def test_another_backend_is_refused(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.delitem(sys.modules, "keras", raising=False)
+    with pytest.raises(ConfigurationError, match="KERAS_BACKEND = jax: training needs tensorflow"):
+        configure_process()
 
 
-@pytest.mark.parametrize(
-    "text", ['{"floatx": "garbage"}', "[]", '{"epsilon": 1}', "KERAS_MAX_EPOCHS"]
-)
-def test_a_configuration_that_keras_refuses_is_told_in_one_line(tmp_path, text):
+@pytest.mark.parametrize("text", ["[]", "KERAS_MAX_EPOCHS"])
+def test_a_configuration_that_keras_refuses_is_named_in_one_line(tmp_path, text):
     variables = {"KERAS_HOME": tmp_path}
     if text.startswith("KERAS"):
         variables = {text: "garbage"}
@@ -135,49 +124,22 @@ def test_a_configuration_that_keras_refuses_is_told_in_one_line(tmp_path, text):
     assert result.returncode == 2
     assert len(result.stderr.splitlines()) == 1, result.stderr
     assert result.stderr.startswith("s2s: Keras cannot start: ")
-    assert "mend or remove its keras.json" in result.stderr
+    assert "fix or remove its keras.json" in result.stderr
     assert not list(tmp_path.glob("runs/*"))
 
 
-def test_a_folder_that_is_gone_is_told_in_one_line(plain, tmp_path):
-    """The current folder: what needs it is refused, and what does not works."""
+def test_a_command_in_a_removed_folder_works_without_it_or_says_so(whole, tmp_path):
     gone = f"mkdir gone; cd gone; rmdir ../gone; {sys.executable} -m seq2seq_cli"
-    elsewhere = f"--runs-dir {plain.parent}"
-    codes = {"train -q": 6, "runs": 0, "generate --output pairs.csv": 6}
-    codes |= {f"evaluate -q {elsewhere}": 0, f"runs {elsewhere}": 0}
+    elsewhere = f"--runs-dir {whole.parent}"
+    codes = {"train -q": 6, f"runs {elsewhere}": 0, "generate --output pairs.csv": 6}
     for command, code in codes.items():
         result = subprocess.run(["bash", "-c", f"{gone} {command}"], cwd=tmp_path, text=True,
                                 capture_output=True, check=False)  # fmt: skip
         assert result.returncode == code, result.stderr
-        assert len(result.stderr.splitlines()) == (code == 6 or command == "runs")
+        assert len(result.stderr.splitlines()) == (code == 6)
         assert "Traceback" not in result.stderr
         if command == "train -q":
             assert result.stderr.startswith("s2s: cannot write runs: ")
-
-
-TRAIN = """
-from seq2seq_cli import train
-from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
-config = RunConfig(task=TaskConfig(n_in=4, n_out=2, cardinality=13), model=ModelConfig(units=8),
-                   training=TrainingConfig(n_samples=640))
-train(config, "runs", force=True)
-"""
-
-
-def test_no_line_of_tensorflow_reaches_a_python_user(tmp_path):
-    """Neither while a program is compiled nor while a kept one is loaded."""
-    hidden = ("TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS", "CUDA_VISIBLE_DEVICES")
-    environment = {key: value for key, value in os.environ.items() if key not in hidden}
-    environment |= {
-        "S2S_CACHE_DIR": str(tmp_path / "kept"),
-        "PYTHONPATH": os.pathsep.join(sys.path),
-    }
-    for _ in range(2):
-        command = [sys.executable, "-c", TRAIN]
-        result = subprocess.run(command, cwd=tmp_path, env=environment, text=True,
-                                capture_output=True, check=False)  # fmt: skip
-        assert (result.returncode, result.stderr, result.stdout) == (0, "", "")
-    assert len(list(tmp_path.glob("kept/programs/*/*/*.pb"))) == 1
 
 
 def test_a_failing_import_shows_what_was_written_meanwhile(tmp_path):
@@ -192,10 +154,10 @@ def test_a_failing_import_shows_what_was_written_meanwhile(tmp_path):
     assert "ImportError: no keras" in result.stderr
 
 
-@pytest.mark.parametrize("own", [None, "false"])
-def test_memory_of_a_gpu_is_taken_as_needed_unless_the_user_says_otherwise(monkeypatch, own):
+@pytest.mark.parametrize("setting", [None, "false"])
+def test_memory_of_a_gpu_is_taken_as_needed_unless_the_user_sets_it(monkeypatch, setting):
     monkeypatch.delenv("TF_FORCE_GPU_ALLOW_GROWTH", raising=False)
-    if own:
-        monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", own)
+    if setting:
+        monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", setting)
     configure_process()
-    assert os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] == (own or "true")
+    assert os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] == (setting or "true")

@@ -58,7 +58,7 @@ def test_it_says_what_to_try():
 
 
 @pytest.mark.usefixtures("compiled_once")
-def test_a_training_ends_with_it(tmp_path, capsys):
+def test_a_training_reports_its_shortfall(tmp_path, capsys):
     progress, events = TrainingProgress(quiet=True), []
 
     def report(event):

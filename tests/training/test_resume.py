@@ -1,13 +1,11 @@
-"""Nothing is lost: a training stopped at any point goes on to the same bits."""
+"""Nothing is lost: a training stopped at any point resumes to the same bits."""
 
-import json
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -20,23 +18,25 @@ from tiny import (
     read_history,
     stop_after,
     tiny_config,
+    untimed,
 )
 
 from seq2seq_cli import train
 from seq2seq_cli.config import RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.data.plan import prepare
 from seq2seq_cli.data.sampling import Split
-from seq2seq_cli.errors import ConfigurationError, Interrupted, ModelError
+from seq2seq_cli.errors import ConfigurationError, Interrupted
+from seq2seq_cli.runs import progress
 from seq2seq_cli.runs.checkpoint_files import load_checkpoint
 from seq2seq_cli.runs.listing import list_runs, open_run
 from seq2seq_cli.runs.manifest import RECORDED
 from seq2seq_cli.runs.names import training_path
-from seq2seq_cli.training import compiled, validation
+from seq2seq_cli.training import distribution
+from seq2seq_cli.training.cluster import ALONE
+from seq2seq_cli.training.distribution import SharedLoop
 from seq2seq_cli.training.events import Advanced, Built, EpochEnded, Finished, Resumed
-from seq2seq_cli.training.models import build_models
-from seq2seq_cli.training.program.loop import Loop
+from seq2seq_cli.training.program.optimizer import learning_rates
 from seq2seq_cli.training.runner import Runner
-from seq2seq_cli.training.schedule import learning_rates
 
 pytestmark = pytest.mark.usefixtures("compiled_once")
 
@@ -45,31 +45,17 @@ TINY = ["--n-in", "4", "--n-out", "2", "--cardinality", "13", "--units", "8", "-
 
 
 def interrupt(config, runs_dir, name, progress, **options):
-    """Train until `progress` interrupts it; return what the user is told."""
+    """Train until `progress` interrupts it; return the message."""
     with pytest.raises(Interrupted) as interrupted:
         train(config, runs_dir, name, progress=progress, **options)
     return str(interrupted.value)
 
 
-def verify(runs_dir, name):
-    run = open_run(runs_dir, name)
-    for file in RECORDED:
-        run.read(file)
-    return run
-
-
-def epochs_of(folder):
-    """Return the history without what is timed."""
-    lines = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
-    timed = ("seconds", "samples_per_s", "calls")
-    return [{key: value for key, value in line.items() if key not in timed} for line in lines]
-
-
 @pytest.mark.parametrize(("n_events", "kind"), [(3, Advanced), (2, EpochEnded)])
-def test_an_interrupted_training_goes_on_bit_for_bit(tmp_path, whole, n_events, kind):
-    told = interrupt(tiny_config(), tmp_path, "part", stop_after(n_events, kind))
-    assert "checkpoint saved at step" in told
-    assert told.endswith(f"resume with: s2s train --resume --run part --runs-dir {tmp_path}")
+def test_an_interrupted_training_resumes_bit_for_bit(tmp_path, whole, n_events, kind):
+    message = interrupt(tiny_config(), tmp_path, "part", stop_after(n_events, kind))
+    assert "checkpoint saved at step" in message
+    assert message.endswith(f"resume with: s2s train --resume --run part --runs-dir {tmp_path}")
     assert not (tmp_path / "part").exists()
     assert list_runs(tmp_path)[0].problem == "stopped, --resume continues it"
     events = []
@@ -77,17 +63,17 @@ def test_an_interrupted_training_goes_on_bit_for_bit(tmp_path, whole, n_events, 
     resumed = next(event for event in events if isinstance(event, Resumed))
     assert resumed.notes == ()
     assert_identical(tmp_path / "part", whole)
-    assert epochs_of(tmp_path / "part") == epochs_of(whole)
+    assert untimed(tmp_path / "part") == untimed(whole)
     for record in read_history(tmp_path / "part" / "history.jsonl"):
         assert sum(call.steps for call in record.calls) == EPOCH_STEPS  # those before it too
 
 
 def test_a_resume_without_part_of_the_state_ends_elsewhere(whole):
-    """The negative control: were the comparison blind, leaving something out would not show."""
+    """The negative control: the comparison shows each part that is left out."""
     config = tiny_config()
-    stream = prepare(config).stream
-    loop = Loop(build_models(config)[0], config)
-    sources, targets = stream.draw(Split.TRAIN, 0, 3 * EPOCH_STEPS * 16)
+    plan = prepare(config)
+    loop = SharedLoop(ALONE).begin(plan)
+    sources, targets = plan.stream.draw(Split.TRAIN, 0, 3 * EPOCH_STEPS * 16)
 
     def steps(start, stop):
         for step in range(start, stop, 20):
@@ -97,7 +83,7 @@ def test_a_resume_without_part_of_the_state_ends_elsewhere(whole):
     steps(0, 60)
     stopped, theirs = loop.state, checkpoint_arrays(whole)
 
-    def ends_alike(state):
+    def ends_equally(state):
         loop.state = state
         steps(60, 120)
         ours = loop.state
@@ -107,14 +93,14 @@ def test_a_resume_without_part_of_the_state_ends_elsewhere(whole):
             for number, array in enumerate(getattr(ours, name))
         )
 
-    assert ends_alike(stopped)
+    assert ends_equally(stopped)
     for omitted in ("weights", "first", "second"):
         zeros = [np.zeros_like(array) for array in getattr(stopped, omitted)]
-        assert not ends_alike(stopped._replace(**{omitted: zeros})), omitted
-    assert not ends_alike(stopped._replace(steps_done=59)), "steps_done"
+        assert not ends_equally(stopped._replace(**{omitted: zeros})), omitted
+    assert not ends_equally(stopped._replace(steps_done=59)), "steps_done"
 
 
-def test_the_bits_do_not_depend_on_how_many_steps_a_call_takes(tmp_path, whole, monkeypatch):
+def test_the_bits_do_not_depend_on_the_number_of_steps_per_call(tmp_path, whole, monkeypatch):
     monkeypatch.setattr("seq2seq_cli.training.runner.CALL_SECONDS", 0.0)
     calls = []
     train(tiny_config(), tmp_path, "single", progress=calls.append)
@@ -122,9 +108,9 @@ def test_the_bits_do_not_depend_on_how_many_steps_a_call_takes(tmp_path, whole, 
     assert_identical(tmp_path / "single", whole)
 
 
-def test_an_interrupt_while_the_models_are_saved_spoils_nothing(tmp_path, whole, monkeypatch):
+def test_an_interrupt_while_the_models_are_saved_loses_nothing(tmp_path, whole, monkeypatch):
     """The best epoch, here the first, is not the last one: its weights are only saved."""
-    monkeypatch.setattr(validation, "is_better", lambda results, best: best is None)
+    monkeypatch.setattr(progress, "is_better", lambda results, best: best is None)
     saved = []
 
     def save(self, path, original=keras.Model.save):
@@ -135,8 +121,8 @@ def test_an_interrupt_while_the_models_are_saved_spoils_nothing(tmp_path, whole,
 
     with monkeypatch.context() as patched:
         patched.setattr(keras.Model, "save", save)
-        told = interrupt(tiny_config(), tmp_path, "part", None)
-    assert "--resume --run part" in told
+        message = interrupt(tiny_config(), tmp_path, "part", None)
+    assert "--resume --run part" in message
     assert not list(tmp_path.rglob(".*"))
     assert_identical(tmp_path / "part", whole, but=["best"])
     events = []
@@ -156,31 +142,33 @@ def test_a_training_forced_over_a_run_leaves_it_until_it_is_complete(tmp_path, w
     folder = shutil.copytree(whole, tmp_path / "run")
     before, other = contents(folder), tiny_config(seed=5, epochs=2)
     for kind in (Built, EpochEnded):
-        told = interrupt(other, tmp_path, "run", stop_after(1, kind), force=True)
-        assert "resume with: s2s train --resume --run run" in told
+        message = interrupt(other, tmp_path, "run", stop_after(1, kind), force=True)
+        assert "resume with: s2s train --resume --run run" in message
         assert contents(folder) == before
         assert list_runs(tmp_path)[0].under_way == "stopped, --resume continues it"
     run = train(RunConfig(), tmp_path, resume=True)
-    assert verify(tmp_path, "run") == run
+    assert open_run(tmp_path, "run") == run
+    for file in RECORDED:
+        run.read(file)
     assert run.config.training.seed == 5
-    assert [line["epoch"] for line in epochs_of(folder)] == [1, 2]
+    assert [line["epoch"] for line in untimed(folder)] == [1, 2]
 
 
-def test_a_forced_training_that_cannot_begin_leaves_the_run_as_it_was(tmp_path, whole, monkeypatch):
+def test_a_forced_training_that_cannot_begin_changes_nothing(tmp_path, whole, monkeypatch):
     folder = shutil.copytree(whole, tmp_path / "run")
     before = contents(folder)
 
     def fail(*arguments):
         raise MemoryError
 
-    monkeypatch.setattr(compiled, "build_models", fail)
+    monkeypatch.setattr(distribution, "build_models", fail)
     with pytest.raises(MemoryError):
         train(tiny_config(seed=5), tmp_path, "run", force=True)
     assert contents(folder) == before
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-def test_a_finished_run_is_trained_further_only_on_demand(tmp_path, whole):
+def test_a_complete_run_is_trained_further_only_on_demand(tmp_path, whole):
     folder = shutil.copytree(whole, tmp_path / "run")
     before = contents(folder)
     with pytest.raises(ConfigurationError, match="is complete after 3"):
@@ -193,48 +181,29 @@ def test_a_finished_run_is_trained_further_only_on_demand(tmp_path, whole):
     run = train(RunConfig(), tmp_path, resume=True)
     assert run.config.training.epochs == 4
     assert checkpoint_arrays(run.path)["steps"] == 160
-    assert [line["epoch"] for line in epochs_of(folder)] == [1, 2, 3, 4]
-
-
-def test_changed_settings_are_refused_by_name(tmp_path, whole):
-    shutil.copytree(whole, tmp_path / "part")
-    with pytest.raises(ConfigurationError, match="training.batch_size = 32: the run was begun wi"):
-        train(tiny_config(batch_size=32, seed=5), tmp_path, "part", resume=True)
-
-
-def test_nothing_to_resume_is_named(tmp_path):
-    with pytest.raises(ModelError, match="no stopped training"):
-        train(tiny_config(), tmp_path, resume=True)
-    with pytest.raises(ModelError, match="there is no run"):
-        train(tiny_config(), tmp_path, "none", resume=True)
+    assert [line["epoch"] for line in untimed(folder)] == [1, 2, 3, 4]
 
 
 def test_a_second_ctrl_c_leaves_at_once(tmp_path, monkeypatch):
-    """The first one waits for the loop to come to rest; the second ends that, and saves nothing."""
+    """The first one waits for the current call; the second ends the wait, and saves nothing."""
 
     def interrupt_again(self, seconds):
         raise Interrupted("interrupted")
 
-    monkeypatch.setattr(Runner, "comes_to_rest", interrupt_again)
-    told = interrupt(tiny_config(), tmp_path, "run", stop_after(1))
-    assert told == "interrupted"
+    monkeypatch.setattr(Runner, "wait", interrupt_again)
+    message = interrupt(tiny_config(), tmp_path, "run", stop_after(1))
+    assert message == "interrupted"
     assert load_checkpoint(tmp_path / "run")[0].state.steps_done == 0
 
 
-def begin_long_training(folder: Path) -> subprocess.Popen[str]:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_a_checkpoint_and_shows_how_to_resume(tmp_path, number, code):
     process = subprocess.Popen(
         [sys.executable, "-m", "seq2seq_cli", "train", *TINY, "--run", "long", "--epochs",
          "100000", "--checkpoint-seconds", "3600"],
-        cwd=folder, stderr=subprocess.PIPE, text=True,
+        cwd=tmp_path, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    assert process.stderr is not None
     assert any("epoch 1/100000" in line for line in process.stderr)  # the first one has ended
-    return process
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_saves_a_checkpoint_and_says_how_to_go_on(tmp_path, number, code):
-    process = begin_long_training(tmp_path)
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == code
@@ -247,29 +216,8 @@ def test_a_signal_saves_a_checkpoint_and_says_how_to_go_on(tmp_path, number, cod
     assert f"checkpoint saved at step {steps_done:,};" in last
 
 
-def test_the_same_environment_is_not_noted_as_another(tmp_path):
-    """Each process keeps its compiled programs in a folder of its own."""
-    process = begin_long_training(tmp_path)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
-    again = subprocess.Popen(
-        [sys.executable, "-m", "seq2seq_cli", "train", "--resume"],
-        cwd=tmp_path, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert again.stderr is not None
-    told = []
-    for line in again.stderr:
-        told.append(line)
-        if "Model" in line:
-            again.send_signal(signal.SIGINT)
-            break
-    again.communicate(timeout=60)
-    assert any("resumes in epoch" in line for line in told)
-    assert not any("bit-identical" in line for line in told)
-
-
-def test_a_killed_training_goes_on_bit_for_bit(tmp_path):
-    """Here it is killed once, anywhere; tests/kill_and_resume.py does so again and again."""
+def test_a_killed_training_resumes_bit_for_bit(tmp_path):
+    """Here it is killed once; tests/kill_and_resume.py kills it again and again."""
     config = tiny_config(epochs=15)
     whole = train(config, tmp_path, "whole")
     folder = tmp_path / "runs" / "killed"
@@ -287,7 +235,7 @@ def test_a_killed_training_goes_on_bit_for_bit(tmp_path):
     assert_identical(folder, whole.path)
 
 
-def test_batches_of_like_length_go_on_bit_for_bit(tmp_path, monkeypatch):
+def test_batches_of_similar_length_resume_bit_for_bit(tmp_path, monkeypatch):
     monkeypatch.setattr("seq2seq_cli.data.batches.PROGRAM_COLUMNS", 1)
     monkeypatch.setattr("seq2seq_cli.data.batches.MOST_WIDTHS", 2)
     tiny = tiny_config(epochs=2)
@@ -298,8 +246,7 @@ def test_batches_of_like_length_go_on_bit_for_bit(tmp_path, monkeypatch):
     whole = train(config, tmp_path, "whole", progress=events.append).path
     calls = sum(isinstance(event, Advanced) for event in events)
     assert calls > 20  # a call has batches of one width
-    for number, n in enumerate((1, calls // 3, calls - 1)):
-        interrupt(config, tmp_path, f"part{number}", stop_after(n))
-        train(RunConfig(), tmp_path, f"part{number}", resume=True)
-        assert_identical(whole, tmp_path / f"part{number}")
-        assert epochs_of(whole) == epochs_of(tmp_path / f"part{number}")
+    interrupt(config, tmp_path, "part", stop_after(calls // 3))
+    train(RunConfig(), tmp_path, "part", resume=True)
+    assert_identical(whole, tmp_path / "part")
+    assert untimed(whole) == untimed(tmp_path / "part")

@@ -1,4 +1,4 @@
-"""Several seeds: each run is that of a training of its own, and one program trains them all."""
+"""Several seeds: each run equals that of a single training, and one program trains them all."""
 
 import json
 import shutil
@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import run_s2s
-from tiny import assert_identical, contents, stop_after, tiny_config
+from conftest import share_programs
+from tiny import assert_identical, contents, stop_after, tiny_config, untimed
 
 from seq2seq_cli import train, train_seeds
+from seq2seq_cli.cli.process import run_command
 from seq2seq_cli.cli.rendering.evaluation import SeedResult, seeds_as_json, show_seeds
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.data.plan import prepare
@@ -20,7 +21,6 @@ from seq2seq_cli.runs.checkpoint_files import load_checkpoint
 from seq2seq_cli.runs.listing import list_runs, open_run
 from seq2seq_cli.runs.names import training_path
 from seq2seq_cli.runs.resumption import State
-from seq2seq_cli.training.batch import resumed_batch
 from seq2seq_cli.training.events import (
     Advanced,
     Built,
@@ -32,6 +32,7 @@ from seq2seq_cli.training.events import (
     SeedFailed,
 )
 from seq2seq_cli.training.program.loop import Loop
+from seq2seq_cli.training.start import resumed_seeds
 
 TINY = ["--n-in", "4", "--n-out", "2", "--cardinality", "13", "--units", "8", "--batch-size", "16",
         "--n-samples", "640", "--epochs", "1"]  # fmt: skip
@@ -42,8 +43,6 @@ DROPOUT = ModelConfig(units=8, dropout=0.2, token_dropout=0.2, recurrent_dropout
 @pytest.fixture(scope="module")
 def three(tmp_path_factory):
     """Return the folder with the runs of three seeds of `tiny_config(epochs=2)`, from 4 on."""
-    from conftest import share_programs
-
     folder = tmp_path_factory.mktemp("three")
     with pytest.MonkeyPatch.context() as monkeypatch:
         share_programs(monkeypatch)
@@ -51,32 +50,23 @@ def three(tmp_path_factory):
     return folder
 
 
-def lines_of(folder):
-    """Return the history without what is timed."""
-    lines = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in line.items() if k not in ("seconds", "samples_per_s", "calls")}
-            for line in lines]  # fmt: skip
-
-
 def assert_same_runs(ours: Path, theirs: Path) -> None:
     assert_identical(ours, theirs)
-    assert lines_of(ours) == lines_of(theirs)
+    assert untimed(ours) == untimed(theirs)
     assert (ours / "config.toml").read_bytes() == (theirs / "config.toml").read_bytes()
     runs = [open_run(folder.parent, folder.name) for folder in (ours, theirs)]
     assert runs[0].manifest.results == runs[1].manifest.results
 
 
-@pytest.mark.parametrize("model", [ModelConfig(units=8), DROPOUT], ids=["plain", "dropout"])
-def test_each_seed_is_a_training_of_its_own_and_the_program_is_compiled_once(
-    tmp_path, monkeypatch, nothing_kept, model
+def test_each_seed_equals_a_single_training_and_the_program_is_compiled_once(
+    tmp_path, monkeypatch, nothing_kept
 ):
-    """Each single one is compiled by itself, with its own seed from the start."""
     loops = []
     initialise = Loop.__init__
     monkeypatch.setattr(
         Loop, "__init__", lambda self, *args: (loops.append(self), initialise(self, *args))[1]
     )
-    config = tiny_config(epochs=1).model_copy(update={"model": model})
+    config = tiny_config(epochs=1).model_copy(update={"model": DROPOUT})
     events = []
     several = train_seeds(config, 2, tmp_path, "t", progress=events.append)
     assert [loop.traces for loop in loops] == [1]
@@ -86,36 +76,28 @@ def test_each_seed_is_a_training_of_its_own_and_the_program_is_compiled_once(
         assert item.run is not None
         assert item.run.config.training.seed == item.seed
         assert item.path.name == item.run.name == f"t-seed-{item.seed}"
-        training = config.training.model_copy(update={"seed": item.seed})
-        single = train(config.model_copy(update={"training": training}), tmp_path)
-        assert_same_runs(item.path, single.path)
     first, second = (load_checkpoint(item.path)[0].state.weights for item in several)
     assert not any(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+    training = config.training.model_copy(update={"seed": 5})
+    single = train(config.model_copy(update={"training": training}), tmp_path)
+    assert_same_runs(several[1].path, single.path)
 
-
-def test_a_restarted_loop_keeps_nothing_of_the_training_before():
-    """The negative control: were a part of the state kept, or the seed, it would end elsewhere."""
-    config = tiny_config().model_copy(update={"model": DROPOUT})
-    from seq2seq_cli.training.models import build_models
-
-    loop = Loop(build_models(config)[0], config)
-    begun = loop.state
-    stream = prepare(config).stream
-    pairs = stream.draw(Split.TRAIN, 0, 160)
-    rates = np.full(10, 0.01, np.float32)
+    # The negative control: a part of the state that is kept changes the weights.
+    loop, begin = loops[0], [np.ones_like(array) for array in first]
+    pairs, rates = prepare(config).stream.draw(Split.TRAIN, 0, 160), np.full(10, 0.01, np.float32)
 
     def ends(seed, keep=()):
         after = loop.state
-        loop.restart(begun.weights, seed)
+        loop.restart(begin, seed)
         loop.state = loop.state._replace(**{name: getattr(after, name) for name in keep})
         loop.train(*pairs, rates)
         return b"".join(array.tobytes() for array in loop.state.weights)
 
-    wanted = ends(4)
-    assert ends(4) == wanted
-    assert ends(5) != wanted
+    expected = ends(4)
+    assert ends(4) == expected
+    assert ends(5) != expected
     for name in ("first", "second", "steps_done"):
-        assert ends(4, [name]) != wanted, name
+        assert ends(4, [name]) != expected, name
     assert loop.traces == 1
 
 
@@ -144,17 +126,17 @@ def test_several_workers_train_one_seed(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("compiled_once")
-def test_a_stopped_batch_skips_goes_on_and_begins(tmp_path, three):
+def test_resuming_keeps_complete_seeds_and_trains_the_others(tmp_path, three):
     config = tiny_config(epochs=2)
     with pytest.raises(Interrupted) as interrupted:
         train_seeds(config, 3, tmp_path, "t", progress=stop_after(3, EpochEnded))
-    told = str(interrupted.value)
-    assert "checkpoint saved at step 40; resume with: " in told
-    assert told.endswith(f"s2s train --seeds 3 --seed 4 --resume --run t --runs-dir {tmp_path}")
+    message = str(interrupted.value)
+    assert "checkpoint saved at step 40; resume with: " in message
+    assert message.endswith(f"s2s train --seeds 3 --seed 4 --resume --run t --runs-dir {tmp_path}")
     assert {run.name: run.run is not None for run in list_runs(tmp_path)} == {
         "t-seed-4": True, "t-seed-5": False,
     }  # fmt: skip
-    # What is complete is not touched by a setting that changes nothing of it.
+    # A setting that changes nothing in a complete run does not touch it.
     other = RunConfig(training=TrainingConfig(stop_at=0.99))
     with pytest.raises(Interrupted, match="--seeds 3 --seed 4 --resume --run t"):
         train_seeds(other, 3, tmp_path, progress=stop_after(1, Built), resume=True)
@@ -170,7 +152,7 @@ def test_a_stopped_batch_skips_goes_on_and_begins(tmp_path, three):
     assert [item.seed for item in several] == [4, 5, 6]
     for item in several:
         assert_same_runs(item.path, three / item.path.name)
-    # With all complete nothing is trained, nor is TensorFlow announced.
+    # If all are complete nothing is trained, and TensorFlow is not imported.
     events = []
     again = train_seeds(RunConfig(), 3, tmp_path, "t", progress=events.append, resume=True)
     assert [item.run for item in again] == [item.run for item in several]
@@ -178,7 +160,7 @@ def test_a_stopped_batch_skips_goes_on_and_begins(tmp_path, three):
 
 
 @pytest.mark.usefixtures("compiled_once")
-def test_an_interrupt_before_a_checkpoint_says_nothing_to_go_on_with(tmp_path, three):
+def test_an_interrupt_before_a_checkpoint_shows_no_command(tmp_path, three):
     for folder in three.iterdir():
         shutil.copytree(folder, tmp_path / folder.name)
     before, other = contents(tmp_path), tiny_config(epochs=2, learning_rate=0.02)
@@ -189,7 +171,7 @@ def test_an_interrupt_before_a_checkpoint_says_nothing_to_go_on_with(tmp_path, t
 
 
 @pytest.mark.usefixtures("compiled_once")
-def test_a_forced_batch_goes_on_with_its_own_settings_alone(tmp_path, three):
+def test_forced_seeds_resume_with_their_new_settings(tmp_path, three):
     for folder in three.iterdir():
         shutil.copytree(folder, tmp_path / folder.name)
     other = tiny_config(epochs=2, learning_rate=0.02)
@@ -204,7 +186,7 @@ def test_a_forced_batch_goes_on_with_its_own_settings_alone(tmp_path, three):
 
 
 @pytest.mark.usefixtures("compiled_once")
-def test_complete_seeds_are_trained_further_on_demand_and_others_begin(tmp_path, three):
+def test_complete_seeds_are_trained_further_and_new_ones_begin(tmp_path, three):
     for folder in three.iterdir():
         shutil.copytree(folder, tmp_path / folder.name)
     more = RunConfig(training=TrainingConfig(epochs=3))
@@ -212,7 +194,7 @@ def test_complete_seeds_are_trained_further_on_demand_and_others_begin(tmp_path,
     assert [item.seed for item in several] == [4, 5, 6, 7]
     for item in several:
         assert item.run.config.training.epochs == 3
-        assert [line["epoch"] for line in lines_of(item.path)] == [1, 2, 3]
+        assert [line["epoch"] for line in untimed(item.path)] == [1, 2, 3]
     with pytest.raises(ModelError, match="there is no run .*none-seed-...: remove --resume"):
         train_seeds(more, 2, tmp_path, "none", resume=True)
     with pytest.raises(ConfigurationError, match="there are only 4, 5, 6, 7"):
@@ -220,7 +202,7 @@ def test_complete_seeds_are_trained_further_on_demand_and_others_begin(tmp_path,
 
 
 @pytest.mark.usefixtures("compiled_once")
-def test_a_loss_that_is_not_finite_ends_its_seed_alone(tmp_path, three, monkeypatch):
+def test_a_loss_that_is_not_finite_ends_only_its_seed(tmp_path, three, monkeypatch):
     def diverge(self, *pairs, original=Loop.train):
         result = original(self, *pairs)
         is_second = int(self._seed) == 5 and self.steps_done > 40
@@ -248,11 +230,11 @@ def test_a_plan_under_another_seed_is_the_plan_of_that_seed(tmp_path):
     ):
         training = config.training.model_copy(update={"seed": 9})
         training.model_fields_set.discard("seed")
-        wanted = prepare(config.model_copy(update={"training": training}))
+        expected = prepare(config.model_copy(update={"training": training}))
         plan = prepare(config).with_seed(9)
-        assert plan.config.model_dump() == wanted.config.model_dump()
+        assert plan.config.model_dump() == expected.config.model_dump()
         for split in (Split.TRAIN, Split.TEST):
-            drawn = [stream.draw(split, 5, 40) for stream in (plan.stream, wanted.stream)]
+            drawn = [stream.draw(split, 5, 40) for stream in (plan.stream, expected.stream)]
             np.testing.assert_array_equal(drawn[0][0], drawn[1][0])
             np.testing.assert_array_equal(drawn[0][1], drawn[1][1])
         other = prepare(config).stream.draw(Split.TRAIN, 5, 40)[0]
@@ -260,19 +242,20 @@ def test_a_plan_under_another_seed_is_the_plan_of_that_seed(tmp_path):
 
 
 @pytest.mark.usefixtures("compiled_once")
-def test_seeds_that_begin_later_have_the_pretrained_embedding_too(tmp_path):
+def test_later_seeds_have_the_pretrained_embedding_too(tmp_path):
     table = tmp_path / "table.npy"
     np.save(table, np.random.default_rng(1).normal(size=(13, 4)).astype(np.float32))
     model = ModelConfig(units=8, embedding=4, pretrained_embedding=str(table))
     config = tiny_config(epochs=1, n_samples=64).model_copy(update={"model": model})
-    train_seeds(config, 1, tmp_path / "runs", "t")
-    batch = resumed_batch(RunConfig(), 2, tmp_path / "runs", "t", force=False)
-    assert batch.states == {4: State.COMPLETE, 5: State.NEW}
-    with batch.begun(5) as begin:
-        np.testing.assert_array_equal(begin.plan.embedding, np.load(table))
+    with pytest.raises(Interrupted):
+        train_seeds(config, 1, tmp_path / "runs", "t", progress=stop_after(1, Built))
+    seeds = resumed_seeds(RunConfig(), 2, tmp_path / "runs", "t", force=False)
+    assert seeds.states == {4: State.STOPPED, 5: State.NEW}
+    with seeds.hold_start(5) as start:
+        np.testing.assert_array_equal(start.plan.embedding, np.load(table))
     np.save(table, np.zeros((13, 4), np.float32))
     with pytest.raises(ConfigurationError, match="model.pretrained_embedding = .* the file is not"):
-        resumed_batch(RunConfig(), 2, tmp_path / "runs", "t", force=False)
+        resumed_seeds(RunConfig(), 2, tmp_path / "runs", "t", force=False)
 
 
 def a_report(share: float) -> Report:
@@ -280,7 +263,7 @@ def a_report(share: float) -> Report:
                   share, [share], {4: share}, 0.1, None, 1.0, 100.0, [], ["few"])  # fmt: skip
 
 
-def test_the_table_has_every_seed_and_how_they_spread(capsys):
+def test_the_table_has_every_seed_and_their_median_and_range(capsys):
     rows = [SeedResult(seed, Path(f"runs/t-seed-{seed}"), a_report(share))
             for seed, share in enumerate([0.5, 0.9995, 1.0, 0.999])]  # fmt: skip
     show_seeds(rows)
@@ -299,43 +282,43 @@ def test_the_table_has_every_seed_and_how_they_spread(capsys):
     assert (document["exact_match_least"], document["exact_match_most"]) == (0.5, 1.0)
     assert (document["learned"], document["learned_from"]) == (0.6, 0.99)
     assert document["seeds"][4]["problem"] == "the loss became nan"
+    nothing = seeds_as_json(failed[-1:])
+    assert (nothing["exact_match_median"], nothing["learned"]) == (None, 0.0)
     show_seeds(failed)
     shown = capsys.readouterr().out
     assert "its loss is not finite" in shown
     assert "median of 4" in shown
-    nothing = seeds_as_json(failed[-1:])
-    assert (nothing["exact_match_median"], nothing["learned"]) == (None, 0.0)
-    show_seeds(failed[-1:])
-    assert "0 of 1 seeds" in capsys.readouterr().out
 
 
-def test_the_command_trains_evaluates_and_goes_on(tmp_path):
-    found = run_s2s("train", *TINY, "--seeds", "2", "--json", cwd=tmp_path)
-    document = json.loads(found.stdout)
+@pytest.mark.usefixtures("compiled_once")
+def test_the_command_trains_evaluates_and_resumes(tmp_path, monkeypatch, capsys):
+    def s2s(*arguments):
+        monkeypatch.setattr("sys.argv", ["s2s", *arguments])
+        message, code = run_command()
+        return message, code, *capsys.readouterr()
+
+    monkeypatch.chdir(tmp_path)
+    _, _, output, _ = s2s("train", *TINY, "--seeds", "2", "--json")
+    document = json.loads(output)
     assert [item["seed"] for item in document["seeds"]] == [0, 1]
     shares = [item["exact_match"] for item in document["seeds"]]
     assert document["exact_match_median"] == pytest.approx(sum(shares) / 2)
     name = "reverse-prefix-4-2-13"
-    assert [item["path"] for item in document["seeds"]] == [
-        f"runs/{name}-seed-0", f"runs/{name}-seed-1",
-    ]  # fmt: skip
-    again = run_s2s("evaluate", "--run", f"{name}-seed-1", "--json", cwd=tmp_path)
-    assert json.loads(again.stdout)["exact_match"] == shares[1]
-    more = run_s2s("train", "--seeds", "3", "--resume", cwd=tmp_path)
-    assert f"seed 0: {name}-seed-0 is complete" in more.stderr
-    assert "seed 2, epoch 1/1: 640 sequences in" in more.stderr
-    assert "seed 1, epoch" not in more.stderr
-    assert more.stderr.count("encoder_lstm") == 1
-    assert f"{name}-seed-...: " in more.stdout
-    assert "at least 99%" in more.stdout
-    taken = run_s2s("train", *TINY, "--seeds", "2", "--run", name, cwd=tmp_path, check=False)
-    assert taken.returncode == 5
-    assert taken.stderr.count("\n") == 1
-    diverged = run_s2s(
-        "train", *TINY, "--seeds", "2", "--run", "far", "--learning-rate", "3e38", cwd=tmp_path,
-        check=False,
-    )  # fmt: skip
-    assert diverged.returncode == 2
-    assert "0 of 2 seeds" in diverged.stdout
-    assert diverged.stderr.count("s2s: seed 1: the loss became") == 1
-    assert "Traceback" not in diverged.stderr
+    paths = [item["path"] for item in document["seeds"]]
+    assert paths == [f"runs/{name}-seed-0", f"runs/{name}-seed-1"]
+    _, _, output, _ = s2s("evaluate", "--run", f"{name}-seed-1", "--json")
+    assert json.loads(output)["exact_match"] == shares[1]
+    _, code, output, errors = s2s("train", "--seeds", "3", "--resume")
+    assert code == 0
+    assert f"seed 0: {name}-seed-0 is complete" in errors
+    assert "seed 2, epoch 1/1: 640 sequences in" in errors
+    assert "seed 1, epoch" not in errors
+    assert errors.count("encoder_lstm") == 1
+    assert f"{name}-seed-...: " in output
+    assert s2s("train", *TINY, "--seeds", "2", "--run", name)[1] == 5
+    message, code, output, errors = s2s(
+        "train", *TINY, "--seeds", "2", "--run", "far", "--learning-rate", "3e38"
+    )
+    assert code == 2
+    assert "0 of 2 seeds" in output
+    assert (errors + message).count("seed 1: the loss became") >= 1

@@ -1,4 +1,4 @@
-"""The model variants, in any combination: NumPy inference and our losses held against Keras."""
+"""Combinations of the model variants: NumPy inference and our losses compared with Keras."""
 
 import json
 import zipfile
@@ -17,7 +17,6 @@ from seq2seq_cli.architecture import Architecture
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.data.plan import prepare
 from seq2seq_cli.data.vocabulary import Vocabulary, shift_right
-from seq2seq_cli.errors import DataError, StorageError
 from seq2seq_cli.inference.greedy import greedy
 from seq2seq_cli.inference.loading import SavedModel, load_decoder, load_encoder
 from seq2seq_cli.inference.network import LoadedRun
@@ -35,7 +34,7 @@ ENDED = np.array([[3, 2, 1, 9], [8, 8, 9, 0], [7, 9, 0, 0]], np.int32)
 
 QUICK = {
     "deadline": None, "suppress_health_check": list(HealthCheck),
-    "phases": (Phase.explicit, Phase.reuse, Phase.generate),
+    "phases": (Phase.explicit, Phase.generate),
 }  # fmt: skip
 
 MODELS = st.builds(
@@ -70,7 +69,7 @@ def encode(config, ids, width, padded):
     return tf.constant(one_hot[ids])
 
 
-@settings(max_examples=12, **QUICK)
+@settings(max_examples=8, derandomize=True, **QUICK)
 @given(model=MODELS, varies=st.booleans(), scale=st.sampled_from([0.5, 2.0]))
 def test_numpy_inference_is_that_of_the_saved_keras_models(model, varies, scale):
     config = RunConfig(task=VARYING if varies else FIXED, model=model)
@@ -104,7 +103,7 @@ def test_numpy_inference_is_that_of_the_saved_keras_models(model, varies, scale)
         np.testing.assert_allclose(first, second, atol=1e-5)
     after = network.decoder([np.asarray(shifted), *ours])
     theirs = decoder([np.asarray(shifted), *states])
-    # Large weights magnify the states' rounding: 2.4e-5 was seen of three layers.
+    # Large weights magnify the states' rounding: up to 2.4e-5 with three layers.
     near = {0.5: 1e-5, 2.0: 1e-4}[scale]
     for first, second in zip(after, theirs, strict=True):
         np.testing.assert_allclose(first, second, atol=near)
@@ -112,17 +111,17 @@ def test_numpy_inference_is_that_of_the_saved_keras_models(model, varies, scale)
     # Tokens: greedy decoding is the teacher-forced model on its own tokens.
     limit = 4 if varies else 3
     decoded = greedy(network, sources, limit, targets, attention=True)
-    found = decoded.tokens
-    again = encode(config, shift_right(found), vocabulary.n_features, False)
+    predicted = decoded.tokens
+    again = encode(config, shift_right(predicted), vocabulary.n_features, False)
     again = np.asarray(train([source, again]))
-    for row, tokens in enumerate(found):
+    for row, tokens in enumerate(predicted):
         n = len(np.trim_zeros(tokens, "b")) if varies else 3
         np.testing.assert_array_equal(tokens[:n], again[row, :n, 1:].argmax(axis=-1) + 1)
         if varies and vocabulary.end in tokens:
             assert (tokens[tokens.tolist().index(vocabulary.end) + 1 :] == 0).all()
     real = targets != 0
-    wanted = np.log(np.take_along_axis(expected, targets[..., None], axis=2)[..., 0])
-    np.testing.assert_allclose(decoded.likelihoods[real], wanted[real], atol=1e-3)
+    expected_logs = np.log(np.take_along_axis(expected, targets[..., None], axis=2)[..., 0])
+    np.testing.assert_allclose(decoded.likelihoods[real], expected_logs[real], atol=1e-3)
     if decoded.attention is not None:
         weights = decoded.attention[:, 0].sum(axis=1)
         np.testing.assert_allclose(weights, 1, atol=1 if model.attention_radius else 1e-5)
@@ -134,22 +133,15 @@ def test_numpy_inference_is_that_of_the_saved_keras_models(model, varies, scale)
 
 GRADIENTS = [
     {},
-    {"layers": 2},
-    {"bidirectional": True},
-    {"attention": "dot"},
-    {"attention": "dot", "attention_radius": 0},
-    {"embedding": 3},
-    {"layers": 2, "bidirectional": True, "attention": "dot", "attention_radius": 2},
-    {"layers": 3, "embedding": 3, "attention": "dot"},
+    {"layers": 3, "embedding": 3},
+    {"attention": "dot", "attention_radius": 0, "bidirectional": True},
     {"layers": 2, "bidirectional": True, "embedding": 3, "attention": "dot"},
 ]
-"""Each variant alone, and combinations of them; dropout is tested with `looped`."""
 
 
 @pytest.mark.parametrize("varies", [False, True])
 @pytest.mark.parametrize("variant", GRADIENTS, ids=lambda variant: "-".join(variant) or "plain")
 def test_the_forward_pass_and_its_gradients_are_those_of_the_keras_model(variant, varies):
-    """Without dropout's chance; the losses' gradients reach every weight."""
     config = RunConfig(task=VARYING if varies else FIXED, model=ModelConfig(units=3, **variant))
     sources, targets = (PADDED, ENDED) if varies else (SOURCES, TARGETS)
     train = build_models(config)[0]
@@ -177,22 +169,6 @@ def test_the_forward_pass_and_its_gradients_are_those_of_the_keras_model(variant
         np.testing.assert_allclose(
             tf.convert_to_tensor(first), tf.convert_to_tensor(second), atol=2e-4
         )
-    # And it learns, with dropout where there is some.
-    given = (tf.constant(sources), tf.constant(shift_right(targets)), tf.constant(targets))
-    losses = []
-    for step in range(12):
-        with tf.GradientTape() as tape:
-            tape.watch(weights)
-            loss = tf.reduce_sum(
-                forward.scores(weights, *given, tf.constant(step), tf.constant(0))[0]
-            )
-        moves = tape.gradient(loss, weights)
-        weights = [
-            w - 0.03 * tf.clip_by_norm(tf.convert_to_tensor(g), 1.0)
-            for w, g in zip(weights, moves, strict=True)
-        ]
-        losses.append(float(loss))
-    assert min(losses[-3:]) < losses[0]
 
 
 HARD = ModelConfig(units=8, layers=2, bidirectional=True, attention="dot", embedding=5,
@@ -200,28 +176,23 @@ HARD = ModelConfig(units=8, layers=2, bidirectional=True, attention="dot", embed
 FULL = ModelConfig(units=8, attention="dot")
 
 
-def trained_loop(task, model, sources, targets, seed=0, calls=((0, 8),)):
-    training = TrainingConfig(batch_size=4, seed=seed, n_samples=32)
-    config = RunConfig(task=task, model=model, training=training)
-    loop = Loop(build_models(config)[0], config)
-    losses = []
-    for start, stop in calls:
-        rows = slice(start * 4, stop * 4)
-        rates = np.full(stop - start, 0.01, np.float32)
-        losses.append(loop.train(sources[rows], targets[rows], rates).loss)
-    return loop, losses
-
-
 @pytest.mark.parametrize(("task", "model"), [(VARYING, HARD), (FIXED, FULL)])
 def test_variants_learn_and_their_bits_do_not_depend_on_the_calls(task, model):
     sources, targets = (PADDED, ENDED) if task.has_end else (SOURCES, TARGETS)
     sources, targets = np.tile(sources, (11, 1))[:32], np.tile(targets, (11, 1))[:32]
-    loop, _ = trained_loop(task, model, sources, targets)
-    parts, losses = trained_loop(task, model, sources, targets, calls=((0, 3), (3, 4), (4, 8)))
+    config = RunConfig(task=task, model=model, training=TrainingConfig(batch_size=4, n_samples=32))
+    loop = Loop(build_models(config)[0], config)
+    weights, ends = loop.state.weights, []
+    for calls in ([(0, 8)], [(0, 3), (3, 4), (4, 8)]):
+        loop.restart(weights, seed=0)
+        losses = []
+        for start, stop in calls:
+            rows, rates = slice(start * 4, stop * 4), np.full(stop - start, 0.01, np.float32)
+            losses.append(loop.train(sources[rows], targets[rows], rates).loss)
+        ends.append(b"".join(array.tobytes() for array in loop.state.weights))
     assert losses[-1] < losses[0]
-    assert parts.traces == 1
-    for first, second in zip(loop.state.weights, parts.state.weights, strict=True):
-        assert first.tobytes() == second.tobytes()
+    assert loop.traces == 1
+    assert ends[0] == ends[1]
 
 
 def test_dropout_follows_the_seed_and_the_step():
@@ -229,11 +200,11 @@ def test_dropout_follows_the_seed_and_the_step():
     train = build_models(config)[0]
     forward = Forward(train, config)
     weights = [variable.value for variable in train.trainable_variables]
-    given = (weights, tf.constant(SOURCES), tf.constant(shift_right(TARGETS)))
+    batch = (weights, tf.constant(SOURCES), tf.constant(shift_right(TARGETS)))
 
     def logits(step, seed=0):
         chance = () if step is None else (tf.constant(step), tf.constant(seed))
-        return np.asarray(forward.logits(*given, *chance))
+        return np.asarray(forward.logits(*batch, *chance))
 
     np.testing.assert_array_equal(logits(3), logits(3))
     np.testing.assert_array_equal(logits(None), logits(None))
@@ -243,8 +214,8 @@ def test_dropout_follows_the_seed_and_the_step():
 
 
 @pytest.mark.parametrize("embedding", [0, 5])
-def test_a_dropped_token_is_as_if_it_had_not_been_given(embedding):
-    """Each step of the decoder, which has no memory here, sees its own token or none."""
+def test_a_dropped_token_is_not_seen(embedding):
+    """Each step of this decoder without memory sees its own token or none."""
     model = ModelConfig(units=8, embedding=embedding, token_dropout=0.5)
     config = RunConfig(task=FIXED, model=model)
     train = build_models(config)[0]
@@ -254,8 +225,8 @@ def test_a_dropped_token_is_as_if_it_had_not_been_given(embedding):
     weights = [variable.value for variable in train.trainable_variables]
     first = [1, 2, 3, 4, 5, 6, 7, 8] * 8
     shifted = tf.constant(np.array(first, np.int32)[:, np.newaxis])
-    given = (weights, tf.constant(np.tile(SOURCES[:1], (len(first), 1))), shifted)
-    logits = np.asarray(Forward(train, config).logits(*given, tf.constant(1), tf.constant(0)))[:, 0]
+    batch = (weights, tf.constant(np.tile(SOURCES[:1], (len(first), 1))), shifted)
+    logits = np.asarray(Forward(train, config).logits(*batch, tf.constant(1), tf.constant(0)))[:, 0]
     seen = {token: {tuple(row.round(5)) for row, t in zip(logits, first, strict=True) if t == token}
             for token in range(1, 9)}  # fmt: skip
     assert all(len(rows) == 2 for rows in seen.values())
@@ -263,8 +234,7 @@ def test_a_dropped_token_is_as_if_it_had_not_been_given(embedding):
 
 
 @pytest.mark.parametrize("part", ["encoder", "decoder"])
-def test_recurrent_dropout_is_in_the_lstms_that_are_named(part):
-    """Without recurrent weights there is nothing to drop."""
+def test_recurrent_dropout_is_in_the_named_lstms(part):
     model = ModelConfig(units=8, recurrent_dropout=0.5, recurrent_dropout_in=part)
     config = RunConfig(task=FIXED, model=model)
     train = build_models(config)[0]
@@ -274,8 +244,8 @@ def test_recurrent_dropout_is_in_the_lstms_that_are_named(part):
 
     def logits(*chance):
         weights = [variable.value for variable in train.trainable_variables]
-        given = (weights, tf.constant(SOURCES), tf.constant(shift_right(TARGETS)))
-        return np.asarray(Forward(train, config).logits(*given, *chance))
+        batch = (weights, tf.constant(SOURCES), tf.constant(shift_right(TARGETS)))
+        return np.asarray(Forward(train, config).logits(*batch, *chance))
 
     once = tf.constant(1), tf.constant(0)
     assert not np.allclose(logits(*once), logits())
@@ -285,18 +255,19 @@ def test_recurrent_dropout_is_in_the_lstms_that_are_named(part):
 
 
 def test_padding_changes_no_loss():
-    model = ModelConfig(units=6, bidirectional=True, attention="dot")
-    wide = [np.pad(array, ((0, 0), (0, 3))) for array in (PADDED, ENDED)]
-    _, losses = trained_loop(
-        VARYING, model, PADDED[[0, 1, 2, 0]], ENDED[[0, 1, 2, 0]], calls=[(0, 1)]
-    )
-    _, padded = trained_loop(
-        VARYING, model, wide[0][[0, 1, 2, 0]], wide[1][[0, 1, 2, 0]], calls=[(0, 1)]
-    )
-    assert losses == pytest.approx(padded, abs=1e-6)
+    config = RunConfig(task=VARYING, model=FULL.model_copy(update={"bidirectional": True}))
+    train = build_models(config)[0]
+    forward, weights = Forward(train, config), [x.value for x in train.trainable_variables]
+
+    def losses(width):
+        ids = [np.pad(array, ((0, 0), (0, width))) for array in (PADDED, ENDED)]
+        batch = [tf.constant(array) for array in (ids[0], shift_right(ids[1]), ids[1])]
+        return forward.scores(weights, *batch, None, None)[0].numpy()[:, :4]
+
+    np.testing.assert_allclose(losses(0), losses(3), atol=1e-6)
 
 
-def test_a_pretrained_embedding_is_where_the_training_starts(tmp_path):
+def test_a_training_starts_from_its_pretrained_embedding(tmp_path):
     table = np.random.default_rng(0).normal(size=(9, 5)).astype(np.float32)
     path = tmp_path / "table.npy"
     np.save(path, table)
@@ -306,24 +277,6 @@ def test_a_pretrained_embedding_is_where_the_training_starts(tmp_path):
         train = build_models(plan.config, plan.embedding)[0]
         for name in ("source_embedding", "target_embedding"):
             np.testing.assert_array_equal(train.get_layer(name).embeddings[:9], table)
-
-
-@pytest.mark.parametrize(("array", "named"), [
-    (np.zeros((8, 5)), r"has shape \(8, 5\)"), (np.full((9, 5), np.nan), "not finite"),
-    (np.array(["a"]), "not a .npy file of numbers"), (None, "not a .npy file"),
-])  # fmt: skip
-def test_a_wrong_embedding_is_named(tmp_path, array, named):
-    path = tmp_path / "table.npy"
-    if array is None:
-        path.write_bytes(b"not an array")
-    else:
-        np.save(path, array)
-    model = ModelConfig(units=3, embedding=5, pretrained_embedding=str(path))
-    with pytest.raises(DataError, match=named):
-        prepare(RunConfig(task=FIXED, model=model))
-    with pytest.raises(StorageError, match="nowhere"):
-        prepare(RunConfig(task=FIXED, model=model.model_copy(
-            update={"pretrained_embedding": "nowhere.npy"})))  # fmt: skip
 
 
 def test_saved_models_hold_stock_layers_only():

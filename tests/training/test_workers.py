@@ -1,4 +1,4 @@
-"""The workers of a training: how TF_CONFIG names them, and how they meet."""
+"""The workers of a training: how TF_CONFIG names them, and how they start."""
 
 import json
 import socket
@@ -43,7 +43,7 @@ def test_the_chief_is_the_task_of_that_type(monkeypatch, task, expected):
 
 
 def joined(addresses: Sequence[str], digests: Sequence[str]) -> list[Future[None]]:
-    """Let workers with these digests join, the chief last; return what becomes of each."""
+    """Let workers with these digests join, the chief last; return the result of each."""
     with ThreadPoolExecutor(len(digests)) as pool:
         return [
             pool.submit(join, Cluster(tuple(addresses), index), digests[index] * 64)
@@ -62,7 +62,7 @@ def test_workers_that_differ_all_stop(digests):
         assert "differ in their settings, data or checkpoint" in str(one.exception())
 
 
-def test_a_worker_that_is_started_again_and_what_is_no_worker_do_not_count():
+def test_restarted_workers_and_other_connections_do_not_count():
     addresses = free_addresses(3)
     port = int(addresses[0].rpartition(":")[2])
     with ThreadPoolExecutor(3) as pool:

@@ -48,11 +48,11 @@ def doctor(
         "variables": values,
     }
     output.message(f"importing TensorFlow and training for {seconds:g} s ...", quiet or as_json)
-    import_quietly("seq2seq_cli.training.trial")
-    from seq2seq_cli.training.trial import try_training
+    import_quietly("seq2seq_cli.training.self_test")
+    from seq2seq_cli.training.self_test import run_self_test
 
     with TemporaryDirectory() as folder:
-        trial = try_training(Path(folder), seconds)
+        trial = run_self_test(Path(folder), seconds)
         evaluated = evaluate(load_network(trial.run), 1000, n_examples=0)
     document |= {
         "device": trial.device,

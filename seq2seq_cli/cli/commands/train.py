@@ -152,8 +152,8 @@ def train(
         return
     from seq2seq_cli.cli.rendering.training import show_run, show_seed_runs
     from seq2seq_cli.training.events import Event, Planned
-    from seq2seq_cli.training.seeds import train_seeds
     from seq2seq_cli.training.session import train as train_one
+    from seq2seq_cli.training.session import train_seeds
 
     kept: dict[str, Any] = {"resume": resume, "write_tensorboard": tensorboard}
     kept |= {"checkpoint_seconds": checkpoint_seconds, "callback": callback}

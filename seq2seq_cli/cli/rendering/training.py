@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from seq2seq_cli.data.streams import TrainingStream
     from seq2seq_cli.runs.listing import Run
     from seq2seq_cli.training.events import Event, Planned
-    from seq2seq_cli.training.seeds import SeedRun
+    from seq2seq_cli.training.session import SeedRun
 
 SHOWN_SOURCE = 12
 """Maximum integers of the source in the advice at the end."""

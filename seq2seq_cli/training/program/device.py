@@ -1,5 +1,6 @@
-"""The program's layout for each device, as benchmarks found to be fastest."""
+"""The device that TensorFlow trains on, and the program's layout that is fastest on it."""
 
+from functools import cache
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -32,3 +33,15 @@ of the loop. The product is deterministic; adding row by row is not, unless XLA 
 def layout() -> Layout:
     """Return the layout for the device that programs are compiled for."""
     return GPU if tf.config.list_logical_devices("GPU") else CPU
+
+
+@cache
+def device_name() -> str:
+    """Return "CPU", or the models of the GPUs that this process uses, as "GPU: NVIDIA H200"."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        return "CPU"
+    details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
+    models = dict.fromkeys(detail.get("device_name", "unknown") for detail in details)
+    number = "GPU" if len(gpus) == 1 else f"{len(gpus)} GPUs"
+    return f"{number}: {', '.join(models)}"

@@ -23,7 +23,7 @@ class Forward:
 
     def __init__(self, model: keras.Model, config: RunConfig) -> None:
         order = {id(variable): i for i, variable in enumerate(model.trainable_variables)}
-        self._places = {
+        self._indices = {
             layer.name: [order[id(variable)] for variable in layer.trainable_variables]
             for layer in model.layers
         }
@@ -86,7 +86,7 @@ class Forward:
     ) -> list[Tensor]:
         """Return the logits for equal parts of the batch, (n_out, batch, n_features) each."""
         layers = {
-            name: [weights[index] for index in indices] for name, indices in self._places.items()
+            name: [weights[index] for index in indices] for name, indices in self._indices.items()
         }
         model = Network(layers, self._config.model, step, seed)
         # The two directions of an encoder run in parallel already.

@@ -16,9 +16,9 @@ from seq2seq_cli.data.vocabulary import PADDING, Floats, Ids, shift_right
 from seq2seq_cli.errors import ModelError
 from seq2seq_cli.resources import CHUNK
 from seq2seq_cli.runs.checkpoint import TrainState
-from seq2seq_cli.training.program.adam import adam_step
 from seq2seq_cli.training.program.forward import Forward
-from seq2seq_cli.training.program.naming import named_after
+from seq2seq_cli.training.program.keys import named_after
+from seq2seq_cli.training.program.optimizer import adam_step
 
 
 class ChunkResult(NamedTuple):

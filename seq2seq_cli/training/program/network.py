@@ -23,7 +23,7 @@ from seq2seq_cli.architecture import (
     numbered,
 )
 from seq2seq_cli.config import ModelConfig
-from seq2seq_cli.training.program.lookup import gather_rows
+from seq2seq_cli.training.program.device import layout
 from seq2seq_cli.training.program.recurrent import LstmCall, LstmOutputs
 
 Tensor = Any
@@ -223,6 +223,26 @@ class Network:
         seed = tf.stack([self._seed + self._sites, self._step])
         kept = tf.random.stateless_uniform(values.shape, seed) >= rate
         return tf.where(kept, values / (1 - rate), 0.0)
+
+
+def gather_rows(table: Tensor, ids: Tensor) -> Tensor:
+    """Return rows of `table` (rows, width) for `ids` of any shape: (..., width).
+
+    It is the product of one-hot vectors with the table, without the one-hot array.
+    """
+    rows, width = table.shape
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def gather(table: Tensor) -> tuple[Tensor, Any]:
+        def gradient(upstream: Tensor) -> Tensor:
+            flat, d_rows = tf.reshape(ids, (-1,)), tf.reshape(upstream, (-1, width))
+            if rows >= layout().scattered_rows:
+                return tf.math.unsorted_segment_sum(d_rows, flat, rows)
+            return tf.matmul(tf.one_hot(flat, rows), d_rows, transpose_a=True)
+
+        return tf.gather(table, ids), gradient
+
+    return gather(table)
 
 
 def _masked(values: Tensor, mask: Tensor | None, replacement: float) -> Tensor:

@@ -242,7 +242,7 @@ def _run_blocks(calls: Sequence[LstmCall], block: int, one: Tensor) -> tuple[Any
         values = tf.constant(float(next(numbers)), like.dtype, (n_blocks, *shape))
         return tf.TensorArray(like.dtype, n_blocks, element_shape=shape).unstack(values)
 
-    def place(call: LstmCall, number: Any) -> Any:
+    def index(call: LstmCall, number: Any) -> Any:
         """Return the index in the arrays of the block that is taken as number `number`, from 0."""
         return n_blocks - 1 - number if call.reverse else number
 
@@ -250,11 +250,11 @@ def _run_blocks(calls: Sequence[LstmCall], block: int, one: Tensor) -> tuple[Any
         """Return a block's rows of (steps, batch, width), in the order of the steps."""
         if array is None:
             return [None] * block
-        begin = tf.stack([place(call, number) * block, 0, 0])
+        begin = tf.stack([index(call, number) * block, 0, 0])
         return _ordered(call, tf.unstack(tf.slice(array, begin, (block, *array.shape[1:]))))
 
     def write(array: tf.TensorArray, call: LstmCall, number: Any, rows: list[Any]) -> Any:
-        return array.write(place(call, number), tf.stack(_ordered(call, rows)))
+        return array.write(index(call, number), tf.stack(_ordered(call, rows)))
 
     def forward(number: Any, states: Any, arrays: Any) -> tuple[Any, Any, Any]:
         ends, written = [], []
@@ -281,8 +281,8 @@ def _run_blocks(calls: Sequence[LstmCall], block: int, one: Tensor) -> tuple[Any
         blocks = array.stack()
         return tf.reshape(blocks, (n_blocks * block, *blocks.shape[2:]))
 
-    left = [_Arrays(*map(whole, array)) for array in arrays]
-    outputs = [LstmOutputs(kept.hidden, *end) for kept, end in zip(left, ends, strict=True)]
+    saved = [_Arrays(*map(whole, array)) for array in arrays]
+    outputs = [LstmOutputs(kept.hidden, *end) for kept, end in zip(saved, ends, strict=True)]
 
     def gradient(*upstream: Tensor) -> tuple[Tensor, ...]:
         values = iter(upstream)
@@ -292,7 +292,7 @@ def _run_blocks(calls: Sequence[LstmCall], block: int, one: Tensor) -> tuple[Any
         def backward(done: Any, d_states: Any, cells: Any, arrays: Any) -> tuple[Any, ...]:
             number, moved = n_blocks - 1 - done, []
             for i, call in enumerate(calls):
-                gates, before = (rows(call, x, number) for x in (left[i].gates, left[i].cells))
+                gates, before = (rows(call, x, number) for x in (saved[i].gates, saved[i].cells))
                 after = [*before[1:], cells[i]]
                 steps = [Step(*parts) for parts in zip(gates, before, after, strict=True)]
                 d_rows, passed = (rows(call, x, number) for x in (d_outputs[i].outputs, passing[i]))
@@ -314,7 +314,7 @@ def _run_blocks(calls: Sequence[LstmCall], block: int, one: Tensor) -> tuple[Any
         )
         gradients = []
         for call, start, kept, array, d_start in zip(
-            calls, starts, left, arrays, d_starts, strict=True
+            calls, starts, saved, arrays, d_starts, strict=True
         ):
             first = start[0][tf.newaxis]
             before = [kept.hidden[1:], first] if call.reverse else [first, kept.hidden[:-1]]

@@ -9,8 +9,8 @@ import keras
 from seq2seq_cli.config import ModelConfig, RunConfig, TrainingConfig
 from seq2seq_cli.runs.listing import Run
 from seq2seq_cli.training.compilation_cache import open_cache
-from seq2seq_cli.training.device import device_name
 from seq2seq_cli.training.events import Advanced, Compiling, Event
+from seq2seq_cli.training.program.device import device_name
 from seq2seq_cli.training.session import train
 
 CONFIG = RunConfig(
@@ -21,7 +21,7 @@ CONFIG = RunConfig(
 
 
 @dataclass(frozen=True)
-class Trial:
+class SelfTest:
     """The result: the run, its speed, and where compiled programs are cached."""
 
     run: Run
@@ -37,7 +37,7 @@ class Trial:
 
 
 class _Limit(keras.callbacks.Callback):  # type: ignore[misc]
-    """Stop the training some seconds after its first call of the program."""
+    """Stop the training a few seconds after its first call of the program."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__()
@@ -48,17 +48,17 @@ class _Limit(keras.callbacks.Callback):  # type: ignore[misc]
         self.model.stop_training = time.monotonic() >= self._end
 
 
-def try_training(folder: Path, seconds: float) -> Trial:
+def run_self_test(folder: Path, seconds: float) -> SelfTest:
     """Train in a folder for this time, not counting compilation, and return the result."""
     events: list[Event] = []
-    run = train(CONFIG, folder, "trial", progress=events.append, callbacks=[_Limit(seconds)])
+    run = train(CONFIG, folder, "self-test", progress=events.append, callbacks=[_Limit(seconds)])
     assert run is not None  # None only in workers other than the chief
     calls = [event for event in events if isinstance(event, Advanced)]
     later = calls[1:] or calls  # the first one compiles, or loads a cached program
     spent = sum(event.n_samples / event.samples_per_s for event in later)
     cache = open_cache()
     n_programs, n_bytes = cache.size() if cache else (0, 0)
-    return Trial(
+    return SelfTest(
         run=run,
         samples=sum(event.n_samples for event in calls),
         samples_per_s=sum(event.n_samples for event in later) / spent,

@@ -1,4 +1,4 @@
-"""When a training is validated, and the results of its validations."""
+"""The progress of a training: when it is validated, which validation is the best, when it ends."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,6 @@ from seq2seq_cli.data.vocabulary import Floats
 from seq2seq_cli.runs.checkpoint import TrainingStatus, TrainState
 from seq2seq_cli.runs.history import MOST_CALLS, Call, EpochRecord, with_call
 from seq2seq_cli.runs.manifest import Results
-from seq2seq_cli.training.stopping import is_better
 
 
 class Progress(NamedTuple):
@@ -17,13 +16,13 @@ class Progress(NamedTuple):
     best_weights: list[Floats]  # of the best validation
     history: tuple[EpochRecord, ...]
 
-    def advanced(self, training: TrainingConfig, call: Call) -> "Progress":
+    def with_call(self, training: TrainingConfig, call: Call) -> "Progress":
         """Return the progress with the figures of a call; a long training merges them."""
-        n_validations = training.epochs * len(places(training, 1))
+        n_validations = training.epochs * len(scheduled_validations(training, 1))
         calls = with_call(self.status.calls, call, max(4, MOST_CALLS // n_validations))
         return self._replace(status=self.status.model_copy(update={"calls": calls}))
 
-    def validated(
+    def with_validation(
         self,
         training: TrainingConfig,
         epoch: int,
@@ -56,7 +55,7 @@ class Progress(NamedTuple):
         update: dict[str, object] = {"calls": ()}
         if record.is_whole:
             update |= {"epochs_done": epoch, "loss_sum": state.loss_sum}
-        if state.steps_done in places(training, epoch):
+        if state.steps_done in scheduled_validations(training, epoch):
             update |= {"validations_done": len(history)}
         if is_better(results, status.best):
             n_samples = None if record.is_whole else record.n_samples
@@ -64,17 +63,41 @@ class Progress(NamedTuple):
             best_weights = state.weights
         return Progress(status.model_copy(update=update), best_weights, history)
 
+    def validations_left(self, training: TrainingConfig, epoch: int, steps_done: int) -> list[int]:
+        """Return the steps of the epoch's validations that are left after `steps_done` steps."""
+        is_validated = bool(self.history) and self.history[-1].steps_done == steps_done
+        first = steps_done + is_validated
+        return [step for step in scheduled_validations(training, epoch) if step >= first]
 
-def places(training: TrainingConfig, epoch: int) -> list[int]:
+
+def scheduled_validations(training: TrainingConfig, epoch: int) -> list[int]:
     """Return the numbers of steps after which an epoch is validated; the last is its end."""
     end = epoch * training.epoch_steps
     within = range(end - training.epoch_steps, end, training.validation_steps)[1:]
     return [*within, end]
 
 
-def places_left(
-    training: TrainingConfig, epoch: int, steps_done: int, history: tuple[EpochRecord, ...]
-) -> list[int]:
-    """Return the places from `steps_done` on, including it unless it is validated already."""
-    is_validated = bool(history) and history[-1].steps_done == steps_done
-    return [place for place in places(training, epoch) if place >= steps_done + is_validated]
+def is_better(results: Results, best: Results | None) -> bool:
+    """Return whether a validation's results beat the best: by exact match, then by loss."""
+    return best is None or _rank(results) > _rank(best)
+
+
+def stop_reason(status: TrainingStatus, training: TrainingConfig) -> str:
+    """Return why a training ends before its last epoch; empty if it continues."""
+    if status.best is None:
+        return ""
+    if training.stop_at and status.best.exact_match >= training.stop_at:
+        return f"exact match {status.best.exact_match:.6f} has reached stop_at"
+    waited = status.epochs_done - status.best_epoch
+    if training.patience and waited >= training.patience:
+        return f"no improvement in {waited} epochs"
+    return ""
+
+
+def is_finished(status: TrainingStatus, training: TrainingConfig) -> bool:
+    """Return whether nothing is left to train."""
+    return status.epochs_done >= training.epochs or bool(stop_reason(status, training))
+
+
+def _rank(results: Results) -> tuple[float, float]:
+    return results.exact_match, -results.loss

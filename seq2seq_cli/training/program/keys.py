@@ -1,4 +1,4 @@
-"""Names of programs, which depend on their content and not on what was traced before."""
+"""The keys of programs, and names that depend on the key and not on what was traced before."""
 
 import json
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ _named: set[str] = set()
 
 
 def program_key(config: RunConfig, n_in: int, n_out: int) -> str:
-    """Return the name of the program that trains on sources and targets of these widths."""
+    """Return the key of the program that trains on sources and targets of these widths."""
     task, training = config.task, config.training
     depends_on = {
         "code": _code(),
