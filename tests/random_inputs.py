@@ -38,7 +38,7 @@ from random_run import save_random_run
 
 from seq2seq_cli.cli import process
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
-from seq2seq_cli.sweep.engine import executors
+from seq2seq_cli.sweep import executors
 
 MEMORY = 4 * 10**9
 """Bytes of address space that the process may have beside what it has when it begins."""

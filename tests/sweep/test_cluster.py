@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from seq2seq_cli.errors import ConfigurationError, StorageError
-from seq2seq_cli.sweep.engine.executors import dask_workers
+from seq2seq_cli.sweep.executors import dask_workers
 
 HAS_DISTRIBUTED = importlib.util.find_spec("distributed") is not None
 needs_distributed = pytest.mark.skipif(
@@ -27,7 +27,7 @@ PRELOAD = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from seq2seq_cli.sweep.engine import executors, job
+from seq2seq_cli.sweep import executors, job
 
 job.COMMAND = (sys.executable, {script!r}, {seconds!r})
 run_job = job.run_job

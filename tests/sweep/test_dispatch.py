@@ -16,12 +16,12 @@ from seq2seq_cli.errors import (
 )
 from seq2seq_cli.runs.lock import hold_lock
 from seq2seq_cli.runs.resumption import State
-from seq2seq_cli.sweep.engine import dispatch, executors
-from seq2seq_cli.sweep.engine.events import CellAgain, CellEnded, CellStarted
-from seq2seq_cli.sweep.engine.job import Outcome, receive
+from seq2seq_cli.sweep import dispatch, executors
+from seq2seq_cli.sweep.events import CellAgain, CellEnded, CellStarted
+from seq2seq_cli.sweep.job import Outcome, receive
 from seq2seq_cli.sweep.folder import new_folder
 from seq2seq_cli.sweep.session import prepare_sweep, write_table
-from seq2seq_cli.sweep.summary import summarize
+from seq2seq_cli.sweep.results import summarize
 
 GRID = "model.units=1,2,3"
 

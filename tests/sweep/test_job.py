@@ -12,9 +12,9 @@ import pytest
 from fake import small
 
 from seq2seq_cli.runs.folder import hold_run
-from seq2seq_cli.sweep.engine import executors, job
-from seq2seq_cli.sweep.engine.executors import cores, local_workers
-from seq2seq_cli.sweep.engine.job import Job, run_job
+from seq2seq_cli.sweep import executors, job
+from seq2seq_cli.sweep.executors import cores, local_workers
+from seq2seq_cli.sweep.job import Job, run_job
 
 TOLD = """
 import json, os, sys

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seq2seq_cli.metrics import spread
-from seq2seq_cli.sweep.cells.search import PRECISION, Search
+from seq2seq_cli.sweep.search import PRECISION, Search
 
 
 def run(search: Search, limits: dict[int, int]) -> int:

@@ -13,9 +13,9 @@ from seq2seq_cli.cli.rendering.sweep import (
     show_plan,
     show_result,
 )
-from seq2seq_cli.sweep.engine import dispatch
-from seq2seq_cli.sweep.engine.events import CellAgain, Waited
-from seq2seq_cli.sweep.engine.job import Outcome
+from seq2seq_cli.sweep import dispatch
+from seq2seq_cli.sweep.events import CellAgain, Waited
+from seq2seq_cli.sweep.job import Outcome
 from seq2seq_cli.sweep.session import prepare_sweep, write_table
 
 

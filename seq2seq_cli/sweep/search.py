@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from seq2seq_cli.errors import S2sError
-from seq2seq_cli.sweep.cells.description import Sweep
-from seq2seq_cli.sweep.cells.grid import Cell
-from seq2seq_cli.sweep.cells.plan import PlannedCell, plan_cell
-from seq2seq_cli.sweep.record import RunRecord
+from seq2seq_cli.sweep.description import Sweep
+from seq2seq_cli.sweep.grid import Cell
+from seq2seq_cli.sweep.plan import PlannedCell, plan_cell
+from seq2seq_cli.sweep.results import RunRecord
 
 PRECISION = 0.05
 """A search ends when the smallest value not learned is within this share, or 1, of one learned."""
@@ -30,7 +30,7 @@ class Search:
     """What is known about each value, and which one to try next."""
 
     def __init__(self, seeds: Sequence[int], least: int, most: int | None = None) -> None:
-        self._seeds, self._least, self.most = seeds, least, most
+        self._seeds, self._least, self._most = seeds, least, most
         self._learned: dict[int, Mapping[int, bool]] = {}  # by value and seed
 
     def add(self, value: int, learned: Mapping[int, bool]) -> None:
@@ -39,7 +39,7 @@ class Search:
 
     def refuse(self, value: int) -> None:
         """Exclude this value and all larger ones, which cannot be trained."""
-        self.most = max((known for known in self._learned if known < value), default=0)
+        self._most = max((known for known in self._learned if known < value), default=0)
 
     @property
     def is_over(self) -> bool:
@@ -48,7 +48,7 @@ class Search:
 
     def next(self) -> int | None:
         """Return the value to try next; None once the largest value of every seed is known."""
-        if self.most is not None and self._least > self.most:
+        if self._most is not None and self._least > self._most:
             return None
         if self._least not in self._learned:
             return self._least
@@ -68,89 +68,72 @@ class Search:
         if low is None:
             return None
         if high is None:
-            value = 2 * low if self.most is None else min(2 * low, self.most)
+            value = 2 * low if self._most is None else min(2 * low, self._most)
             return value if value > low else None
-        if high - low <= max(1, PRECISION * low):
-            return None
-        return (low + high) // 2
+        return (low + high) // 2 if high - low > max(1, PRECISION * low) else None
 
     def _bracket(self, seed: int) -> tuple[int | None, int | None]:
         """Return the largest value learned below the first one not learned, and that one."""
-        failed = [value for value, learned in self._learned.items() if not learned[seed]]
-        high = min(failed, default=None)
-        fine = [v for v, learned in self._learned.items() if learned[seed]]
-        return max((v for v in fine if high is None or v < high), default=None), high
+        high = min((v for v, learned in self._learned.items() if not learned[seed]), default=None)
+        below = (v for v in self._learned if high is None or v < high)
+        return max(below, default=None), high
 
 
 class Searches:
-    """A source of cells: a search for each cell of a sweep, all in parallel."""
+    """A search for each cell of a sweep, all in parallel."""
 
     def __init__(self, sweep: Sweep, cells: Iterable[Cell], jobs: int = 1) -> None:
         assert sweep.until
         self._sweep, self._jobs, self._share = sweep, jobs, sweep.until.share
         least, most = sweep.bounds()
-        self.cells = list(cells)
+        self._cells = {cell.name: cell for cell in cells}
         # Problems with the smallest or largest value are reported before anything starts.
-        self._planned = [
-            self._plan(cell, value) for cell in self.cells for value in (least, most) if value
+        self.known = [
+            self._plan(cell, value)
+            for cell in self._cells.values()
+            for value in (least, most)
+            if value
         ]
-        seeds = self._planned[0].seeds if self._planned else range(0)
-        self.searches = {cell.name: Search(seeds, least, most) for cell in self.cells}
-        self._asked: dict[str, tuple[str, int]] = {}  # trained cell's name -> search and value
+        seeds = self.known[0].seeds if self.known else range(0)
+        self.searches = {name: Search(seeds, least, most) for name in self._cells}
+        self._tried: dict[str, tuple[str, int]] = {}  # trained cell's name -> search and value
         self.notes: list[str] = []
 
-    @property
     def first(self) -> list[PlannedCell]:
-        """The cells known in advance: those with the smallest and largest value of each search."""
-        return self._planned
+        """Return the first cell of each search."""
+        return [planned for name in self._cells for planned in self._after(name)]
 
-    def take(self) -> list[PlannedCell]:
-        """Return the next cell of each search that is not waiting for one."""
-        waiting = {search for search, _ in self._asked.values()}
-        cells = []
-        for cell in self.cells:
-            search = self.searches[cell.name]
-            while cell.name not in waiting and (value := search.next()) is not None:
-                try:
-                    planned = self._plan(cell, value)
-                except S2sError as error:
-                    search.refuse(value)
-                    first = str(error).splitlines()[0]
-                    self.notes.append(f"{cell.name}: {value} could not be tried: {first}")
-                    continue
-                self._asked[planned.name] = cell.name, value
-                cells.append(planned)
-                break
-        return cells
-
-    def ended(self, planned: PlannedCell, records: Sequence[RunRecord], reason: str) -> None:
-        """Add which seeds learned a value; nothing is known about a cell that failed.
+    def after(self, planned: PlannedCell, records: Sequence[RunRecord]) -> list[PlannedCell]:
+        """Return the cell to try after a complete one, if there is any.
 
         A seed whose loss is not finite has not learned.
         """
-        if reason:
-            return  # its search keeps waiting, and so ends here
-        name, value = self._asked.pop(planned.name)
+        name, value = self._tried[planned.name]
         learned = {
             record.seed: record.exact_match is not None and record.exact_match >= self._share
             for record in records
         }
         self.searches[name].add(value, learned)
+        return self._after(name)
+
+    def order(self, planned: PlannedCell) -> tuple[int, int]:
+        """Return what sorts tried cells: by their searches, and by their values."""
+        name, value = self._tried[planned.name]
+        return list(self._cells).index(name), value
+
+    def _after(self, name: str) -> list[PlannedCell]:
+        value = self.searches[name].next()
+        if value is None:
+            return []
+        try:
+            planned = self._plan(self._cells[name], value)
+        except S2sError as error:
+            self.searches[name].refuse(value)
+            first = str(error).splitlines()[0]
+            self.notes.append(f"{name}: {value} could not be tried: {first}")
+            return self._after(name)
+        self._tried[planned.name] = name, value
+        return [planned]
 
     def _plan(self, cell: Cell, value: int) -> PlannedCell:
         return plan_cell(self._sweep.searched(cell, value), self._sweep.seeds, self._jobs)
-
-
-class Grid:
-    """A source of cells: those of a grid, all known in advance."""
-
-    def __init__(self, planned: Sequence[PlannedCell]) -> None:
-        self._planned = list(planned)
-
-    def take(self) -> list[PlannedCell]:
-        """Return all cells, once."""
-        taken, self._planned = self._planned, []
-        return taken
-
-    def ended(self, planned: PlannedCell, records: Sequence[RunRecord], reason: str) -> None:
-        """Do nothing: no cell depends on another."""
