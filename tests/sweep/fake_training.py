@@ -6,6 +6,7 @@ It first writes its process id into a file `PARENT-CELL` in the folder $BEGUN an
 terminated it ends as `s2s train` does.
 """
 
+import itertools
 import json
 import os
 import signal
@@ -22,7 +23,7 @@ from seq2seq_cli.settings import resolve
 def main() -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
     seconds, *arguments = sys.argv[1:]
-    values = dict(zip(arguments, arguments[1:], strict=False))
+    values = dict(itertools.pairwise(arguments))
     begun = Path(os.environ["BEGUN"])
     begun.mkdir(exist_ok=True)
     mark = begun / f"{os.getppid()}-{values['--run']}"
