@@ -173,8 +173,8 @@ class Dispatcher:
             if self._deadline is not None and now + expected > self._deadline:
                 self.left.append(attempt.planned)
                 continue
+            job = self._job(attempt.planned)
             try:
-                job = self._job(attempt.planned)
                 future = self._workers.executor.submit(self._workers.work, job)
             except OSError as error:  # from an executor on another machine
                 raise StorageError("the scheduler is gone") from error

@@ -73,10 +73,6 @@ class SweepFolder:
         """Save the description."""
         write_text(self.path / SWEEP_FILE, sweep.to_toml())
 
-    def run_path(self, cell: str, seed: int) -> Path:
-        """Return the folder of a cell's run."""
-        return self.path / seed_run(cell, seed)
-
     def remaining(self, planned: PlannedCell) -> PlannedCell:
         """Return the cell with the seeds that are not complete.
 
@@ -86,7 +82,7 @@ class SweepFolder:
         return replace(planned, missing=missing)
 
     def _is_complete(self, planned: PlannedCell, seed: int) -> bool:
-        path, config = self.run_path(planned.name, seed), planned.with_seed(seed)
+        path, config = self.path / seed_run(planned.name, seed), planned.with_seed(seed)
         newest, run = newest_description(path), _complete_run(path)
         saved = run.config if run else newest.config if newest else None
         if saved:
@@ -125,7 +121,7 @@ class SweepFolder:
         report: Mapping[str, Any],
         problem: str,
     ) -> RunRecord:
-        path = self.run_path(planned.name, seed)
+        path = self.path / seed_run(planned.name, seed)
         values: dict[str, Any] = {
             "cell": planned.name, "seed": seed, "run": f"{self.name}/{path.name}",
             "settings": planned.cell.varied,
@@ -174,14 +170,6 @@ def _complete_run(path: Path) -> Run | None:
     except ModelError:
         return None  # damaged, so it is trained again
     return None
-
-
-def find_folder(runs_dir: Path, name: str, shard: Shard | None = None) -> SweepFolder:
-    """Return the folder of a sweep; ModelError if there is none."""
-    folder = SweepFolder(runs_dir / check_name(name), shard)
-    if not (folder.path / SWEEP_FILE).is_file():
-        raise ModelError(f"there is no sweep {folder.path}: begin it without --resume")
-    return folder
 
 
 def new_folder(runs_dir: Path, name: str | None, default: str) -> SweepFolder:

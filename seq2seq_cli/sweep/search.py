@@ -84,7 +84,7 @@ class Searches:
 
     def __init__(self, sweep: Sweep, cells: Iterable[Cell], jobs: int = 1) -> None:
         assert sweep.until
-        self._sweep, self._jobs, self._share = sweep, jobs, sweep.until.share
+        self.until, self._sweep, self._jobs = sweep.until, sweep, jobs
         least, most = sweep.bounds()
         self._cells = {cell.name: cell for cell in cells}
         # Problems with the smallest or largest value are reported before anything starts.
@@ -110,7 +110,7 @@ class Searches:
         """
         name, value = self._tried[planned.name]
         learned = {
-            record.seed: record.exact_match is not None and record.exact_match >= self._share
+            record.seed: record.exact_match is not None and record.exact_match >= self.until.share
             for record in records
         }
         self.searches[name].add(value, learned)

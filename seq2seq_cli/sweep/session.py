@@ -32,9 +32,8 @@ class Prepared:
         weights' last bits depend on them.
         """
         n = len(self.searches.searches if self.searches else self.planned)
-        return fitting_jobs(
-            n, max((planned.estimate.memory for planned in self.planned), default=1)
-        )
+        most = max((planned.estimate.memory for planned in self.planned), default=1)
+        return fitting_jobs(n, most)
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,6 @@ class Result:
     """The results of a sweep, including those that were complete before."""
 
     folder: SweepFolder
-    sweep: Sweep
     searches: Searches | None
     ended: list[CellEnded]
     left: list[PlannedCell]  # cells that there was no time for
@@ -66,14 +64,12 @@ class Result:
 
     def write_table(self, path: Path) -> None:
         """Write a CSV line for each cell and seed, with all settings."""
-        write_csv(
-            path,
-            (
-                (record, cell.planned.with_seed(record.seed))
-                for cell in self.ended
-                for record in cell.records
-            ),
+        rows = (
+            (record, cell.planned.with_seed(record.seed))
+            for cell in self.ended
+            for record in cell.records
         )
+        write_csv(path, rows)
 
 
 def prepare_sweep(
@@ -127,7 +123,7 @@ def run_sweep(
             ),
         )
         failures, left = dispatcher.failures, dispatcher.left
-        result = Result(folder, prepared.sweep, searches, ended, left, failures)
+        result = Result(folder, searches, ended, left, failures)
         if result.records or shard is None:
             folder.write_results(result.records)
     return result

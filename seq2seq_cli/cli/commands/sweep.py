@@ -140,7 +140,7 @@ def sweep(
     from seq2seq_cli.storage import check_replaceable
     from seq2seq_cli.sweep.description import Sweep, default_name, extend, read_sweep, with_options
     from seq2seq_cli.sweep.executors import check_jobs, dask_workers, local_workers, threads_each
-    from seq2seq_cli.sweep.folder import find_folder, new_folder, shared_folder
+    from seq2seq_cli.sweep.folder import SweepFolder, new_folder, shared_folder
     from seq2seq_cli.sweep.session import prepare_sweep
 
     if csv_file is not None:
@@ -165,7 +165,7 @@ def sweep(
             raise ConfigurationError(
                 f"{refused[0]} with --resume: a sweep keeps its settings; remove it"
             )
-        folder = find_folder(runs_dir, resume, shard)
+        folder = SweepFolder(runs_dir / check_name(resume), shard)
         requested = extend(folder.read(), described, grid or [], seeds)
     else:
         requested = with_options(

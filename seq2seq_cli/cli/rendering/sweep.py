@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from seq2seq_cli.sweep.dispatch import CellEnded, Event
     from seq2seq_cli.sweep.results import RunRecord
+    from seq2seq_cli.sweep.search import Searches
     from seq2seq_cli.sweep.session import Prepared, Result
 
 EXPLANATION = (
@@ -82,8 +83,7 @@ def show_plan(prepared: "Prepared", jobs: int, threads: int, quiet: bool) -> Non
 
     seeds = _count(prepared.sweep.seeds, "seed")
     if prepared.searches:
-        until = prepared.sweep.until
-        assert until
+        until = prepared.searches.until
         n_cells = _count(len(prepared.searches.searches), "cell")
         text = (
             f"the largest {until.setting} with an exact match of {until.share:g}, for {n_cells} x "
@@ -153,7 +153,7 @@ def show_result(result: "Result", quiet: bool) -> None:
                "range", f">at least {LEARNED:.0%}")  # fmt: skip
     table(f"{result.folder.name}: predicted freely", columns, rows)
     if result.searches:
-        _show_reaches(result)
+        _show_searches(result.searches)
     make_console().print(EXPLANATION)
     for note, cells in cells_by_note(result.records).items():
         of = "" if len(cells) == len(summaries) else f"{', '.join(cells)}: "
@@ -162,9 +162,9 @@ def show_result(result: "Result", quiet: bool) -> None:
         output.message(f"note: {note}", quiet)
 
 
-def _show_reaches(result: "Result") -> None:
+def _show_searches(searches: "Searches") -> None:
     rows = []
-    for search in _searches_as_json(result):
+    for search in _searches_as_json(searches):
         values = [
             f"{'>= ' * at_least}{value or 'none'}"
             for value, at_least in zip(search["largest"], search["at_least"], strict=True)
@@ -178,8 +178,7 @@ def _show_reaches(result: "Result") -> None:
                 "" if search["finished"] else "unfinished",
             )
         )
-    until = result.sweep.until
-    assert until
+    until = searches.until
     title = f"The largest {until.setting} with an exact match of at least {until.share:g}"
     table(title, ("cell", "of each seed", ">median", "range", ""), rows)
 
@@ -189,13 +188,10 @@ def result_as_json(result: "Result") -> list[dict[str, Any]]:
     from seq2seq_cli.sweep.results import summarize
 
     cells = [{"kind": "cell", **summary.as_json()} for summary in summarize(result.records)]
-    return cells + _searches_as_json(result)
+    return cells + (_searches_as_json(result.searches) if result.searches else [])
 
 
-def _searches_as_json(result: "Result") -> list[dict[str, Any]]:
-    until, searches = result.sweep.until, result.searches
-    if not until or not searches:
-        return []
+def _searches_as_json(searches: "Searches") -> list[dict[str, Any]]:
     lines = []
     for name, search in searches.searches.items():
         reaches = search.reaches()
@@ -204,8 +200,8 @@ def _searches_as_json(result: "Result") -> list[dict[str, Any]]:
             {
                 "kind": "until",
                 "cell": name,
-                "setting": until.setting,
-                "share": until.share,
+                "setting": searches.until.setting,
+                "share": searches.until.share,
                 "largest": values,
                 "at_least": [reach.at_least for reach in reaches],
                 **spread(values)._asdict(),
