@@ -15,8 +15,7 @@ from seq2seq_cli.runs.history import Call, EpochRecord
 from seq2seq_cli.runs.listing import Run
 from seq2seq_cli.sweep.description import Sweep
 from seq2seq_cli.sweep.grid import BASE
-from seq2seq_cli.sweep.results import RunRecord
-from seq2seq_cli.sweep.results import summarize
+from seq2seq_cli.sweep.results import RunRecord, summarize
 
 Row = dict[str, Any]
 Kind = Literal["curve", "shares", "results", "counts", "map", "points", "grid", "lines"]
