@@ -63,8 +63,8 @@ def sweep(
         tuple[float, str] | None,
         option(
             "--until",
-            "Search the largest value that is still learned with this exact match: double it from "
-            "its own on, then halve the interval; or search in its --grid.",
+            "Search for the largest value that is still learned with this exact match: double the "
+            "configured one, then halve the interval; or search within its --grid.",
             metavar="SHARE SETTING",
         ),
     ] = None,
