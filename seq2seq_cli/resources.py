@@ -60,12 +60,6 @@ START_SECONDS = 5.0
 SAVE_SECONDS = 1.0
 """Time to save and evaluate a run."""
 
-TRUST_SECONDS = 20.0
-"""Seconds of finished trainings that count as much as the estimate."""
-
-ONE_CORE = 1.5
-"""How many times as long a training takes on one core as on two."""
-
 
 @dataclass(frozen=True)
 class Need:
@@ -277,25 +271,3 @@ def _multiplied(layer: Layer, architecture: Architecture) -> int:
     if layer.name in first and not architecture.embedding:
         matrices = matrices[1::2]  # the recurrent kernels
     return sum(prod(shape) for shape in matrices)
-
-
-class Pace:
-    """Corrects the estimated times of trainings by the times of those that have finished."""
-
-    def __init__(self, threads: int = 0) -> None:
-        """Begin with estimates for trainings of this many threads each; 0 is all."""
-        self._estimated = TRUST_SECONDS
-        self._measured = TRUST_SECONDS * (ONE_CORE if threads == 1 else 1)
-
-    def learn(self, estimated: float, measured: float) -> None:
-        """Take the estimated and the measured seconds of a training into account."""
-        self._estimated += estimated
-        self._measured += measured
-
-    def expected(self, estimated: float) -> float:
-        """Return the corrected seconds."""
-        return estimated * self._measured / self._estimated
-
-    def left(self, estimated: list[float], slots: int) -> float:
-        """Return the corrected seconds of several trainings, `slots` of them at a time."""
-        return self.expected(max(sum(estimated) / max(1, slots), max(estimated, default=0.0)))

@@ -31,7 +31,7 @@ from random_run import save_random_run
 
 from seq2seq_cli.cli import process
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
-from seq2seq_cli.sweep.engine import executors
+from seq2seq_cli.sweep import executors
 
 MEMORY = 4 * 10**9
 """Bytes of address space that the process may add to what it has at the beginning."""

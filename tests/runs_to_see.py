@@ -6,9 +6,9 @@ from random_run import replace_file, save_random_run
 
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.runs.history import Call, EpochRecord, history_text
-from seq2seq_cli.sweep.cells.description import Sweep, with_options
+from seq2seq_cli.sweep.description import Sweep, with_options
 from seq2seq_cli.sweep.folder import SweepFolder
-from seq2seq_cli.sweep.record import RunRecord
+from seq2seq_cli.sweep.results import RunRecord
 
 PLAIN = RunConfig(
     task=TaskConfig(n_in=4, n_out=3, cardinality=13),

@@ -9,8 +9,8 @@ from seq2seq_cli.data.sampling import Split
 from seq2seq_cli.data.tasks import TASKS, problems
 from seq2seq_cli.settings import resolve
 from seq2seq_cli.shipped import SCHEMA_LINE
-from seq2seq_cli.sweep.cells.plan import plan_cells
-from seq2seq_cli.sweep.session import read_sweep
+from seq2seq_cli.sweep.description import read_sweep
+from seq2seq_cli.sweep.plan import plan_cells
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.toml"))
 SWEEPS = sorted((Path(__file__).parents[1] / "configs" / "sweeps").glob("*.toml"))

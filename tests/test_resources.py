@@ -19,7 +19,6 @@ from seq2seq_cli.prediction import encode, predict
 from seq2seq_cli.resources import (
     TENSORFLOW,
     Need,
-    Pace,
     check,
     check_training,
     step_seconds,
@@ -279,13 +278,3 @@ def test_lengths_that_vary_are_estimated_by_the_mean_width_of_the_batches():
     assert 13 < estimate.n_in < 25
     assert estimate.n_out == estimate.n_in + 1
     assert estimate.programs > 1
-
-
-def test_the_pace_is_corrected_by_what_was_measured():
-    pace = Pace()
-    assert pace.expected(10) == 10
-    pace.learn(1000, 3000)
-    assert 29 < pace.expected(10) < 30
-    assert pace.left([10, 10, 10, 10], 2) == pace.expected(20)
-    assert pace.left([10, 30], 2) == pace.expected(30)
-    assert Pace(1).expected(10) > Pace(2).expected(10) == Pace(0).expected(10)

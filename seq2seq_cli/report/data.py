@@ -13,10 +13,9 @@ from seq2seq_cli.generalization import LengthCurve, LengthResult
 from seq2seq_cli.metrics import wilson_interval
 from seq2seq_cli.runs.history import Call, EpochRecord
 from seq2seq_cli.runs.listing import Run
-from seq2seq_cli.sweep.cells.description import Sweep
-from seq2seq_cli.sweep.cells.grid import BASE
-from seq2seq_cli.sweep.record import RunRecord
-from seq2seq_cli.sweep.summary import summarize
+from seq2seq_cli.sweep.description import Sweep
+from seq2seq_cli.sweep.grid import BASE
+from seq2seq_cli.sweep.results import RunRecord, summarize
 
 Row = dict[str, Any]
 Kind = Literal["curve", "shares", "results", "counts", "map", "points", "grid", "lines"]

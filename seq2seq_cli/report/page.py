@@ -20,7 +20,7 @@ from seq2seq_cli.runs.differences import differing_settings
 from seq2seq_cli.settings import flat_settings
 from seq2seq_cli.storage import check_replaceable
 from seq2seq_cli.sweep.folder import SweepFolder
-from seq2seq_cli.sweep.summary import summarize
+from seq2seq_cli.sweep.results import summarize
 
 GENERATOR = '<meta name="generator" content="s2s">'
 """The line that distinguishes a report from other pages."""

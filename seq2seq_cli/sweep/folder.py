@@ -11,6 +11,8 @@ Only the runs decide what is complete. The results save evaluating them again.
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,81 +29,71 @@ from seq2seq_cli.runs.listing import Run, open_run
 from seq2seq_cli.runs.lock import LOCK
 from seq2seq_cli.runs.manifest import MANIFEST
 from seq2seq_cli.runs.names import check_name, seed_run
-from seq2seq_cli.runs.resumption import CHANGEABLE, State, check_resumable
-from seq2seq_cli.settings import MOST_TOML
-from seq2seq_cli.storage import append_line, make_folder, read_text, unwritable, write_text
-from seq2seq_cli.sweep.cells.description import Sweep, parse_sweep
-from seq2seq_cli.sweep.cells.grid import Cell
-from seq2seq_cli.sweep.cells.plan import PlannedCell
+from seq2seq_cli.runs.resumption import CHANGEABLE, check_resumable
+from seq2seq_cli.settings import MOST_TOML, flat_settings
+from seq2seq_cli.storage import append_line, make_folder, read_text, write_text
+from seq2seq_cli.sweep.description import Sweep, read_sweep
 from seq2seq_cli.sweep.listing import SWEEP_FILE
-from seq2seq_cli.sweep.record import (
+from seq2seq_cli.sweep.plan import PlannedCell
+from seq2seq_cli.sweep.results import (
+    EVALUATED,
     RESULTS_FILES,
     RunRecord,
-    evaluated,
     read_records,
     write_records,
 )
 
 RESULTS = "sweep.jsonl"
 
+Shard = tuple[int, int]
+"""A process's share of the cells: its number from 0, and the number of shares."""
+
 
 class SweepFolder:
     """The folder of a sweep; `results` is the file that this process appends its results to."""
 
-    def __init__(self, path: Path, shard: tuple[int, int] | None = None) -> None:
+    def __init__(self, path: Path, shard: Shard | None = None) -> None:
         self.path = path
         self.name = path.name
-        own = RESULTS if shard is None else f"sweep-{shard[0]}-of-{shard[1]}.jsonl"
-        self.results = path / own
-        self._known: dict[tuple[str, int], RunRecord] | None = None
+        self.results = path / (f"sweep-{shard[0]}-of-{shard[1]}.jsonl" if shard else RESULTS)
 
     def read(self) -> Sweep:
         """Return the saved description; ModelError if there is none."""
-        if not (self.path / SWEEP_FILE).is_file():
+        file = self.path / SWEEP_FILE
+        if not file.is_file():
             raise ModelError(
                 f"there is no sweep {self.path}: `{list_command(self.path.parent)}` lists them"
             )
-        file = self.path / SWEEP_FILE
-        sweep = parse_sweep(read_text(file, MOST_TOML), file)
+        sweep = read_sweep(file)
         if not sweep.axes and not sweep.until:
-            raise ModelError(f"{file} is damaged: it says nothing that is to be changed")
+            raise ModelError(f"{file} is damaged: it does not say what to change")
         return sweep
 
     def write(self, sweep: Sweep) -> None:
         """Save the description."""
         write_text(self.path / SWEEP_FILE, sweep.to_toml())
 
-    def run_path(self, cell: str, seed: int) -> Path:
-        """Return the folder of a cell's run."""
-        return self.path / seed_run(cell, seed)
+    def remaining(self, planned: PlannedCell) -> PlannedCell:
+        """Return the cell with the seeds that are not complete.
 
-    def state(self, planned: PlannedCell, seed: int) -> State:
-        """Return what exists of a run; ConfigurationError if it was begun with other settings."""
-        path, config = self.run_path(planned.name, seed), planned.with_seed(seed)
-        newest = newest_description(path)
-        run = self._complete_run(path)
+        Raises ConfigurationError if one was begun with other settings.
+        """
+        missing = tuple(seed for seed in planned.seeds if not self._is_complete(planned, seed))
+        return replace(planned, missing=missing)
+
+    def _is_complete(self, planned: PlannedCell, seed: int) -> bool:
+        path, config = self.path / seed_run(planned.name, seed), planned.with_seed(seed)
+        newest, run = newest_description(path), _complete_run(path)
         saved = run.config if run else newest.config if newest else None
-        if saved is None:
-            return State.NEW
-        check_resumable(saved, config, path.name)
-        if run and _changeable(run.config) == _changeable(config):
-            return State.COMPLETE
+        if saved:
+            check_resumable(saved, config, path.name)
         if run and run.config.training.epochs > config.training.epochs:
             raise ConfigurationError(
                 f"{path.name}: it has been trained further, to training.epochs = "
                 f"{run.config.training.epochs}, and the sweep has {config.training.epochs}: remove "
                 f"it with `{remove_command(path)}`, and it is trained again"
             )
-        return State.STOPPED
-
-    def states(self, planned: PlannedCell) -> dict[int, State]:
-        """Return what exists of each seed's run; raises what `state` raises."""
-        return {seed: self.state(planned, seed) for seed in planned.seeds}
-
-    def missing(self, planned: PlannedCell) -> list[int]:
-        """Return the seeds that are not complete."""
-        states = self.states(planned)
-        return [seed for seed, state in states.items() if state is not State.COMPLETE]
+        return run is not None and _changeable(run.config) == _changeable(config)
 
     def collect(
         self, planned: PlannedCell, reports: Mapping[int, Mapping[str, Any]], problem: str = ""
@@ -111,29 +103,43 @@ class SweepFolder:
         `reports` are evaluations of its seeds by the training; a complete run without one is
         evaluated here. The record of an incomplete run has the problem in its report, or `problem`.
         """
-        if self._known is None:
-            self._known = self.saved()
-        known, records = self._known, []
+        records = []
         for seed in planned.seeds:
-            path, report = self.run_path(planned.name, seed), reports.get(seed, {})
-            run = self._complete_run(path)
-            record = known.get((planned.name, seed))
-            if run is None:
-                reason = str(report.get("problem", "")) or problem or "it is not trained yet"
-                record = self._record(planned.cell, seed, problem=reason)
-            elif not (record and record.completed_at == run.manifest.completed_at):
-                record = self._record(
-                    planned.cell,
-                    seed,
-                    **evaluated(report if "exact_match" in report else _evaluate(run)),
-                    seconds=run.manifest.seconds,
-                    completed_at=run.manifest.completed_at,
-                )
-            if record != known.get((planned.name, seed)):
+            known = self._known.get((planned.name, seed))
+            record = self._record(planned, seed, known, reports.get(seed, {}), problem)
+            if record != known:
                 append_line(self.results, record.model_dump_json())
-                known[planned.name, seed] = record
+                self._known[planned.name, seed] = record
             records.append(record)
         return records
+
+    def _record(
+        self,
+        planned: PlannedCell,
+        seed: int,
+        known: RunRecord | None,
+        report: Mapping[str, Any],
+        problem: str,
+    ) -> RunRecord:
+        path = self.path / seed_run(planned.name, seed)
+        values: dict[str, Any] = {
+            "cell": planned.name, "seed": seed, "run": f"{self.name}/{path.name}",
+            "settings": planned.cell.varied,
+        }  # fmt: skip
+        run = _complete_run(path)
+        if run is None:
+            reason = str(report.get("problem") or problem or "it is not trained yet")
+            return RunRecord(**values, problem=reason)
+        manifest = run.manifest
+        if known and known.completed_at == manifest.completed_at:
+            return known
+        report = report if "exact_match" in report else _evaluate(run)
+        values |= {name: report[name] for name in EVALUATED}
+        return RunRecord(**values, seconds=manifest.seconds, completed_at=manifest.completed_at)
+
+    @cached_property
+    def _known(self) -> dict[tuple[str, int], RunRecord]:
+        return self.saved()
 
     def saved(self) -> dict[tuple[str, int], RunRecord]:
         """Return the last record of each cell and seed in all result files."""
@@ -155,19 +161,15 @@ class SweepFolder:
         """Rewrite the results, a line for each cell and seed."""
         write_records(self.results, records)
 
-    def _record(self, cell: Cell, seed: int, **values: Any) -> RunRecord:
-        run = f"{self.name}/{seed_run(cell.name, seed)}"
-        settings = {**cell.changes, **cell.derived}
-        return RunRecord(cell=cell.name, seed=seed, run=run, settings=settings, **values)
 
-    def _complete_run(self, path: Path) -> Run | None:
-        """Return a complete run, unless a training is about to replace it."""
-        try:
-            if (path / MANIFEST).is_file() and not is_stopped(path):
-                return open_run(path.parent, path.name)
-        except ModelError:
-            return None  # damaged, so it is trained again
-        return None
+def _complete_run(path: Path) -> Run | None:
+    """Return a complete run, unless a training is about to replace it."""
+    try:
+        if (path / MANIFEST).is_file() and not is_stopped(path):
+            return open_run(path.parent, path.name)
+    except ModelError:
+        return None  # damaged, so it is trained again
+    return None
 
 
 def new_folder(runs_dir: Path, name: str | None, default: str) -> SweepFolder:
@@ -176,28 +178,32 @@ def new_folder(runs_dir: Path, name: str | None, default: str) -> SweepFolder:
     Raises ExistsError if the named folder exists.
     """
     base = check_name(name or default)
-    make_folder(runs_dir)
     for number in itertools.count(1):
         path = runs_dir / (base if number == 1 else f"{base}-{number}")
-        try:
-            path.mkdir()
-        except FileExistsError:
-            if not {file.name for file in path.glob("*")} - {LOCK}:  # killed early
-                break
-            if name:
-                raise ExistsError(
-                    f"{path} exists: give another --name, or resume it with --resume {name}"
-                ) from None
-        except OSError as error:
-            raise unwritable(path, error) from error
-        else:
+        make_folder(path)
+        if not {file.name for file in path.iterdir()} - {LOCK}:  # new, or killed early
+            return SweepFolder(path)
+        if name:
             break
-    return SweepFolder(path)
+    raise ExistsError(f"{path} exists: give another --name, or resume it with --resume {name}")
+
+
+def shared_folder(runs_dir: Path, name: str, sweep: Sweep, shard: Shard) -> SweepFolder:
+    """Create the folder of a sweep for one of several processes, unless another one did.
+
+    Raises ExistsError if it is that of another sweep.
+    """
+    folder = SweepFolder(runs_dir / check_name(name), shard)
+    make_folder(folder.path)
+    file = folder.path / SWEEP_FILE
+    if file.is_file() and read_text(file, MOST_TOML) != sweep.to_toml():
+        raise ExistsError(f"{folder.path} is another sweep's: give another --name")
+    return folder
 
 
 def _changeable(config: RunConfig) -> list[object]:
-    values = config.model_dump()
-    return [values[section][key] for section, key in (name.split(".") for name in CHANGEABLE)]
+    values = flat_settings(config.model_dump())
+    return [values[name] for name in CHANGEABLE]
 
 
 def _evaluate(run: Run) -> dict[str, Any]:

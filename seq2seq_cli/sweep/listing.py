@@ -10,7 +10,7 @@ from seq2seq_cli.runs.listing import run_folders
 from seq2seq_cli.runs.lock import LOCK, hold_lock, is_locked
 from seq2seq_cli.runs.manifest import MANIFEST
 from seq2seq_cli.runs.names import check_name, training_path
-from seq2seq_cli.sweep.record import RESULTS_FILES, read_records, write_records
+from seq2seq_cli.sweep.results import RESULTS_FILES, read_records, write_records
 
 SWEEP_FILE = "sweep.toml"
 """The description of a sweep, in its folder."""

@@ -1,4 +1,4 @@
-"""Trainings of a sweep's cells that take no time: what the tests of its engine are made of."""
+"""A sweep's cells on workers that train nothing."""
 
 import sys
 from concurrent.futures import Executor, Future
@@ -8,16 +8,16 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "runs"))
 import small
 
-from seq2seq_cli.sweep.cells.description import Sweep, with_options
-from seq2seq_cli.sweep.cells.plan import plan_cells
-from seq2seq_cli.sweep.engine.executors import Workers
-from seq2seq_cli.sweep.engine.job import Job, Outcome
+from seq2seq_cli.sweep.description import Sweep, with_options
+from seq2seq_cli.sweep.executors import Workers
 from seq2seq_cli.sweep.folder import SweepFolder
+from seq2seq_cli.sweep.job import Job, Outcome
+from seq2seq_cli.sweep.plan import plan_cells
 from seq2seq_cli.sweep.session import prepare_sweep, run_sweep
 
 
 class Inline(Executor):
-    """Does what it is given at once."""
+    """Does its work at once."""
 
     def submit(self, work, /, *arguments, **options):
         future = Future()
@@ -28,28 +28,24 @@ class Inline(Executor):
         return future
 
 
-def describe(*grid, seeds=2, **options) -> Sweep:
-    given = {"derive": (), "settings": (), "until": None, "one_factor": False} | options
-    return with_options(
-        Sweep(), None, given["settings"], grid, given["derive"], given["one_factor"], seeds,
-        given["until"],
-    )  # fmt: skip
+def describe(*grid, seeds=2, derive=(), settings=(), until=None, one_factor=False) -> Sweep:
+    return with_options(Sweep(), None, settings, grid, derive, one_factor, seeds, until)
 
 
-def report(exact_match: float) -> dict[str, object]:
+def report(exact_match: float, notes=()) -> dict[str, object]:
     return {"exact_match": exact_match, "exact_match_low": 0.0, "exact_match_high": 1.0,
             "exact": False, "token_accuracy": 0.5, "loss": 0.5, "n_samples": 100,
-            "notes": []}  # fmt: skip
+            "notes": list(notes)}  # fmt: skip
 
 
 class Fake:
-    """Workers whose trainings end as they are told to, and leave runs in the sweep's folder.
+    """Workers that leave runs in the sweep's folder without training them.
 
-    `ends` has for a cell how its attempts end: an outcome, an exception, or True for a run of each
-    missing seed; then all end well. `learned` tells the exact match of a cell's settings.
+    `ends` has the outcomes, or exceptions, of each cell's first attempts; the next attempt leaves
+    a run of each missing seed. `learned` returns the exact match of a cell's settings and a seed.
     """
 
-    def __init__(self, folder: SweepFolder, ends=None, learned=lambda given, seed: 1.0, slots=1):
+    def __init__(self, folder: SweepFolder, ends=None, learned=lambda settings, seed: 1.0, slots=1):
         self.folder, self.ends, self.learned = folder, dict(ends or {}), learned
         self.jobs: list[Job] = []
         self.notes: dict[str, list[str]] = {}  # of the evaluations, by cell
@@ -61,24 +57,22 @@ class Fake:
 
     def work(self, job: Job) -> Outcome:
         self.jobs.append(job)
-        told = self.ends.get(job.cell, [])
-        end = told.pop(0) if told else True
+        ends = self.ends.get(job.cell, [])
+        end = ends.pop(0) if ends else None
         if isinstance(end, BaseException):
             raise end
-        if isinstance(end, Outcome):
+        if end:
             return end
         sweep = self.folder.read()
         cells = sweep.cells() if not sweep.until else [
-            sweep.searched(cell, job.given[sweep.until.setting]) for cell in sweep.cells()
+            sweep.searched(cell, job.settings[sweep.until.setting]) for cell in sweep.cells()
         ]  # fmt: skip
         planned = next(p for p in plan_cells(cells, sweep.seeds) if p.name == job.cell)
         for seed in job.missing:
             config = planned.with_seed(seed)
             small.train(self.folder.path, f"{job.cell}-seed-{seed}", config=config, force=True)
-        reports = {
-            seed: report(self.learned(job.given, seed)) | {"notes": self.notes.get(job.cell, [])}
-            for seed in planned.seeds
-        }
+        notes = self.notes.get(job.cell, ())
+        reports = {seed: report(self.learned(job.settings, seed), notes) for seed in planned.seeds}
         return Outcome(0, "", reports, 2.0)
 
 
@@ -88,7 +82,7 @@ def folder_at(path: Path, shard=None) -> SweepFolder:
 
 
 def run(sweep: Sweep, folder: SweepFolder, fake: Fake | None = None, **options):
-    """Run a sweep on fake workers; return its result and what it has told."""
+    """Run a sweep on fake workers; return its result and its events."""
     events = []
     fake = fake or Fake(folder)
     prepared = prepare_sweep(sweep, folder, options.get("shard"))

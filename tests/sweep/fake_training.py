@@ -1,11 +1,12 @@
-"""Takes the place of `s2s train --seeds` on a cluster's workers: complete runs, without training.
+"""Replaces `s2s train --seeds` on a cluster's workers: complete runs, without training.
 
     python fake_training.py SECONDS --set ... --seeds N --run NAME --runs-dir DIR
 
-It writes its number into a file `PARENT-CELL` in the folder $BEGUN first, waits, and ends as
-`s2s train` does when it is terminated.
+It first writes its process id into a file `PARENT-CELL` in the folder $BEGUN and waits; when it is
+terminated it ends as `s2s train` does.
 """
 
+import itertools
 import json
 import os
 import signal
@@ -16,33 +17,26 @@ from pathlib import Path
 from fake import report, small
 
 from seq2seq_cli.data.plan import prepare
-from seq2seq_cli.errors import S2sError
 from seq2seq_cli.settings import resolve
 
 
 def main() -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
     seconds, *arguments = sys.argv[1:]
-
-    def value(option: str) -> str:
-        return arguments[arguments.index(option) + 1]
-
+    values = dict(itertools.pairwise(arguments))
     begun = Path(os.environ["BEGUN"])
     begun.mkdir(exist_ok=True)
-    mark = begun / f"{os.getppid()}-{value('--run')}"
+    mark = begun / f"{os.getppid()}-{values['--run']}"
     mark.write_text(str(os.getpid()))
     try:
         time.sleep(float(seconds))
-        given = [arguments[i + 1] for i, text in enumerate(arguments) if text == "--set"]
-        plan = prepare(resolve(settings=given))
-        seeds = range(int(value("--seed")), int(value("--seed")) + int(value("--seeds")))
-        runs_dir = Path(value("--runs-dir"))
+        settings = [arguments[i + 1] for i, text in enumerate(arguments) if text == "--set"]
+        plan = prepare(resolve(settings=settings))
+        first = int(values["--seed"])
+        seeds = range(first, first + int(values["--seeds"]))
         for seed in seeds:
-            config = plan.with_seed(seed).config
-            small.train(runs_dir, f"{value('--run')}-seed-{seed}", config=config, force=True)
-    except S2sError as error:
-        sys.stderr.write(f"s2s: {error}\n")
-        sys.exit(error.exit_code)
+            config, name = plan.with_seed(seed).config, f"{values['--run']}-seed-{seed}"
+            small.train(Path(values["--runs-dir"]), name, config=config, force=True)
     finally:
         mark.rename(begun / f"ended-{mark.name}")
     reports = [{"seed": seed, **report(seed / 10)} for seed in seeds]

@@ -24,7 +24,7 @@ from seq2seq_cli.cli.options import (
 from seq2seq_cli.cli.rendering import output
 
 if TYPE_CHECKING:
-    from seq2seq_cli.sweep.engine.executors import Workers
+    from seq2seq_cli.sweep.executors import Workers
     from seq2seq_cli.sweep.folder import SweepFolder
     from seq2seq_cli.sweep.session import Prepared, Result
 
@@ -63,8 +63,8 @@ def sweep(
         tuple[float, str] | None,
         option(
             "--until",
-            "Search the largest value that is still learned with this exact match: double it from "
-            "its own on, then halve the interval; or search in its --grid.",
+            "Search for the largest value that is still learned with this exact match: double the "
+            "configured one, then halve the interval; or search within its --grid.",
             metavar="SHARE SETTING",
         ),
     ] = None,
@@ -132,24 +132,23 @@ def sweep(
       s2s sweep --resume NAME
       s2s sweep --until 0.99 task.n_in
     """  # noqa: D301
+    from seq2seq_cli.cli.rendering.sweep import cells_as_json, show_cells, show_plan
     from seq2seq_cli.errors import ConfigurationError
+    from seq2seq_cli.runs.advice import sweep_command
     from seq2seq_cli.runs.names import check_name
+    from seq2seq_cli.shipped import SWEEPS, find_file
     from seq2seq_cli.storage import check_replaceable
-    from seq2seq_cli.sweep import session
-    from seq2seq_cli.sweep.cells.description import Sweep, with_options
-    from seq2seq_cli.sweep.engine.executors import check_jobs, dask_workers, local_workers
-    from seq2seq_cli.sweep.folder import SweepFolder
+    from seq2seq_cli.sweep.description import Sweep, default_name, extend, read_sweep, with_options
+    from seq2seq_cli.sweep.executors import check_jobs, dask_workers, local_workers, threads_each
+    from seq2seq_cli.sweep.folder import SweepFolder, new_folder, shared_folder
+    from seq2seq_cli.sweep.session import prepare_sweep
 
     if csv_file is not None:
         check_replaceable(csv_file, force, "another --output")
     if jobs is not None:
         check_jobs(jobs)
-    from seq2seq_cli.shipped import SWEEPS, find_file
-
     config_file = find_file(config_file) if config_file else None
     file = find_file(file, SWEEPS) if file else None
-    options = {"--config": config_file, "--set": settings, "--derive": derive, "--until": until,
-             "--one-factor": one_factor, "--name": name}  # fmt: skip
     for source in filter(None, (file, config_file)):
         if csv_file and csv_file.resolve() == source.resolve():
             raise ConfigurationError(f"--output {csv_file}: the sweep is read from that file")
@@ -157,46 +156,53 @@ def sweep(
         check_name(name)
     if until and until[1].startswith("-"):
         raise ConfigurationError(f"--until {until[0]:g} {until[1]}: give SHARE and SETTING")
-    described = session.read_sweep(file) if file else None
-    folder: SweepFolder | None = None
+    described = read_sweep(file) if file else None
+    folder = None
     if resume:
-        refused = [option for option, value in options.items() if value]
-        if refused:
+        fixed = {"--config": config_file, "--set": settings, "--derive": derive, "--until": until,
+                 "--one-factor": one_factor, "--name": name}  # fmt: skip
+        if refused := [option for option, value in fixed.items() if value]:
             raise ConfigurationError(
                 f"{refused[0]} with --resume: a sweep keeps its settings; remove it"
             )
-        folder = session.find_sweep(runs_dir, resume, shard)
-        requested = session.extend(folder.read(), described, grid or [], seeds)
+        folder = SweepFolder(runs_dir / check_name(resume), shard)
+        requested = extend(folder.read(), described, grid or [], seeds)
     else:
         requested = with_options(
             described or Sweep(), config_file, settings or [], grid or [], derive or [],
             one_factor, seeds, until,
         )  # fmt: skip
-    prepared = session.prepare_sweep(requested, folder, shard, 1 if scheduler else jobs or 1)
+    prepared = prepare_sweep(requested, folder, shard, 1 if scheduler else jobs or 1)
+    slots = 1 if scheduler else jobs or prepared.fitting_jobs
     if dry_run:
-        _show_dry(prepared, 1 if scheduler else jobs or prepared.fitting_jobs, as_json, quiet)
+        if as_json:
+            for line in cells_as_json(prepared):
+                output.write_json(line)
+        else:
+            show_cells(prepared)
+            show_plan(prepared, slots, threads_each(slots), quiet)
         return
-    with (
-        dask_workers(scheduler)
-        if scheduler
-        else local_workers(jobs or prepared.fitting_jobs) as workers
-    ):
+    with dask_workers(scheduler) if scheduler else local_workers(slots) as workers:
         if folder is None:
-            default = file.stem if file else session.default_name(requested)
-            if csv_file and csv_file.resolve() == (runs_dir / (name or default)).resolve():
+            default = name or (file.stem if file else default_name(requested))
+            if csv_file and csv_file.resolve() == (runs_dir / default).resolve():
                 raise ConfigurationError(f"--output {csv_file}: the sweep has that folder")
-            folder = session.open_folder(runs_dir, name, default, requested, shard)
-            prepared = session.prepare_sweep(requested, folder, shard, 1) if shard else prepared
+            if shard:
+                folder = shared_folder(runs_dir, default, requested, shard)
+                prepared = prepare_sweep(requested, folder, shard)
+            else:
+                folder = new_folder(runs_dir, name, default)
+        share = f"{shard[0]}/{shard[1]}" if shard else None
+        kept = {"--jobs": jobs, "--scheduler": scheduler, "--output": csv_file, "--shard": share}
+        words = [str(word) for pair in kept.items() if pair[1] is not None for word in pair]
+        command = sweep_command(folder.path, words)
         limits = {"deadline": None if time_budget is None else time.monotonic() + time_budget,
-                   "shard": shard, "checkpoint_seconds": checkpoint_seconds}  # fmt: skip
-        again: dict[str, object] = {"--jobs": jobs, "--scheduler": scheduler, "--output": csv_file}
-        again["--shard"] = f"{shard[0]}/{shard[1]}" if shard else None
-        go_on = _go_on(folder, again)
-        result = _run(prepared, folder, workers, as_json, quiet, limits, go_on)
+                  "shard": shard, "checkpoint_seconds": checkpoint_seconds}  # fmt: skip
+        result = _run(prepared, folder, workers, as_json, quiet, limits, command)
     if csv_file:
-        session.write_table(csv_file, result)
+        result.write_table(csv_file)
     # The results so far are in the file already.
-    _show(result, as_json, quiet, go_on + " --force" * (csv_file is not None))
+    _show(result, as_json, quiet, command + " --force" * (csv_file is not None))
 
 
 def _run(
@@ -206,7 +212,7 @@ def _run(
     as_json: bool,
     quiet: bool,
     limits: dict[str, Any],
-    go_on: str,
+    command: str,
 ) -> "Result":
     """Run a sweep and show its progress; the error after a stop has the command to resume."""
     from seq2seq_cli.cli.rendering.sweep import SweepProgress, show_plan
@@ -219,10 +225,10 @@ def _run(
         try:
             return run_sweep(prepared, folder, workers, progress.show, **limits)
         except (Stopped, KeyboardInterrupt, StorageError) as error:
-            raise type(error)(f"{error or 'interrupted'}; resume with: {go_on}") from None
+            raise type(error)(f"{error or 'interrupted'}; resume with: {command}") from None
 
 
-def _show(result: "Result", as_json: bool, quiet: bool, go_on: str) -> None:
+def _show(result: "Result", as_json: bool, quiet: bool, command: str) -> None:
     """Show the results of a sweep; raises the error of the cells that failed."""
     from seq2seq_cli.cli.rendering.sweep import result_as_json, show_result
     from seq2seq_cli.runs.advice import list_command
@@ -235,30 +241,10 @@ def _show(result: "Result", as_json: bool, quiet: bool, go_on: str) -> None:
     if result.left:
         names = ", ".join(planned.name for planned in result.left)
         output.message(
-            f"not started, the time budget is used up: {names}; resume with: {go_on}", quiet
+            f"not started, the time budget is used up: {names}; resume with: {command}", quiet
         )
     elif not as_json:
         path = result.folder.path
         output.message(f"saved in {path}; next: {list_command(path)}", quiet)
     if result.error:
         raise result.error
-
-
-def _go_on(folder: "SweepFolder", options: dict[str, object]) -> str:
-    """Return the command that resumes a sweep in the same way."""
-    from seq2seq_cli.runs.advice import sweep_command
-
-    arguments = {name: str(value) for name, value in options.items() if value is not None}
-    return sweep_command(folder.path, [word for pair in arguments.items() for word in pair])
-
-
-def _show_dry(prepared: "Prepared", jobs: int, as_json: bool, quiet: bool) -> None:
-    from seq2seq_cli.cli.rendering.sweep import cells_as_json, show_cells, show_plan
-    from seq2seq_cli.sweep.engine.executors import threads_each
-
-    if not as_json:
-        show_cells(prepared)
-        show_plan(prepared, jobs, threads_each(jobs), quiet)
-        return
-    for line in cells_as_json(prepared):
-        output.write_json(line)

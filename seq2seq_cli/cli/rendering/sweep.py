@@ -13,8 +13,9 @@ from seq2seq_cli.metrics import LEARNED, percent, spread
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn
 
-    from seq2seq_cli.sweep.engine.events import CellEnded, Event
-    from seq2seq_cli.sweep.record import RunRecord
+    from seq2seq_cli.sweep.dispatch import CellEnded, Event
+    from seq2seq_cli.sweep.results import RunRecord
+    from seq2seq_cli.sweep.search import Searches
     from seq2seq_cli.sweep.session import Prepared, Result
 
 EXPLANATION = (
@@ -31,7 +32,7 @@ class SweepProgress(Progress):
         super().__init__("all", len(prepared.planned), quiet)
         self._as_json = as_json
         self._n_planned, self._n_ended = len(prepared.planned), 0
-        self._is_search = bool(prepared.searches)
+        self._total = "" if prepared.searches else f"/{self._n_planned}"
         self._has_waited = False
 
     def _times(self) -> "ProgressColumn":
@@ -41,21 +42,20 @@ class SweepProgress(Progress):
 
     def show(self, event: "Event") -> None:
         """Show an event of the sweep."""
-        from seq2seq_cli.sweep.engine import events
+        from seq2seq_cli.sweep import dispatch
 
         match event:
-            case events.CellStarted():
+            case dispatch.CellStarted():
                 self.begin(event.planned.name, f"of about {duration(event.seconds)}")
-            case events.CellAgain():
+            case dispatch.CellAgain():
                 self.end(event.planned.name)
                 self.say(f"{event.planned.name}: {event.reason}; trying again")
-            case events.CellEnded():
+            case dispatch.CellEnded():
                 self._show_ended(event)
-            case events.Waited(n_workers=0) if not self._has_waited:
+            case dispatch.Waited(n_workers=0) if not self._has_waited:
                 self._has_waited = True
                 self.say("waiting for workers")
-        of = "" if self._is_search else f" of {self._n_planned}"
-        note = f"{self._n_ended}{of} cells; about {duration(event.left_seconds)} left"
+        note = f"{self._n_ended}{self._total} cells; about {duration(event.left_seconds)} left"
         self.advance(note=note, total=max(self._n_planned, self._n_ended))
 
     def _show_ended(self, event: "CellEnded") -> None:
@@ -66,13 +66,12 @@ class SweepProgress(Progress):
             for record in event.records:
                 output.write_json({"kind": "run", **record.model_dump()})
             output.flush()
-        of = "" if self._is_search else f"/{self._n_planned}"
-        how = f"in {duration(event.seconds)}" if event.seconds else "complete before"
-        result = f"exact match {', '.join(map(_exact_match, event.records))}, {how}"
+        time = f"in {duration(event.seconds)}" if event.seconds else "complete before"
+        result = f"exact match {', '.join(map(_exact_match, event.records))}, {time}"
         if event.reason:
             result = f"failed: {event.reason}"
         left = f"; about {duration(event.left_seconds)} left" if event.left_seconds else ""
-        self.say(f"cell {self._n_ended}{of} {event.planned.name}: {result}{left}")
+        self.say(f"cell {self._n_ended}{self._total} {event.planned.name}: {result}{left}")
 
 
 def show_plan(prepared: "Prepared", jobs: int, threads: int, quiet: bool) -> None:
@@ -80,47 +79,42 @@ def show_plan(prepared: "Prepared", jobs: int, threads: int, quiet: bool) -> Non
 
     Each cell has `threads` threads; 0 means all.
     """
-    from seq2seq_cli.resources import Pace
+    from seq2seq_cli.sweep.plan import Pace
 
-    searches, n = prepared.searches, len(prepared.planned)
     seeds = _count(prepared.sweep.seeds, "seed")
-    if searches:
-        until = prepared.sweep.until
-        assert until
-        output.message(
-            f"the largest {until.setting} with an exact match of {until.share:g}, for "
-            f"{_count(len(searches.cells), 'cell')} x {seeds}; the number of trainings depends on "
-            "their results",
-            quiet,
+    if prepared.searches:
+        until = prepared.searches.until
+        n_cells = _count(len(prepared.searches.searches), "cell")
+        text = (
+            f"the largest {until.setting} with an exact match of {until.share:g}, for {n_cells} x "
+            f"{seeds}; the number of trainings depends on their results"
         )
-        return
-    left = [planned for planned in prepared.planned if prepared.missing(planned)]
-    estimated = [prepared.estimated_seconds(planned) for planned in left]
-    seconds = Pace(threads).left(estimated, jobs)
-    complete = f", {n - len(left)} of them complete" if len(left) < n else ""
-    output.message(
-        f"{_count(n, 'cell')} x {seeds}{complete}: {prepared.steps:,} steps left, about "
-        f"{duration(seconds)} (updated as cells end)",
-        quiet,
-    )
+    else:
+        n, estimated = len(prepared.planned), [cell.seconds for cell in prepared.planned]
+        n_complete = estimated.count(0)
+        complete = f", {n_complete} of them complete" if n_complete else ""
+        steps = sum(planned.steps for planned in prepared.planned)
+        seconds = Pace(threads).left(estimated, jobs)
+        text = (
+            f"{_count(n, 'cell')} x {seeds}{complete}: {steps:,} steps left, about "
+            f"{duration(seconds)} (updated as cells end)"
+        )
+    output.message(text, quiet)
 
 
 def show_cells(prepared: "Prepared") -> None:
     """Print the cells to standard output."""
-    keys = _keys({**planned.cell.changes, **planned.cell.derived} for planned in prepared.planned)
-    rows = []
-    for planned in prepared.planned:
-        values = {**planned.cell.changes, **planned.cell.derived}
-        missing = len(prepared.missing(planned))
-        rows.append(
-            (
-                planned.name,
-                *(_value(values.get(key)) for key in keys),
-                f"{planned.config.training.total_steps:,}",
-                f"{planned.n_seeds - missing} of {planned.n_seeds}",
-                duration(prepared.estimated_seconds(planned)) if missing else "",
-            )
+    keys = _keys(planned.cell.varied for planned in prepared.planned)
+    rows = [
+        (
+            planned.name,
+            *(_value(planned.cell.varied.get(key)) for key in keys),
+            f"{planned.config.training.total_steps:,}",
+            f"{len(planned.seeds) - len(planned.missing)} of {len(planned.seeds)}",
+            duration(planned.seconds) if planned.missing else "",
         )
+        for planned in prepared.planned
+    ]
     columns = ("cell", *map(_short, keys), ">steps per seed", ">complete", ">about")
     title = f"{_count(len(rows), 'cell')} x {_count(prepared.sweep.seeds, 'seed')}"
     table(title, columns, rows)
@@ -132,11 +126,11 @@ def cells_as_json(prepared: "Prepared") -> list[dict[str, Any]]:
         {
             "kind": "cell",
             "cell": planned.name,
-            "settings": {**planned.cell.changes, **planned.cell.derived},
+            "settings": planned.cell.varied,
             "seeds": list(planned.seeds),
-            "missing": prepared.missing(planned),
+            "missing": list(planned.missing),
             "steps": planned.config.training.total_steps,
-            "expected_seconds": round(prepared.estimated_seconds(planned), 1),
+            "expected_seconds": round(planned.seconds, 1),
         }
         for planned in prepared.planned
     ]
@@ -144,10 +138,10 @@ def cells_as_json(prepared: "Prepared") -> list[dict[str, Any]]:
 
 def show_result(result: "Result", quiet: bool) -> None:
     """Print the table of all cells, with every seed and their spread, to standard output."""
-    from seq2seq_cli.sweep.summary import noted, summarize
+    from seq2seq_cli.sweep.results import cells_by_note, summarize
 
     summaries = summarize(result.records)
-    changes = {planned.name: planned.cell.changes for planned, _ in result.ended}
+    changes = {cell.planned.name: cell.planned.cell.changes for cell in result.ended}
     keys = _keys(changes.values())
     rows = []
     for summary in summaries:
@@ -159,57 +153,61 @@ def show_result(result: "Result", quiet: bool) -> None:
                "range", f">at least {LEARNED:.0%}")  # fmt: skip
     table(f"{result.folder.name}: predicted freely", columns, rows)
     if result.searches:
-        _show_reaches(result)
+        _show_searches(result.searches)
     make_console().print(EXPLANATION)
-    for note, cells in noted(result.records).items():
+    for note, cells in cells_by_note(result.records).items():
         of = "" if len(cells) == len(summaries) else f"{', '.join(cells)}: "
         output.message(f"note: {of}{note}", quiet)
     for note in result.searches.notes if result.searches else ():
         output.message(f"note: {note}", quiet)
 
 
-def _show_reaches(result: "Result") -> None:
-    until, searches = result.sweep.until, result.searches
-    assert until
-    assert searches
+def _show_searches(searches: "Searches") -> None:
     rows = []
-    for name, reaches in result.reaches().items():
-        middle, low, high = spread([reach.value for reach in reaches])
-        is_open = any(reach.at_least for reach in reaches)
+    for search in _searches_as_json(searches):
+        values = [
+            f"{'>= ' * at_least}{value or 'none'}"
+            for value, at_least in zip(search["largest"], search["at_least"], strict=True)
+        ]
         rows.append(
             (
-                name,
-                ", ".join(f"{'>= ' * reach.at_least}{reach.value or 'none'}" for reach in reaches),
-                f"{'>= ' * is_open}{middle:g}",
-                f"{low} to {high}",
-                "" if searches.searches[name].is_over else "unfinished",
+                search["cell"],
+                ", ".join(values),
+                f"{'>= ' * any(search['at_least'])}{search['median']:g}",
+                f"{search['least']} to {search['most']}",
+                "" if search["finished"] else "unfinished",
             )
         )
+    until = searches.until
     title = f"The largest {until.setting} with an exact match of at least {until.share:g}"
     table(title, ("cell", "of each seed", ">median", "range", ""), rows)
 
 
 def result_as_json(result: "Result") -> list[dict[str, Any]]:
     """Return each cell's summary, and the result of each search, as plain values for `--json`."""
-    from seq2seq_cli.sweep.summary import summarize
+    from seq2seq_cli.sweep.results import summarize
 
-    lines = [{"kind": "cell", **summary.as_json()} for summary in summarize(result.records)]
-    until, searches = result.sweep.until, result.searches
-    if until and searches:
-        for name, reaches in result.reaches().items():
-            values = [reach.value for reach in reaches]
-            lines.append(
-                {
-                    "kind": "until",
-                    "cell": name,
-                    "setting": until.setting,
-                    "share": until.share,
-                    "largest": values,
-                    "at_least": [reach.at_least for reach in reaches],
-                    **spread(values)._asdict(),
-                    "finished": searches.searches[name].is_over,
-                }
-            )
+    cells = [{"kind": "cell", **summary.as_json()} for summary in summarize(result.records)]
+    return cells + (_searches_as_json(result.searches) if result.searches else [])
+
+
+def _searches_as_json(searches: "Searches") -> list[dict[str, Any]]:
+    lines = []
+    for name, search in searches.searches.items():
+        reaches = search.reaches()
+        values = [reach.value for reach in reaches]
+        lines.append(
+            {
+                "kind": "until",
+                "cell": name,
+                "setting": searches.until.setting,
+                "share": searches.until.share,
+                "largest": values,
+                "at_least": [reach.at_least for reach in reaches],
+                **spread(values)._asdict(),
+                "finished": search.is_over,
+            }
+        )
     return lines
 
 

@@ -2,16 +2,21 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.plan import prepare, wrong_settings
 from seq2seq_cli.errors import ConfigurationError, S2sError
 from seq2seq_cli.resources import Estimate, check_training
 from seq2seq_cli.settings import resolve
-from seq2seq_cli.sweep.cells.grid import Cell
+from seq2seq_cli.sweep.grid import Cell
 
 MOST_SEED = 2**63
+
+TRUST_SECONDS = 20.0
+"""Seconds of finished trainings that count as much as the estimate."""
+
+ONE_CORE = 1.5
+"""How many times as long a training takes on one core as on two."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +25,8 @@ class PlannedCell:
 
     cell: Cell
     config: RunConfig
-    n_seeds: int
+    seeds: range
+    missing: tuple[int, ...]  # seeds that are not complete
     estimate: Estimate
 
     @property
@@ -28,21 +34,42 @@ class PlannedCell:
         """The cell's name."""
         return self.cell.name
 
-    @cached_property
-    def seeds(self) -> range:
-        """The seeds that it is trained under."""
-        first = self.config.training.seed
-        return range(first, first + self.n_seeds)
-
     @property
     def steps(self) -> int:
-        """Optimizer steps of all its seeds together."""
-        return self.n_seeds * self.config.training.total_steps
+        """Optimizer steps of the missing seeds; stopped trainings count in full."""
+        return len(self.missing) * self.config.training.total_steps
+
+    @property
+    def seconds(self) -> float:
+        """The estimated time of the missing seeds."""
+        return self.estimate.seconds(len(self.missing))
 
     def with_seed(self, seed: int) -> RunConfig:
         """Return the configuration of one of its seeds."""
         training = self.config.training.model_copy(update={"seed": seed})
         return self.config.model_copy(update={"training": training})
+
+
+class Pace:
+    """Corrects the estimated times of trainings by the times of those that have finished."""
+
+    def __init__(self, threads: int = 0) -> None:
+        """Begin with estimates for trainings of this many threads each; 0 is all."""
+        self._estimated = TRUST_SECONDS
+        self._measured = TRUST_SECONDS * (ONE_CORE if threads == 1 else 1)
+
+    def learn(self, estimated: float, measured: float) -> None:
+        """Take the estimated and the measured seconds of a training into account."""
+        self._estimated += estimated
+        self._measured += measured
+
+    def expected(self, estimated: float) -> float:
+        """Return the corrected seconds."""
+        return estimated * self._measured / self._estimated
+
+    def left(self, estimated: Sequence[float], slots: int) -> float:
+        """Return the corrected seconds of several trainings, `slots` of them at a time."""
+        return self.expected(max(sum(estimated) / max(1, slots), max(estimated, default=0.0)))
 
 
 def plan_cell(cell: Cell, n_seeds: int, jobs: int = 1) -> PlannedCell:
@@ -51,12 +78,13 @@ def plan_cell(cell: Cell, n_seeds: int, jobs: int = 1) -> PlannedCell:
     Raises ConfigurationError for settings that are wrong, have no effect, or exceed the memory;
     DataError and StorageError for bad files.
     """
-    config = resolve(options=cell.given, check=wrong_settings)
-    plan = prepare(config)
+    plan = prepare(resolve(options=cell.settings, check=wrong_settings))
     check_training(plan.config, jobs=jobs)
-    if plan.config.training.seed + n_seeds > MOST_SEED:
-        raise ConfigurationError(f"training.seed = {plan.config.training.seed}: is too large")
-    return PlannedCell(cell, plan.config, n_seeds, plan.estimate)
+    first = plan.config.training.seed
+    if first + n_seeds > MOST_SEED:
+        raise ConfigurationError(f"training.seed = {first}: is too large")
+    seeds = range(first, first + n_seeds)
+    return PlannedCell(cell, plan.config, seeds, tuple(seeds), plan.estimate)
 
 
 def plan_cells(cells: Iterable[Cell], n_seeds: int, jobs: int = 1) -> list[PlannedCell]:

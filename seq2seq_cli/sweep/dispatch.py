@@ -8,27 +8,19 @@ is wrong. Cells that fail do not stop the others.
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
-from seq2seq_cli.errors import (
-    ConfigurationError,
-    DataError,
-    ExistsError,
-    ModelError,
-    S2sError,
-    StorageError,
-)
-from seq2seq_cli.resources import Pace
-from seq2seq_cli.sweep.cells.plan import PlannedCell
-from seq2seq_cli.sweep.engine.events import CellAgain, CellEnded, CellStarted, OnEvent, Waited
-from seq2seq_cli.sweep.engine.executors import Workers
-from seq2seq_cli.sweep.engine.job import Job, Outcome, receive
+from seq2seq_cli.errors import ConfigurationError, ExistsError, StorageError
+from seq2seq_cli.sweep.executors import Workers
 from seq2seq_cli.sweep.folder import SweepFolder
-from seq2seq_cli.sweep.record import RunRecord
+from seq2seq_cli.sweep.job import Job, Outcome, receive
+from seq2seq_cli.sweep.plan import Pace, PlannedCell
+from seq2seq_cli.sweep.results import RunRecord
+from seq2seq_cli.sweep.search import Searches
 
 MOST_ATTEMPTS = 3
 PAUSE_SECONDS = 5.0
@@ -44,14 +36,47 @@ AGAIN = (ExistsError.exit_code, StorageError.exit_code, 130, 137, 143)
 """Exit codes after which another attempt may help, in addition to signals."""
 
 
-class Source(Protocol):
-    """Where cells come from."""
+@dataclass(frozen=True)
+class Event:
+    """Something that happened; `left_seconds` is what the rest is expected to take."""
 
-    def take(self) -> Sequence[PlannedCell]:
-        """Return the cells to train that are known since the last call."""
+    left_seconds: float
 
-    def ended(self, planned: PlannedCell, records: Sequence[RunRecord], reason: str) -> None:
-        """Take the results of a cell; others may follow. `reason` says why it failed."""
+
+@dataclass(frozen=True)
+class CellStarted(Event):
+    """A cell's process has been started; it is expected to take `seconds`."""
+
+    planned: PlannedCell
+    seconds: float
+
+
+@dataclass(frozen=True)
+class CellAgain(Event):
+    """A cell's process ended early, and is started again."""
+
+    planned: PlannedCell
+    reason: str
+
+
+@dataclass(frozen=True)
+class CellEnded(Event):
+    """A cell has ended; `reason` says why it failed.
+
+    `seconds` is the time of its process; 0 for a cell that was complete before.
+    """
+
+    planned: PlannedCell
+    records: tuple[RunRecord, ...]
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Waited(Event):
+    """Some time has passed; `n_workers` cells can be trained at a time."""
+
+    n_workers: int
 
 
 @dataclass(frozen=True)
@@ -66,18 +91,13 @@ class Failure:
 @dataclass(frozen=True)
 class _Attempt:
     planned: PlannedCell
-    missing: tuple[int, ...]
     number: int = 1
     not_before: float = 0.0
     started: float = 0.0
 
-    @property
-    def estimated(self) -> float:
-        return self.planned.estimate.seconds(len(self.missing))
-
 
 class Dispatcher:
-    """Trains the cells of a source; `left` are those that there was no time for.
+    """Trains cells; `ended` are those that have results, `left` those that there was no time for.
 
     A cell is started only if it is expected to end by the `deadline`, a time of `time.monotonic`.
     """
@@ -86,22 +106,25 @@ class Dispatcher:
         self,
         folder: SweepFolder,
         workers: Workers,
-        report: OnEvent,
+        report: Callable[[Event], None],
+        searches: Searches | None = None,
         deadline: float | None = None,
         checkpoint_seconds: float = 60.0,
     ) -> None:
         self._folder, self._workers, self._report = folder, workers, report
-        self._deadline, self._checkpoint_seconds = deadline, checkpoint_seconds
+        self._searches, self._deadline = searches, deadline
+        self._checkpoint_seconds = checkpoint_seconds
         self._seal = "" if workers.share else f".shared-{secrets.token_hex(8)}"
         self._pace = Pace(workers.threads)
         self._slots = 1  # number of cells that can be trained at a time
         self._ready: list[_Attempt] = []
         self._running: dict[Future[Outcome], _Attempt] = {}
+        self.ended: list[CellEnded] = []
         self.left: list[PlannedCell] = []
         self.failures: list[Failure] = []
 
-    def run(self, source: Source) -> None:
-        """Train all cells; complete ones are reported first and not trained again.
+    def run(self, cells: Iterable[PlannedCell]) -> None:
+        """Train all cells, and those that follow in a search; complete ones are only reported.
 
         No process is left running, even after an error.
         """
@@ -109,7 +132,7 @@ class Dispatcher:
         try:
             if seal:
                 seal.touch()
-            self._take(source)
+            self._queue(cells)
             while self._ready or self._running:
                 self._start()
                 if not self._running and not self._ready:
@@ -119,8 +142,7 @@ class Dispatcher:
                 if not self._running:
                     time.sleep(min(TICK_SECONDS, PAUSE_SECONDS))
                 for future in done:
-                    self._end(self._running.pop(future), _outcome(future), source)
-                    self._take(source)
+                    self._end(self._running.pop(future), _outcome(future))
         finally:
             self._workers.stop()
             for future in self._running:
@@ -129,46 +151,42 @@ class Dispatcher:
             if seal:
                 seal.unlink(missing_ok=True)
 
-    def _take(self, source: Source) -> None:
-        """Queue the source's new cells; complete ones end here, after which more may follow."""
-        while cells := source.take():
-            for planned in cells:
-                missing = self._folder.missing(planned)
-                if missing:
-                    self._ready.append(_Attempt(planned, tuple(missing)))
-                else:
-                    self._tell_end(source, planned, self._folder.collect(planned, {}), 0.0, "")
+    def _queue(self, cells: Iterable[PlannedCell]) -> None:
+        for planned in map(self._folder.remaining, cells):
+            if planned.missing:
+                self._ready.append(_Attempt(planned))
+            else:
+                self._collect(planned, {}, 0.0)
 
     def _start(self) -> None:
         now = time.monotonic()
         self._slots = self._workers.slots()
         if self._slots > 1 and self._deadline is None:
-            self._ready.sort(key=lambda attempt: attempt.estimated, reverse=True)
+            self._ready.sort(key=lambda attempt: attempt.planned.seconds, reverse=True)
         for attempt in list(self._ready):
             if len(self._running) >= self._slots:
                 break
             if attempt.not_before > now:
                 continue
             self._ready.remove(attempt)
-            expected = self._pace.expected(attempt.estimated)
+            expected = self._pace.expected(attempt.planned.seconds)
             if self._deadline is not None and now + expected > self._deadline:
                 self.left.append(attempt.planned)
                 continue
+            job = self._job(attempt.planned)
             try:
-                future = self._workers.executor.submit(self._workers.work, self._job(attempt))
+                future = self._workers.executor.submit(self._workers.work, job)
             except OSError as error:  # from an executor on another machine
                 raise StorageError("the scheduler is gone") from error
             self._running[future] = replace(attempt, started=now)
             self._report(CellStarted(self._left_seconds(), attempt.planned, expected))
 
-    def _job(self, attempt: _Attempt) -> Job:
-        planned = attempt.planned
+    def _job(self, planned: PlannedCell) -> Job:
         return Job(
             cell=planned.name,
-            given=planned.cell.given,
-            first_seed=planned.seeds.start,
-            n_seeds=planned.n_seeds,
-            missing=attempt.missing,
+            settings=planned.cell.settings,
+            seeds=planned.seeds,
+            missing=planned.missing,
             folder=str(self._folder.path.absolute()),
             cwd=str(Path.cwd()),
             seal=self._seal,
@@ -177,42 +195,45 @@ class Dispatcher:
             checkpoint_seconds=self._checkpoint_seconds,
         )
 
-    def _end(self, attempt: _Attempt, outcome: Outcome, source: Source) -> None:
-        planned, reason = attempt.planned, outcome.reason
+    def _end(self, attempt: _Attempt, outcome: Outcome) -> None:
         receive(self._folder.path, outcome.files)
-        is_done = outcome.reports is not None and outcome.code in (0, ConfigurationError.exit_code)
+        planned = self._folder.remaining(attempt.planned)
+        # A seed whose loss is not finite is a result, which its report has.
+        has_ended = outcome.code in (0, ConfigurationError.exit_code)
+        is_done = not planned.missing or (has_ended and outcome.reports is not None)
         may_help = outcome.code < 0 or outcome.code in AGAIN
-        if may_help and attempt.number < MOST_ATTEMPTS:
+        if may_help and not is_done and attempt.number < MOST_ATTEMPTS:
             not_before = time.monotonic() + PAUSE_SECONDS * attempt.number
-            missing = tuple(self._folder.missing(planned)) or attempt.missing
-            self._ready.append(_Attempt(planned, missing, attempt.number + 1, not_before))
-            self._report(CellAgain(self._left_seconds(), planned, reason))
+            self._ready.append(_Attempt(planned, attempt.number + 1, not_before))
+            self._report(CellAgain(self._left_seconds(), planned, outcome.reason))
             return
         if is_done:
-            self._pace.learn(attempt.estimated, outcome.seconds)
+            self._pace.learn(attempt.planned.seconds, outcome.seconds)
         else:
             code = outcome.code if outcome.code > 0 else StorageError.exit_code
-            self.failures.append(Failure(planned.name, code, reason))
-        records = self._folder.collect(planned, outcome.reports or {}, reason)
-        self._tell_end(source, planned, records, outcome.seconds, "" if is_done else reason)
+            self.failures.append(Failure(planned.name, code, outcome.reason))
+        reason = "" if is_done else outcome.reason
+        self._collect(planned, outcome.reports or {}, outcome.seconds, reason)
 
-    def _tell_end(
+    def _collect(
         self,
-        source: Source,
         planned: PlannedCell,
-        records: Sequence[RunRecord],
+        reports: Mapping[int, Mapping[str, Any]],
         seconds: float,
-        reason: str,
+        reason: str = "",
     ) -> None:
-        source.ended(planned, records, reason)
-        left = self._left_seconds()
-        self._report(CellEnded(left, planned, tuple(records), seconds, reason))
+        records = tuple(self._folder.collect(planned, reports, reason))
+        more = self._searches.after(planned, records) if self._searches and not reason else []
+        event = CellEnded(self._left_seconds(), planned, records, seconds, reason)
+        self.ended.append(event)
+        self._report(event)
+        self._queue(more)
 
     def _left_seconds(self) -> float:
         now = time.monotonic()
-        ready = self._pace.left([attempt.estimated for attempt in self._ready], self._slots)
+        ready = self._pace.left([attempt.planned.seconds for attempt in self._ready], self._slots)
         running = [
-            max(0.0, self._pace.expected(attempt.estimated) - (now - attempt.started))
+            max(0.0, self._pace.expected(attempt.planned.seconds) - (now - attempt.started))
             for attempt in self._running.values()
         ]
         return ready + max(running, default=0.0)
@@ -224,14 +245,3 @@ def _outcome(future: "Future[Outcome]") -> Outcome:
         return future.result()
     except (Exception, CancelledError) as error:  # executors raise various errors
         return Outcome(LOST, f"its worker is lost: {str(error) or type(error).__name__}")
-
-
-def failure_error(failures: Sequence[Failure], n_cells: int) -> S2sError | None:
-    """Return the error of a sweep with failed cells, with the exit code of the first one."""
-    if not failures:
-        return None
-    known = (ConfigurationError, DataError, ModelError, ExistsError, StorageError)
-    kinds: dict[int, type[S2sError]] = {kind.exit_code: kind for kind in known}
-    lines = [f"{failure.cell}: {failure.reason}" for failure in failures]
-    lines.append(f"{len(failures)} of {n_cells} cells have failed; the others are as shown")
-    return kinds.get(failures[0].code, S2sError)("\n".join(lines))

@@ -14,7 +14,7 @@ from typing import Any
 
 from seq2seq_cli.errors import ConfigurationError, StorageError
 from seq2seq_cli.machine import available_memory, cores
-from seq2seq_cli.sweep.engine.job import Job, Outcome, run_job
+from seq2seq_cli.sweep.job import Job, Outcome, run_job
 
 CONNECT_SECONDS = 10
 REMOTE_POLL_SECONDS = 0.5
@@ -35,10 +35,8 @@ class Workers:
 
 def check_jobs(jobs: int) -> None:
     """Raise ConfigurationError for more cells at a time than there are cores."""
-    if not 1 <= jobs <= cores():
-        raise ConfigurationError(
-            f"jobs = {jobs}: should be from 1 to {cores()}, the number of cores"
-        )
+    if jobs > cores():
+        raise ConfigurationError(f"jobs = {jobs}: should be at most {cores()}, the number of cores")
 
 
 def fitting_jobs(n_cells: int, bytes_each: int) -> int:
@@ -60,14 +58,11 @@ def threads_each(jobs: int) -> int:
 @contextmanager
 def local_workers(jobs: int) -> Iterator[Workers]:
     """Yield this number of processes on this machine; they share its cores."""
-    check_jobs(jobs)
-    stopped = Event()
+    threads, stopped = threads_each(jobs), Event()
     executor = ThreadPoolExecutor(jobs, thread_name_prefix="cell")
     work = partial(run_job, is_stopped=stopped.is_set)
     try:
-        yield Workers(
-            executor, work, lambda: jobs, stopped.set, threads_each(jobs), have_own_gpus=jobs > 1
-        )
+        yield Workers(executor, work, lambda: jobs, stopped.set, threads, have_own_gpus=jobs > 1)
     finally:
         stopped.set()
         executor.shutdown(wait=False, cancel_futures=True)

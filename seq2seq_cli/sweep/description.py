@@ -25,8 +25,7 @@ from seq2seq_cli.config import Section
 from seq2seq_cli.errors import ConfigurationError
 from seq2seq_cli.settings import MOST_TOML, find_setting, flat_settings, parse_toml, parse_value
 from seq2seq_cli.storage import read_text
-from seq2seq_cli.sweep.cells.derivation import Derivation, is_whole
-from seq2seq_cli.sweep.cells.grid import Axis, Cell, all_changes, make_cell
+from seq2seq_cli.sweep.grid import Axis, Cell, Derivation, all_changes, is_whole, make_cell
 
 SEEDS = 3
 MOST_SEEDS = 1000
@@ -65,19 +64,19 @@ class Sweep:
 
         Raises ConfigurationError if parts of the description do not fit together.
         """
-        self._check()
+        if problems := self._problems():
+            raise ConfigurationError("\n".join(problems))
         axes = [axis for axis in self.axes if not self.until or axis.key != self.until.setting]
         derivations = [] if self.until else self.derivations
-        cells, names = [], set[str]()
+        cells: dict[str, Cell] = {}
         for changes in all_changes(axes, self.one_factor):
             if self.one_factor and any(self._in_base(key) == v for key, v in changes.items()):
                 continue  # it is the base's cell
             cell = make_cell(self.base, changes, derivations)
-            if cell.name in names:
+            if cell.name in cells:
                 raise ConfigurationError(f"two cells have the same name, {cell.name}")
-            names.add(cell.name)
-            cells.append(cell)
-        return cells
+            cells[cell.name] = cell
+        return list(cells.values())
 
     def searched(self, cell: Cell, value: int) -> Cell:
         """Return a cell of a search, with a value of the setting searched for."""
@@ -87,29 +86,8 @@ class Sweep:
 
     def bounds(self) -> tuple[int, int | None]:
         """Return the first value of a search, and the last one if it is bounded."""
-        assert self.until
-        key = self.until.setting
-        axis = next((axis for axis in self.axes if axis.key == key), None)
-        base_value = self._in_base(key)
-        values = [int(str(value)) for value in (axis.values if axis else [base_value])]
-        return min(values), max(values) if axis and len(values) > 1 else None
-
-    def extended(self, axes: Sequence[Axis], seeds: int | None) -> "Sweep":
-        """Return the sweep with more values on its axes, and more seeds.
-
-        Raises ConfigurationError for an unknown axis or fewer seeds.
-        """
-        known = {axis.key: axis for axis in self.axes}
-        for axis in axes:
-            if axis.key not in known:
-                raise ConfigurationError(
-                    f"{axis.key}: is not an axis of this sweep, which has "
-                    f"{', '.join(known) or 'none'}: begin another sweep"
-                )
-            known[axis.key] = known[axis.key].with_values(axis.values)
-        if seeds is not None and seeds < self.seeds:
-            raise ConfigurationError(f"seeds = {seeds}: the sweep already has {self.seeds}")
-        return replace(self, axes=tuple(known.values()), seeds=seeds or self.seeds)
+        values = [int(str(value)) for value in self._values_searched()]
+        return min(values), max(values) if len(values) > 1 else None
 
     def to_toml(self) -> str:
         """Return the TOML text that describes it."""
@@ -129,12 +107,16 @@ class Sweep:
     def _in_base(self, key: str) -> object:
         return self.base.get(key, find_setting(key).default)
 
-    def _check(self) -> None:
+    def _values_searched(self) -> Sequence[object]:
+        assert self.until
+        key = self.until.setting
+        axis = next((axis for axis in self.axes if axis.key == key), None)
+        return axis.values if axis else [self._in_base(key)]
+
+    def _problems(self) -> list[str]:
         axes = [axis.key for axis in self.axes]
         targets = [item.target for item in self.derivations]
-        problems = [
-            f"{key} is an axis {axes.count(key)} times" for key in set(axes) if axes.count(key) > 1
-        ]
+        problems = []
         for number, item in enumerate(self.derivations):
             if item.target in axes or targets.count(item.target) > 1:
                 problems.append(f"{item.text}: {item.target} is changed elsewhere too")
@@ -145,31 +127,31 @@ class Sweep:
         if self.seeds > MOST_SEEDS:
             problems.append(f"seeds = {self.seeds}: should be at most {MOST_SEEDS}")
         if self.until:
-            problems += self._search_problems()
-        if problems:
-            raise ConfigurationError("\n".join(problems))
+            problems += self._search_problems(self.until.setting)
+        return problems
 
-    def _search_problems(self) -> list[str]:
-        assert self.until
-        key = self.until.setting
+    def _search_problems(self, key: str) -> list[str]:
         if not is_whole(key):
             return [f"until {key}: only settings with whole numbers can be searched"]
         if self.one_factor:
             return ["until needs a grid, not one factor at a time"]
-        axis = next((axis for axis in self.axes if axis.key == key), None)
-        base_value = self._in_base(key)
         return [
             f"{key} = {value!r}: a search needs a whole number of at least 1"
-            for value in (axis.values if axis else [base_value])
+            for value in self._values_searched()
             if type(value) is not int or value < 1
         ]
 
 
-def parse_sweep(text: str, origin: Path) -> Sweep:
-    """Return the sweep that TOML text describes; a base's path is relative to its file, `origin`.
+def read_sweep(file: Path) -> Sweep:
+    """Return the sweep that a TOML file describes; a base's path is relative to the file.
 
-    Raises ConfigurationError with a line for each problem.
+    Raises ConfigurationError with a line for each problem, StorageError if it cannot be read.
     """
+    return parse_sweep(read_text(file, MOST_TOML), file)
+
+
+def parse_sweep(text: str, origin: Path) -> Sweep:
+    """Return the sweep in the text of a file, `origin`; raises what `read_sweep` raises."""
     try:
         file = _File.model_validate(parse_toml(text, str(origin)))
     except ValidationError as error:
@@ -212,14 +194,12 @@ def with_options(
         if not equals:
             raise ConfigurationError(f"{text}: should be section.key=value")
         base[key.strip()] = parse_value(value.strip())
-    axes = {axis.key: axis for axis in sweep.axes}
     added = [Axis.parse(text) for text in grid]
     keys = [axis.key for axis in added]
     if twice := next((key for key in keys if keys.count(key) > 1), None):
         raise ConfigurationError(f"{twice}: is given twice: give all its values at once")
-    axes |= {axis.key: axis for axis in added}
-    rules = {rule.target: rule for rule in sweep.derivations}
-    rules |= {rule.target: rule for rule in map(Derivation.parse, derive)}
+    axes = {axis.key: axis for axis in (*sweep.axes, *added)}
+    rules = [*sweep.derivations, *map(Derivation.parse, derive)]
     search = sweep.until
     if until:
         if not 0 < until[0] <= 1:
@@ -231,11 +211,39 @@ def with_options(
     return Sweep(
         base,
         tuple(axes.values()),
-        tuple(rules.values()),
+        tuple({rule.target: rule for rule in rules}.values()),
         one_factor or sweep.one_factor,
         seeds or sweep.seeds,
         search,
     )
+
+
+def extend(saved: Sweep, described: Sweep | None, grid: Sequence[str], seeds: int | None) -> Sweep:
+    """Return a saved sweep, or the described one in its place, with values and seeds added.
+
+    Raises ConfigurationError for an unknown axis or fewer seeds.
+    """
+    sweep = described or saved
+    axes = {axis.key: axis for axis in sweep.axes}
+    for axis in map(Axis.parse, grid):
+        if axis.key not in axes:
+            raise ConfigurationError(
+                f"{axis.key}: is not an axis of this sweep, which has "
+                f"{', '.join(axes) or 'none'}: begin another sweep"
+            )
+        axes[axis.key] = axes[axis.key].with_values(axis.values)
+    if seeds is not None and seeds < saved.seeds:
+        raise ConfigurationError(f"seeds = {seeds}: the sweep already has {saved.seeds}")
+    n_seeds = seeds or max(sweep.seeds, saved.seeds)
+    return replace(sweep, axes=tuple(axes.values()), seeds=n_seeds)
+
+
+def default_name(sweep: Sweep) -> str:
+    """Return the default name of a sweep, such as sweep-n_in-units."""
+    keys = [axis.key for axis in sweep.axes]
+    if sweep.until and sweep.until.setting not in keys:
+        keys.append(sweep.until.setting)
+    return "-".join(["sweep", *(key.partition(".")[2] for key in keys)])
 
 
 def read_base(path: Path) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""How a sweep is shown: every seed, how they spread, and never the best alone."""
+"""How a sweep is shown: every seed and their spread, never the best alone."""
 
 import json
 import re
@@ -13,21 +13,14 @@ from seq2seq_cli.cli.rendering.sweep import (
     show_plan,
     show_result,
 )
-from seq2seq_cli.sweep.engine import dispatch
-from seq2seq_cli.sweep.engine.events import CellAgain, Waited
-from seq2seq_cli.sweep.engine.job import Outcome
-from seq2seq_cli.sweep.session import prepare_sweep, write_table
-
-
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch):
-    monkeypatch.setattr(dispatch, "PAUSE_SECONDS", 0.0)
-    monkeypatch.setenv("COLUMNS", "120")
+from seq2seq_cli.sweep.dispatch import CellAgain, Waited
+from seq2seq_cli.sweep.job import Outcome
+from seq2seq_cli.sweep.session import prepare_sweep
 
 
 @pytest.fixture
 def mixed(tmp_path):
-    """Return a sweep with a cell that one of three seeds solves, and one that has failed."""
+    """Return a sweep with a cell that one of three seeds learns, and a cell that failed."""
     folder = folder_at(tmp_path / "s")
     learned = {0: 0.5, 1: 1.0, 2: 0.75}
     fake = Fake(folder, {"units-2": [Outcome(3, "bad data")]}, lambda _, seed: learned[seed])
@@ -35,29 +28,28 @@ def mixed(tmp_path):
     return (*run(sweep, folder, fake), prepare_sweep(sweep))
 
 
-def test_the_table_has_every_seed_and_how_they_spread(mixed, capsys):
+def test_a_table_has_every_seed_and_their_spread(mixed, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
     show_result(mixed[0], quiet=False)
     shown = capsys.readouterr().out
     assert re.search(r"1 +50.00%, 100.00%, 75.00% +75.00% +50.00% to 100.00% +1 of 3", shown)
     assert re.search(r"2 +none, none, none +none +0 of 3", shown)
     assert "Wilson" in shown
-    assert "trainings" in shown
 
 
-def test_what_is_noted_of_an_evaluation_is_told_with_its_cells(tmp_path, capsys):
+def test_notes_of_evaluations_are_shown_with_their_cells(tmp_path, capsys):
     folder = folder_at(tmp_path / "s")
-    sweep = describe("model.units=1,2", seeds=1)
-    for _ in range(2):  # as it was trained, and from what is saved
+    for _ in range(2):  # from the training, and from what is saved
         fake = Fake(folder)
         fake.notes = {"units-1": ["nothing could be held out"]}
-        result, _ = run(sweep, folder_at(folder.path), fake)
+        result, _ = run(describe("model.units=1,2", seeds=1), folder_at(folder.path), fake)
         show_result(result, quiet=False)
         assert "note: units-1: nothing could be held out\n" in capsys.readouterr().err
-    write_table(tmp_path / "a.csv", result)
+    result.write_table(tmp_path / "a.csv")
     assert "nothing could be held out" in (tmp_path / "a.csv").read_text()
 
 
-def test_cells_are_told_in_lines_as_they_end(mixed, capsys):
+def test_each_cell_has_a_line_when_it_ends(mixed, capsys):
     _, events, prepared = mixed
     show_plan(prepared, 1, 0, quiet=False)
     progress = SweepProgress(prepared, as_json=False, quiet=False)
@@ -72,7 +64,7 @@ def test_cells_are_told_in_lines_as_they_end(mixed, capsys):
     assert lines[3] == "units-1: killed by SIGKILL; trying again"
 
 
-def test_json_has_a_line_a_run_and_a_line_a_cell(mixed, capsys):
+def test_json_has_a_line_per_run_and_per_cell(mixed, capsys):
     result, events, prepared = mixed
     progress = SweepProgress(prepared, as_json=True, quiet=True)
     for event in events:
@@ -89,11 +81,11 @@ def test_json_has_a_line_a_run_and_a_line_a_cell(mixed, capsys):
     assert (second["exact_match_median"], second["problem"]) == (None, "bad data")
 
 
-def test_a_search_is_shown_by_what_each_seed_has_come_to(tmp_path, capsys):
+def test_a_search_is_shown_by_the_largest_value_of_each_seed(tmp_path, capsys):
     folder = folder_at(tmp_path / "s")
     limits = {0: 5, 1: 100}
     sweep = describe("task.n_in=4,9", until=(0.99, "task.n_in"), settings=["task.n_out=1"])
-    fake = Fake(folder, learned=lambda given, seed: float(given["task.n_in"] <= limits[seed]))
+    fake = Fake(folder, learned=lambda cell, seed: float(cell["task.n_in"] <= limits[seed]))
     show_plan(prepare_sweep(sweep), 1, 0, quiet=False)
     assert "for 1 cell x 2 seeds" in capsys.readouterr().err
     result, _ = run(sweep, folder, fake)
@@ -104,7 +96,7 @@ def test_a_search_is_shown_by_what_each_seed_has_come_to(tmp_path, capsys):
     assert line["finished"] is True
 
 
-def test_what_is_planned_is_told_with_what_follows(capsys):
+def test_planned_cells_are_shown_with_derived_settings():
     sweep = describe("task.n_in=6,13", derive=["task.n_out = task.n_in / 2"])
     first, second = cells_as_json(prepare_sweep(sweep))
     assert first["settings"] == {"task.n_in": 6, "task.n_out": 3}

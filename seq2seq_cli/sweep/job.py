@@ -7,20 +7,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
-from seq2seq_cli.machine import GPU_VARIABLE
+from seq2seq_cli.machine import GPU_VARIABLE, visible_gpus
 from seq2seq_cli.runs.checkpoint_files import has_checkpoint
 from seq2seq_cli.runs.folder import clear, hold_run, take_place
-from seq2seq_cli.runs.lock import is_locked
+from seq2seq_cli.runs.lock import is_locked, lock_file
 from seq2seq_cli.runs.manifest import MANIFEST
 from seq2seq_cli.runs.names import seed_run, training_path
-from seq2seq_cli.sweep.cells.description import toml_value
-from seq2seq_cli.sweep.engine.gpus import least_used_gpu
+from seq2seq_cli.storage import sha256_of
+from seq2seq_cli.sweep.description import toml_value
 
 COMMAND = (sys.executable, "-m", "seq2seq_cli", "train")
 THREADS_VARIABLE = "TF_NUM_INTRAOP_THREADS"
@@ -40,9 +41,8 @@ class Job:
     """
 
     cell: str
-    given: Mapping[str, object]
-    first_seed: int
-    n_seeds: int
+    settings: Mapping[str, object]
+    seeds: range
     missing: tuple[int, ...]
     folder: str
     cwd: str
@@ -50,6 +50,11 @@ class Job:
     threads: int = 0  # that it may use; 0: all
     has_own_gpu: bool = False  # otherwise it uses all visible GPUs
     checkpoint_seconds: float = 60.0
+
+    @property
+    def runs(self) -> list[Path]:
+        """The folders of its seeds' runs."""
+        return [Path(self.folder, seed_run(self.cell, seed)) for seed in self.seeds]
 
 
 @dataclass(frozen=True)
@@ -69,28 +74,25 @@ def run_job(job: Job, is_stopped: IsStopped, poll_seconds: float = 0.1) -> Outco
     If this machine does not share the sweep's folder, the missing seeds are trained in a temporary
     one, and the complete runs are sent back with the outcome.
     """
-    if not job.seal or (Path(job.folder) / job.seal).is_file():
-        folder = Path(job.folder)
+    if not job.seal or Path(job.folder, job.seal).is_file():
         # A process of a killed sweep may still be training one of the runs.
-        while any(is_locked(training_path(run)) for run in _runs(job, folder)):
+        while any(is_locked(training_path(run)) for run in job.runs):
             if is_stopped():
                 return Outcome(-signal.SIGTERM)
             time.sleep(poll_seconds)
-        seeds = range(job.first_seed, job.first_seed + job.n_seeds)
-        cwd = job.cwd if Path(job.cwd).is_dir() else None
-        return _train(job, folder, seeds, cwd, is_stopped, poll_seconds)
+        return _train(job, is_stopped, poll_seconds)
     with tempfile.TemporaryDirectory() as name:
         seeds = range(min(job.missing), max(job.missing) + 1)
-        outcome = _train(job, Path(name), seeds, None, is_stopped, poll_seconds)
-        runs = (Path(name) / seed_run(job.cell, seed) for seed in job.missing)
+        here = replace(job, folder=name, cwd=".", seeds=seeds)
+        outcome = _train(here, is_stopped, poll_seconds)
         files = {
             str(path.relative_to(name)): path.read_bytes()
-            for run in runs
-            if (run / MANIFEST).is_file()
+            for run, seed in zip(here.runs, seeds, strict=True)
+            if seed in job.missing and (run / MANIFEST).is_file()
             for path in run.rglob("*")
             if path.is_file()
         }
-        return Outcome(outcome.code, outcome.reason, outcome.reports, outcome.seconds, files)
+        return replace(outcome, files=files)
 
 
 def receive(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -115,20 +117,34 @@ def receive(folder: Path, files: Mapping[str, bytes]) -> None:
             take_place(folder / name)
 
 
-def _train(
-    job: Job,
-    folder: Path,
-    seeds: range,
-    cwd: str | None,
-    is_stopped: IsStopped,
-    poll_seconds: float,
-) -> Outcome:
-    options = ["--resume"] if any(map(has_checkpoint, _runs(job, folder))) else []
-    command = [*COMMAND, *options, "--json", "-q"]
-    for key, value in job.given.items():
+@contextmanager
+def least_used_gpu() -> Iterator[str | None]:
+    """Yield the visible GPU that the fewest cells use; None without a GPU.
+
+    Cells of other sweeps and Dask workers on this machine count too: each cell holds a lock while
+    the block runs.
+    """
+    gpus = visible_gpus()
+    if not gpus:
+        yield None
+        return
+    for n_others in count():
+        for gpu in gpus:
+            name = f"s2s-gpu-{os.getuid()}-{sha256_of(gpu.encode())[:16]}-{n_others}.lock"
+            if file := lock_file(Path(tempfile.gettempdir(), name)):
+                with file:
+                    yield gpu
+                return
+
+
+def _train(job: Job, is_stopped: IsStopped, poll_seconds: float) -> Outcome:
+    command = [*COMMAND, "--json", "-q", "--run", job.cell, "--runs-dir", job.folder]
+    command += ["--seed", str(job.seeds.start), "--seeds", str(len(job.seeds))]
+    command += ["--checkpoint-seconds", str(job.checkpoint_seconds)]
+    if any(map(has_checkpoint, job.runs)):
+        command.append("--resume")
+    for key, value in job.settings.items():
         command += ["--set", f"{key}={toml_value(value)}"]
-    command += ["--seed", str(seeds.start), "--seeds", str(len(seeds)), "--run", job.cell]
-    command += ["--runs-dir", str(folder), "--checkpoint-seconds", str(job.checkpoint_seconds)]
     # A cell is always trained by a single worker.
     environment = {name: value for name, value in os.environ.items() if name != "TF_CONFIG"}
     if job.threads:
@@ -140,8 +156,8 @@ def _train(
             environment[GPU_VARIABLE] = name
         # In a new session, Ctrl-C on the terminal reaches the process only through the sweep.
         process = subprocess.Popen(
-            command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=output,
-            stderr=errors, start_new_session=True,
+            command, cwd=job.cwd if Path(job.cwd).is_dir() else None, env=environment,
+            stdin=subprocess.DEVNULL, stdout=output, stderr=errors, start_new_session=True,
         )  # fmt: skip
         code = _wait(process, is_stopped, poll_seconds)
         return Outcome(code, _reason(errors, code), _reports(output), time.monotonic() - started)
@@ -153,16 +169,10 @@ def _wait(process: "subprocess.Popen[bytes]", is_stopped: IsStopped, poll_second
             return process.wait(poll_seconds)
         if is_stopped():
             process.terminate()
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 return process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                return process.wait()
-
-
-def _runs(job: Job, folder: Path) -> list[Path]:
-    seeds = range(job.first_seed, job.first_seed + job.n_seeds)
-    return [folder / seed_run(job.cell, seed) for seed in seeds]
+            process.kill()
+            return process.wait()
 
 
 def _reason(errors: IO[bytes], code: int) -> str:

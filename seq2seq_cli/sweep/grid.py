@@ -1,4 +1,4 @@
-"""The cells of a sweep: which settings are changed, and to what."""
+"""The cells of a sweep: which settings are changed, to what, and which others follow from them."""
 
 import hashlib
 import itertools
@@ -6,12 +6,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
+from fractions import Fraction
+from functools import cached_property
+from math import floor, prod
 
 from seq2seq_cli.errors import ConfigurationError
 from seq2seq_cli.runs.resumption import FILLED_IN
 from seq2seq_cli.settings import find_setting, parse_value
-from seq2seq_cli.sweep.cells.derivation import Derivation
 
 MOST_CELLS = 10_000
 BASE = "base"
@@ -20,6 +21,8 @@ MOST_NAME = 40
 """Maximum characters of a value in a cell's name."""
 MOST_CELL = 180
 """Maximum characters of a cell's name; a folder's name adds the seed."""
+
+RULE = re.compile(r"\s*(\w+\.\w+)\s*=\s*(\w+\.\w+)\s*([*/])\s*(\d{1,9}(?:\.\d{1,9})?)\s*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -42,9 +45,8 @@ class Axis:
         if not values:
             raise ConfigurationError(f"{key}: should have values, such as {key}=1,2")
         names = [value_name(value) for value in values]
-        for name in names:
-            if names.count(name) > 1:
-                raise ConfigurationError(f"{key}: {name} is given {names.count(name)} times")
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ConfigurationError(f"{key}: {twice} is given {names.count(twice)} times")
         return cls(key, tuple(values))
 
     @classmethod
@@ -65,13 +67,66 @@ class Axis:
 
 
 @dataclass(frozen=True)
+class Derivation:
+    """A setting that is a multiple of another one, rounded down if it takes whole numbers."""
+
+    target: str
+    source: str
+    factor: Fraction
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Derivation":
+        """Return the derivation `NAME = NAME * NUMBER` or `NAME = NAME / NUMBER`.
+
+        Raises ConfigurationError for any other text, and for settings that are not numbers.
+        """
+        match = RULE.fullmatch(text)
+        if not match:
+            raise ConfigurationError(
+                f"derived setting {text!r}: should be NAME = NAME * NUMBER or NAME = NAME / NUMBER"
+            )
+        target, source, sign, digits = match.groups()
+        number = Fraction(digits)
+        if not number:
+            raise ConfigurationError(f"derived setting {text!r}: the number should not be 0")
+        for name in (target, source):
+            if not is_whole(name) and find_setting(name).annotation is not float:
+                raise ConfigurationError(f"derived setting {text!r}: {name} takes no number")
+        factor = number if sign == "*" else 1 / number
+        return cls(target, source, factor, f"{target} = {source} {sign} {digits}")
+
+    def value(self, settings: Mapping[str, object]) -> int | float:
+        """Return the target's value, from the source's value in these settings or its default.
+
+        Raises ConfigurationError if that is not a number, such as a range of lengths.
+        """
+        value = settings.get(self.source, find_setting(self.source).default)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ConfigurationError(f"{self.text}: {self.source} = {value!r} is not a number")
+        exact = Fraction(str(value)) * self.factor
+        return floor(exact) if is_whole(self.target) else float(exact)
+
+
+@dataclass(frozen=True)
 class Cell:
     """A configuration of a sweep: its changed settings, its derived ones, and all that are set."""
 
-    name: str
     changes: Mapping[str, object]
     derived: Mapping[str, object]
-    given: Mapping[str, object]  # section.key -> value, including the base's
+    settings: Mapping[str, object]  # section.key -> value, including the base's
+
+    @cached_property
+    def name(self) -> str:
+        """The cell's name, made from its changes alone, such as `n_in-6-units-64`."""
+        parts = [f"{key.partition('.')[2]}-{value_name(v)}" for key, v in self.changes.items()]
+        name = "-".join(parts) or BASE
+        return name if len(name) <= MOST_CELL else f"{name[:MOST_CELL]}-{_digest(name)}"
+
+    @property
+    def varied(self) -> dict[str, object]:
+        """The changed and derived settings."""
+        return {**self.changes, **self.derived}
 
 
 def split_values(text: str) -> list[str]:
@@ -98,7 +153,15 @@ def make_cell(
     settings, derived = {**base, **changes}, dict[str, object]()
     for derivation in derivations:
         settings[derivation.target] = derived[derivation.target] = derivation.value(settings)
-    return Cell(cell_name(changes), changes, derived, settings)
+    return Cell(changes, derived, settings)
+
+
+def is_whole(key: str) -> bool:
+    """Return whether a setting takes whole numbers; a length may be a range too.
+
+    Raises ConfigurationError if there is no such setting.
+    """
+    return find_setting(key).annotation in (int, int | str)
 
 
 def all_changes(axes: Sequence[Axis], one_factor: bool) -> Iterator[dict[str, object]]:
@@ -119,13 +182,6 @@ def all_changes(axes: Sequence[Axis], one_factor: bool) -> Iterator[dict[str, ob
     else:
         for values in itertools.product(*(axis.values for axis in axes)):
             yield dict(zip([axis.key for axis in axes], values, strict=True))
-
-
-def cell_name(changes: Mapping[str, object]) -> str:
-    """Return the name of a cell, made from its changes alone, such as `n_in-6-units-64`."""
-    parts = [f"{key.partition('.')[2]}-{value_name(value)}" for key, value in changes.items()]
-    name = "-".join(parts) or BASE
-    return name if len(name) <= MOST_CELL else f"{name[:MOST_CELL]}-{_digest(name)}"
 
 
 def value_name(value: object) -> str:

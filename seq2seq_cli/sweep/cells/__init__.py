@@ -1,1 +1,0 @@
-"""Which cells a sweep has: their settings, what is wrong with them, and how long each takes."""
