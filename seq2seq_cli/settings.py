@@ -80,6 +80,13 @@ def flat_settings(sections: Mapping[str, Any]) -> dict[str, object]:
     return flat
 
 
+def differing_settings(configs: Sequence[RunConfig]) -> dict[str, tuple[str, ...]]:
+    """Return the settings, `section.key`, that differ, with the value in each configuration."""
+    flat = [flat_settings(config.model_dump()) for config in configs]
+    rows = {key: tuple(str(settings[key]) for settings in flat) for key in flat[0]}
+    return {key: values for key, values in rows.items() if len(set(values)) > 1}
+
+
 def find_setting(key: str, value: object = "") -> FieldInfo:
     """Return the declaration of a setting; ConfigurationError if it does not exist."""
     section, _, name = key.partition(".")

@@ -28,7 +28,7 @@ from kill_and_resume import TASK
 from workers import free_addresses, tf_config
 
 from seq2seq_cli.errors import S2sError
-from seq2seq_cli.runs.checkpoint_files import has_checkpoint, load_checkpoint
+from seq2seq_cli.runs.checkpoint import has_checkpoint, load_checkpoint
 from seq2seq_cli.runs.listing import list_runs
 from seq2seq_cli.runs.lock import LOCK
 from seq2seq_cli.runs.manifest import RECORDED

@@ -27,7 +27,7 @@ from pathlib import Path
 import forks
 from workers import free_addresses, tf_config
 
-from seq2seq_cli.runs.checkpoint_files import has_checkpoint, load_checkpoint
+from seq2seq_cli.runs.checkpoint import has_checkpoint, load_checkpoint
 from seq2seq_cli.runs.history import history_text
 from seq2seq_cli.runs.listing import run_folders
 from seq2seq_cli.training.cache_folder import FOLDER_VARIABLE

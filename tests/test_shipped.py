@@ -16,10 +16,17 @@ from seq2seq_cli.cli.commands.train import train
 from seq2seq_cli.cli.options import resolve_config
 from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
-from seq2seq_cli.declarations import commented, schema, schema_text
 from seq2seq_cli.errors import ConfigurationError, StorageError
 from seq2seq_cli.settings import SECTIONS, parse_config, resolve
-from seq2seq_cli.shipped import shipped_file, shipped_folder, shipped_names, suggest
+from seq2seq_cli.shipped import (
+    commented,
+    schema,
+    schema_text,
+    shipped_file,
+    shipped_folder,
+    shipped_names,
+    suggest,
+)
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "configs"

@@ -10,7 +10,7 @@ from seq2seq_cli.data.sampling import Split
 from seq2seq_cli.data.streams import GeneratedStream
 from seq2seq_cli.data.tasks import find_task
 from seq2seq_cli.errors import Interrupted
-from seq2seq_cli.runs.checkpoint_files import load_checkpoint
+from seq2seq_cli.runs.checkpoint import load_checkpoint
 from seq2seq_cli.runs.history import EpochRecord, parse_file
 from seq2seq_cli.training.events import Advanced, Event
 

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from seq2seq_cli.config import Lengths, TaskConfig
 from seq2seq_cli.data.pairs import Ragged
-from seq2seq_cli.data.tasks.registry import TASKS
-from seq2seq_cli.data.tasks.task import SourceForm
+from seq2seq_cli.data.tasks.task import TASKS, SourceForm
 from seq2seq_cli.data.vocabulary import PADDING, Ids
 from seq2seq_cli.errors import ConfigurationError
 from seq2seq_cli.resources import Need, check

@@ -9,7 +9,7 @@ from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.tasks import problems
 from seq2seq_cli.errors import ConfigurationError, ModelError, S2sError
 from seq2seq_cli.runs.advice import anew_command, list_command, resume_command, train_command
-from seq2seq_cli.runs.checkpoint_files import is_stopped, newest_description
+from seq2seq_cli.runs.checkpoint import is_stopped, newest_description
 from seq2seq_cli.runs.folder import settle
 from seq2seq_cli.runs.history import EpochRecord, parse_file
 from seq2seq_cli.runs.lock import is_locked

@@ -9,7 +9,7 @@ from seq2seq_cli.custom_code import names_function
 from seq2seq_cli.data.tasks import find_task
 from seq2seq_cli.errors import ConfigurationError, ModelError
 from seq2seq_cli.runs.advice import anew_command
-from seq2seq_cli.runs.checkpoint_files import has_checkpoint, is_stopped, newest_description
+from seq2seq_cli.runs.checkpoint import has_checkpoint, is_stopped, newest_description
 from seq2seq_cli.runs.listing import find_run, run_folders
 from seq2seq_cli.runs.names import check_name
 from seq2seq_cli.settings import laid_over

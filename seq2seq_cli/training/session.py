@@ -15,8 +15,7 @@ from seq2seq_cli.custom_code import CALLBACK, check_function
 from seq2seq_cli.data.plan import Plan, prepare
 from seq2seq_cli.resources import check_training
 from seq2seq_cli.runs.advice import resume_command
-from seq2seq_cli.runs.checkpoint import Checkpoint
-from seq2seq_cli.runs.checkpoint_files import load_checkpoint
+from seq2seq_cli.runs.checkpoint import Checkpoint, load_checkpoint
 from seq2seq_cli.runs.claim import create_folder, reopen_folder
 from seq2seq_cli.runs.folder import RunFolder
 from seq2seq_cli.runs.listing import Run, open_run

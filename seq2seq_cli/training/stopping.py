@@ -5,8 +5,7 @@ from pathlib import Path
 
 from seq2seq_cli.config import RunConfig, TrainingConfig
 from seq2seq_cli.errors import ConfigurationError, LossError
-from seq2seq_cli.runs.checkpoint import Checkpoint, TrainingStatus
-from seq2seq_cli.runs.checkpoint_files import is_stopped
+from seq2seq_cli.runs.checkpoint import Checkpoint, TrainingStatus, is_stopped
 from seq2seq_cli.runs.manifest import MANIFEST, Results
 
 

@@ -12,9 +12,9 @@ from seq2seq_cli.architecture import Architecture
 from seq2seq_cli.data.plan import Plan
 from seq2seq_cli.errors import Stopped
 from seq2seq_cli.runs.checkpoint import Checkpoint, TrainingStatus, TrainState
-from seq2seq_cli.runs.environment import current_environment, differences
 from seq2seq_cli.runs.folder import RunFolder
 from seq2seq_cli.runs.history import Call
+from seq2seq_cli.runs.manifest import current_environment, differences
 from seq2seq_cli.training.callbacks import STATE_NOTE, Callbacks, load_callbacks, tensorboard
 from seq2seq_cli.training.device import device_name
 from seq2seq_cli.training.distribution import LostWorkerError

@@ -16,8 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from seq2seq_cli.data import files
-from seq2seq_cli.data.files import MOST_PROBLEMS, write_pairs
-from seq2seq_cli.data.formats import SUFFIXES, check_suffix
+from seq2seq_cli.data.files import MOST_PROBLEMS, SUFFIXES, check_suffix, write_pairs
 from seq2seq_cli.data.vocabulary import unpad
 from seq2seq_cli.errors import DataError, ExistsError, S2sError, StorageError
 

@@ -11,14 +11,15 @@ from seq2seq_cli.errors import ConfigurationError, ModelError
 from seq2seq_cli.runs import checkpoint_files
 from seq2seq_cli.runs.checkpoint import (
     Description,
+    HistoryFile,
     HistoryRecord,
     deserialize,
+    load_checkpoint,
     serialize,
 )
-from seq2seq_cli.runs.checkpoint_files import HistoryFile, load_checkpoint
 from seq2seq_cli.runs.claim import create_folder, reopen_folder
-from seq2seq_cli.runs.environment import current_environment, differences
 from seq2seq_cli.runs.history import history_text
+from seq2seq_cli.runs.manifest import current_environment, differences
 from seq2seq_cli.runs.names import training_path
 from seq2seq_cli.runs.resumption import check_resumable
 from seq2seq_cli.storage import sha256_of

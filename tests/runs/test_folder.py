@@ -21,7 +21,7 @@ from small import (
 from seq2seq_cli.config import RunConfig, TrainingConfig
 from seq2seq_cli.errors import StorageError
 from seq2seq_cli.runs import folder as life
-from seq2seq_cli.runs.checkpoint_files import is_stopped, load_checkpoint
+from seq2seq_cli.runs.checkpoint import is_stopped, load_checkpoint
 from seq2seq_cli.runs.claim import create_folder, reopen_folder
 from seq2seq_cli.runs.folder import RunFolder, clear, hold_run
 from seq2seq_cli.runs.listing import list_runs, open_run

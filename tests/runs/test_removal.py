@@ -11,7 +11,7 @@ from runs_to_see import save_sweep
 from seq2seq_cli.cli.commands.runs import runs
 from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, S2sError
-from seq2seq_cli.runs.checkpoint_files import load_checkpoint
+from seq2seq_cli.runs.checkpoint import load_checkpoint
 from seq2seq_cli.runs.folder import hold_run
 from seq2seq_cli.runs.listing import open_run
 from seq2seq_cli.runs.lock import hold_lock

@@ -10,7 +10,7 @@ from tiny import tiny_config
 from seq2seq_cli import train
 from seq2seq_cli.errors import ConfigurationError
 from seq2seq_cli.runs import checkpoint_files
-from seq2seq_cli.runs.checkpoint_files import load_checkpoint
+from seq2seq_cli.runs.checkpoint import load_checkpoint
 from seq2seq_cli.training.events import Compiling, EpochEnded, Finished
 from seq2seq_cli.training.program.loop import Loop
 

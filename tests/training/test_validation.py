@@ -17,7 +17,7 @@ from seq2seq_cli.data.sampling import Split
 from seq2seq_cli.data.streams import GeneratedStream
 from seq2seq_cli.errors import ConfigurationError, Interrupted
 from seq2seq_cli.metrics import Tally
-from seq2seq_cli.runs.checkpoint_files import load_checkpoint
+from seq2seq_cli.runs.checkpoint import load_checkpoint
 from seq2seq_cli.runs.manifest import Results
 from seq2seq_cli.training.events import Advanced, EpochEnded, Finished, Validated
 from seq2seq_cli.training.models import build_models
