@@ -61,8 +61,8 @@ def parse_sequence(text: str, cardinality: int = MAX_CARDINALITY) -> list[int]:
 
 def parse_pair(source: str, target: str, cardinality: int) -> Pair:
     """Return the integers of two texts; the target may be blank."""
-    values = parse_sequence(target, cardinality) if target.strip() else []
-    return parse_sequence(source, cardinality), values
+    ids = parse_sequence(source, cardinality)
+    return ids, parse_sequence(target, cardinality) if target.strip() else []
 
 
 def parse_line(line: str, suffix: str, cardinality: int) -> Pair:

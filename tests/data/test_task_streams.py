@@ -4,9 +4,9 @@ import hashlib
 
 import numpy as np
 import pytest
-from conftest import run_s2s
 
 from seq2seq_cli import resources
+from seq2seq_cli.cli.app import app
 from seq2seq_cli.config import RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.data.batches import Batches
 from seq2seq_cli.data.plan import prepare
@@ -104,7 +104,7 @@ STREAMS = [
 
 @pytest.mark.parametrize(("settings", "digest"), STREAMS)
 def test_streams_are_those_of_earlier_versions(settings, digest):
-    """Or a training that was begun with one would not go on as it would have."""
+    """Otherwise a stopped training would resume with other sequences."""
     stream = prepare(RunConfig(task=TaskConfig(**settings))).stream
     found = hashlib.sha256()
     for split in Split:
@@ -113,16 +113,19 @@ def test_streams_are_those_of_earlier_versions(settings, digest):
     assert found.hexdigest()[:16] == digest
 
 
-def test_a_task_whose_targets_may_be_empty_is_trained_evaluated_and_predicted(tmp_path):
+def test_empty_targets_are_trained_evaluated_and_predicted(tmp_path, monkeypatch, capsys):
+    def s2s(*arguments):
+        app([*arguments], prog_name="s2s", standalone_mode=False)
+        return capsys.readouterr().out
+
+    monkeypatch.chdir(tmp_path)
     sizes = "--task filter --n-in 2 --cardinality 5 --units 24 --n-samples 12800".split()
-    run_s2s("train", *sizes, "-q", "--set", "training.learning_rate=0.02", cwd=tmp_path)
+    s2s("train", *sizes, "-q", "--set", "training.learning_rate=0.02")
     assert "end_of_sequence = true" in next(tmp_path.rglob("config.toml")).read_text()
-    table = run_s2s("evaluate", "--min-accuracy", "1", cwd=tmp_path).stdout
-    assert "all of them" in table
-    lines = run_s2s("predict", "4 1", "1 4", cwd=tmp_path).stdout.splitlines()
-    assert lines == ["", "4"]
-    best = run_s2s("predict", "4 1", "--beam", "3", "--top", "2", cwd=tmp_path).stdout
+    assert "all of them" in s2s("evaluate", "--min-accuracy", "1")
+    assert s2s("predict", "4 1", "1 4").splitlines() == ["", "4"]
+    best = s2s("predict", "4 1", "--beam", "3", "--top", "2")
     assert best.splitlines()[0].endswith("\t")
-    assert '"target": []' in run_s2s("predict", "4 1", "--json", cwd=tmp_path).stdout
-    (tmp_path / "own.csv").write_text("4 1,\n")
-    run_s2s("evaluate", "--data", "own.csv", "--min-accuracy", "1", cwd=tmp_path)
+    assert '"target": []' in s2s("predict", "4 1", "--json")
+    (tmp_path / "pairs.csv").write_text("4 1,\n")
+    s2s("evaluate", "--data", "pairs.csv", "--min-accuracy", "1")

@@ -1,4 +1,4 @@
-"""The history: what it holds of each call, bounded, and how it is read again."""
+"""The history: the figures of each call, bounded, and how it is read."""
 
 import json
 from dataclasses import replace
@@ -32,7 +32,7 @@ def test_calls_are_bounded_and_lose_no_step(drawn, most):
         assert calls[-1].learning_rate == pytest.approx(drawn[-1][3], rel=1e-5)
 
 
-def test_a_long_training_s_calls_are_of_about_as_many_steps():
+def test_the_calls_of_a_long_training_have_equal_steps():
     calls = ()
     for step in range(1, 1001):
         calls = with_call(calls, Call(step, 1, 1.0, 0.5, 0.01), 64)

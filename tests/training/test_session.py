@@ -9,7 +9,7 @@ from tiny import tiny_config
 
 from seq2seq_cli import train
 from seq2seq_cli.errors import ConfigurationError
-from seq2seq_cli.runs import checkpoint_files
+from seq2seq_cli.runs import folder
 from seq2seq_cli.runs.checkpoint import load_checkpoint
 from seq2seq_cli.training.events import Compiling, EpochEnded, Finished
 from seq2seq_cli.training.program.loop import Loop
@@ -70,7 +70,7 @@ def test_the_saved_weights_are_the_best_epochs(tmp_path):
     ({"epochs": 9, "stop_at": 1e-9}, [0, 40]),
 ])  # fmt: skip
 def test_a_state_is_saved_once(tmp_path, monkeypatch, settings, steps):
-    saved, save = [], checkpoint_files.save_checkpoint
+    saved, save = [], folder.save_checkpoint
 
     def counted(place, checkpoint, history):
         saved.append(checkpoint.state.steps_done)
