@@ -60,21 +60,21 @@ def shipped_file(name: str, folder: str = "") -> Path:
     return shipped_folder() / folder / f"{name}.toml"
 
 
-def find_file(wanted: Path, folder: str = "") -> Path:
+def find_file(path: Path, folder: str = "") -> Path:
     """Return the file that a user means: an existing one, or the shipped one of this name.
 
     Raises ConfigurationError for a plain name that is neither.
     """
-    is_name = wanted.name == str(wanted) and not wanted.suffix
-    if wanted.exists():
-        return wanted
+    is_name = path.name == str(path) and not path.suffix
+    if path.exists():
+        return path
     if is_name:
-        return shipped_file(wanted.name, folder)
-    if wanted.suffix == ".toml" and wanted.stem in shipped_names(folder):
+        return shipped_file(path.name, folder)
+    if path.suffix == ".toml" and path.stem in shipped_names(folder):
         raise ConfigurationError(
-            f"there is no file {wanted}; by its name, {wanted.stem}, it is shipped with s2s"
+            f"there is no file {path}; by its name, {path.stem}, it is shipped with s2s"
         )
-    return wanted
+    return path
 
 
 def summary(file: Path) -> str:

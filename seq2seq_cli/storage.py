@@ -71,9 +71,9 @@ def is_writing() -> bool:
 
 
 @contextmanager
-def temporary_folder(place: Path) -> Iterator[None]:
-    """Put the files of `tempfile` into a new folder in `place`, removed when the block ends."""
-    folder = place / f".files.s2s-{secrets.token_hex(8)}"
+def temporary_folder(parent: Path) -> Iterator[None]:
+    """Put the files of `tempfile` into a new folder in `parent`, removed when the block ends."""
+    folder = parent / f".files.s2s-{secrets.token_hex(8)}"
     folder.mkdir()
     before, tempfile.tempdir = tempfile.tempdir, str(folder)
     try:

@@ -220,8 +220,9 @@ def _read(folder: Path, name: str) -> Checkpoint:
     if sha256_of(content) != description.sha256:
         raise ValueError("its SHA-256 is not the recorded one")
     history, lines = description.history, b""
+    path = folder / f"{history.name}.jsonl"
     if history.n_bytes:
-        lines = read_file(folder / f"{history.name}.jsonl", history.n_bytes)
+        lines = read_file(path, history.n_bytes)
     if sha256_of(lines) != history.sha256:
         raise ValueError("the SHA-256 of its history is not the recorded one")
     layers = Architecture.of(description.config).all_layers
@@ -238,7 +239,7 @@ def _read(folder: Path, name: str) -> Checkpoint:
         config=description.config,
         environment=description.environment,
         written_at=description.written_at,
-        history=parse_history(lines),
+        history=parse_history(lines, path),
     )
 
 

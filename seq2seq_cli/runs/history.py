@@ -87,18 +87,13 @@ def history_text(records: Iterable[EpochRecord]) -> str:
     return "".join(f"{history_line(record)}\n" for record in records)
 
 
-def parse_file(content: bytes, path: Path) -> tuple[EpochRecord, ...]:
-    """Return the records in the content of a file; ModelError if it is damaged."""
+def parse_history(content: bytes, path: Path) -> tuple[EpochRecord, ...]:
+    """Return the records in the lines of a file; ModelError if they are damaged."""
+    adapter = TypeAdapter(EpochRecord)  # built here, since few commands read histories
     try:
-        return parse_history(content)
+        return tuple(adapter.validate_json(line) for line in content.splitlines())
     except ValidationError as error:
         raise ModelError(f"{path} is corrupt: {error.errors()[0]['msg']}") from error
-
-
-def parse_history(content: bytes) -> tuple[EpochRecord, ...]:
-    """Return the records in lines; ValueError if they are damaged."""
-    adapter = TypeAdapter(EpochRecord)  # built here, since few commands read histories
-    return tuple(adapter.validate_json(line) for line in content.splitlines())
 
 
 class HistoryRecord(Record):

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import from_json
 
 from seq2seq_cli.errors import ModelError, S2sError
 from seq2seq_cli.storage import read_file, sha256, sha256_of, unreadable
@@ -133,14 +132,6 @@ def read_manifest(folder: Path) -> Manifest:
         raise ModelError(f"{path} is corrupt: {where}: {first['msg']}") from error
     except ValueError as error:
         raise ModelError(f"{path} cannot be used: {error}; train the run again") from error
-
-
-def completed_at(folder: Path) -> str:
-    """Return when a run was completed, from its unchecked manifest; empty if unreadable."""
-    try:
-        return str(from_json(read_file(folder / MANIFEST, MOST_MANIFEST))["completed_at"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
 
 
 def read_recorded(folder: Path, file: str, manifest: Manifest) -> bytes:

@@ -57,8 +57,7 @@ def find_resumable(runs_dir: Path, name: str | None) -> Path:
     stopped = [run for run in run_folders(runs_dir) if is_stopped(run)]
     if not stopped:
         raise ModelError(
-            f"there is no stopped training in {runs_dir}: name a completed run with --run NAME "
-            "to train it further"
+            f"there is no stopped training in {runs_dir}: name a completed run to train it further"
         )
     return max(stopped, key=written_at)
 
@@ -74,9 +73,9 @@ def find_seeds(runs_dir: Path, name: str | None) -> tuple[str, list[int]]:
         if parts and has_checkpoint(run):
             saved.setdefault(parts[1], {})[int(parts[2])] = written_at(run)
     if name and check_name(name) not in saved:
-        raise ModelError(f"there is no run {runs_dir / name}-seed-...: remove --resume")
+        raise ModelError(f"there is no run {runs_dir / name}-seed-... to resume")
     if not saved:
-        raise ModelError(f"there are no runs of several seeds in {runs_dir}: remove --resume")
+        raise ModelError(f"there are no runs of several seeds in {runs_dir} to resume")
     base = name or max(saved, key=lambda base: max(saved[base].values()))
     return base, sorted(saved[base])
 
@@ -87,26 +86,26 @@ def written_at(run: Path) -> str:
     return newest.written_at if newest else ""
 
 
-def resumed_config(saved: RunConfig, wanted: RunConfig) -> RunConfig:
-    """Return the saved settings, overridden by those in `wanted`'s `model_fields_set`.
+def resumed_config(saved: RunConfig, changed: RunConfig) -> RunConfig:
+    """Return the saved settings, overridden by those in `changed`'s `model_fields_set`.
 
-    Raises ConfigurationError for a custom task that `wanted` does not name: the code of a saved run
-    is not imported.
+    Raises ConfigurationError for a custom task that `changed` does not name: the code of a saved
+    run is not imported.
     """
-    merged = laid_over(saved, wanted)
-    if names_function(merged.task.name) and "name" not in wanted.task.model_fields_set:
+    merged = laid_over(saved, changed)
+    if names_function(merged.task.name) and "name" not in changed.task.model_fields_set:
         find_task(merged.task)  # says how to name it
     return merged
 
 
-def check_resumable(saved: RunConfig, wanted: RunConfig, run: str = "") -> None:
+def check_resumable(saved: RunConfig, changed: RunConfig, run: str = "") -> None:
     """Raise ConfigurationError, with a line for each, for settings that may not change.
 
     A file may have moved if its hash is the same in both configurations. The lines begin with the
     name of the `run`, if it is given.
     """
     before, problems = saved.model_dump(), list[str]()
-    for section, settings in wanted.model_dump().items():
+    for section, settings in changed.model_dump().items():
         for key, value in settings.items():
             name, was = f"{section}.{key}", before[section][key]
             if name in CHANGEABLE or name in FILLED_IN:

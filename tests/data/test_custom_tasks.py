@@ -6,7 +6,6 @@ import sys
 import numpy as np
 import pytest
 
-from seq2seq_cli.cli.app import app
 from seq2seq_cli.config import RunConfig, TaskConfig
 from seq2seq_cli.data.plan import prepare
 from seq2seq_cli.data.sampling import Split
@@ -169,20 +168,17 @@ def test_a_planned_custom_task_is_not_found_by_its_name(place):
 
 
 @pytest.mark.usefixtures("compiled_once")
-def test_a_run_never_imports_its_task(place, capsys):
-    def s2s(*arguments):
-        app([*arguments], prog_name="s2s", standalone_mode=False)
-        return capsys.readouterr().out
-
+def test_a_run_never_imports_its_task(place, s2s_here):
     sizes = "--n-in 3 --cardinality 9 --units 8 --n-samples 640".split()
-    s2s("train", "--task", "mine.py:doubled", *sizes, "-q")
+    s2s_here("train", "--task", "mine.py:doubled", *sizes, "-q")
     imported = (place / "imported").read_text()
-    with pytest.raises(ConfigurationError, match="add --task mine.py:doubled"):
-        s2s("evaluate")
-    assert len(s2s("predict", "1 2 3").split()) == 6
-    s2s("inspect")
-    s2s("runs")
+    refused = s2s_here("evaluate", check=False)
+    assert refused.returncode == 2
+    assert "add --task mine.py:doubled" in refused.stderr
+    assert len(s2s_here("predict", "1 2 3").stdout.split()) == 6
+    s2s_here("inspect")
+    s2s_here("runs")
     assert (place / "imported").read_text() == imported
-    report = s2s("evaluate", "--task", "mine.py:doubled", "--json")
+    report = s2s_here("evaluate", "--task", "mine.py:doubled", "--json").stdout
     assert len(json.loads(report)["position_accuracy"]) == 6
     assert len((place / "imported").read_text()) == len(imported) + 1

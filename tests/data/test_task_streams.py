@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from seq2seq_cli import resources
-from seq2seq_cli.cli.app import app
 from seq2seq_cli.config import RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.data.batches import Batches
 from seq2seq_cli.data.plan import prepare
@@ -113,19 +112,14 @@ def test_streams_are_those_of_earlier_versions(settings, digest):
     assert found.hexdigest()[:16] == digest
 
 
-def test_empty_targets_are_trained_evaluated_and_predicted(tmp_path, monkeypatch, capsys):
-    def s2s(*arguments):
-        app([*arguments], prog_name="s2s", standalone_mode=False)
-        return capsys.readouterr().out
-
-    monkeypatch.chdir(tmp_path)
+def test_empty_targets_are_trained_evaluated_and_predicted(tmp_path, s2s_here):
     sizes = "--task filter --n-in 2 --cardinality 5 --units 24 --n-samples 12800".split()
-    s2s("train", *sizes, "-q", "--set", "training.learning_rate=0.02")
+    s2s_here("train", *sizes, "-q", "--set", "training.learning_rate=0.02")
     assert "end_of_sequence = true" in next(tmp_path.rglob("config.toml")).read_text()
-    assert "all of them" in s2s("evaluate", "--min-accuracy", "1")
-    assert s2s("predict", "4 1", "1 4").splitlines() == ["", "4"]
-    best = s2s("predict", "4 1", "--beam", "3", "--top", "2")
+    assert "all of them" in s2s_here("evaluate", "--min-accuracy", "1").stdout
+    assert s2s_here("predict", "4 1", "1 4").stdout.splitlines() == ["", "4"]
+    best = s2s_here("predict", "4 1", "--beam", "3", "--top", "2").stdout
     assert best.splitlines()[0].endswith("\t")
-    assert '"target": []' in s2s("predict", "4 1", "--json")
+    assert '"target": []' in s2s_here("predict", "4 1", "--json").stdout
     (tmp_path / "pairs.csv").write_text("4 1,\n")
-    s2s("evaluate", "--data", "pairs.csv", "--min-accuracy", "1")
+    s2s_here("evaluate", "--data", "pairs.csv", "--min-accuracy", "1")

@@ -100,6 +100,9 @@ def test_lines_have_no_ends_and_no_byte_order_mark():
     ("content", "reason"),
     [
         ("1\n2".encode("utf-16"), "line 1: UTF-16 text"),
+        ("1 2\n".encode("utf-16-le"), "line 1: a NUL byte"),
+        (b"\x1f\x8b\x08\x00", "line 1: compressed with gzip"),
+        (b"1 2\r3 4\r", "line 1: a carriage return"),
         (b"1\n\xe4", r"line 2: not UTF-8 text \(byte 0xe4\)"),
         (b"1\n" + b"1 " * 2**23 + b"1", "line 2: longer than 16,777,216 bytes"),
     ],
