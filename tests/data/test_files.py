@@ -452,7 +452,7 @@ def test_damaged_npz_is_read_or_refused_wherever_the_damage_is(tmp_path, compres
         problems_of(path)
     failures = {}
     for position in range(len(content)):
-        for flip in (0x01, 0xFF):
+        for flip in (0x01,) if position % 2 else (0xFF,):
             damaged = bytearray(content)
             damaged[position] ^= flip
             path.write_bytes(damaged)

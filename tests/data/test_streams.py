@@ -298,7 +298,7 @@ def test_validation_and_report_have_different_pairs_if_there_are_enough():
     stream = GeneratedStream(find_task(TaskConfig(n_in=4, n_out=2)), TaskConfig(n_in=4, n_out=2), 0)
     watched, reported = (keys(stream.draw(s, 0, 3000)[0]) for s in (Split.VALIDATION, Split.TEST))
     assert not watched & reported
-    many = split_pairs(custom_pairs(60_000), None, "many.csv")
+    many = split_pairs(custom_pairs(40_000), None, "many.csv")
     assert not set(many[Split.VALIDATION].rows) & set(many[Split.TEST].rows)
     few = split_pairs(custom_pairs(800), None, "few.csv")
     np.testing.assert_array_equal(few[Split.VALIDATION].rows, few[Split.TEST].rows)
