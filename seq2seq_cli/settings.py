@@ -80,6 +80,13 @@ def flat_settings(sections: Mapping[str, Any]) -> dict[str, object]:
     return flat
 
 
+def differing_settings(configs: Sequence[RunConfig]) -> dict[str, tuple[str, ...]]:
+    """Return the settings, `section.key`, that differ, with the value in each configuration."""
+    flat = [flat_settings(config.model_dump()) for config in configs]
+    rows = {key: tuple(str(settings[key]) for settings in flat) for key in flat[0]}
+    return {key: values for key, values in rows.items() if len(set(values)) > 1}
+
+
 def find_setting(key: str, value: object = "") -> FieldInfo:
     """Return the declaration of a setting; ConfigurationError if it does not exist."""
     section, _, name = key.partition(".")
@@ -88,20 +95,20 @@ def find_setting(key: str, value: object = "") -> FieldInfo:
     return SECTIONS[section].model_fields[name]
 
 
-def laid_over(base: RunConfig, given: RunConfig) -> RunConfig:
-    """Return `base` with the settings in the `model_fields_set` of `given`."""
+def laid_over(base: RunConfig, changes: RunConfig) -> RunConfig:
+    """Return `base` with the settings in the `model_fields_set` of `changes`."""
     sections = {}
     for name in RunConfig.model_fields:
-        before, override = getattr(base, name), getattr(given, name)
+        before, override = getattr(base, name), getattr(changes, name)
         update = {key: getattr(override, key) for key in override.model_fields_set}
         sections[name] = before.model_copy(update=update)
     return RunConfig(**sections)
 
 
-def _merge(given: dict[str, Any], problems: list[str], check: Check | None) -> RunConfig:
+def _merge(values: dict[str, Any], problems: list[str], check: Check | None) -> RunConfig:
     """Validate the sections; raises ConfigurationError with `problems` and those found here."""
-    sections = {name: given.pop(name, {}) for name in SECTIONS}
-    problems += [_unknown(name, value, SECTIONS) for name, value in given.items()]
+    sections = {name: values.pop(name, {}) for name in SECTIONS}
+    problems += [_unknown(name, value, SECTIONS) for name, value in values.items()]
     valid = {name: _validate(name, sections[name], problems) for name in SECTIONS}
     task = valid["task"]
     if check and isinstance(task, TaskConfig):
@@ -128,12 +135,12 @@ def parse_value(text: str) -> object:
     return values["value"] if len(values) == 1 else text
 
 
-def _assign(given: dict[str, Any], key: str, value: object, problems: list[str]) -> None:
+def _assign(sections: dict[str, Any], key: str, value: object, problems: list[str]) -> None:
     section, dot, name = key.partition(".")
     if not dot or section not in SECTIONS:
         problems.append(_unknown(key, value, _all_keys()))
-    elif isinstance(given.setdefault(section, {}), dict):
-        given[section][name] = value
+    elif isinstance(sections.setdefault(section, {}), dict):
+        sections[section][name] = value
 
 
 def _validate(name: str, values: object, problems: list[str]) -> Section | None:

@@ -1,4 +1,4 @@
-"""Files that are either complete or absent: atomic writes, bounded reads, and hashes.
+"""Files that are either complete or absent: atomic writes, bounded reads, hashes, zip archives.
 
 A file that is being written has the name `.STEM.s2s-TOKEN.SUFFIX` in the same folder.
 """
@@ -11,6 +11,7 @@ import secrets
 import shutil
 import stat
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,6 +31,11 @@ RESULT_FILES = ("run.json", "sweep.jsonl")
 
 PROTECTED = re.compile(r"(run|sweep.*|history)\.jsonl?|(config|sweep)\.toml|.*\.keras")
 """Names of the files in such a folder that nothing else may replace."""
+
+MOST_COMPRESSED = 20
+"""Maximum ratio of a member's size to its compressed size; weights hardly compress."""
+
+READABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 @contextmanager
@@ -65,9 +71,9 @@ def is_writing() -> bool:
 
 
 @contextmanager
-def temporary_folder(place: Path) -> Iterator[None]:
-    """Put the files of `tempfile` into a new folder in `place`, removed when the block ends."""
-    folder = place / f".files.s2s-{secrets.token_hex(8)}"
+def temporary_folder(parent: Path) -> Iterator[None]:
+    """Put the files of `tempfile` into a new folder in `parent`, removed when the block ends."""
+    folder = parent / f".files.s2s-{secrets.token_hex(8)}"
     folder.mkdir()
     before, tempfile.tempdir = tempfile.tempdir, str(folder)
     try:
@@ -215,3 +221,34 @@ def check_replaceable(path: Path, is_replaced: bool, other: str = "another name"
             raise ExistsError(f"{path} is a file of a run or a sweep: give {other}")
     except OSError as error:
         raise unwritable(path, error) from error
+
+
+def find_member(archive: zipfile.ZipFile, name: str, most: int | None = None) -> zipfile.ZipInfo:
+    """Return the one member of this name; ValueError if it unpacks to more than `most` bytes.
+
+    Nor may it unpack to more than MOST_COMPRESSED times its size in the archive.
+    """
+    members = [member for member in archive.infolist() if member.filename == name]
+    if len(members) != 1:
+        raise ValueError(f"it holds {len(members) or 'no'} members {name}")
+    (member,) = members
+    if member.compress_type not in READABLE or member.flag_bits & 1:
+        raise ValueError(f"{name} is packed in a way that s2s does not read")
+    limit = MOST_COMPRESSED * member.compress_size + 1024
+    if member.file_size > (limit if most is None else min(most, limit)):
+        raise ValueError(f"{name} would have {member.file_size:,} bytes, more than it may")
+    return member
+
+
+def read_member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
+    """Return a member's content; ValueError if it has more than `most` bytes.
+
+    Raises whatever zipfile and zlib raise if it is damaged.
+    """
+    return archive.read(find_member(archive, name, most))
+
+
+def reason(error: Exception) -> str:
+    """Return one short line that says why an archive cannot be read."""
+    first = (str(error).splitlines() or [type(error).__name__])[0]
+    return first if len(first) <= 200 else f"{first[:200]}..."

@@ -40,7 +40,7 @@ from seq2seq_cli.cli.process import run_command
 from seq2seq_cli.errors import Interrupted, S2sError
 from seq2seq_cli.inference.loading import load_run
 from seq2seq_cli.prediction import predict
-from seq2seq_cli.runs.checkpoint_files import has_checkpoint, is_stopped, load_checkpoint
+from seq2seq_cli.runs.checkpoint import has_checkpoint, is_stopped, load_checkpoint
 from seq2seq_cli.runs.folder import settle
 from seq2seq_cli.runs.listing import open_run
 from seq2seq_cli.runs.manifest import MANIFEST, RECORDED

@@ -28,7 +28,7 @@ from random_run import save_random_run
 from tiny import TINY, tiny_config
 from workers import free_addresses, tf_config
 
-from seq2seq_cli.runs.checkpoint_files import has_checkpoint, load_checkpoint
+from seq2seq_cli.runs.checkpoint import has_checkpoint, load_checkpoint
 from seq2seq_cli.runs.history import history_text
 from seq2seq_cli.runs.listing import run_folders
 from seq2seq_cli.runs.lock import LOCK

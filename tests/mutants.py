@@ -21,7 +21,7 @@ from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
 from seq2seq_cli.errors import ModelError
 from seq2seq_cli.inference.loading import load_run
 from seq2seq_cli.prediction import predict
-from seq2seq_cli.runs.checkpoint_files import load_checkpoint
+from seq2seq_cli.runs.checkpoint import load_checkpoint
 from seq2seq_cli.runs.listing import open_run
 from seq2seq_cli.runs.manifest import HISTORY, RECORDED, TRAIN_MODEL
 from seq2seq_cli.storage import sha256_of

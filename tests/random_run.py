@@ -16,9 +16,15 @@ from seq2seq_cli.inference.loading import load_network
 from seq2seq_cli.inference.network import LoadedRun
 from seq2seq_cli.runs.checkpoint import Checkpoint, TrainingStatus, TrainState
 from seq2seq_cli.runs.claim import create_folder
-from seq2seq_cli.runs.environment import Environment
 from seq2seq_cli.runs.history import Call, EpochRecord
-from seq2seq_cli.runs.manifest import DECODER_MODEL, ENCODER_MODEL, MANIFEST, TRAIN_MODEL, Results
+from seq2seq_cli.runs.manifest import (
+    DECODER_MODEL,
+    ENCODER_MODEL,
+    MANIFEST,
+    TRAIN_MODEL,
+    Environment,
+    Results,
+)
 from seq2seq_cli.storage import sha256_of
 
 

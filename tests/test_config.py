@@ -2,7 +2,6 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.errors import ConfigurationError, StorageError
@@ -42,7 +41,7 @@ def problems_of(*args, **kwargs):
 @pytest.fixture
 def file(tmp_path):
     def write(text):
-        path = tmp_path / "own.toml"
+        path = tmp_path / "settings.toml"
         path.write_text(text, encoding="utf-8")
         return path
 
@@ -71,29 +70,11 @@ def test_defaults_are_those_of_the_tutorial():
     assert (config.training.epochs, config.training.seed) == (1, 0)
 
 
-def test_file_overrides_defaults_and_leaves_the_others(file):
-    config = resolve(file("[task]\nn_in = 9\n"))
-    assert config == RunConfig(task=TaskConfig(n_in=9))
-
-
-def test_settings_override_the_file(file):
-    config = resolve(file("[task]\nn_in = 9\nn_out = 4\n"), ["task.n_in=8"])
-    assert config == RunConfig(task=TaskConfig(n_in=8, n_out=4))
-
-
-def test_options_override_settings_and_the_file(file):
+def test_options_override_settings_and_settings_override_the_file(file):
     path = file("[task]\nn_in = 9\nn_out = 4\ncardinality = 20\n")
-    config = resolve(path, ["task.n_in=8", "task.n_out=5"], {"task.n_in": 7})
+    options = {"task.n_in": 7, "model.units": None}
+    config = resolve(path, ["task.n_in=8", "task.n_out=6", "task.n_out=5"], options)
     assert config == RunConfig(task=TaskConfig(n_in=7, n_out=5, cardinality=20))
-
-
-def test_option_of_none_is_not_given(file):
-    config = resolve(file("[task]\nn_in = 9\n"), [], {"task.n_in": None, "model.units": None})
-    assert config == RunConfig(task=TaskConfig(n_in=9))
-
-
-def test_later_setting_wins():
-    assert resolve(None, ["model.units=8", "model.units=16"]).model.units == 16
 
 
 @pytest.mark.parametrize(
@@ -101,10 +82,6 @@ def test_later_setting_wins():
 )
 def test_setting_of_a_text_needs_no_quotes(text):
     assert resolve(None, [text]).task.name == "copy"
-
-
-def test_value_of_a_setting_may_hold_an_equals_sign():
-    assert resolve(None, ["task.name=a=b"]).task.name == "a=b"
 
 
 @pytest.mark.parametrize(
@@ -120,13 +97,10 @@ def test_setting_of_a_number_is_a_toml_value(text, value):
     ("key", "value", "accepted"),
     [
         ("task.n_in", "0", "greater than or equal to 1"),
-        ("task.n_out", "-3", "greater than or equal to 1"),
         ("task.cardinality", "1", "greater than or equal to 2"),
         ("task.cardinality", "1000001", "less than or equal to 1000000"),
         ("model.units", "0", "greater than or equal to 1"),
         ("training.n_samples", "0", "greater than or equal to 1"),
-        ("training.epochs", "0", "greater than or equal to 1"),
-        ("training.batch_size", "0", "greater than or equal to 1"),
         ("training.learning_rate", "0.0", "greater than 0"),
         ("training.learning_rate", "inf", "finite"),
         ("training.learning_rate", "nan", "finite"),
@@ -148,7 +122,7 @@ def test_a_number_that_python_does_not_write_out_is_refused(key):
     assert line.startswith(f"{key} = a number of thousands of digits: ")
 
 
-def test_wrong_choice_is_told_the_choices():
+def test_a_wrong_choice_is_refused_with_the_choices():
     (line,) = problems_of(None, ["training.schedule=linear"])
     assert line.startswith("training.schedule = 'linear': ")
     assert "'cosine' or 'constant'" in line
@@ -164,7 +138,8 @@ def test_wrong_choice_is_told_the_choices():
         ("task.n_in", "[3]"),
         ("task.n_in", ""),
         ("task.name", "3"),
-        ("task.name", "true"),
+        ("task.n_in", "9" * 5000),
+        ("model.units", "64\nother = 3"),
         ("training.learning_rate", "true"),
         ("training.learning_rate", '"0.1"'),
         ("training.seed", "1979-05-27"),
@@ -174,12 +149,8 @@ def test_types_are_strict(key, value):
     (line,) = problems_of(None, [f"{key}={value}"])
     assert line.startswith(f"{key} = ")
     assert "should be a valid" in line
-
-
-@pytest.mark.parametrize("value", [True, "3", 3.0])
-def test_types_are_strict_in_options_too(value):
-    (line,) = problems_of(options={"task.n_in": value})
-    assert line.startswith(f"task.n_in = {value!r}: ")
+    (line,) = problems_of(options={"task.n_in": "3"})
+    assert line.startswith("task.n_in = '3': ")
 
 
 def test_everything_wrong_is_reported_together(file):
@@ -213,33 +184,28 @@ def test_everything_wrong_is_reported_together(file):
         ("taskn_in=3", "task.n_in"),
     ],
 )
-def test_unknown_setting_is_told_the_close_one(text, meant):
+def test_an_unknown_setting_is_refused_with_the_close_one(text, meant):
     (line,) = problems_of(None, [text])
     assert line.startswith(text.partition("=")[0] + " = ")
     assert f"did you mean {meant}?" in line
 
 
-def test_unknown_section_of_a_file_is_told_the_close_one(file):
-    (line,) = problems_of(file("[trainig]\nseed = 1\n"))
-    assert "did you mean training?" in line
+def test_an_unknown_section_or_option_is_refused_with_the_close_one(file):
+    assert "did you mean training?" in problems_of(file("[trainig]\nseed = 1\n"))[0]
+    assert "did you mean model.units?" in problems_of(options={"model.unit": 3})[0]
 
 
-def test_unknown_setting_like_no_other_is_told_all_there_are():
+def test_an_unknown_setting_is_refused_with_all_known_ones():
     (line,) = problems_of(None, ["xyzzy=1"])
     for section, values in RunConfig().model_dump().items():
         assert all(f"{section}.{key}" in line for key in values)
 
 
-def test_unknown_option_is_reported():
-    (line,) = problems_of(options={"model.unit": 3})
-    assert "did you mean model.units?" in line
-
-
-def test_setting_without_an_equals_sign_is_told_the_form():
+def test_a_setting_needs_an_equals_sign():
     assert problems_of(None, ["model.units"]) == ["model.units: should be section.key=value"]
 
 
-def test_section_that_is_a_value_is_told_its_form(file):
+def test_a_section_is_not_a_value(file):
     (line,) = problems_of(file("task = 3\n"), ["task.n_in=4"])
     assert line == "task = 3: should be a section, [task]"
 
@@ -257,35 +223,16 @@ def test_check_of_the_task_is_reported_with_the_rest():
     assert len(lines) == 2
 
 
-def test_check_without_complaint_changes_nothing():
-    assert resolve(check=lambda task: []) == RunConfig()
-
-
-def test_file_that_is_no_toml_is_named_with_the_place(file):
+def test_a_file_that_is_not_toml_is_named_with_the_line(file):
     path = file("[task]\nn_in = = 3\n")
     (line,) = problems_of(path)
     assert str(path) in line
     assert "line 2" in line
 
 
-def test_text_that_is_no_toml_names_its_origin():
-    with pytest.raises(ConfigurationError, match=r"^runs/a/config\.toml is not valid TOML"):
-        parse_config("[task", "runs/a/config.toml")
-
-
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(StorageError, match=r"absent\.toml"):
         resolve(tmp_path / "absent.toml")
-
-
-def test_integer_of_too_many_digits_is_reported():
-    (line,) = problems_of(None, ["task.n_in=" + "9" * 5000])
-    assert line.startswith("task.n_in = ")
-
-
-def test_setting_is_a_single_line():
-    (line,) = problems_of(None, ["model.units=64\nother = 3"])
-    assert line.startswith("model.units = ")
 
 
 @examples(derandomize=True, deadline=None, max_examples=200)
@@ -296,11 +243,6 @@ def test_any_setting_is_taken_or_reported(texts):
     except ConfigurationError:
         return
     assert parse_config(config.to_toml(), "config.toml") == config
-
-
-def test_configurations_cannot_be_changed():
-    with pytest.raises(ValidationError, match="frozen"):
-        RunConfig().task.n_in = 4
 
 
 def test_a_curriculum_is_not_a_setting():
@@ -328,13 +270,13 @@ def test_varying_targets_without_an_end_are_refused():
         resolve(options={"task.n_in": "1-25", "task.end_of_sequence": False})
 
 
-def test_what_was_given_is_known():
+def test_the_settings_that_were_set_are_known():
     config = resolve(settings=["model.units=9"], options={"task.n_in": None, "training.seed": 3})
     assert (config.task.model_fields_set, config.model.model_fields_set) == (set(), {"units"})
     assert config.training.model_fields_set == {"seed"}
 
 
-def test_data_that_is_given_takes_the_place_of_a_file_s_task(tmp_path):
+def test_custom_data_replaces_the_task_of_a_file(tmp_path):
     path = tmp_path / "varying.toml"
     path.write_text('[task]\nname = "reverse"\nn_in = "1-25"\n[model]\nunits = 8\n')
     task = resolve(path, options={"task.data": "pairs.jsonl"}).task

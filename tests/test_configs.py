@@ -63,7 +63,7 @@ def test_every_shipped_sweep_can_be_trained_and_says_what_it_maps(path):
 
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.name)
-def test_beside_every_shipped_sweep_lies_what_all_of_it_came_to(path):
+def test_the_results_of_every_shipped_sweep_are_next_to_it(path):
     sweep = read_sweep(path)
     wanted = {(cell.name, str(seed)) for cell in sweep.cells() for seed in range(sweep.seeds)}
     with path.with_suffix(".csv").open() as file:
@@ -77,7 +77,7 @@ def test_there_are_sweeps():
     assert names <= {path.stem for path in SWEEPS}
 
 
-def test_the_default_config_is_what_the_defaults_are():
+def test_the_default_configuration_has_the_defaults():
     assert resolve(CONFIGS[0].with_name("default.toml")) == RunConfig()
 
 

@@ -16,10 +16,17 @@ from seq2seq_cli.cli.commands.train import train
 from seq2seq_cli.cli.options import resolve_config
 from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
-from seq2seq_cli.declarations import commented, schema, schema_text
 from seq2seq_cli.errors import ConfigurationError, StorageError
 from seq2seq_cli.settings import SECTIONS, parse_config, resolve
-from seq2seq_cli.shipped import shipped_file, shipped_folder, shipped_names, suggest
+from seq2seq_cli.shipped import (
+    commented,
+    schema,
+    schema_text,
+    shipped_file,
+    shipped_folder,
+    shipped_names,
+    suggest,
+)
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "configs"
@@ -45,7 +52,7 @@ def test_wheel_and_sdist_hold_the_configurations_and_the_types_marker(tmp_path, 
     }
 
 
-def test_an_installed_package_has_them_in_its_own_folder(tmp_path, monkeypatch):
+def test_an_installed_package_has_them_in_its_folder(tmp_path, monkeypatch):
     monkeypatch.setattr("seq2seq_cli.shipped.__file__", str(tmp_path / "seq2seq_cli/shipped.py"))
     packaged = tmp_path / "seq2seq_cli" / "configs"
     packaged.mkdir(parents=True)
@@ -68,7 +75,7 @@ def test_a_sweep_takes_both_kinds_by_their_names(capsys):
         sweep(Path("lengths"), config_file=Path("lng"), dry_run=True)
 
 
-def test_a_file_of_that_name_wins():
+def test_a_file_of_that_name_is_preferred():
     Path("long").write_text("[task]\nn_in = 9\n")
     assert resolve_config(Path("long"), None, {}).task.n_in == 9
 
@@ -81,7 +88,7 @@ def test_a_file_of_that_name_wins():
         ("configs/long.toml", "no file configs/long.toml; by its name, long, it is shipped"),
     ],
 )
-def test_what_is_neither_a_file_nor_shipped_is_told(given, message):
+def test_a_name_of_neither_a_file_nor_a_shipped_one_is_refused(given, message):
     with pytest.raises(ConfigurationError, match=re.escape(message)):
         resolve_config(Path(given), None, {})
     with pytest.raises(StorageError, match=r"mine\.toml"):

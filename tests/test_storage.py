@@ -5,7 +5,6 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from conftest import run_s2s
 
 from seq2seq_cli.errors import ConfigurationError, ExistsError, StorageError
 from seq2seq_cli.storage import (
@@ -31,19 +30,27 @@ def write_and_fail(path, error):
         raise error
 
 
-def test_write_text_and_read_text_round_trip_unicode(tmp_path):
+def test_text_is_read_as_it_was_written(tmp_path):
     path = tmp_path / "note.txt"
     write_text(path, "réseau → 序列\n")
     assert path.read_bytes() == "réseau → 序列\n".encode()
     assert read_text(path) == "réseau → 序列\n"
-
-
-def test_write_text_replaces_a_file_and_leaves_nothing_beside_it(tmp_path):
-    path = tmp_path / "note.txt"
-    write_text(path, "a much longer first content")
-    write_text(path, "second")
-    assert path.read_text() == "second"
+    write_text(path, "shorter")
+    assert read_text(path) == "shorter"
     assert names(tmp_path) == ["note.txt"]
+
+
+def test_text_that_cannot_be_read_is_named(tmp_path):
+    path = tmp_path / "note.txt"
+    path.write_bytes(b"caf\xe9")
+    with pytest.raises(StorageError, match=f"cannot read {path}: it is not UTF-8"):
+        read_text(path)
+    with pytest.raises(StorageError, match=f"cannot read {path}: it is longer than 3 bytes"):
+        read_text(path, 3)
+    with pytest.raises(StorageError, match=r"absent\.toml: No such file"):
+        read_text(tmp_path / "absent.toml")
+    with pytest.raises(StorageError, match="directory"):
+        read_text(tmp_path)
 
 
 def test_file_appears_only_when_the_block_has_ended(tmp_path):
@@ -51,33 +58,24 @@ def test_file_appears_only_when_the_block_has_ended(tmp_path):
     path.write_text("old")
     with atomic_path(path) as temporary:
         temporary.write_text("new")
+        assert (temporary.suffix, temporary.parent) == (".keras", tmp_path)
         assert path.read_text() == "old"
     assert path.read_text() == "new"
-
-
-def test_temporary_file_has_the_suffix_and_folder_of_the_final_one(tmp_path):
-    path = tmp_path / "model.keras"
-    with atomic_path(path) as temporary:
-        temporary.write_text("content")
-        assert temporary != path
-        assert temporary.suffix == ".keras"
-        assert temporary.parent == path.parent
 
 
 @pytest.mark.parametrize("error", [RuntimeError("broken"), KeyboardInterrupt("stop")])
 def test_failed_block_leaves_the_old_file_and_no_temporary_one(tmp_path, error):
     path = tmp_path / "note.txt"
+    with pytest.raises(type(error), match=str(error)):
+        write_and_fail(path, error)
+    assert names(tmp_path) == []
     path.write_text("old")
     with pytest.raises(type(error), match=str(error)):
         write_and_fail(path, error)
+    with pytest.raises(type(error), match=str(error)), atomic_path(path):
+        raise error
     assert path.read_text() == "old"
     assert names(tmp_path) == ["note.txt"]
-
-
-def test_failed_block_does_not_create_the_file(tmp_path):
-    with pytest.raises(RuntimeError, match="broken"):
-        write_and_fail(tmp_path / "note.txt", RuntimeError("broken"))
-    assert names(tmp_path) == []
 
 
 def test_failed_writing_names_the_final_file(tmp_path):
@@ -85,39 +83,6 @@ def test_failed_writing_names_the_final_file(tmp_path):
     with pytest.raises(StorageError) as caught:
         write_text(path, "text")
     assert f"cannot write {path}: No such file" in str(caught.value)
-
-
-def test_full_disk_is_told_and_leaves_the_old_file(tmp_path):
-    path = tmp_path / "note.txt"
-    path.write_text("old")
-    with pytest.raises(StorageError, match=r"note\.txt: No space left"):
-        write_and_fail(path, OSError(errno.ENOSPC, "No space left on device"))
-    assert path.read_text() == "old"
-    assert names(tmp_path) == ["note.txt"]
-
-
-def test_failed_block_without_a_temporary_file_keeps_its_own_error(tmp_path):
-    with pytest.raises(RuntimeError, match="broken"), atomic_path(tmp_path / "note.txt"):
-        raise RuntimeError("broken")
-
-
-def test_read_text_names_the_file_that_is_missing(tmp_path):
-    with pytest.raises(StorageError) as caught:
-        read_text(tmp_path / "absent.toml")
-    assert str(tmp_path / "absent.toml") in str(caught.value)
-    assert "No such file" in str(caught.value)
-
-
-def test_read_text_names_a_folder_read_as_a_file(tmp_path):
-    with pytest.raises(StorageError, match="directory"):
-        read_text(tmp_path)
-
-
-def test_read_text_refuses_what_is_not_utf8(tmp_path):
-    path = tmp_path / "note.txt"
-    path.write_bytes(b"caf\xe9")
-    with pytest.raises(StorageError, match=r"note\.txt.*UTF-8"):
-        read_text(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"abc", bytes(range(256)) * 5000])
@@ -148,7 +113,7 @@ def test_a_system_that_cannot_flush_a_folder_fails_no_finished_write(
     assert len(seen) == 2
 
 
-def test_what_two_processes_write_does_not_meet(tmp_path):
+def test_two_processes_write_different_temporary_files(tmp_path):
     path = tmp_path / "a.txt"
     with atomic_path(path) as first, atomic_path(path) as second:
         assert first != second
@@ -158,7 +123,7 @@ def test_what_two_processes_write_does_not_meet(tmp_path):
     assert names(tmp_path) == ["a.txt"]
 
 
-def test_what_killed_processes_have_left_is_removed_and_nothing_else(tmp_path):
+def test_only_the_temporary_files_of_killed_processes_are_removed(tmp_path):
     kept = [".a.mine.txt", ".a.00112233aabbccdd.txt", ".a.s2s-0011.txt", ".files.s2s-mine",
             "a.s2s-00112233aabbccdd.txt"]  # fmt: skip
     for name in [*kept, ".a.s2s-00112233aabbccdd.txt", ".b.s2s-00112233aabbccdd"]:
@@ -186,13 +151,13 @@ def test_no_more_than_a_regular_file_s_first_bytes_are_read(tmp_path):
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
-def test_a_full_disk_is_told_with_the_room_on_it(tmp_path, code):
+def test_a_full_disk_is_reported_with_its_free_space(tmp_path, code):
     path = tmp_path / "note.txt"
     with pytest.raises(StorageError, match=rf"cannot write {path}: .*, with [\d,]+ bytes free"):
         write_and_fail(path, OSError(code, os.strerror(code)))
 
 
-def test_what_is_written_on_the_way_lies_beside_and_goes_with_it(tmp_path):
+def test_a_temporary_folder_is_next_to_the_file_and_removed(tmp_path):
     before = tempfile.gettempdir()
 
     def write(error):
@@ -233,7 +198,7 @@ def test_the_file_that_failed_is_named(tmp_path, monkeypatch):
     assert names(tmp_path) == []
 
 
-def test_only_a_file_is_replaced_and_none_of_a_run_or_a_sweep(tmp_path):
+def test_only_files_that_are_not_of_a_run_or_a_sweep_are_replaced(tmp_path):
     for name in ("mine.csv", "run/history.jsonl", "run/run.json", "sweep/sweep.toml",
                  "sweep/sweep.jsonl"):  # fmt: skip
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -258,24 +223,21 @@ def test_only_a_file_is_replaced_and_none_of_a_run_or_a_sweep(tmp_path):
 @pytest.mark.parametrize(
     "line",
     [
-        "sweep --grid task.n_in=6 --output {} --force",
-        "report --output {} --force",
-        "plot loss --output {} --force",
-        "generate --output {} --force",
-        "encode 1 --output {} --force",
+        "sweep --grid task.n_in=6 --output {}.npz --force",
+        "report --output {}.svg --force",
+        "plot loss --output {}.svg --force",
+        "generate --output {}.npz --force",
+        "encode 1 --output {}.npz --force",
     ],
 )
-@pytest.mark.parametrize("name", ["pipe.svg", ".", "made.npz"])
-def test_no_command_replaces_what_is_no_file(tmp_path, trained, line, name):
+@pytest.mark.usefixtures("random_runs")
+def test_no_command_replaces_anything_but_a_file(tmp_path, s2s_here, line):
     for suffix in ("svg", "npz"):
         os.mkfifo(tmp_path / f"pipe.{suffix}")
-    (tmp_path / "made.npz").mkdir()
-    if "npz" in name or "generate" in line or "encode" in line:
-        name = name.replace("svg", "npz")
+        (tmp_path / f"folder.{suffix}").mkdir()
     before = sorted((path.name, path.lstat().st_mode) for path in tmp_path.iterdir())
-    runs = [] if line.startswith("generate") else ["--runs-dir", str(trained / "runs")]
-    done = run_s2s(*line.format(name).split(), *runs, cwd=tmp_path, check=False)
-    assert done.returncode in (2, 3, 5)
-    assert done.stderr.startswith("s2s: ")
-    assert done.stderr.count("\n") == 1
+    for name in ("pipe", "folder"):
+        refused = s2s_here(*line.format(name).split(), check=False)
+        assert refused.returncode in (2, 3, 5)
+        assert refused.stderr.startswith("s2s: ")
     assert sorted((path.name, path.lstat().st_mode) for path in tmp_path.iterdir()) == before

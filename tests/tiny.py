@@ -11,8 +11,8 @@ from seq2seq_cli.data.sampling import Split
 from seq2seq_cli.data.streams import GeneratedStream
 from seq2seq_cli.data.tasks import find_task
 from seq2seq_cli.errors import Interrupted
-from seq2seq_cli.runs.checkpoint_files import load_checkpoint
-from seq2seq_cli.runs.history import EpochRecord, parse_file
+from seq2seq_cli.runs.checkpoint import load_checkpoint
+from seq2seq_cli.runs.history import EpochRecord, parse_history
 from seq2seq_cli.training.events import Advanced, Event
 
 EPOCH_STEPS = 40
@@ -57,7 +57,7 @@ def draw_pairs(
 
 def read_history(path: Path) -> tuple[EpochRecord, ...]:
     """Return the records in a run's history."""
-    return parse_file(path.read_bytes(), path)
+    return parse_history(path.read_bytes(), path)
 
 
 def untimed(folder: Path) -> list[dict[str, object]]:

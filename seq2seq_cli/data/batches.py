@@ -51,7 +51,7 @@ def plan_widths(stream: TrainingStream, config: RunConfig) -> tuple[Width, ...]:
         counts = np.diff(np.concatenate([[0], np.cumsum(counts)[kept]]))
         lengths = lengths[kept]
     targets = stream.target_columns(lengths)
-    widths = [Width(*both) for both in zip(lengths.tolist(), targets.tolist(), strict=True)]
+    widths = [Width(*pair) for pair in zip(lengths.tolist(), targets.tolist(), strict=True)]
     columns = (lengths + targets).astype(np.float64)
     share = np.concatenate([[0.0], np.cumsum(counts) / counts.sum()])
     steps = config.training.total_steps
@@ -67,17 +67,17 @@ def plan_widths(stream: TrainingStream, config: RunConfig) -> tuple[Width, ...]:
         total = cost[-1] * steps + number * PROGRAM_COLUMNS
         if total < best:
             best, chosen = total, number
-    last, places = len(widths) - 1, []
+    last, best_widths = len(widths) - 1, list[Width]()
     for number in range(chosen, 0, -1):
-        places.append(last)
+        best_widths.insert(0, widths[last])
         last = int(came_from[number - 1][last])
-    return tuple(widths[place] for place in reversed(places))
+    return tuple(best_widths)
 
 
 def mean_width(stream: TrainingStream, widths: Sequence[Width]) -> tuple[float, float]:
     """Return the mean numbers of columns of sources and of targets padded to these widths."""
-    found, counts = stream.length_counts()
-    fitting = np.searchsorted([width.n_in for width in widths], found)
+    lengths, counts = stream.length_counts()
+    fitting = np.searchsorted([width.n_in for width in widths], lengths)
     n_in, n_out = np.average(np.array(widths)[fitting], axis=0, weights=counts)
     return float(n_in), float(n_out)
 
@@ -101,12 +101,12 @@ class Batches:
         if len(self._widths) == 1:
             return self._stream.draw(Split.TRAIN, step * self._size, n * self._size)
         epoch, within = divmod(step, self._epoch_steps)
-        number, place = divmod(within, self._window_steps)
+        number, first = divmod(within, self._window_steps)
         sources, targets, widths = self._window(epoch, number)
-        same = widths[place : place + n] == widths[place]
+        same = widths[first : first + n] == widths[first]
         n = len(same) if same.all() else int(same.argmin())
-        rows = slice(place * self._size, (place + n) * self._size)
-        width = self._widths[widths[place]]
+        rows = slice(first * self._size, (first + n) * self._size)
+        width = self._widths[widths[first]]
         return sources[rows, : width.n_in], targets[rows, : width.n_out]
 
     def _make_window(self, epoch: int, number: int) -> tuple[Ids, Ids, NDArray[np.int64]]:

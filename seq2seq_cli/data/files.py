@@ -1,13 +1,16 @@
 """Reading, checking and writing files of pairs; reading a pretrained embedding.
 
-The formats are in `formats`. Two text files, separated by a comma, hold sources and targets line by
-line. A pipe has no suffix, so its format is detected from its content. Reading never runs code.
+`.jsonl` holds one object with both lists per line; `.csv` and `.tsv` hold two columns, with or
+without the header `source,target`; `.npz` holds the arrays `sources` and `targets`. Two text files,
+separated by a comma, hold sources and targets line by line. A pipe has no suffix, so its format is
+detected from its content. Reading never runs code.
 """
 
 import csv
 import json
 import os
 import stat
+import sys
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,26 +22,28 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from seq2seq_cli.archive import reason
 from seq2seq_cli.config import RunConfig
-from seq2seq_cli.data.formats import (
+from seq2seq_cli.data.pairs import Pairs, RaggedBuilder, parse_arrays
+from seq2seq_cli.data.text import (
     DELIMITERS,
     HEADER,
-    PARSERS,
+    MAX_CARDINALITY,
+    Lines,
     Pair,
-    check_suffix,
     is_header,
-    parse_arrays,
+    parse_line,
     parse_pair,
-    size_limit,
-    sniff_suffix,
 )
-from seq2seq_cli.data.pairs import Pairs, RaggedBuilder
-from seq2seq_cli.data.text import MAX_CARDINALITY, Lines
 from seq2seq_cli.data.vocabulary import Floats, Ids, unpad, widen
 from seq2seq_cli.errors import ConfigurationError, DataError
+from seq2seq_cli.machine import available_memory
 from seq2seq_cli.resources import format_bytes
-from seq2seq_cli.storage import atomic_path, check_replaceable, sha256_of, unreadable
+from seq2seq_cli.storage import atomic_path, check_replaceable, reason, sha256_of, unreadable
+
+SUFFIXES = (".jsonl", ".csv", ".tsv", ".npz")
+
+MEMORY_SHARE = 8
+"""A file may take at most the memory divided by this, since the checks copy its content."""
 
 MOST_PROBLEMS = 10
 """Bad lines of a file that are listed; the rest are only counted."""
@@ -73,6 +78,28 @@ def data_files(data: str) -> list[Path]:
     return [Path(name) for name in names]
 
 
+def check_suffix(path: Path) -> str:
+    """Return the path's suffix in lower case; DataError unless it names a format."""
+    suffix = path.suffix.lower()
+    if suffix == ".gz":
+        raise DataError(
+            f"{path}: compressed: give the output of zcat, as a file or by a pipe, that ends in "
+            f"{', '.join(SUFFIXES)}"
+        )
+    if suffix not in SUFFIXES:
+        raise DataError(f"{path}: the name should end in {', '.join(SUFFIXES)}")
+    return suffix
+
+
+def sniff_suffix(content: bytes) -> str:
+    """Return the suffix of the format that the content looks like."""
+    if content.startswith(b"PK"):
+        return ".npz"
+    if content.lstrip().startswith(b"{"):
+        return ".jsonl"
+    return ".tsv" if b"\t" in content.split(b"\n", 1)[0] else ".csv"
+
+
 def read_pairs(data: str | Path, cardinality: int = MAX_CARDINALITY) -> PairsFile:
     """Read the pairs of a file, or of two, whose values are in 1 .. cardinality-1.
 
@@ -88,7 +115,9 @@ def read_pairs(data: str | Path, cardinality: int = MAX_CARDINALITY) -> PairsFil
     if is_pipe:
         suffix = sniff_suffix(contents[0])
     if suffix == ".npz":
-        return PairsFile(name, parse_arrays(paths[0], contents[0], cardinality), sha256, None)
+        return PairsFile(
+            name, parse_arrays(paths[0], contents[0], cardinality, _size_limit()), sha256, None
+        )
     if suffix:
         parsed = _parse_lines(paths[0], contents[0], suffix, cardinality)
     else:
@@ -99,7 +128,7 @@ def read_pairs(data: str | Path, cardinality: int = MAX_CARDINALITY) -> PairsFil
 
 def _read(path: Path) -> bytes:
     """Return the content of a file or a pipe; DataError if it exceeds the memory."""
-    limit, content = size_limit(), bytearray()
+    limit, content = _size_limit(), bytearray()
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
@@ -116,13 +145,17 @@ def _read(path: Path) -> bytes:
     return bytes(content)
 
 
+def _size_limit() -> int:
+    """Return the maximum number of bytes of a file, or of an archive's unpacked content."""
+    return (available_memory() or sys.maxsize) // MEMORY_SHARE
+
+
 def _parse_lines(path: Path, content: bytes, suffix: str, cardinality: int) -> Iterator[Parsed]:
-    parse = PARSERS[suffix]
     for number, line in Lines(BytesIO(content), str(path)):
         if not line.strip() or (number == 1 and is_header(line, suffix)):
             continue
         try:
-            yield number, parse(line, cardinality)
+            yield number, parse_line(line, suffix, cardinality)
         except DataError as error:
             yield number, error
 

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from seq2seq_cli.config import Lengths, TaskConfig
 from seq2seq_cli.data.pairs import Ragged
-from seq2seq_cli.data.tasks.registry import TASKS
-from seq2seq_cli.data.tasks.task import SourceForm
+from seq2seq_cli.data.tasks.task import TASKS, SourceForm
 from seq2seq_cli.data.vocabulary import PADDING, Ids
 from seq2seq_cli.errors import ConfigurationError
 from seq2seq_cli.resources import Need, check
@@ -138,8 +137,8 @@ class SourceSpace:
         n_drawn = form.n_drawn(length) if form else length
         n_positions = form.n_positions(length) if form else 1
         powers = values ** np.arange(n_drawn - 1, -1, -1)
-        some = max(1, 2**16 // n_positions)
-        for start, stop in pairwise([*range(0, values**n_drawn, some), values**n_drawn]):
+        n_rows = max(1, 2**16 // n_positions)
+        for start, stop in pairwise([*range(0, values**n_drawn, n_rows), values**n_drawn]):
             drawn = (np.arange(start, stop)[:, None] // powers % values + 1).astype(np.int32)
             if form:
                 positions = np.tile(np.arange(n_positions), len(drawn))

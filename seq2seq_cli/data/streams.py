@@ -1,13 +1,13 @@
 """Where pairs come from: generated for a task, custom training data, or a file to evaluate on.
 
-A stream returns any of its rows at any time, so it has no state to save. Rows are int32 arrays,
-padded at the end if lengths vary: sources (n, longest) and targets (n, longest target), which
-include the end of sequence if the vocabulary has one.
+A stream has rows under one seed and returns any of them at any time, so it has no state to save.
+Rows are int32 arrays, padded at the end if lengths vary: sources (n, longest) and targets (n,
+longest target), which include the end of sequence if the vocabulary has one.
 """
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property, lru_cache
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,36 +35,6 @@ KEPT_IDS = 2**26
 
 ENOUGH_HELD_OUT = 1000
 """Held-out custom pairs that are enough for validation or for the report."""
-
-
-class Stream(Protocol):
-    """A source of pairs, under one seed."""
-
-    @property
-    def longest(self) -> int:
-        """The width of its sources."""
-
-    def size(self, split: Split) -> int | None:
-        """Return the number of different rows of a split; None if it is unlimited."""
-
-    def draw(self, split: Split, start: int, n: int) -> tuple[Ids, Ids]:
-        """Return rows `start .. start+n-1` of a split's stream."""
-
-
-class TrainingStream(Stream, Protocol):
-    """A stream that can be trained on."""
-
-    def with_seed(self, seed: int) -> "TrainingStream":
-        """Return the stream of the same task or pairs under another seed."""
-
-    def length_counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the lengths of the sources to train on, ascending, and their counts, both (n,)."""
-
-    def target_columns(self, limits: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the target width, with the end, for sources up to each of the limits, (n,).
-
-        The limits ascend.
-        """
 
 
 class GeneratedStream:
@@ -95,12 +65,12 @@ class GeneratedStream:
         return max(1, self._task.target_length(self.space.lengths, self._config))
 
     def length_counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the lengths of the sources, see TrainingStream: all are equally frequent."""
+        """Return the possible lengths, ascending, and their counts, (n,): all equally frequent."""
         lengths = np.array(self.space.possible_lengths)
         return lengths, np.ones_like(lengths)
 
     def target_columns(self, limits: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the widths of targets, see TrainingStream."""
+        """Return the target width, with the end, for sources up to each ascending limit, (n,)."""
         shortest = self.space.lengths.shortest
         lengths = self._task.target_lengths(shortest, limits.tolist(), self._config)
         return np.maximum(1, lengths) + int(self._vocabulary.has_end)
@@ -112,7 +82,7 @@ class GeneratedStream:
         return len(self._held_out(split))
 
     def draw(self, split: Split, start: int, n: int) -> tuple[Ids, Ids]:
-        """Return rows of a split's stream, see Stream."""
+        """Return rows `start .. start+n-1` of a split's stream."""
         if self.size(split) is None:
             sources = self.space.draw(split, self._seed, start, n, self._block)
         else:
@@ -168,12 +138,12 @@ class CustomStream:
         return self._task.lengths.longest
 
     def length_counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the lengths of the sources that are trained on, see TrainingStream."""
+        """Return the lengths of the sources to train on, ascending, and their counts, (n,)."""
         pairs, rows = self._subsets[Split.TRAIN]
         return np.unique(pairs.sources.lengths[rows], return_counts=True)
 
     def target_columns(self, limits: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the widths of targets, see TrainingStream."""
+        """Return the target width, with the end, for sources up to each ascending limit, (n,)."""
         pairs, rows = self._subsets[Split.TRAIN]
         order = np.argsort(pairs.sources.lengths[rows], kind="stable")
         lengths = pairs.sources.lengths[rows][order]
@@ -186,7 +156,7 @@ class CustomStream:
         return len(self._subsets[split].rows)
 
     def draw(self, split: Split, start: int, n: int) -> tuple[Ids, Ids]:
-        """Return rows of a split's stream, see Stream; another pass follows the last row."""
+        """Return rows `start .. start+n-1` of a split; another pass follows the last row."""
         pairs, rows = self._subsets[split]
         passes, positions = np.divmod(np.arange(start, start + n), len(rows))
         index = np.empty(n, np.int64)
@@ -227,11 +197,15 @@ class GivenStream:
         return len(self._pairs)
 
     def draw(self, split: Split, start: int, n: int) -> tuple[Ids, Ids]:
-        """Return rows of the file, see Stream."""
+        """Return rows `start .. start+n-1` of the file."""
         rows = np.arange(start, min(start + n, len(self._pairs)))
         targets = self._pairs.targets.padded(rows, self._pairs.targets.longest)
         sources = self._pairs.sources.padded(rows, self.longest)
         return sources, self._vocabulary.end_targets(targets)
+
+
+TrainingStream = GeneratedStream | CustomStream
+Stream = TrainingStream | GivenStream
 
 
 def iterate_pairs(stream: Stream, split: Split, n_samples: int) -> Iterator[tuple[Ids, Ids]]:
@@ -252,7 +226,7 @@ def split_pairs(pairs: Pairs, validation: Pairs | None, origin: str) -> dict[Spl
     if validation is None:
         codes = split_codes(hash_ragged(pairs.sources), custom=True)
         trained, rows = np.flatnonzero(codes == 0), np.flatnonzero(codes > 0)
-        watched, reported = np.flatnonzero(codes == 1), np.flatnonzero(codes == 2)
+        watched, reported = (np.flatnonzero(codes == code) for code in (1, 2))
     else:
         trained, rows = np.arange(len(pairs)), np.arange(len(validation))
         watched = reported = rows

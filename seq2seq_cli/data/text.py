@@ -1,17 +1,20 @@
-"""Sequences as text: the lines of a file or of standard input, and the integers in them.
+"""Sequences and pairs as text: the lines of a file or of standard input, and the integers in them.
 
-`Lines` reads all text input, of pairs and of single sequences.
+A pair's line is a JSON object with both lists, or two columns of integers separated by spaces.
 """
 
+import csv
 import os
 import re
 import select
 import stat
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Annotated, Any
 
-from seq2seq_cli.data.vocabulary import check_ids
+from pydantic import BaseModel, Field, StrictInt, ValidationError
+
+from seq2seq_cli.data.vocabulary import advice_on, check_ids
 from seq2seq_cli.errors import DataError
 
 MAX_CARDINALITY = 1_000_000
@@ -19,6 +22,11 @@ MAX_CARDINALITY = 1_000_000
 
 MAX_LINE = 2**24
 """The maximum number of bytes of a line."""
+
+HEADER = ["source", "target"]
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+
+Pair = tuple[list[int], list[int]]
 
 _SEPARATOR = re.compile(r"[\s,]+", re.ASCII)
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
@@ -51,9 +59,63 @@ def parse_sequence(text: str, cardinality: int = MAX_CARDINALITY) -> list[int]:
     return ids
 
 
-def parse_target(text: str, cardinality: int = MAX_CARDINALITY) -> list[int]:
-    """Return the integers of a target's text, see `parse_sequence`; a blank text has none."""
-    return parse_sequence(text, cardinality) if text.strip() else []
+def parse_pair(source: str, target: str, cardinality: int) -> Pair:
+    """Return the integers of two texts; the target may be blank."""
+    ids = parse_sequence(source, cardinality)
+    return ids, parse_sequence(target, cardinality) if target.strip() else []
+
+
+def parse_line(line: str, suffix: str, cardinality: int) -> Pair:
+    """Return the pair in a line of a file with this suffix, with values below the cardinality."""
+    if suffix == ".jsonl":
+        return _parse_object(line, cardinality)
+    try:
+        cells = next(csv.reader([line], strict=True, delimiter=DELIMITERS[suffix]))
+    except csv.Error as error:
+        raise DataError(f"not valid {suffix[1:].upper()} ({error})") from error
+    if len(cells) != len(HEADER):
+        raise DataError(f"{len(cells)} columns: should be two, the source and the target")
+    return parse_pair(cells[0], cells[1], cardinality)
+
+
+def is_header(line: str, suffix: str) -> bool:
+    """Return whether a first line names the columns, ignoring case and quotes."""
+    cells = line.strip().lower().split(DELIMITERS.get(suffix, ","))
+    return [cell.strip().strip('"') for cell in cells] == HEADER
+
+
+class PairLine(BaseModel):
+    """A line of a `.jsonl` file."""
+
+    source: Annotated[list[StrictInt], Field(min_length=1)]
+    target: list[StrictInt]
+
+
+def _parse_object(line: str, cardinality: int) -> Pair:
+    try:
+        pair = PairLine.model_validate_json(line)
+    except ValidationError as error:
+        raise DataError(_json_problem(error)) from error
+    for key, ids in (("source", pair.source), ("target", pair.target)):
+        value = next((value for value in ids if not 1 <= value < cardinality), None)
+        if value is not None:
+            advice = advice_on(value, 1)
+            raise DataError(f"{key} holds {value}: values go from 1 to {cardinality - 1}{advice}")
+    return pair.source, pair.target
+
+
+def _json_problem(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    location, value = first["loc"], repr(first["input"])
+    shown = value if len(value) <= 60 else f"{value[:60]}..."
+    if first["type"] == "json_invalid":
+        return f"not valid JSON ({first['msg'].removeprefix('Invalid JSON: ')})"
+    if len(location) > 1:
+        return f"{location[0]} holds {shown}, which is not an integer"
+    if location and first["type"] != "missing":
+        kind = "a list of at least one integer" if location[0] == "source" else "a list of integers"
+        return f"{location[0]} = {shown}: should be {kind}"
+    return 'should be {"source": [...], "target": [...]}'
 
 
 class Lines(Iterator[tuple[int, str]]):

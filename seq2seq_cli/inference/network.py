@@ -276,11 +276,11 @@ class LoadedRun:
             most = min(most, max(LEAST_ATTENDED, attended))
         return max(1, min(BATCH, most))
 
-    def length_notes(self, given: Iterable[int]) -> list[str]:
+    def length_notes(self, lengths: Iterable[int]) -> list[str]:
         """Return a note if some of the lengths are not those that the run was trained on."""
         task = self.config.task
         shortest, longest = task.lengths
-        others = sorted(length for length in given if not shortest <= length <= longest)
+        others = sorted(length for length in lengths if not shortest <= length <= longest)
         if not others:
             return []
         shown = f"{others[0]} to {others[-1]}" if len(others) > 3 else ", ".join(map(str, others))

@@ -16,8 +16,7 @@ from seq2seq_cli.report.data import Chart, learning_curve, results, sweep_charts
 from seq2seq_cli.report.pictures import IN_DARK, draw_for_page, variable
 from seq2seq_cli.report.run import NoChartError, RunCharts
 from seq2seq_cli.runs.advice import again_command, evaluate_command, report_command
-from seq2seq_cli.runs.differences import differing_settings
-from seq2seq_cli.settings import flat_settings
+from seq2seq_cli.settings import differing_settings, flat_settings
 from seq2seq_cli.storage import check_replaceable
 from seq2seq_cli.sweep.folder import SweepFolder
 from seq2seq_cli.sweep.results import summarize

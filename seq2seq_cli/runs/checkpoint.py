@@ -1,13 +1,19 @@
 """Checkpoints: everything a training needs to resume as if it had never stopped.
 
-A checkpoint is an archive of arrays, lines of a history, and a description in JSON with the hashes
-of the other two.
+They are in the folder `checkpoint` of a run. Each is `NUMBER.npz` with the arrays, and
+`NUMBER.json`, written after it, with the rest and the hashes. Its history is the beginning of a
+file `NUMBER.jsonl`, to which all checkpoints of one process append lines. Checkpoints are numbered
+in the order of writing; a training keeps the last two, in case the last one is damaged.
+
+A run's checkpoints are those of its training if that has any, otherwise those of the complete run.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from math import prod
+from pathlib import Path
 from typing import NamedTuple
 from zipfile import ZipFile
 
@@ -15,19 +21,34 @@ import numpy as np
 from pydantic import Field
 
 from seq2seq_cli.architecture import Architecture, Shape
-from seq2seq_cli.archive import find_member
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.vocabulary import Floats
-from seq2seq_cli.runs.environment import Environment
-from seq2seq_cli.runs.history import Call, EpochRecord, parse_history
-from seq2seq_cli.runs.manifest import Results
-from seq2seq_cli.runs.record import Document, Record
-from seq2seq_cli.storage import sha256_of
+from seq2seq_cli.errors import ModelError
+from seq2seq_cli.runs.advice import anew_command
+from seq2seq_cli.runs.history import Call, EpochRecord, HistoryFile, HistoryRecord, parse_history
+from seq2seq_cli.runs.manifest import Document, Environment, FileRecord, Record, Results
+from seq2seq_cli.runs.names import training_path
+from seq2seq_cli.storage import (
+    atomic_path,
+    find_member,
+    make_folder,
+    read_file,
+    reason,
+    sha256_of,
+    write_text,
+)
 
-GROUPS = ("weights", "first", "second")
+CHECKPOINTS = "checkpoint"
+"""The folder of the checkpoints in a run's folder."""
+
+KEPT = 2
+GROUPS = ("weights", "first", "second", "best")
 
 MOST_HEADER = 10_000
 """Maximum bytes before an array's values."""
+
+MOST_DESCRIPTION = 2**20
+"""Maximum bytes of a description."""
 
 
 class TrainState(NamedTuple):
@@ -52,14 +73,6 @@ class TrainingStatus(Record):
     best: Results | None = None
     calls: tuple[Call, ...] = ()  # since the last validation
     has_ended: bool = False  # only the run's files are left to write
-
-
-class HistoryRecord(Record):
-    """The part of a history file that is a checkpoint's history."""
-
-    name: str = Field(default="", pattern=r"^([0-9]{12})?$")  # of the file; empty without lines
-    n_bytes: int = Field(ge=0)
-    sha256: str
 
 
 class Description(Document):
@@ -91,64 +104,142 @@ class Checkpoint:
     history: tuple[EpochRecord, ...] = ()
 
 
-def serialize(checkpoint: Checkpoint, history: HistoryRecord) -> tuple[Description, bytes]:
-    """Return a checkpoint's description and the archive of its arrays.
+def save_checkpoint(folder: Path, checkpoint: Checkpoint, history: HistoryFile) -> None:
+    """Write a checkpoint into a folder, as its newest one.
 
-    `history` records where the lines of the checkpoint's history are.
+    Raises StorageError if writing fails; the earlier checkpoints are then unchanged.
     """
-    state = checkpoint.state
+    make_folder(folder)
+    name = f"{max(map(int, numbers(folder)), default=0) + 1:012d}"
+    recorded, state = history.record(checkpoint.history, name), checkpoint.state
     arrays = {
         f"{group}/{number}": array
-        for group, values in zip(
-            (*GROUPS, "best"), (*state[:3], checkpoint.best_weights), strict=True
-        )
+        for group, values in zip(GROUPS, (*state[:3], checkpoint.best_weights), strict=True)
         for number, array in enumerate(values)
     }
-    file = BytesIO()
-    np.savez(file, **arrays)  # type: ignore[arg-type]
-    content = file.getvalue()
+    with atomic_path(folder / f"{name}.npz") as path:
+        np.savez(path, **arrays)  # type: ignore[arg-type]
+        file = FileRecord.of(path)
     description = Description(
         format_version=Description.VERSION,
         written_at=checkpoint.written_at,
-        sha256=sha256_of(content),
-        n_bytes=len(content),
+        sha256=file.sha256,
+        n_bytes=file.bytes,
         steps_done=state.steps_done,
         loss_sum=state.loss_sum,
         config=checkpoint.config,
         environment=checkpoint.environment,
         status=checkpoint.status,
-        history=history,
+        history=recorded,
     )
-    return description, content
+    write_text(folder / f"{name}.json", description.to_json())
 
 
-def deserialize(described: Description, content: bytes, lines: bytes) -> Checkpoint:
-    """Return the checkpoint of a description, an archive and the lines of the history.
+def remove_checkpoints(folder: Path, names: Iterable[str]) -> None:
+    """Remove the checkpoints of these numbers, starting with the description of each."""
+    for name in names:
+        (folder / f"{name}.json").unlink(missing_ok=True)
+        (folder / f"{name}.npz").unlink(missing_ok=True)
+    remove_undescribed(folder)
 
-    Raises ValueError if they are damaged or the model has other arrays, and whatever zipfile and
-    zlib raise if it is not a valid archive.
+
+def remove_undescribed(folder: Path) -> None:
+    """Remove the files of checkpoints that have no description.
+
+    The caller holds the run's lock.
     """
-    if sha256_of(content) != described.sha256:
+    descriptions = [_description(folder, name) for name in numbers(folder)]
+    histories = {described.history.name for described in descriptions if described}
+    for suffix, names in ((".npz", numbers(folder)), (".jsonl", histories)):
+        for path in folder.glob(f"*{suffix}"):
+            if re.fullmatch(r"\d{12}", path.stem) and path.stem not in names:
+                path.unlink(missing_ok=True)
+
+
+def numbers(folder: Path) -> list[str]:
+    """Return the checkpoints' numbers as text, the newest first."""
+    names = (path.stem for path in folder.glob("*.json"))
+    return sorted((name for name in names if re.fullmatch(r"\d{12}", name)), reverse=True)
+
+
+def is_stopped(run: Path) -> bool:
+    """Return whether a training of this run has a checkpoint; it may also be running."""
+    return bool(numbers(training_path(run) / CHECKPOINTS))
+
+
+def has_checkpoint(run: Path) -> bool:
+    """Return whether there is a checkpoint of this run, or of its training."""
+    return bool(numbers(_folder(run)))
+
+
+def load_checkpoint(run: Path) -> tuple[Checkpoint, list[str]]:
+    """Return a run's newest whole checkpoint, and a note on each newer one that is damaged.
+
+    Raises ModelError if there is none.
+    """
+    folder, notes = _folder(run), list[str]()
+    for name in numbers(folder):
+        try:
+            return _read(folder, name), notes
+        except MemoryError:
+            raise
+        except Exception as error:  # a damaged file fails in many ways
+            notes.append(f"passed over the damaged checkpoint {folder / name}: {reason(error)}")
+    problem = "; ".join(notes) or "it holds no checkpoint"
+    raise ModelError(f"cannot resume {run}: {problem}; train it anew with `{anew_command(run)}`")
+
+
+def newest_description(run: Path) -> Description | None:
+    """Return the description of a run's newest checkpoint, without checking its arrays."""
+    folder = _folder(run)
+    return next(filter(None, (_description(folder, name) for name in numbers(folder))), None)
+
+
+def _folder(run: Path) -> Path:
+    return (training_path(run) if is_stopped(run) else run) / CHECKPOINTS
+
+
+def _description(folder: Path, name: str) -> Description | None:
+    try:
+        return _describe(folder, name)
+    except (OSError, ValueError):
+        return None
+
+
+def _describe(folder: Path, name: str) -> Description:
+    return Description.from_json(read_file(folder / f"{name}.json", MOST_DESCRIPTION))
+
+
+def _read(folder: Path, name: str) -> Checkpoint:
+    """Return a checkpoint; ValueError if it is damaged or the model has other arrays.
+
+    Raises whatever zipfile and zlib raise if its archive is not valid.
+    """
+    description = _describe(folder, name)
+    content = read_file(folder / f"{name}.npz", description.n_bytes)
+    if sha256_of(content) != description.sha256:
         raise ValueError("its SHA-256 is not the recorded one")
-    if sha256_of(lines) != described.history.sha256:
+    history, lines = description.history, b""
+    path = folder / f"{history.name}.jsonl"
+    if history.n_bytes:
+        lines = read_file(path, history.n_bytes)
+    if sha256_of(lines) != history.sha256:
         raise ValueError("the SHA-256 of its history is not the recorded one")
-    architecture = Architecture.of(described.config)
-    shapes = [shape for layer in architecture.all_layers for shape in layer.shapes]
+    layers = Architecture.of(description.config).all_layers
+    shapes = [shape for layer in layers for shape in layer.shapes]
     with ZipFile(BytesIO(content)) as archive:
-        weights, first, second, best = (
-            _read_group(archive, name, shapes) for name in (*GROUPS, "best")
-        )
+        weights, first, second, best = (_read_group(archive, group, shapes) for group in GROUPS)
     orders = [[array.shape for array in group] for group in (weights, first, second, best)]
     if orders[:3] != [orders[0]] * 3 or orders[3] not in ([], orders[0]) or not weights:
         raise ValueError("its arrays do not belong together")
     return Checkpoint(
-        state=TrainState(weights, first, second, described.steps_done, described.loss_sum),
+        state=TrainState(weights, first, second, description.steps_done, description.loss_sum),
         best_weights=best,
-        status=described.status,
-        config=described.config,
-        environment=described.environment,
-        written_at=described.written_at,
-        history=parse_history(lines),
+        status=description.status,
+        config=description.config,
+        environment=description.environment,
+        written_at=description.written_at,
+        history=parse_history(lines, path),
     )
 
 
@@ -157,9 +248,9 @@ def _read_group(archive: ZipFile, group: str, shapes: Sequence[Shape]) -> list[F
 
     No array is read before its shape is known to be one of those left.
     """
-    left, found = list(shapes), list[Floats]()
+    left, arrays = list(shapes), list[Floats]()
     names = set(archive.namelist())
-    while (name := f"{group}/{len(found)}.npy") in names:
+    while (name := f"{group}/{len(arrays)}.npy") in names:
         most = 4 * max(map(prod, left), default=0) + MOST_HEADER
         member = find_member(archive, name, most)
         with archive.open(member) as file:
@@ -171,7 +262,7 @@ def _read_group(archive: ZipFile, group: str, shapes: Sequence[Shape]) -> list[F
             raise ValueError(f"{name} has {dtype} of shape {shape}, which the model has not")
         left.remove(shape)
         with archive.open(member) as file:
-            found.append(np.lib.format.read_array(file, allow_pickle=False))
-    if found and left:
+            arrays.append(np.lib.format.read_array(file, allow_pickle=False))
+    if arrays and left:
         raise ValueError(f"its {group} have no array of shape {left[0]}")
-    return found
+    return arrays

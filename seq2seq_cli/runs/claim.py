@@ -8,7 +8,7 @@ from pathlib import Path
 
 from seq2seq_cli.config import TaskConfig
 from seq2seq_cli.errors import ExistsError, StorageError
-from seq2seq_cli.runs.checkpoint_files import is_stopped
+from seq2seq_cli.runs.checkpoint import is_stopped
 from seq2seq_cli.runs.folder import RunFolder, clear, hold_run, remove
 from seq2seq_cli.runs.listing import is_run
 from seq2seq_cli.runs.lock import LOCK, is_locked

@@ -20,18 +20,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from seq2seq_cli.config import RunConfig
-from seq2seq_cli.runs.checkpoint import Checkpoint
-from seq2seq_cli.runs.checkpoint_files import (
+from seq2seq_cli.runs.checkpoint import (
     CHECKPOINTS,
     KEPT,
-    HistoryFile,
+    Checkpoint,
     is_stopped,
     numbers,
     remove_checkpoints,
     remove_undescribed,
     save_checkpoint,
 )
-from seq2seq_cli.runs.history import EpochRecord, history_line, history_text
+from seq2seq_cli.runs.history import EpochRecord, HistoryFile, history_line, history_text
 from seq2seq_cli.runs.lock import LOCK, hold_lock
 from seq2seq_cli.runs.manifest import (
     CONFIG_FILE,

@@ -1,14 +1,18 @@
 """The history of a training: the results of each validation, and of the calls before it."""
 
+import hashlib
 import json
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from seq2seq_cli.errors import ModelError
+from seq2seq_cli.runs.manifest import Record
+from seq2seq_cli.storage import unwritable
 
 MOST_CALLS = 256
 """The approximate number of calls whose figures a whole training keeps."""
@@ -83,15 +87,50 @@ def history_text(records: Iterable[EpochRecord]) -> str:
     return "".join(f"{history_line(record)}\n" for record in records)
 
 
-def parse_file(content: bytes, path: Path) -> tuple[EpochRecord, ...]:
-    """Return the records in the content of a file; ModelError if it is damaged."""
+def parse_history(content: bytes, path: Path) -> tuple[EpochRecord, ...]:
+    """Return the records in the lines of a file; ModelError if they are damaged."""
+    adapter = TypeAdapter(EpochRecord)  # built here, since few commands read histories
     try:
-        return parse_history(content)
+        return tuple(adapter.validate_json(line) for line in content.splitlines())
     except ValidationError as error:
         raise ModelError(f"{path} is corrupt: {error.errors()[0]['msg']}") from error
 
 
-def parse_history(content: bytes) -> tuple[EpochRecord, ...]:
-    """Return the records in lines; ValueError if they are damaged."""
-    adapter = TypeAdapter(EpochRecord)  # built here, since few commands read histories
-    return tuple(adapter.validate_json(line) for line in content.splitlines())
+class HistoryRecord(Record):
+    """The part of a history file that is a checkpoint's history."""
+
+    name: str = Field(default="", pattern=r"^([0-9]{12})?$")  # of the file; empty without lines
+    n_bytes: int = Field(ge=0)
+    sha256: str
+
+
+class HistoryFile:
+    """The history file of the checkpoints that one process writes into a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._name = folder, ""
+        self._n_records, self._n_bytes, self._hash = 0, 0, hashlib.sha256()
+
+    def record(self, history: Sequence[EpochRecord], number: str) -> HistoryRecord:
+        """Append the new records; the first time, to a new file of this number.
+
+        Raises StorageError if writing fails; the earlier lines are then unchanged.
+        """
+        lines = history_text(history[self._n_records :]).encode()
+        if lines:
+            self._name = self._name or number
+            self._append(self._folder / f"{self._name}.jsonl", lines)
+            self._n_records, self._n_bytes = len(history), self._n_bytes + len(lines)
+            self._hash.update(lines)
+        return HistoryRecord(name=self._name, n_bytes=self._n_bytes, sha256=self._hash.hexdigest())
+
+    def _append(self, path: Path, lines: bytes) -> None:
+        try:
+            with path.open("r+b" if self._n_bytes else "wb") as file:
+                file.seek(self._n_bytes)  # a failed attempt may have written more
+                file.write(lines)
+                file.truncate()
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise unwritable(path, error) from error

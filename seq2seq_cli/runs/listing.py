@@ -9,16 +9,15 @@ from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.tasks import problems
 from seq2seq_cli.errors import ConfigurationError, ModelError, S2sError
 from seq2seq_cli.runs.advice import anew_command, list_command, resume_command, train_command
-from seq2seq_cli.runs.checkpoint_files import is_stopped, newest_description
+from seq2seq_cli.runs.checkpoint import is_stopped, newest_description
 from seq2seq_cli.runs.folder import settle
-from seq2seq_cli.runs.history import EpochRecord, parse_file
+from seq2seq_cli.runs.history import EpochRecord, parse_history
 from seq2seq_cli.runs.lock import is_locked
 from seq2seq_cli.runs.manifest import (
     CONFIG_FILE,
     HISTORY,
     MANIFEST,
     Manifest,
-    completed_at,
     read_manifest,
     read_recorded,
 )
@@ -46,7 +45,7 @@ class Run:
 
     def history(self) -> tuple[EpochRecord, ...]:
         """Return the results of its validations; ModelError unless they match the manifest."""
-        return parse_file(self.read(HISTORY), self.path / HISTORY)
+        return parse_history(self.read(HISTORY), self.path / HISTORY)
 
 
 def open_run(runs_dir: Path, name: str | None = None) -> Run:
@@ -56,11 +55,12 @@ def open_run(runs_dir: Path, name: str | None = None) -> Run:
     """
     if name:
         return _open_run(run_path(runs_dir, name))
-    runs = run_folders(runs_dir)
-    for run in runs:
+    ages = dict[Path, str]()
+    for run in run_folders(runs_dir):
         _settle(run)
-    ages = {run: completed_at(run) for run in runs}
-    for run in sorted(filter(ages.get, ages), key=ages.__getitem__, reverse=True):
+        with suppress(S2sError):
+            ages[run] = read_manifest(run).completed_at
+    for run in sorted(ages, key=ages.__getitem__, reverse=True):
         with suppress(S2sError, OSError):
             return _open_run(run)
     advice = f"train one with `{train_command(runs_dir)}`"
@@ -98,11 +98,11 @@ def chosen(
     By `date` they are as listed, and the limit keeps the newest; by `exact` match the best comes
     first. Incomplete runs come last.
     """
-    found = [item for item in listed if task is None or _task_of(item, runs_dir) == task]
-    complete = [item for item in found if item.run]
-    others = [item for item in found if not item.run]
+    listed = [item for item in listed if task is None or _task_of(item, runs_dir) == task]
+    complete = [item for item in listed if item.run]
+    others = [item for item in listed if not item.run]
     if by == "name":
-        return sorted(found, key=lambda item: item.name)[:limit]
+        return sorted(listed, key=lambda item: item.name)[:limit]
     if by == "exact":
         complete.sort(key=lambda item: -item.run.manifest.results.exact_match if item.run else 0)
         return [*complete, *others][:limit]

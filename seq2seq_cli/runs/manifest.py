@@ -4,13 +4,14 @@ The manifest, `run.json`, is written last. It holds the size and hash of every o
 read whole and checked here before it is used.
 """
 
+import os
+import re
 from pathlib import Path
+from typing import ClassVar, Self
 
-from pydantic import Field, ValidationError
-from pydantic_core import from_json
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from seq2seq_cli.errors import ModelError, S2sError
-from seq2seq_cli.runs.record import Document, Record
 from seq2seq_cli.storage import read_file, sha256, sha256_of, unreadable
 
 CONFIG_FILE = "config.toml"
@@ -25,6 +26,53 @@ MOST_MANIFEST = 2**20
 
 RECORDED = (CONFIG_FILE, TRAIN_MODEL, ENCODER_MODEL, DECODER_MODEL, HISTORY)
 """The files whose hashes the manifest holds."""
+
+PACKAGES = ("seq2seq-cli", "tensorflow", "keras", "numpy")
+VARIABLES = ("XLA_FLAGS", "TF_XLA_FLAGS", "TF_ENABLE_ONEDNN_OPTS", "TF_NUM_INTRAOP_THREADS")
+
+CACHE_FLAG = re.compile(r"""--tf_xla_persistent_cache_directory=('[^']*'|"[^"]*"|\S*)""")
+"""The flag for the cache of compiled programs, a folder per process; no bit depends on it."""
+
+
+class Record(BaseModel):
+    """A part of a run's JSON files: frozen, strictly typed; its validator is built at first use."""
+
+    model_config = ConfigDict(
+        frozen=True, strict=True, ser_json_inf_nan="constants", defer_build=True
+    )
+
+
+class Version(Record):
+    """The part of a document that all versions have."""
+
+    format_version: int
+
+
+class Document(Version):
+    """A record that is a whole file, in one format version."""
+
+    VERSION: ClassVar[int]
+
+    def to_json(self) -> str:
+        """Return the document's text."""
+        return self.model_dump_json(indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, content: bytes) -> Self:
+        """Return the document; ValueError if it is damaged or has another format version."""
+        version = Version.model_validate_json(content).format_version
+        if version != cls.VERSION:
+            raise ValueError(f"it has format version {version}, and this s2s reads {cls.VERSION}")
+        return cls.model_validate_json(content)
+
+
+class Environment(Record):
+    """The packages, the device, the processor's threads and the flags a run was trained with."""
+
+    versions: dict[str, str]
+    device: str
+    threads: int
+    flags: dict[str, str]
 
 
 class FileRecord(Record):
@@ -86,14 +134,6 @@ def read_manifest(folder: Path) -> Manifest:
         raise ModelError(f"{path} cannot be used: {error}; train the run again") from error
 
 
-def completed_at(folder: Path) -> str:
-    """Return when a run was completed, from its unchecked manifest; empty if unreadable."""
-    try:
-        return str(from_json(read_file(folder / MANIFEST, MOST_MANIFEST))["completed_at"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
-
-
 def read_recorded(folder: Path, file: str, manifest: Manifest) -> bytes:
     """Return a file's content; ModelError unless its size and hash are the recorded ones."""
     try:
@@ -127,3 +167,42 @@ def _read_recorded(folder: Path, file: str, manifest: Manifest) -> bytes:
     if sha256_of(content) != record.sha256:
         raise ModelError(f"{path} is corrupt: its SHA-256 is not the one recorded at its training")
     return content
+
+
+def current_environment(device: str) -> Environment:
+    """Return the environment of this process, which trains on this device."""
+    return Environment(
+        versions=installed_versions(),
+        device=device,
+        threads=os.cpu_count() or 1,
+        flags=_flags(),
+    )
+
+
+def installed_versions() -> dict[str, str]:
+    """Return the versions of the packages that a training's bits depend on."""
+    from importlib.metadata import version  # slow to import; reading runs does not need it
+
+    return {package: version(package) for package in PACKAGES}
+
+
+def differences(now: Environment, before: Environment) -> list[str]:
+    """Return a note on each difference between this environment and the one before."""
+    new, old = _named(now), _named(before)
+    return [
+        f"{name} is {new.get(name, 'unset')} and was {old.get(name, 'unset')}: the weights will "
+        "not be bit-identical to those of an uninterrupted training"
+        for name in {**old, **new}
+        if new.get(name) != old.get(name)
+    ]
+
+
+def _named(environment: Environment) -> dict[str, str]:
+    machine = {"the device": environment.device, "the number of cores": str(environment.threads)}
+    return {**environment.versions, **machine, **environment.flags}
+
+
+def _flags() -> dict[str, str]:
+    """Return the variables that the bits may depend on, without the flag for the cache."""
+    flags = {name: CACHE_FLAG.sub("", os.environ.get(name, "")).strip() for name in VARIABLES}
+    return {name: value for name, value in flags.items() if value}

@@ -17,7 +17,7 @@ REPLACED = ".replaced"
 MOST_NAME = 255 - len(TRAINING)
 """Maximum bytes of a name that file systems accept."""
 
-MOST_OWN = 150
+MOST_STEM = 150
 """Maximum bytes that a default name takes from a data file's name; other parts follow."""
 
 
@@ -68,7 +68,7 @@ def seed_run(name: str, seed: int) -> str:
 def default_name(task: TaskConfig) -> str:
     """Return the default name of a run on this task, such as reverse-prefix-6-3-51."""
     n_out = [task.n_out] if is_custom(task) or takes_n_out(task) else []
-    own = Path(task.data.split(",")[0]).stem if task.data else task.name.rpartition(":")[2]
-    own = own.encode(errors="replace")[:MOST_OWN].decode(errors="ignore")
-    name = re.sub(r"[^\w.+-]", "_", own).lstrip(".-+") or "own"
+    stem = Path(task.data.split(",")[0]).stem if task.data else task.name.rpartition(":")[2]
+    stem = stem.encode(errors="replace")[:MOST_STEM].decode(errors="ignore")
+    name = re.sub(r"[^\w.+-]", "_", stem).lstrip(".-+") or "own"
     return "-".join(map(str, [name, task.n_in, *n_out, task.cardinality]))

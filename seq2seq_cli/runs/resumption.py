@@ -10,8 +10,13 @@ from seq2seq_cli.custom_code import names_function
 from seq2seq_cli.data.tasks import find_task
 from seq2seq_cli.errors import ConfigurationError, ModelError
 from seq2seq_cli.runs.advice import anew_command
-from seq2seq_cli.runs.checkpoint import Checkpoint, TrainingStatus
-from seq2seq_cli.runs.checkpoint_files import has_checkpoint, is_stopped, newest_description
+from seq2seq_cli.runs.checkpoint import (
+    Checkpoint,
+    TrainingStatus,
+    has_checkpoint,
+    is_stopped,
+    newest_description,
+)
 from seq2seq_cli.runs.listing import find_run, run_folders
 from seq2seq_cli.runs.manifest import MANIFEST
 from seq2seq_cli.runs.names import check_name
@@ -61,8 +66,7 @@ def find_resumable(runs_dir: Path, name: str | None) -> Path:
     stopped = [run for run in run_folders(runs_dir) if is_stopped(run)]
     if not stopped:
         raise ModelError(
-            f"there is no stopped training in {runs_dir}: name a completed run with --run NAME "
-            "to train it further"
+            f"there is no stopped training in {runs_dir}: name a completed run to train it further"
         )
     return max(stopped, key=written_at)
 
@@ -78,9 +82,9 @@ def find_seeds(runs_dir: Path, name: str | None) -> tuple[str, list[int]]:
         if parts and has_checkpoint(run):
             saved.setdefault(parts[1], {})[int(parts[2])] = written_at(run)
     if name and check_name(name) not in saved:
-        raise ModelError(f"there is no run {runs_dir / name}-seed-...: remove --resume")
+        raise ModelError(f"there is no run {runs_dir / name}-seed-... to resume")
     if not saved:
-        raise ModelError(f"there are no runs of several seeds in {runs_dir}: remove --resume")
+        raise ModelError(f"there are no runs of several seeds in {runs_dir} to resume")
     base = name or max(saved, key=lambda base: max(saved[base].values()))
     return base, sorted(saved[base])
 

@@ -24,7 +24,7 @@ from seq2seq_cli.evaluation import evaluate
 from seq2seq_cli.inference.loading import load_network
 from seq2seq_cli.resources import validation_samples
 from seq2seq_cli.runs.advice import list_command, remove_command, sweep_command
-from seq2seq_cli.runs.checkpoint_files import is_stopped, newest_description
+from seq2seq_cli.runs.checkpoint import is_stopped, newest_description
 from seq2seq_cli.runs.listing import Run, open_run
 from seq2seq_cli.runs.lock import LOCK
 from seq2seq_cli.runs.manifest import MANIFEST

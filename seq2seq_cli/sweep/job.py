@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from seq2seq_cli.machine import GPU_VARIABLE, visible_gpus
-from seq2seq_cli.runs.checkpoint_files import has_checkpoint
+from seq2seq_cli.runs.checkpoint import has_checkpoint
 from seq2seq_cli.runs.folder import clear, hold_run, take_place
 from seq2seq_cli.runs.lock import is_locked, lock_file
 from seq2seq_cli.runs.manifest import MANIFEST

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from seq2seq_cli.errors import ExistsError, S2sError, StorageError
-from seq2seq_cli.runs.checkpoint_files import has_checkpoint
+from seq2seq_cli.runs.checkpoint import has_checkpoint
 from seq2seq_cli.runs.claim import remove_run
 from seq2seq_cli.runs.listing import run_folders
 from seq2seq_cli.runs.lock import LOCK, hold_lock, is_locked

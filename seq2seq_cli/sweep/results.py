@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.errors import StorageError
 from seq2seq_cli.metrics import LEARNED, spread_as_json
-from seq2seq_cli.runs.record import Record
+from seq2seq_cli.runs.manifest import Record
 from seq2seq_cli.settings import flat_settings
 from seq2seq_cli.storage import write_text
 

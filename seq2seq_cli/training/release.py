@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 
 from seq2seq_cli.errors import StorageError
 from seq2seq_cli.machine import hardware, visible_gpus
-from seq2seq_cli.runs.record import Record
+from seq2seq_cli.runs.manifest import Record
 from seq2seq_cli.storage import atomic_path, sha256_of
 
 FOLDER_VARIABLE = "S2S_CACHE_DIR"

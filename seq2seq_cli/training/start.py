@@ -12,8 +12,7 @@ from seq2seq_cli.data.plan import Plan, prepare
 from seq2seq_cli.errors import ConfigurationError, ExistsError
 from seq2seq_cli.resources import check_training
 from seq2seq_cli.runs.advice import resume_command
-from seq2seq_cli.runs.checkpoint import Checkpoint
-from seq2seq_cli.runs.checkpoint_files import is_stopped, load_checkpoint, newest_description
+from seq2seq_cli.runs.checkpoint import Checkpoint, is_stopped, load_checkpoint, newest_description
 from seq2seq_cli.runs.claim import check_free, create_folder, free_name, reopen_folder
 from seq2seq_cli.runs.folder import RunFolder
 from seq2seq_cli.runs.listing import open_run

@@ -10,8 +10,8 @@ from seq2seq_cli.architecture import Architecture
 from seq2seq_cli.config import TrainingConfig
 from seq2seq_cli.errors import LossError, Stopped
 from seq2seq_cli.runs.checkpoint import Checkpoint, TrainingStatus, TrainState
-from seq2seq_cli.runs.environment import current_environment, differences
 from seq2seq_cli.runs.history import Call
+from seq2seq_cli.runs.manifest import current_environment, differences
 from seq2seq_cli.runs.progress import Progress, stop_reason
 from seq2seq_cli.training.callbacks import STATE_NOTE, Callbacks, load_callbacks, tensorboard
 from seq2seq_cli.training.distribution import LostWorkerError

@@ -1,11 +1,10 @@
-"""A user's own tasks: imported because they are named, and checked."""
+"""Custom tasks: imported because they are named, and checked."""
 
 import json
 import sys
 
 import numpy as np
 import pytest
-from conftest import run_s2s
 
 from seq2seq_cli.config import RunConfig, TaskConfig
 from seq2seq_cli.data.plan import prepare
@@ -37,9 +36,9 @@ def fails(sources):
     raise KeyError("mine")
 
 def seldom(sources):
-    found = sources.copy()
-    found[(sources[:, :3] == [1, 8, 1]).all(axis=1), 0] = 9
-    return found
+    targets = sources.copy()
+    targets[(sources[:, :3] == [1, 8, 1]).all(axis=1), 0] = 9
+    return targets
 
 def early(sources):
     return np.where(np.cumsum(sources == 8, axis=1) > 0, 0, sources)
@@ -48,9 +47,9 @@ def middle(sources):
     return np.where(sources == 8, 0, sources)
 
 def later(sources):
-    found = sources.copy()
-    found[(sources[:, :3] == 8).all(axis=1), 3:] = 0
-    return found
+    targets = sources.copy()
+    targets[(sources[:, :3] == 8).all(axis=1), 3:] = 0
+    return targets
 
 def rest(sources):
     return sources[:, 1:]
@@ -108,7 +107,7 @@ def test_a_wrong_custom_task_is_named(place, name, named):
 
 @pytest.mark.parametrize("n_in", [4, "4-5"])
 def test_every_draw_of_a_custom_task_is_checked(place, n_in):
-    """A value outside the vocabulary that comes up now and then is found where it does."""
+    """A rare value outside the vocabulary is reported when it is drawn."""
     stream = planned("mine.py:seldom", n_in=n_in).stream
     with pytest.raises(
         ConfigurationError, match=r"mine.py:seldom: for the source 1 8 1 .* 9: with"
@@ -140,7 +139,7 @@ def test_the_targets_of_a_custom_task_may_end_early_and_be_empty(place):
     assert again.config == plan.config
 
 
-def test_a_custom_task_that_seldom_ends_early_is_told_to_have_an_end(place):
+def test_a_custom_task_that_seldom_ends_early_needs_an_end(place):
     with pytest.raises(ConfigurationError, match="set task.end_of_sequence = true"):
         planned("mine.py:later", n_in=4).stream.draw(Split.TRAIN, 0, 5000)
     plan = planned("mine.py:later", n_in=4, end_of_sequence=True)
@@ -148,7 +147,7 @@ def test_a_custom_task_that_seldom_ends_early_is_told_to_have_an_end(place):
     assert (targets[:, 3] == 9).any()
 
 
-def test_zeros_of_a_custom_task_stand_at_the_end_of_a_row_alone(place):
+def test_zeros_of_a_custom_task_are_at_the_end_of_a_row_only(place):
     with pytest.raises(ConfigurationError, match="it returned 0: .* 0 fills the end of a row"):
         planned("mine.py:middle", n_in=4)
 
@@ -162,31 +161,24 @@ def test_a_custom_task_may_have_no_targets_for_short_sources(place):
         planned("mine.py:rest", n_in=1)
 
 
-def test_planning_one_task_leaves_no_trace_for_another(place):
+def test_a_planned_custom_task_is_not_found_by_its_name(place):
     planned("mine.py:doubled", n_in=3)
     with pytest.raises(ConfigurationError, match="add --task mine.py:doubled"):
         find_task(TaskConfig(name="mine.py:doubled", n_in=3, cardinality=9))
 
 
-def test_a_task_that_nobody_named_has_no_targets():
-    task = TaskConfig(name="elsewhere.py:f", n_in=3, n_out=6, cardinality=9)
-    assert longest_target(task, 3) == 6
-    with pytest.raises(ConfigurationError, match="add --task elsewhere.py:f"):
-        find_task(task)
-
-
-def test_a_run_never_imports_its_task_by_itself(place):
+@pytest.mark.usefixtures("compiled_once")
+def test_a_run_never_imports_its_task(place, s2s_here):
     sizes = "--n-in 3 --cardinality 9 --units 8 --n-samples 640".split()
-    run_s2s("train", "--task", "mine.py:doubled", *sizes, "-q", cwd=place)
+    s2s_here("train", "--task", "mine.py:doubled", *sizes, "-q")
     imported = (place / "imported").read_text()
-    refused = run_s2s("evaluate", cwd=place, check=False)
+    refused = s2s_here("evaluate", check=False)
     assert refused.returncode == 2
-    assert refused.stderr.count("\n") == 1
     assert "add --task mine.py:doubled" in refused.stderr
-    assert len(run_s2s("predict", "1 2 3", cwd=place).stdout.split()) == 6
-    run_s2s("inspect", cwd=place)
-    run_s2s("runs", cwd=place)
+    assert len(s2s_here("predict", "1 2 3").stdout.split()) == 6
+    s2s_here("inspect")
+    s2s_here("runs")
     assert (place / "imported").read_text() == imported
-    report = run_s2s("evaluate", "--task", "mine.py:doubled", "--json", cwd=place).stdout
+    report = s2s_here("evaluate", "--task", "mine.py:doubled", "--json").stdout
     assert len(json.loads(report)["position_accuracy"]) == 6
     assert len((place / "imported").read_text()) == len(imported) + 1

@@ -3,11 +3,7 @@ import io
 import json
 import os
 import pickle
-import subprocess
-import sys
 import threading
-import time
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from seq2seq_cli.data import files
-from seq2seq_cli.data.files import MOST_PROBLEMS, write_pairs
-from seq2seq_cli.data.formats import SUFFIXES, check_suffix
+from seq2seq_cli.data.files import MOST_PROBLEMS, SUFFIXES, check_suffix, write_pairs
 from seq2seq_cli.data.vocabulary import unpad
 from seq2seq_cli.errors import DataError, ExistsError, S2sError, StorageError
 
@@ -27,7 +22,7 @@ GOOD = {".jsonl": '{"source": [1, 2], "target": [2]}', ".csv": "1 2,2"}
 steady = settings(
     derandomize=True,
     deadline=None,
-    max_examples=60,
+    max_examples=30,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
@@ -155,7 +150,7 @@ def test_npz_holds_the_two_documented_arrays_only(tmp_path):
         assert file["targets"].tolist() == [[3], [6]]
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", [".csv", ".npz"])
 def test_existing_file_is_kept_without_force_and_nothing_is_drawn(tmp_path, suffix):
     path = tmp_path / f"pairs{suffix}"
     path.write_text("mine")
@@ -166,15 +161,7 @@ def test_existing_file_is_kept_without_force_and_nothing_is_drawn(tmp_path, suff
     assert len(list(batches)) == 1
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_existing_file_is_replaced_with_force(tmp_path, suffix):
-    path = tmp_path / f"pairs{suffix}"
-    path.write_text("mine")
-    assert write_pairs(path, [batch(1, 3)], force=True) == 3
-    assert read_pairs(path, 51)[0].tolist() == [[1, 1]] * 3
-
-
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", [".csv", ".npz"])
 @pytest.mark.parametrize("error", [RuntimeError("broken"), KeyboardInterrupt("stop")])
 def test_failed_writing_leaves_the_old_file_and_nothing_else(tmp_path, suffix, error):
     def batches():
@@ -203,7 +190,7 @@ def test_lines_reach_the_file_while_batches_are_still_drawn(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("name", ["pairs", "pairs.txt", "pairs.json", "pairs.npz.gz", ".csv"])
-def test_unknown_suffix_is_told_the_known_ones(tmp_path, name):
+def test_an_unknown_suffix_is_refused_with_the_known_ones(tmp_path, name):
     path = tmp_path / name
     uses = [check_suffix, lambda path: read_pairs(path, 51), lambda path: write_pairs(path, [])]
     for use in uses:
@@ -212,19 +199,12 @@ def test_unknown_suffix_is_told_the_known_ones(tmp_path, name):
     assert names(tmp_path) == []
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_writing_into_a_missing_folder_names_the_file(tmp_path, suffix):
-    with pytest.raises(StorageError, match=rf"cannot write .*pairs\{suffix}: there is no folder"):
-        write_pairs(tmp_path / "absent" / f"pairs{suffix}", [batch(1)])
-
-
 # Reading text
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_missing_file_is_named(tmp_path, suffix):
-    with pytest.raises(StorageError, match=rf"absent\{suffix}"):
-        read_pairs(tmp_path / f"absent{suffix}", 51)
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(StorageError, match=r"absent\.csv"):
+        read_pairs(tmp_path / "absent.csv", 51)
 
 
 @pytest.mark.parametrize("header", ["source,target\n", ""])
@@ -236,7 +216,7 @@ def test_header_of_a_csv_is_optional(tmp_path, header, newline):
     assert (sources.tolist(), targets.tolist()) == ([[1, 2], [4, 5]], [[3], [6]])
 
 
-def test_header_of_a_csv_stands_in_its_first_line_only(tmp_path):
+def test_header_of_a_csv_is_its_first_line_only(tmp_path):
     path = tmp_path / "pairs.csv"
     path.write_text("1 2,3\nsource,target\n")
     (line,) = problems_of(path)
@@ -248,22 +228,6 @@ def test_cells_of_a_csv_may_be_quoted(tmp_path):
     path.write_text('"1,2","3"\n"4 5",6\n')
     sources, targets = read_pairs(path, 51)
     assert (sources.tolist(), targets.tolist()) == ([[1, 2], [4, 5]], [[3], [6]])
-
-
-def test_a_row_of_a_csv_takes_few_more_calls_than_a_line_of_json(tmp_path):
-    rows = np.arange(1, 1801, dtype=np.int32).reshape(300, 6)
-
-    def calls_for(suffix):
-        path, events = tmp_path / f"pairs{suffix}", []
-        write_pairs(path, [(rows, rows)])
-        sys.setprofile(lambda frame, event, value: events.append(event))
-        try:
-            files.read_pairs(path)
-        finally:
-            sys.setprofile(None)
-        return sum(event in ("call", "c_call") for event in events)
-
-    assert calls_for(".csv") < 2.5 * calls_for(".jsonl")
 
 
 @pytest.mark.parametrize("suffix", TEXTS)
@@ -317,7 +281,7 @@ def test_bad_line_is_named_with_its_number_and_reason(tmp_path, suffix, line, re
         read_pairs(path, 51)
 
 
-def test_a_pipe_is_read_once_and_tells_its_format(tmp_path):
+def test_a_pipe_is_read_once_and_its_format_detected(tmp_path):
     contents = {"csv": "1 2,3\n", "tsv": "1 2\t3\n", "jsonl": '{"source": [1, 2], "target": [3]}\n'}
     for suffix, text in contents.items():
         (tmp_path / f"file.{suffix}").write_text(text)
@@ -331,28 +295,19 @@ def test_a_pipe_is_read_once_and_tells_its_format(tmp_path):
         assert found.sha256 == files.read_pairs(tmp_path / f"file.{suffix}").sha256
 
 
-@pytest.mark.parametrize("header", ['"source","target"', "SOURCE,TARGET", "Source, Target"])
-def test_the_header_may_be_quoted_and_in_capitals(tmp_path, header):
-    path = tmp_path / "PAIRS.CSV"
-    path.write_text(f"{header}\n1 2,3\n")
+@pytest.mark.parametrize(
+    ("name", "header"),
+    [
+        ("PAIRS.CSV", '"source","target"'),
+        ("pairs.csv", "Source, TARGET"),
+        ("pairs.Tsv", '\ufeff"Source"\t "TARGET"'),
+    ],
+)
+def test_the_header_may_be_quoted_and_in_capitals(tmp_path, name, header):
+    path = tmp_path / name
+    separator = "\t" if "\t" in header else ","
+    path.write_text(f"{header}\r\n1 2{separator}3\r\n", newline="")
     assert read_pairs(path, 51)[0].tolist() == [[1, 2]]
-
-
-@pytest.mark.parametrize("header", ['"source"\t"target"', "SOURCE\tTARGET", '"Source"\t "TARGET"'])
-def test_the_header_of_a_tsv_too(tmp_path, header):
-    path = tmp_path / "pairs.Tsv"
-    path.write_text(f"\ufeff{header}\r\n1 2\t3\r\n", newline="")
-    assert read_pairs(path, 51)[0].tolist() == [[1, 2]]
-
-
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_suffix_in_capitals_is_the_same(tmp_path, suffix):
-    small, large = tmp_path / f"small{suffix}", tmp_path / f"LARGE{suffix.upper()}"
-    write_pairs(small, [(ids([1, 2], [3, 4]), ids([5], [6]))])
-    write_pairs(large, [(ids([1, 2], [3, 4]), ids([5], [6]))])
-    found = [read_pairs(path, 51) for path in (small, large)]
-    assert [array.tolist() for array in found[0]] == [array.tolist() for array in found[1]]
-    assert found[0][0].tolist() == [[1, 2], [3, 4]]
 
 
 @pytest.mark.parametrize("name", ["pairs.csv.gz", "pairs.GZ", "pairs.csv"])
@@ -373,7 +328,7 @@ def test_two_files_may_end_in_any_blank_lines(tmp_path, ends):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_digits_from_0_are_told_what_to_do(tmp_path, suffix):
+def test_the_remedy_for_digits_from_0_is_named(tmp_path, suffix):
     path = tmp_path / f"pairs{suffix}"
     if suffix == ".npz":
         arrays(path, sources=ids([0, 1], [2, 3]), targets=ids([1], [2]))
@@ -437,11 +392,6 @@ def test_arrays_of_any_integer_type_are_read_as_int32(tmp_path, dtype):
     assert (sources.tolist(), targets.tolist()) == ([[1, 2]], [[3]])
 
 
-def test_padded_arrays_are_read_as_they_are(tmp_path):
-    path = arrays(tmp_path / "pairs.npz", sources=ids([1, 2, 0], [3, 4, 5]), targets=ids([1], [2]))
-    assert read_pairs(path, 51)[0].tolist() == [[1, 2, 0], [3, 4, 5]]
-
-
 @pytest.mark.parametrize(
     ("sources", "reason"),
     [
@@ -468,16 +418,13 @@ def test_bad_arrays_are_named(tmp_path, sources, reason):
         read_pairs(path, 51)
 
 
-def test_bad_targets_are_named_too(tmp_path):
+def test_missing_and_bad_targets_are_named(tmp_path):
     path = arrays(tmp_path / "pairs.npz", sources=ids([1]), targets=np.ones((1, 1)))
-    (line,) = problems_of(path)
-    assert "targets should be integers" in line
-
-
-def test_missing_array_is_named(tmp_path):
-    path = arrays(tmp_path / "pairs.npz", sources=ids([1]))
-    (line,) = problems_of(path)
-    assert "targets" in line
+    assert "targets should be integers" in problems_of(path)[0]
+    assert "targets" in problems_of(arrays(path, sources=ids([1])))[0]
+    with path.open("wb") as file:
+        np.save(file, ids([1]))
+    assert "should hold the arrays sources and targets" in problems_of(path)[0]
 
 
 def test_pickled_arrays_are_refused_and_never_executed(tmp_path):
@@ -488,32 +435,9 @@ def test_pickled_arrays_are_refused_and_never_executed(tmp_path):
     bombs = np.array([[Bomb(sign)]], object)
     np.savez(path, sources=bombs, targets=bombs, allow_pickle=True)
     problems_of(path)
-    assert not sign.exists()
-
-
-def test_bare_pickle_is_refused_and_never_executed(tmp_path):
-    sign = tmp_path / "executed"
-    path = tmp_path / "pairs.npz"
     path.write_bytes(pickle.dumps(Bomb(sign)))
     problems_of(path)
     assert not sign.exists()
-
-
-def test_single_array_is_no_npz(tmp_path):
-    path = tmp_path / "pairs.npz"
-    with path.open("wb") as file:
-        np.save(file, ids([1]))
-    (line,) = problems_of(path)
-    assert "should hold the arrays sources and targets" in line
-
-
-@pytest.mark.parametrize("content", [b"", b"no array", b"1 2 3 4 5 6 7 8"])
-def test_zip_of_something_else_is_refused(tmp_path, content):
-    path = tmp_path / "pairs.npz"
-    with zipfile.ZipFile(path, "w") as file:
-        file.writestr("sources.npy", content)
-        file.writestr("targets.npy", content)
-    problems_of(path)
 
 
 @pytest.mark.parametrize("compress", [False, True])
@@ -523,9 +447,12 @@ def test_damaged_npz_is_read_or_refused_wherever_the_damage_is(tmp_path, compres
     save = np.savez_compressed if compress else np.savez
     save(whole, sources=ids([1, 2, 3], [4, 5, 6]), targets=ids([1], [2]))
     content = whole.getvalue()
+    for length in range(0, len(content), 20):
+        path.write_bytes(content[:length])
+        problems_of(path)
     failures = {}
     for position in range(len(content)):
-        for flip in (0x01, 0xFF):
+        for flip in (0x01,) if position % 2 else (0xFF,):
             damaged = bytearray(content)
             damaged[position] ^= flip
             path.write_bytes(damaged)
@@ -536,25 +463,3 @@ def test_damaged_npz_is_read_or_refused_wherever_the_damage_is(tmp_path, compres
             except Exception as error:
                 failures.setdefault(type(error).__name__, (position, flip, str(error)))
     assert failures == {}
-
-
-def test_truncated_npz_is_refused(tmp_path):
-    whole = arrays(tmp_path / "whole.npz", sources=ids([1, 2]), targets=ids([1])).read_bytes()
-    path = tmp_path / "pairs.npz"
-    for length in range(0, len(whole), 20):
-        path.write_bytes(whole[:length])
-        problems_of(path)
-
-
-def test_a_killed_command_leaves_the_file_before_as_it_was(tmp_path):
-    file = tmp_path / "pairs.csv"
-    file.write_text("before")
-    command = [sys.executable, "-m", "seq2seq_cli", "generate", "--output", "pairs.csv", "--force"]
-    process = subprocess.Popen([*command, "--n-samples", "100000000"], cwd=tmp_path)
-    while process.poll() is None and not list(tmp_path.glob(".pairs.*")):
-        time.sleep(0.02)
-    process.kill()
-    process.wait()
-    assert file.read_text() == "before"
-    subprocess.run([*command, "--n-samples", "10"], cwd=tmp_path, check=True)
-    assert len(file.read_text().splitlines()) == 11

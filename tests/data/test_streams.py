@@ -1,4 +1,4 @@
-"""Where sequences come from: lengths that vary, and pairs of one's own."""
+"""Streams: lengths that vary, and custom pairs."""
 
 import numpy as np
 import pytest
@@ -52,7 +52,7 @@ def test_ragged_sequences_come_back_padded(sequences):
     np.testing.assert_array_equal(hash_ragged(rows), hash_sequences(padded)[::-1])
 
 
-def test_what_is_too_long_is_never_cut():
+def test_a_sequence_that_is_too_long_is_never_cut():
     with pytest.raises(DataError, match="a sequence of 5 integers is longer than 2"):
         ragged([[1], [3, 4, 5, 6, 7]]).padded(np.arange(2), 2)
 
@@ -63,7 +63,7 @@ def test_varying_lengths_are_uniform_and_targets_end():
     assert targets.shape == (4000, 6)
     lengths = (sources != PADDING).sum(axis=1)
     counts = np.bincount(lengths)
-    # Short sources are held out in the same share, so all lengths stay alike.
+    # Short sources are held out in the same share, so all lengths stay equally frequent.
     assert counts[:2].sum() == 0
     assert (abs(counts[2:] / 4000 - 0.25) < 0.05).all()
     for source, target, n in zip(sources, targets, lengths, strict=True):
@@ -78,13 +78,6 @@ def test_varying_streams_are_disjoint_and_made_again_from_any_row():
     np.testing.assert_array_equal(again[1], targets[1100:1107])
     assert not held_out(sources).any()
     assert held_out(draw_pairs(VARYING, Split.TEST, 3, 0, 500)[0]).all()
-
-
-def test_padding_does_not_decide_what_is_held_out():
-    sources, _ = draw_pairs(VARYING, Split.TRAIN, 0, 0, 1000)
-    wider = np.pad(sources, ((0, 0), (0, 9)))
-    for custom in (False, True):
-        np.testing.assert_array_equal(held_out(sources, custom), held_out(wider, custom))
 
 
 def custom_codes(pairs):
@@ -192,6 +185,7 @@ def test_the_data_settles_lengths_cardinality_and_the_epoch(files):
     assert config.training.n_samples == report.training
     assert report.duplicates == 1
     assert report.values == (1, 17)
+    assert prepare(config_for("own.csv", "own.tsv")).report.in_both == 136
     assert prepare(config_for("own.csv", cardinality=40)).config.task.cardinality == 40
     with pytest.raises(ConfigurationError, match="task.cardinality = 10.*at least 18"):
         prepare(config_for("own.csv", cardinality=10))
@@ -227,13 +221,9 @@ def test_custom_targets_may_be_empty_but_not_all_of_them(files):
         prepare(config_for("own.csv"))
 
 
-def test_settings_that_say_what_the_data_has_are_none_of_those(files):
+def test_settings_that_agree_with_the_data_are_accepted(files):
     settled = prepare(config_for("own.csv")).config
     assert prepare(settled).config == settled
-
-
-def test_pairs_in_both_files_are_counted(files):
-    assert prepare(config_for("own.csv", "own.tsv")).report.in_both == 136
 
 
 def test_all_formats_hold_the_same_pairs(files):
@@ -280,7 +270,7 @@ def test_each_file_is_read_once(files, monkeypatch):
     assert read == ["own.csv", "own.tsv"]
 
 
-def test_a_pretrained_embedding_is_read_and_hashed_unless_the_training_goes_on(files):
+def test_a_pretrained_embedding_is_read_and_hashed_unless_a_training_is_resumed(files):
     np.save("table.npy", np.ones((51, 4)))
     model = ModelConfig(embedding=4, pretrained_embedding="table.npy")
     found = prepare(RunConfig(model=model))
@@ -304,18 +294,18 @@ def test_custom_data_is_judged_by_a_sample_of_all_that_is_held_out():
         np.testing.assert_array_equal(sources, streams[1].draw(split, 0, 500)[0])
 
 
-def test_what_chose_the_best_epoch_is_not_reported_where_there_is_enough_for_both():
+def test_validation_and_report_have_different_pairs_if_there_are_enough():
     stream = GeneratedStream(find_task(TaskConfig(n_in=4, n_out=2)), TaskConfig(n_in=4, n_out=2), 0)
     watched, reported = (keys(stream.draw(s, 0, 3000)[0]) for s in (Split.VALIDATION, Split.TEST))
     assert not watched & reported
-    many = split_pairs(custom_pairs(60_000), None, "many.csv")
+    many = split_pairs(custom_pairs(40_000), None, "many.csv")
     assert not set(many[Split.VALIDATION].rows) & set(many[Split.TEST].rows)
     few = split_pairs(custom_pairs(800), None, "few.csv")
     np.testing.assert_array_equal(few[Split.VALIDATION].rows, few[Split.TEST].rows)
 
 
 @pytest.mark.parametrize(("n_in", "cardinality"), [(4, 11), ("1-4", 11), (13, 2), ("1-3", 22)])
-def test_what_is_held_out_of_a_small_space_is_there_each_once(n_in, cardinality):
+def test_each_held_out_source_of_a_small_space_occurs_once(n_in, cardinality):
     config = TaskConfig(name="copy", n_in=n_in, cardinality=cardinality)
     stream = GeneratedStream(find_task(config), config, 3)
     found = []
@@ -335,7 +325,7 @@ def test_what_is_held_out_of_a_small_space_is_there_each_once(n_in, cardinality)
         assert found[0] == found[1] == keys(everything)
 
 
-def test_no_block_is_drawn_twice_in_a_row_and_none_for_nothing(monkeypatch):
+def test_no_block_is_drawn_twice_in_a_row_or_in_vain(monkeypatch):
     """A thousand test sequences, drawn sixteen at a time, cost the draws of a thousand."""
     rows = []
     random = SourceSpace._random

@@ -4,7 +4,6 @@ import hashlib
 
 import numpy as np
 import pytest
-from conftest import run_s2s
 
 from seq2seq_cli import resources
 from seq2seq_cli.config import RunConfig, TaskConfig, TrainingConfig
@@ -104,7 +103,7 @@ STREAMS = [
 
 @pytest.mark.parametrize(("settings", "digest"), STREAMS)
 def test_streams_are_those_of_earlier_versions(settings, digest):
-    """Or a training that was begun with one would not go on as it would have."""
+    """Otherwise a stopped training would resume with other sequences."""
     stream = prepare(RunConfig(task=TaskConfig(**settings))).stream
     found = hashlib.sha256()
     for split in Split:
@@ -113,16 +112,14 @@ def test_streams_are_those_of_earlier_versions(settings, digest):
     assert found.hexdigest()[:16] == digest
 
 
-def test_a_task_whose_targets_may_be_empty_is_trained_evaluated_and_predicted(tmp_path):
+def test_empty_targets_are_trained_evaluated_and_predicted(tmp_path, s2s_here):
     sizes = "--task filter --n-in 2 --cardinality 5 --units 24 --n-samples 12800".split()
-    run_s2s("train", *sizes, "-q", "--set", "training.learning_rate=0.02", cwd=tmp_path)
+    s2s_here("train", *sizes, "-q", "--set", "training.learning_rate=0.02")
     assert "end_of_sequence = true" in next(tmp_path.rglob("config.toml")).read_text()
-    table = run_s2s("evaluate", "--min-accuracy", "1", cwd=tmp_path).stdout
-    assert "all of them" in table
-    lines = run_s2s("predict", "4 1", "1 4", cwd=tmp_path).stdout.splitlines()
-    assert lines == ["", "4"]
-    best = run_s2s("predict", "4 1", "--beam", "3", "--top", "2", cwd=tmp_path).stdout
+    assert "all of them" in s2s_here("evaluate", "--min-accuracy", "1").stdout
+    assert s2s_here("predict", "4 1", "1 4").stdout.splitlines() == ["", "4"]
+    best = s2s_here("predict", "4 1", "--beam", "3", "--top", "2").stdout
     assert best.splitlines()[0].endswith("\t")
-    assert '"target": []' in run_s2s("predict", "4 1", "--json", cwd=tmp_path).stdout
-    (tmp_path / "own.csv").write_text("4 1,\n")
-    run_s2s("evaluate", "--data", "own.csv", "--min-accuracy", "1", cwd=tmp_path)
+    assert '"target": []' in s2s_here("predict", "4 1", "--json").stdout
+    (tmp_path / "pairs.csv").write_text("4 1,\n")
+    s2s_here("evaluate", "--data", "pairs.csv", "--min-accuracy", "1")

@@ -18,17 +18,11 @@ SEQUENCES = st.lists(st.integers(1, 999_999), min_size=1, max_size=12)
 @given(
     SEQUENCES,
     st.sampled_from([" ", ",", ", ", "\t", "  ", " ,\n", " , "]),
-    st.sampled_from(["{}", "[{}]", "({})", " {} ", "{}\r\n", "[ {} ]", "{},"]),
+    st.sampled_from(["{}", "[{}]", "({})", " {} ", "{}\r\n", "[ {} ]", "{},", "+{}", "00{}"]),
 )
 def test_parsing_returns_what_was_formatted(sequence, separator, form):
     text = form.format(separator.join(map(str, sequence)))
     assert parse_sequence(text, 1_000_000) == sequence
-
-
-@steady
-@given(SEQUENCES)
-def test_parsing_returns_what_python_prints(sequence):
-    assert parse_sequence(str(sequence), 1_000_000) == sequence
 
 
 @pytest.mark.parametrize("text", ["", "  ", "\n", "[]", ",", " , ,"])
@@ -40,7 +34,7 @@ def test_empty_sequence_is_refused(text):
 @pytest.mark.parametrize(
     "word", ["x", "1.5", "1e3", "0x1", "1_0", "3;4", "1-2", "+", "--1", "٣", "1\u20032", "9" * 19]
 )
-def test_word_that_is_no_integer_is_named(word):
+def test_a_word_that_is_not_an_integer_is_named(word):
     with pytest.raises(DataError) as caught:
         parse_sequence(f"1 {word} 2", 51)
     assert f"{word!r} is not an integer" in str(caught.value)
@@ -50,10 +44,6 @@ def test_word_that_is_no_integer_is_named(word):
 def test_value_outside_the_vocabulary_is_named_with_its_range(value):
     with pytest.raises(DataError, match=rf"^{value} .*1 to 50"):
         parse_sequence(f"1 {value} 2", 51)
-
-
-def test_values_at_the_ends_of_the_range_are_accepted():
-    assert parse_sequence("1 50 +7 007", 51) == [1, 50, 7, 7]
 
 
 @steady
@@ -110,6 +100,9 @@ def test_lines_have_no_ends_and_no_byte_order_mark():
     ("content", "reason"),
     [
         ("1\n2".encode("utf-16"), "line 1: UTF-16 text"),
+        ("1 2\n".encode("utf-16-le"), "line 1: a NUL byte"),
+        (b"\x1f\x8b\x08\x00", "line 1: compressed with gzip"),
+        (b"1 2\r3 4\r", "line 1: a carriage return"),
         (b"1\n\xe4", r"line 2: not UTF-8 text \(byte 0xe4\)"),
         (b"1\n" + b"1 " * 2**23 + b"1", "line 2: longer than 16,777,216 bytes"),
     ],

@@ -4,7 +4,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seq2seq_cli.data.vocabulary import (
-    PADDING,
     START,
     check_ids,
     lengths,
@@ -33,10 +32,6 @@ def id_arrays(draw):
     return np.reshape(ids, shape).astype(np.int32), cardinality
 
 
-def test_reserved_ids_are_zero():
-    assert (START, PADDING) == (0, 0)
-
-
 @steady
 @given(id_arrays())
 def test_decoding_returns_what_was_encoded(example):
@@ -49,29 +44,17 @@ def test_decoding_returns_what_was_encoded(example):
     np.testing.assert_array_equal(decoded, ids)
 
 
-@steady
-@given(id_arrays())
-def test_each_encoded_vector_is_a_single_one(example):
-    encoded = one_hot_encode(*example)
-    assert set(np.unique(encoded)) <= {0.0, 1.0}
-    assert (encoded.sum(axis=-1) == 1).all()
-
-
 def test_encoding_of_a_known_sequence():
     np.testing.assert_array_equal(
         one_hot_encode([2, 0, 1], 4), [[0, 0, 1, 0], [1, 0, 0, 0], [0, 1, 0, 0]]
     )
 
 
-def test_encoding_of_nothing_has_no_steps():
-    assert one_hot_encode([], 7).shape == (0, 7)
-
-
 def test_decoding_probabilities_takes_the_largest():
     np.testing.assert_array_equal(one_hot_decode([[0.2, 0.5, 0.3], [0.4, 0.3, 0.3]]), [1, 0])
 
 
-@pytest.mark.parametrize("wrong", [-1, 5, 2**40])
+@pytest.mark.parametrize("wrong", [-1, 5, 2**32 + 1])
 def test_encoding_names_an_id_outside_the_vocabulary(wrong):
     with pytest.raises(DataError, match=rf"^{wrong} is not a value.*0 to 4"):
         one_hot_encode([1, wrong, 2], 5)
@@ -96,21 +79,12 @@ def test_ids_of_any_integer_type_become_int32(dtype):
     np.testing.assert_array_equal(checked, [[1, 4]])
 
 
-def test_an_id_that_would_wrap_around_in_int32_is_refused():
-    with pytest.raises(DataError, match=str(2**32 + 1)):
-        check_ids(np.array([2**32 + 1]), 5)
-
-
 def test_shifting_puts_start_first_and_drops_the_last():
     targets = np.array([[3, 2, 1], [6, 5, 4]], np.int32)
     shifted = shift_right(targets)
     np.testing.assert_array_equal(shifted, [[START, 3, 2], [START, 6, 5]])
     np.testing.assert_array_equal(targets, [[3, 2, 1], [6, 5, 4]])
     assert shifted.dtype == np.int32
-
-
-def test_shifting_single_steps_leaves_start_only():
-    np.testing.assert_array_equal(shift_right(np.array([[7], [8]], np.int32)), [[START], [START]])
 
 
 @steady
@@ -121,7 +95,3 @@ def test_unpadding_returns_what_was_padded(sequences):
     assert padded.shape == (len(sequences), max(map(len, sequences)))
     assert list(unpad(padded)) == sequences
     assert lengths(padded).tolist() == list(map(len, sequences))
-
-
-def test_padding_stands_at_the_end():
-    assert pad([[1], [2, 3, 4]]).tolist() == [[1, 0, 0], [2, 3, 4]]

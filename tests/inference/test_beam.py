@@ -1,4 +1,4 @@
-"""Beam search: as wide as the vocabulary allows it is exact, and at width 1 it is greedy."""
+"""Beam search is exact if it is wide enough, and greedy at width 1."""
 
 import itertools
 
@@ -60,7 +60,7 @@ def all_targets(model, row, steps):
 @pytest.mark.parametrize("varies", [False, True])
 @pytest.mark.parametrize("attention", [False, True])
 @pytest.mark.parametrize("seed", range(2))
-def test_a_beam_as_wide_as_there_are_targets_is_exhaustive(varies, attention, seed):
+def test_a_beam_as_wide_as_the_number_of_targets_is_exhaustive(varies, attention, seed):
     model, steps = network(varies, attention, seed), 3
     width = Vocabulary.of(model.config.task).n_features ** steps
     found = beam_search(model, SOURCES, steps, beam=width, top=5)
@@ -92,7 +92,7 @@ def test_beam_one_is_greedy(varies, attention):
 
 @pytest.mark.parametrize("beam", [2, 3, 7])
 @pytest.mark.parametrize("seed", range(4))
-def test_candidates_differ_and_those_that_ended_stand_first(beam, seed):
+def test_candidates_differ_and_finished_ones_come_first(beam, seed):
     found = beam_search(network(True, True, seed), SOURCES, 4, beam, beam)
     end = 4
     for tokens, scores, finished in zip(
@@ -141,7 +141,7 @@ def test_id_0_is_never_chosen(varies):
 
 @pytest.mark.parametrize("decode", [greedy, lambda *given: beam_search(*given, 3)])
 @pytest.mark.parametrize("varies", [False, True])
-def test_each_row_is_decoded_to_its_own_limit(decode, varies):
+def test_each_row_is_decoded_up_to_its_limit(decode, varies):
     model = biased(varies, id2=9, id4=-20) if varies else biased(varies, id2=9)
     found = decode(model, SOURCES, np.array([3, 1, 2]))
     tokens = found.tokens.reshape(3, 3)
@@ -155,7 +155,7 @@ def test_each_row_is_decoded_to_its_own_limit(decode, varies):
         )
 
 
-def test_what_ends_is_finished_and_what_is_cut_says_so():
+def test_a_target_that_ends_is_finished_and_a_cut_one_is_not():
     ending, going = biased(id4=9), biased(id1=9)
     assert greedy(ending, SOURCES, 3).finished.all()
     predictions = predict(ending, [[1, 2]]) + predict(going, [[1, 2]])

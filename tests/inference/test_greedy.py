@@ -1,4 +1,4 @@
-"""Greedy decoding: with targets it finds what it finds without, and their likelihoods besides."""
+"""Greedy decoding: targets change no token, and their likelihoods are returned too."""
 
 from dataclasses import replace
 
@@ -66,7 +66,7 @@ def test_targets_do_not_influence_the_tokens(varies, model):
         )
 
 
-def test_what_is_right_is_not_decoded_step_by_step(monkeypatch):
+def test_right_rows_are_not_decoded_step_by_step(monkeypatch):
     run = loaded(True, attention="dot")
     sources = draw(run)
     alone, decoder = greedy(run, sources, LIMIT), type(run.decoder)
@@ -107,7 +107,7 @@ def test_rows_that_have_ended_are_dropped(monkeypatch, beam):
     assert not together.tokens[:7, ..., 2:].any()
 
 
-def test_rows_are_dropped_where_a_quarter_has_ended(monkeypatch):
+def test_rows_are_dropped_once_a_quarter_has_ended(monkeypatch):
     run = loaded(True)
     sources, seen = draw(run, 200), []
     step = type(run.decoder).step
@@ -147,7 +147,7 @@ def test_weights_of_attention_are_those_without_targets():
 
 
 @pytest.mark.parametrize("fixed", [False, True])
-def test_a_row_has_the_same_targets_beside_others_of_other_lengths(fixed):
+def test_a_row_has_the_same_targets_next_to_rows_of_other_lengths(fixed):
     """Positions are those of each source and target, whatever it is padded to."""
     model = ModelConfig(units=6, attention="dot", bidirectional=True)
     run = load_random(RunConfig(task=TaskConfig(n_in="1-6", n_out=3, cardinality=9), model=model))

@@ -1,12 +1,14 @@
-"""Files made to harm, each of a complete run whose manifest agrees with them.
+"""Hostile files of complete runs whose manifests agree with them.
 
-What Keras' own loader had advisories for is refused in no time and no memory, in one line that
+Whatever Keras' loader had advisories for is refused at once, in little memory, in one line that
 names the file.
 """
 
 import ast
 import io
 import json
+import pickle
+import re
 import subprocess
 import sys
 import time
@@ -16,13 +18,15 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from edited import edit
 from random_run import replace_file, save_random_run
 
 import seq2seq_cli
+from seq2seq_cli.architecture import LSTM_SETTINGS
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
 from seq2seq_cli.errors import ModelError
 from seq2seq_cli.inference.loading import load_run
-from seq2seq_cli.runs.checkpoint import Description, deserialize
+from seq2seq_cli.runs.checkpoint import load_checkpoint
 from seq2seq_cli.runs.manifest import ENCODER_MODEL
 from seq2seq_cli.storage import sha256_of
 
@@ -191,12 +195,14 @@ def without_settings(folder):
     with_layer(folder, {"class_name": "LSTM"})
 
 
-def part_without_settings(folder):
-    with_layer(folder, {"class_name": "Bidirectional", "config": {"name": "x", "layer": {}}})
-
-
-def settings_of_no_kind(folder):
-    with_layer(folder, {"class_name": "LSTM", "config": {"name": "x", "layer": {"config": 3}}})
+def wrapped_without_settings(folder):
+    config = {
+        "name": "encoder_lstm",
+        **LSTM_SETTINGS,
+        "go_backwards": False,
+        "layer": {"config": 3},
+    }
+    with_layer(folder, {"class_name": "LSTM", "config": config}, instead=True)
 
 
 def deep_settings(folder):
@@ -207,16 +213,11 @@ HOSTILE = [
     code_layer, imported_module, gadget, legacy_file, unsafe_mode, vocabulary_file, path_traversal,
     with_array(soft_link), with_array(external_link), with_array(external_data),
     with_array(virtual_data), with_array(huge_shape), saved_model, bomb_of_weights,
-    bomb_of_settings, damaged_deflation, two_of_a_name, without_settings, part_without_settings,
-    settings_of_no_kind, deep_settings, with_array(never_written), with_array(in_chunks),
+    bomb_of_settings, damaged_deflation, two_of_a_name, without_settings,
+    wrapped_without_settings, deep_settings, with_array(never_written), with_array(in_chunks),
     with_array(group_for_array), with_array(other_numbers),
 ]  # fmt: skip
-ADVISORIES = [
-    code_layer, imported_module, gadget, legacy_file, unsafe_mode, vocabulary_file, path_traversal,
-    with_array(huge_shape), saved_model, with_array(external_link), with_array(external_data),
-    with_array(virtual_data), bomb_of_weights, bomb_of_settings,
-]  # fmt: skip
-
+LARGE = [with_array(huge_shape), bomb_of_weights, bomb_of_settings]
 
 MEASURED = """
 import sys, time
@@ -249,8 +250,8 @@ def test_what_is_hostile_is_refused_by_the_files_name(folder, change):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
-@pytest.mark.parametrize("change", ADVISORIES)
-def test_each_advisory_is_refused_at_once_and_in_little_memory(folder, change, tmp_path):
+@pytest.mark.parametrize("change", LARGE)
+def test_a_bomb_is_refused_at_once_and_in_little_memory(folder, change, tmp_path):
     change(folder)
     result = subprocess.run(
         [sys.executable, "-c", MEASURED, "predict", "1 2 3"],
@@ -289,15 +290,20 @@ def test_a_small_file_takes_little_memory_whatever_its_configuration_claims(tmp_
 # Checkpoints
 
 
-def checkpoint_files(folder):
-    (path,) = sorted((folder / "checkpoint").glob("*2.npz"))
-    return json.loads(path.with_suffix(".json").read_bytes()), path.read_bytes()
+def newest_checkpoint(folder):
+    (path,) = (folder / "checkpoint").glob("*.npz")
+    return path
 
 
-def read(folder, description, content):
-    (history,) = (folder / "checkpoint").glob("*.jsonl")
-    described = Description.from_json(json.dumps(description).encode())
-    return deserialize(described, content, history.read_bytes())
+def refusal(folder, content, change=lambda description: None):
+    """Return why a checkpoint with this archive and its hash is refused."""
+    path = newest_checkpoint(folder)
+    path.write_bytes(content)
+    record = {"sha256": sha256_of(content), "n_bytes": len(content)}
+    edit(path.with_suffix(".json"), lambda found: found.update(record) or change(found))
+    with pytest.raises(ModelError) as refused:
+        load_checkpoint(folder)
+    return str(refused.value)
 
 
 def changed_arrays(content, change):
@@ -338,21 +344,16 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_arrays_that_are_not_the_models_are_refused(folder, change):
-    description, content = checkpoint_files(folder)
-    read(folder, description, content)
-    hostile = changed_arrays(content, CHANGES[change])
-    description["sha256"] = sha256_of(hostile)
-    with pytest.raises(ValueError, match=r"first|second|belong"):
-        read(folder, description, hostile)
+    load_checkpoint(folder)
+    hostile = changed_arrays(newest_checkpoint(folder).read_bytes(), CHANGES[change])
+    assert re.search("first|second|belong", refusal(folder, hostile))
 
 
-def test_an_array_that_claims_more_than_is_there_is_refused_before_it_is_made(folder):
-    description, content = checkpoint_files(folder)
-    hostile = claim(content, "weights/0.npy", (100_000, 400_000))
-    description["config"]["model"]["units"] = 100_000
-    description["sha256"] = sha256_of(hostile)
-    with pytest.raises(ValueError, match="weights/0"):
-        read(folder, description, hostile)
+def test_an_array_that_claims_more_than_is_there_is_refused_before_it_is_created(folder):
+    hostile = claim(newest_checkpoint(folder).read_bytes(), "weights/0.npy", (100_000, 400_000))
+    claimed = {"units": 100_000}
+    told = refusal(folder, hostile, lambda found: found["config"]["model"].update(claimed))
+    assert "weights/0" in told
 
 
 # Pickle
@@ -370,26 +371,14 @@ def test_no_module_imports_what_runs_code_of_a_file():
                 assert allowed.get("allow_pickle") == "False", path
 
 
-NO_PICKLE = """
-import pickle, sys
-def refuse(*arguments, **settings):
-    raise AssertionError("pickle")
-pickle.load = pickle.loads = pickle.Unpickler = pickle._load = pickle._loads = refuse
-from seq2seq_cli.cli.process import main
-sys.argv = ["s2s", *sys.argv[1:]]
-main()
-"""
+def test_reading_a_run_unpickles_nothing(folder, tmp_path, monkeypatch, s2s_here):
+    def refuse(*arguments, **settings):
+        raise AssertionError("pickle")
 
-
-@pytest.mark.parametrize(
-    "arguments",
-    [("predict", "1 2 3"), ("evaluate", "--n-samples", "10"), ("encode", "1 2 3"), ("inspect",)],
-)
-def test_reading_a_run_unpickles_nothing(folder, tmp_path, arguments):
-    subprocess.run([sys.executable, "-c", NO_PICKLE, *arguments], cwd=tmp_path, check=True)
+    for name in ("load", "loads", "Unpickler", "_load", "_loads"):
+        monkeypatch.setattr(pickle, name, refuse)
+    for line in (["predict", "1 2 3"], ["evaluate", "--n-samples", "10"], ["encode", "1 2 3"],
+                 ["inspect"]):  # fmt: skip
+        s2s_here(*line)
     (tmp_path / "a.npz").write_bytes(b"\x80\x04N.")
-    given = ("evaluate", "--data", "a.npz")
-    refused = subprocess.run(
-        [sys.executable, "-c", NO_PICKLE, *given], cwd=tmp_path, capture_output=True, check=False
-    )
-    assert refused.returncode == 3, refused.stderr
+    assert s2s_here("evaluate", "--data", "a.npz", check=False).returncode == 3

@@ -1,4 +1,4 @@
-"""Batches over threads, while BLAS takes none of its own."""
+"""Batches on several threads, while BLAS starts none."""
 
 import os
 import time
@@ -18,7 +18,7 @@ LIMIT = 6
 
 @pytest.fixture
 def environment(monkeypatch):
-    """Return an environment that tells BLAS nothing, in the place of the process's."""
+    """Replace the process's environment by one without settings of BLAS."""
     found = {name: value for name, value in os.environ.items() if name not in BLAS_THREADS}
     monkeypatch.setattr(os, "environ", found)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(3), raising=False)
@@ -44,8 +44,8 @@ def blas_threads():
 
 
 @pytest.mark.parametrize("others", [None, {}, {BLAS_THREADS[0]: "2"}, {BLAS_THREADS[1]: ""}])
-def test_there_are_as_many_threads_as_cores_with_one_of_blas(environment, others):
-    """Whether the environment says so, as in a command, or says nothing or otherwise."""
+def test_there_is_one_thread_per_core_and_one_for_blas(environment, others):
+    """Whether the environment says so, as in a command, or not."""
     if others is None:
         use_one_blas_thread()
     else:
@@ -70,7 +70,7 @@ def test_batches_are_taken_only_a_few_ahead(environment, one_blas_thread):
     found.close()
 
 
-def test_threads_do_not_share_what_they_compute_in(environment):
+def test_threads_do_not_share_scratch_arrays(environment):
     use_one_blas_thread()
     task = TaskConfig(name="reverse", n_in=5, cardinality=9)
     run = load_random(RunConfig(task=task, model=ModelConfig(units=8)), seed=3)

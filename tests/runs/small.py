@@ -9,7 +9,6 @@ from seq2seq_cli.architecture import Architecture
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
 from seq2seq_cli.runs.checkpoint import Checkpoint, TrainingStatus, TrainState
 from seq2seq_cli.runs.claim import create_folder, reopen_folder
-from seq2seq_cli.runs.environment import Environment
 from seq2seq_cli.runs.folder import RunFolder
 from seq2seq_cli.runs.history import EpochRecord
 from seq2seq_cli.runs.manifest import (
@@ -18,6 +17,7 @@ from seq2seq_cli.runs.manifest import (
     ENCODER_MODEL,
     MANIFEST,
     TRAIN_MODEL,
+    Environment,
     Manifest,
     Results,
 )

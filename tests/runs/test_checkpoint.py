@@ -1,4 +1,4 @@
-"""Checkpoints are whole or passed over, and resume with their original settings."""
+"""Checkpoints are whole or passed over, and a training resumes with its settings."""
 
 import re
 
@@ -8,33 +8,28 @@ from small import CONFIG, a_checkpoint, flip, stop
 
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.errors import ConfigurationError, ModelError
-from seq2seq_cli.runs import checkpoint_files
+from seq2seq_cli.runs import checkpoint as checkpoints
 from seq2seq_cli.runs.checkpoint import (
     Description,
-    HistoryRecord,
-    deserialize,
-    serialize,
+    load_checkpoint,
+    save_checkpoint,
 )
-from seq2seq_cli.runs.checkpoint_files import HistoryFile, load_checkpoint
 from seq2seq_cli.runs.claim import create_folder, reopen_folder
-from seq2seq_cli.runs.environment import current_environment, differences
-from seq2seq_cli.runs.history import history_text
+from seq2seq_cli.runs.history import HistoryFile, history_text
+from seq2seq_cli.runs.manifest import current_environment, differences
 from seq2seq_cli.runs.names import training_path
 from seq2seq_cli.runs.resumption import check_resumable
-from seq2seq_cli.storage import sha256_of
 
 
 def newest(run, kind):
     return max((training_path(run) / "checkpoint").glob(f"*.{kind}"))
 
 
-def test_a_checkpoint_is_read_as_it_was_written():
+def test_a_checkpoint_is_read_as_it_was_written(tmp_path):
     written = a_checkpoint(80, 2, 0.1)
-    lines = history_text(written.history).encode()
-    history = HistoryRecord(n_bytes=len(lines), sha256=sha256_of(lines))
-    description, content = serialize(written, history)
-    described = Description.from_json(description.to_json().encode())
-    read = deserialize(described, content, lines)
+    save_checkpoint(tmp_path / "a" / "checkpoint", written, HistoryFile(tmp_path / "a/checkpoint"))
+    read, notes = load_checkpoint(tmp_path / "a")
+    assert notes == []
     for name in ("status", "config", "environment", "written_at", "history"):
         assert getattr(read, name) == getattr(written, name)
     for ours, theirs in zip(read.state[:3], written.state[:3], strict=True):
@@ -77,9 +72,9 @@ def test_each_line_of_the_history_is_written_once(tmp_path, monkeypatch):
         HistoryFile, "_append", lambda self, path, lines: written.append(lines) or append(
             self, path, lines),
     )  # fmt: skip
-    write_text = checkpoint_files.write_text
+    write_text = checkpoints.write_text
     monkeypatch.setattr(
-        checkpoint_files, "write_text", lambda path, text: sizes.append(len(text)) or write_text(
+        checkpoints, "write_text", lambda path, text: sizes.append(len(text)) or write_text(
             path, text),
     )  # fmt: skip
     folder = validated(tmp_path, "a", range(60))
@@ -98,7 +93,7 @@ def test_a_damaged_history_gives_way_to_the_lines_before(tmp_path):
     assert "the SHA-256 of its history is not the recorded one" in notes[0]
 
 
-def test_a_resumed_training_writes_its_own_history_file_and_removes_the_other(tmp_path):
+def test_a_resumed_training_writes_another_history_file_and_removes_the_first(tmp_path):
     folder = validated(tmp_path, "a", [0, 1, 2])
     newest(folder, "npz").unlink()
     for number in (2, 3):
@@ -125,7 +120,7 @@ def test_a_history_file_has_no_other_name_than_a_number(tmp_path):
     assert (loaded.history, len(notes)) == ((), 1)
 
 
-def test_where_every_checkpoint_is_damaged_it_says_so(tmp_path):
+def test_the_error_says_that_every_checkpoint_is_damaged(tmp_path):
     folder = stop(tmp_path, 7)
     for path in (training_path(folder) / "checkpoint").glob("*.npz"):
         path.write_bytes(b"")
@@ -135,7 +130,7 @@ def test_where_every_checkpoint_is_damaged_it_says_so(tmp_path):
         load_checkpoint(folder)
 
 
-def test_another_format_is_told(tmp_path):
+def test_another_format_version_is_named(tmp_path):
     folder = stop(tmp_path, 7)
     path, version = newest(folder, "json"), Description.VERSION + 1
     edit(path, lambda description: description.update(format_version=version))
@@ -143,9 +138,9 @@ def test_another_format_is_told(tmp_path):
 
 
 def test_changed_settings_are_refused_by_name():
-    wanted = RunConfig(training=TrainingConfig(batch_size=32, seed=5), model=ModelConfig(units=9))
+    changed = RunConfig(training=TrainingConfig(batch_size=32, seed=5), model=ModelConfig(units=9))
     with pytest.raises(ConfigurationError) as refused:
-        check_resumable(CONFIG, wanted)
+        check_resumable(CONFIG, changed)
     assert str(refused.value).splitlines() == [
         f"{name}: the run was begun with {was}; only training.epochs, training.stop_at, "
         "training.patience, training.validate_every may change"
@@ -157,27 +152,27 @@ def test_changed_settings_are_refused_by_name():
     ]
 
 
-def test_what_may_change_may():
+def test_some_settings_may_change():
     more = TrainingConfig(epochs=9, stop_at=0.5, patience=2, validate_every=90)
     check_resumable(RunConfig(), RunConfig(training=more))
     filled_in = RunConfig(model=ModelConfig(pretrained_embedding_sha256="1" * 64))
     check_resumable(filled_in, RunConfig())
 
 
-def own(**settings):
+def custom(**settings):
     return RunConfig(task=TaskConfig(**{"data": "a.csv", "data_sha256": "1" * 64} | settings))
 
 
 @pytest.mark.parametrize("name", ["data", "validation_data"])
-def test_a_file_may_be_elsewhere_if_its_content_is_the_same(name):
+def test_a_file_may_move_if_its_content_is_the_same(name):
     hashed = f"{name}_sha256"
-    saved = own(**{name: "a.csv", hashed: "1" * 64})
-    check_resumable(saved, own(**{name: "b/c.csv", hashed: "1" * 64}))
+    saved = custom(**{name: "a.csv", hashed: "1" * 64})
+    check_resumable(saved, custom(**{name: "b/c.csv", hashed: "1" * 64}))
     with pytest.raises(ConfigurationError, match=f"task.{name} = 'a.csv': the file is not the one"):
-        check_resumable(saved, own(**{name: "a.csv", hashed: "2" * 64}))
+        check_resumable(saved, custom(**{name: "a.csv", hashed: "2" * 64}))
     with pytest.raises(ConfigurationError, match=f"task.{name} = 'b.csv'.*begun with 'a.csv'"):
-        check_resumable(saved, own(**{name: "b.csv", hashed: ""}))
-    check_resumable(saved, own(**{name: "a.csv", hashed: ""}))
+        check_resumable(saved, custom(**{name: "b.csv", hashed: ""}))
+    check_resumable(saved, custom(**{name: "a.csv", hashed: ""}))
 
 
 def test_another_environment_is_noted(monkeypatch):
@@ -197,8 +192,8 @@ def test_another_environment_is_noted(monkeypatch):
 
 
 @pytest.mark.parametrize("other", ["", "--tf_xla_auto_jit=2"])
-@pytest.mark.parametrize("folder", ["'/a b/process-2'", '"/c/process-3"', "/d"])
-def test_where_programs_are_kept_makes_no_other_environment(monkeypatch, other, folder):
+@pytest.mark.parametrize("folder", ["'/a b/process-2'", "/d"])
+def test_the_folder_of_kept_programs_is_not_part_of_the_environment(monkeypatch, other, folder):
     monkeypatch.setenv("TF_XLA_FLAGS", other)
     plain = current_environment("CPU")
     flags = f"--tf_xla_persistent_cache_directory={folder} {other}"

@@ -1,4 +1,4 @@
-"""Which name a training takes, and what it leaves there when it fails."""
+"""Which name a training takes, and what a failed training leaves there."""
 
 from contextlib import ExitStack
 
@@ -30,20 +30,17 @@ def runs_dir(tmp_path):
         (TaskConfig(data="a/.pairs.csv", n_in="1-4"), "pairs-1-4-3-51"),
     ],
 )
-def test_default_name_tells_the_task(task, name):
+def test_the_default_name_describes_the_task(task, name):
     assert default_name(task) == name
-
-
-@pytest.mark.parametrize("name", ["a", "Run_1", "v1.2+3", "2026-01-02", "größe"])
-def test_plain_names_are_accepted(name):
-    assert check_name(name) == name
 
 
 @pytest.mark.parametrize(
     "name",
     ["", ".", "..", ".hidden", "-x", "a/b", "/tmp", "a b", "a\n", "*", "a.training", "a.replaced"],
 )
-def test_other_names_are_refused(name):
+def test_only_plain_names_are_accepted(name):
+    for plain in ("a", "Run_1", "v1.2+3", "2026-01-02", "größe"):
+        assert check_name(plain) == plain
     with pytest.raises(ConfigurationError, match=r"run name"):
         check_name(name)
 
@@ -59,7 +56,7 @@ def test_no_folder_is_created_or_opened_outside_the_runs_folder(runs_dir, name):
     assert not runs_dir.exists()
 
 
-def test_a_sweep_s_run_is_opened_by_both_names_and_created_by_none(runs_dir):
+def test_the_run_of_a_sweep_is_opened_by_both_names_and_not_created(runs_dir):
     path = train(runs_dir / "sweep", "cell-seed-0")
     assert open_run(runs_dir, "sweep/cell-seed-0").path == path
     assert find_resumable(runs_dir, "sweep/cell-seed-0") == path
@@ -77,7 +74,7 @@ def test_folders_without_a_name_are_numbered(runs_dir):
 
 @pytest.mark.parametrize("left", [[], [".lock"], [".lock", CONFIG_FILE]])
 @pytest.mark.parametrize(("name", "force"), [("a", False), ("a", True), (None, False)])
-def test_what_a_process_killed_before_its_first_checkpoint_leaves_is_taken(
+def test_the_folder_of_a_process_killed_before_its_first_checkpoint_is_reused(
     runs_dir, left, name, force
 ):
     run = runs_dir / (name or default_name(TASK))
@@ -93,9 +90,8 @@ def test_what_a_process_killed_before_its_first_checkpoint_leaves_is_taken(
     assert [path.name for path in runs_dir.iterdir()] == [run.name]
 
 
-def test_a_run_that_another_has_trained_meanwhile_is_refused(runs_dir, monkeypatch):
-    """The lock is given to one who has waited for it; by then there may be another's run."""
-
+def test_a_run_that_another_process_trained_meanwhile_is_refused(runs_dir, monkeypatch):
+    """A process that waited for the lock may find another one's run when it gets it."""
     trained = train(runs_dir / "elsewhere")
 
     def hold_late(run, hold=claim.hold_run):
@@ -141,20 +137,22 @@ def test_force_takes_the_default_run_or_a_new_folder(runs_dir):
 
 
 @pytest.mark.parametrize("name", ["a", None])
-def test_force_refuses_a_folder_that_is_no_run(runs_dir, name):
+def test_force_refuses_what_is_not_a_run(runs_dir, name):
     folder = runs_dir / (name or default_name(TASK))
     folder.mkdir(parents=True)
-    (folder / HISTORY).write_text("of something else")
-    with (
-        pytest.raises(ExistsError, match=r"is not a run"),
-        create_folder(runs_dir, name, TASK, force=True),
-    ):
-        pass
-    assert contents(folder) == {HISTORY: b"of something else"}
+    (folder / HISTORY).write_text("foreign")
+    (runs_dir / "file").write_text("foreign")
+    before = contents(runs_dir)
+    for taken in (name, "file"):
+        with (
+            pytest.raises(ExistsError, match=r"is not a run"),
+            create_folder(runs_dir, taken, TASK, force=True),
+        ):
+            pass
+    assert contents(runs_dir) == before
 
 
-def test_what_is_said_of_a_folder_fits_what_can_be_done_with_it(runs_dir):
-    """No `--force` is advised where it is refused."""
+def test_force_is_advised_only_where_it_is_accepted(runs_dir):
     begun = training_path(runs_dir / "begun")
     begun.mkdir(parents=True)
     (begun / CONFIG_FILE).write_text(CONFIG.to_toml())
@@ -171,7 +169,7 @@ def test_what_is_said_of_a_folder_fits_what_can_be_done_with_it(runs_dir):
 
 @pytest.mark.parametrize("name", ["broken", "loop"])
 @pytest.mark.parametrize("force", [False, True])
-def test_a_link_that_leads_nowhere_is_no_free_name(runs_dir, name, force):
+def test_a_broken_link_is_not_a_free_name(runs_dir, name, force):
     runs_dir.mkdir(parents=True)
     (runs_dir / "broken").symlink_to("nowhere")
     (runs_dir / "loop").symlink_to("loop")
@@ -184,17 +182,18 @@ def test_a_link_that_leads_nowhere_is_no_free_name(runs_dir, name, force):
     assert list_runs(runs_dir) == []
 
 
-@pytest.mark.parametrize("place", ["file", "file/runs", "broken", "loop", "loop/runs"])
-def test_what_cannot_be_a_folder_of_runs_is_named_by_all_who_look_there(tmp_path, place):
+@pytest.mark.parametrize("path", ["file", "file/runs", "broken", "loop", "loop/runs"])
+def test_a_path_that_cannot_be_a_folder_of_runs_is_named(tmp_path, path):
     (tmp_path / "file").write_text("mine")
     (tmp_path / "broken").symlink_to("nowhere")
     (tmp_path / "loop").symlink_to("loop")
-    runs_dir = tmp_path / place
-    readers = (list_runs, open_run, lambda place: find_resumable(place, None),
-               lambda place: find_seeds(place, None))  # fmt: skip
-    for read in readers:
+    runs_dir = tmp_path / path
+    for read in (list_runs, open_run):
         with pytest.raises(StorageError, match=f"cannot read {runs_dir}: "):
             read(runs_dir)
+    for find in (find_resumable, find_seeds):
+        with pytest.raises(StorageError, match=f"cannot read {runs_dir}: "):
+            find(runs_dir, None)
     for name in ("a", None):
         with (
             pytest.raises(StorageError, match=f"cannot write {runs_dir}"),
@@ -204,33 +203,24 @@ def test_what_cannot_be_a_folder_of_runs_is_named_by_all_who_look_there(tmp_path
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_a_folder_that_is_not_there_has_no_runs(runs_dir):
+def test_a_missing_folder_has_no_runs(runs_dir):
     assert list_runs(runs_dir) == []
     check_free(runs_dir / "a", force=False)
     assert not runs_dir.exists()
 
 
 @pytest.mark.parametrize("name", ["a" * 300, "ß" * 150])
-def test_a_name_that_no_file_system_has_room_for_is_refused(name):
+def test_a_name_too_long_for_file_systems_is_refused(name):
     with pytest.raises(ConfigurationError, match=r"run name .*\.\.\.: has 300 bytes"):
         check_name(name)
     assert check_name("ß" * 123)
 
 
 @pytest.mark.parametrize("stem", ["pairs" * 50, "ß" * 120])
-def test_the_default_name_fits_whatever_a_data_file_is_called(stem):
+def test_the_default_name_fits_for_a_data_file_of_any_name(stem):
     name = default_name(TaskConfig(data=f"a/{stem}.csv", n_in="1-4", cardinality=10**6))
     assert check_name(f"{name}-seed-{2**63}")
     assert stem[:60] in name
-
-
-@pytest.mark.parametrize("force", [False, True])
-def test_file_in_place_of_the_folder_is_refused(runs_dir, force):
-    runs_dir.mkdir(parents=True)
-    (runs_dir / "a").write_text("a file")
-    with pytest.raises(ExistsError), create_folder(runs_dir, "a", TASK, force):
-        pass
-    assert (runs_dir / "a").read_text() == "a file"
 
 
 def fail(runs_dir, error, foreign=False):
@@ -249,7 +239,7 @@ def test_failed_training_leaves_no_folder(runs_dir, error):
     assert list(runs_dir.iterdir()) == []
 
 
-def test_failed_training_leaves_the_files_of_others(runs_dir):
+def test_a_failed_training_leaves_foreign_files(runs_dir):
     with pytest.raises(RuntimeError, match="broken"):
         fail(runs_dir, RuntimeError("broken"), foreign=True)
     assert contents(runs_dir / "a.training") == {"notes.txt": b"mine"}

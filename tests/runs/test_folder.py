@@ -1,4 +1,4 @@
-"""A run's folder is whole at every moment: whatever stops a training, there is what there was."""
+"""A run's folder is whole at every moment, whatever stops a training."""
 
 import shutil
 from pathlib import Path
@@ -21,7 +21,7 @@ from small import (
 from seq2seq_cli.config import RunConfig, TrainingConfig
 from seq2seq_cli.errors import StorageError
 from seq2seq_cli.runs import folder as life
-from seq2seq_cli.runs.checkpoint_files import is_stopped, load_checkpoint
+from seq2seq_cli.runs.checkpoint import is_stopped, load_checkpoint
 from seq2seq_cli.runs.claim import create_folder, reopen_folder
 from seq2seq_cli.runs.folder import RunFolder, clear, hold_run
 from seq2seq_cli.runs.listing import list_runs, open_run
@@ -82,7 +82,7 @@ def test_a_training_keeps_its_last_two_checkpoints(tmp_path):
     assert load_checkpoint(tmp_path / "a")[0].state.steps_done == 8
 
 
-def test_resuming_rewrites_the_history_of_what_is_done_again(tmp_path):
+def test_resuming_removes_the_history_after_the_checkpoint(tmp_path):
     with create_folder(tmp_path, "a", TASK) as folder:
         folder.begin(CONFIG)
         folder.save_checkpoint(a_checkpoint(40, 1))
@@ -145,7 +145,7 @@ def test_a_training_that_fails_before_a_checkpoint_leaves_what_was_there(tmp_pat
     assert load_checkpoint(run)[0].state.steps_done == (80 if is_complete else 7)
 
 
-def test_a_training_forced_over_a_stopped_one_takes_its_place(tmp_path):
+def test_a_forced_training_replaces_a_stopped_one(tmp_path):
     run = stop(tmp_path, 7)
     stop(tmp_path, 3, value=1.0, force=True)
     checkpoint = load_checkpoint(run)[0]
@@ -170,7 +170,6 @@ WRITES = 60
 def test_a_kill_at_any_write_leaves_a_run_and_a_checkpoint_that_completes_it(
     tmp_path, monkeypatch, force
 ):
-    """Every rename and removal is one at which the process may be gone."""
     left = [0]
 
     def counted(method):
@@ -245,7 +244,7 @@ def test_a_run_whose_replacement_is_not_complete_is_put_back(tmp_path):
     assert open_run(tmp_path).path == run
 
 
-def test_those_who_may_not_write_read_what_there_is(tmp_path, monkeypatch):
+def test_runs_are_read_without_the_permission_to_write(tmp_path, monkeypatch):
     run = train(tmp_path)
     shutil.copytree(run, replaced_path(run))
 
@@ -276,7 +275,7 @@ def test_a_model_that_cannot_be_saved_leaves_the_earlier_run(tmp_path):
 TOKEN = "s2s-00112233aabbccdd"
 
 
-def test_what_a_kill_leaves_half_written_is_removed_by_the_next_training(tmp_path):
+def test_files_half_written_by_a_killed_process_are_removed_by_the_next_training(tmp_path):
     folder = training_path(stop(tmp_path, 7))
     newest = max(path.stem for path in (folder / "checkpoint").glob("*.json"))
     foreign = {".train.mine.keras", ".env", "notes.txt", "checkpoint/7.npz", "checkpoint/a.json",
@@ -299,7 +298,7 @@ def test_what_a_kill_leaves_half_written_is_removed_by_the_next_training(tmp_pat
     assert load_checkpoint(tmp_path / "a")[0].state.steps_done == 8
 
 
-def test_clearing_removes_nothing_of_others(tmp_path):
+def test_clearing_leaves_foreign_files(tmp_path):
     folder = train(tmp_path)
     for name in ("notes.txt", "checkpoint/notes.txt", "plot.png"):
         (folder / name).write_text("mine")

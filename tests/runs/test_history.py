@@ -1,4 +1,4 @@
-"""The history: what it holds of each call, bounded, and how it is read again."""
+"""The history: the figures of each call, bounded, and how it is read."""
 
 import json
 from dataclasses import replace
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from small import record
 
 from seq2seq_cli.errors import ModelError
-from seq2seq_cli.runs.history import Call, history_line, history_text, parse_file, with_call
+from seq2seq_cli.runs.history import Call, history_line, history_text, parse_history, with_call
 
 CALL = st.tuples(st.integers(1, 50), st.floats(0, 10), st.floats(0, 1), st.floats(1e-6, 1))
 
@@ -32,7 +32,7 @@ def test_calls_are_bounded_and_lose_no_step(drawn, most):
         assert calls[-1].learning_rate == pytest.approx(drawn[-1][3], rel=1e-5)
 
 
-def test_a_long_training_s_calls_are_of_about_as_many_steps():
+def test_the_calls_of_a_long_training_have_equal_steps():
     calls = ()
     for step in range(1, 1001):
         calls = with_call(calls, Call(step, 1, 1.0, 0.5, 0.01), 64)
@@ -43,7 +43,7 @@ def test_a_long_training_s_calls_are_of_about_as_many_steps():
 def test_calls_are_read_as_they_were_written():
     calls = Call(3, 3, 1.25, 0.5, 0.01), Call(10, 7, 1e-7, 1.0, 0.0)
     records = record(1), replace(record(2), calls=calls)
-    assert parse_file(history_text(records).encode(), Path("history.jsonl")) == records
+    assert parse_history(history_text(records).encode(), Path("history.jsonl")) == records
     assert json.loads(history_line(records[1]))["calls"] == [list(call) for call in calls]
 
 
@@ -51,4 +51,4 @@ def test_calls_are_read_as_they_were_written():
 def test_damaged_calls_are_refused(calls):
     line = history_line(record(1)).replace('"calls": []', f'"calls": {calls}')
     with pytest.raises(ModelError, match=r"history\.jsonl is corrupt"):
-        parse_file(line.encode(), Path("history.jsonl"))
+        parse_history(line.encode(), Path("history.jsonl"))

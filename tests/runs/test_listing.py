@@ -34,7 +34,7 @@ def test_newest_completed_run_is_opened_without_a_name(tmp_path):
 def opened(monkeypatch):
     """Return the names of the files that are read, as they are read."""
     names, read = [], manifest.read_file
-    for reader in ("manifest", "checkpoint_files"):
+    for reader in ("manifest", "checkpoint"):
         monkeypatch.setattr(
             f"seq2seq_cli.runs.{reader}.read_file",
             lambda path, most: names.append(path.name) or read(path, most),
@@ -66,7 +66,7 @@ def test_of_runs_of_one_moment_the_first_by_name_is_opened(tmp_path):
     assert open_run(tmp_path).name == "a"
 
 
-def test_a_run_that_is_not_there_is_named_and_told_how_to_get_one(tmp_path):
+def test_the_error_for_a_missing_run_says_how_to_train_one(tmp_path):
     with pytest.raises(ModelError, match="s2s train"):
         open_run(tmp_path)
     make_incomplete(train(tmp_path))
@@ -83,7 +83,7 @@ def test_listing_has_completed_runs_by_age_then_the_others(tmp_path):
     train(tmp_path, "old", "2026-01-01T12:00:00Z")
     damage(train(tmp_path, "damaged"))
     stop(tmp_path, 7, "stopped")
-    (tmp_path / "no-run").mkdir()
+    (tmp_path / "not-a-run").mkdir()
     (tmp_path / "note.txt").write_text("mine")
     with create_folder(tmp_path, "training", TASK) as folder:
         folder.begin(CONFIG)
@@ -102,7 +102,7 @@ def test_listing_has_completed_runs_by_age_then_the_others(tmp_path):
 
 
 @pytest.mark.parametrize("force", [True, False])
-def test_a_complete_run_is_listed_with_the_training_that_is_to_take_its_place(tmp_path, force):
+def test_a_complete_run_is_listed_with_the_training_that_will_replace_it(tmp_path, force):
     train(tmp_path)
     if force:
         stop(tmp_path, 5, value=1.0, force=True)
@@ -124,11 +124,6 @@ def test_listing_changes_no_file(tmp_path):
     assert contents(folder) == before
 
 
-def test_listing_of_a_folder_that_is_not_there_is_empty(tmp_path):
-    assert list_runs(tmp_path / "absent") == []
-    assert not (tmp_path / "absent").exists()
-
-
 def rerecord(folder, content):
     """Let a run have another configuration, which its manifest proves."""
     (folder / CONFIG_FILE).write_bytes(content)
@@ -143,7 +138,7 @@ def make_folder(path):
 
 DAMAGES = {
     "not UTF-8": lambda folder: rerecord(folder, b"\xff\xfe[task]"),
-    "no TOML": lambda folder: rerecord(folder, b"[task"),
+    "not TOML": lambda folder: rerecord(folder, b"[task"),
     "not valid any more": lambda folder: rerecord(folder, b"[task]\nn_in = -1\n"),
     "of a later version": lambda folder: rerecord(folder, b"[task]\nlater = 1\n"),
     "manifest of bytes": lambda folder: (folder / MANIFEST).write_bytes(b"\xff\x00"),
@@ -157,7 +152,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage_run", DAMAGES.values(), ids=DAMAGES)
-def test_one_damaged_run_takes_no_other_down(tmp_path, damage_run):
+def test_a_damaged_run_does_not_hide_the_others(tmp_path, damage_run):
     train(tmp_path, "good", "2026-01-02T12:00:00Z")
     bad = train(tmp_path, "bad", "2026-01-03T12:00:00Z")
     assert open_run(tmp_path).name == "bad"
@@ -170,7 +165,7 @@ def test_one_damaged_run_takes_no_other_down(tmp_path, damage_run):
         open_run(tmp_path, "bad")
 
 
-def test_a_damaged_checkpoint_takes_no_run_down(tmp_path):
+def test_a_run_with_a_damaged_checkpoint_is_listed(tmp_path):
     train(tmp_path, "good")
     folder = train(tmp_path, "bad")
     for path in (folder / "checkpoint").iterdir():

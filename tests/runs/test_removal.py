@@ -1,4 +1,4 @@
-"""Runs that are removed, renamed, filtered and sorted."""
+"""Removing, renaming, filtering and sorting runs."""
 
 import io
 import json
@@ -11,7 +11,7 @@ from runs_to_see import save_sweep
 from seq2seq_cli.cli.commands.runs import runs
 from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, S2sError
-from seq2seq_cli.runs.checkpoint_files import load_checkpoint
+from seq2seq_cli.runs.checkpoint import load_checkpoint
 from seq2seq_cli.runs.folder import hold_run
 from seq2seq_cli.runs.listing import open_run
 from seq2seq_cli.runs.lock import hold_lock
@@ -56,7 +56,7 @@ def test_a_damaged_run_can_be_removed(place, content):
 
 
 @pytest.mark.parametrize("name", ["notes", "nothing", "../complete", ".", ""])
-def test_what_is_no_run_is_left_as_it_is(place, name):
+def test_a_folder_that_is_not_a_run_is_left_unchanged(place, name):
     before = sorted(place.rglob("*"))
     with pytest.raises(S2sError) as told:
         runs(runs_dir=place, removed=["stopped", name], is_sure=True)
@@ -76,7 +76,7 @@ def test_a_run_in_training_keeps_its_folder(place):
 
 
 @pytest.mark.parametrize(("answer", "is_removed"), [("y\n", True), ("n\n", False), ("", False)])
-def test_who_is_on_a_terminal_is_asked(place, monkeypatch, capsys, answer, is_removed):
+def test_a_user_at_a_terminal_is_asked(place, monkeypatch, capsys, answer, is_removed):
     stdin = io.StringIO(answer)
     monkeypatch.setattr(sys, "stdin", stdin)
     with pytest.raises(ConfigurationError, match="--remove complete: .* add --yes"):
@@ -174,7 +174,7 @@ def test_the_results_of_a_renamed_sweep_name_its_runs(place, swept, capsys):
         runs(runs_dir=place, renamed=("map", "complete"))
 
 
-def test_a_cell_that_was_left_alone_keeps_its_sweeps_name(place, swept):
+def test_a_sweep_with_a_cell_in_training_is_not_renamed(place, swept):
     with hold_run(swept / "stopped"), pytest.raises(ExistsError, match="stopped is in use"):
         runs(runs_dir=place, renamed=("grid", "map"))
     assert swept.exists()

@@ -17,7 +17,7 @@ from tiny import (
 from seq2seq_cli import train
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.errors import ConfigurationError, Interrupted, StorageError
-from seq2seq_cli.runs.checkpoint_files import load_checkpoint
+from seq2seq_cli.runs.checkpoint import load_checkpoint
 from seq2seq_cli.training import callbacks
 from seq2seq_cli.training.callbacks import STATE_NOTE
 from seq2seq_cli.training.events import Advanced, Resumed

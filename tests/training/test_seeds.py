@@ -17,7 +17,7 @@ from seq2seq_cli.data.plan import prepare
 from seq2seq_cli.data.sampling import Split
 from seq2seq_cli.errors import ConfigurationError, ExistsError, Interrupted, ModelError
 from seq2seq_cli.evaluation import Report
-from seq2seq_cli.runs.checkpoint_files import load_checkpoint
+from seq2seq_cli.runs.checkpoint import load_checkpoint
 from seq2seq_cli.runs.listing import list_runs, open_run
 from seq2seq_cli.runs.names import training_path
 from seq2seq_cli.runs.resumption import State

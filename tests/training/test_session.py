@@ -9,8 +9,7 @@ from tiny import tiny_config
 
 from seq2seq_cli import train
 from seq2seq_cli.errors import ConfigurationError
-from seq2seq_cli.runs import checkpoint_files
-from seq2seq_cli.runs.checkpoint_files import load_checkpoint
+from seq2seq_cli.runs.checkpoint import load_checkpoint
 
 
 def events_of(tmp_path, config, **options):
@@ -45,7 +44,7 @@ def test_history_has_a_line_per_epoch_with_the_documented_keys(whole):
     ({"epochs": 9, "stop_at": 1e-9}, [0, 40]),
 ])  # fmt: skip
 def test_a_state_is_saved_once(tmp_path, monkeypatch, settings, steps):
-    saved, save = [], checkpoint_files.save_checkpoint
+    saved, save = [], folder.save_checkpoint
 
     def counted(place, checkpoint, history):
         saved.append(checkpoint.state.steps_done)

@@ -16,8 +16,7 @@ from seq2seq_cli.data.sampling import Split
 from seq2seq_cli.data.streams import GeneratedStream
 from seq2seq_cli.errors import ConfigurationError, Interrupted
 from seq2seq_cli.metrics import Tally
-from seq2seq_cli.runs.checkpoint import TrainingStatus
-from seq2seq_cli.runs.checkpoint_files import load_checkpoint
+from seq2seq_cli.runs.checkpoint import TrainingStatus, load_checkpoint
 from seq2seq_cli.runs.listing import open_run
 from seq2seq_cli.runs.manifest import Results
 from seq2seq_cli.runs.progress import Progress, scheduled_validations

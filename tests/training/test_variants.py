@@ -18,7 +18,7 @@ from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfi
 from seq2seq_cli.data.plan import prepare
 from seq2seq_cli.data.vocabulary import Vocabulary, shift_right
 from seq2seq_cli.inference.greedy import greedy
-from seq2seq_cli.inference.loading import SavedModel, load_decoder, load_encoder
+from seq2seq_cli.inference.loading import load_decoder, load_encoder, read_weights
 from seq2seq_cli.inference.network import LoadedRun
 from seq2seq_cli.training.models import build_models
 from seq2seq_cli.training.program.forward import Forward
@@ -90,10 +90,10 @@ def test_numpy_inference_is_that_of_the_saved_keras_models(model, varies, scale)
     network = LoadedRun(
         type("Run", (), {"config": config})(),
         load_encoder(
-            architecture, SavedModel.read(encoder_file, "encoder", architecture.encoder_layers)
+            architecture, read_weights(encoder_file, "encoder", architecture.encoder_layers)
         ),
         load_decoder(
-            architecture, SavedModel.read(decoder_file, "decoder", architecture.decoder_layers)
+            architecture, read_weights(decoder_file, "decoder", architecture.decoder_layers)
         ),
     )
     ours = network.encoder(np.asarray(source))

@@ -35,7 +35,7 @@ def doctor(
     from seq2seq_cli.inference.loading import load_network
     from seq2seq_cli.machine import available_memory, cores
     from seq2seq_cli.resources import format_bytes
-    from seq2seq_cli.runs.environment import installed_versions
+    from seq2seq_cli.runs.manifest import installed_versions
     from seq2seq_cli.training.process import configure_process
 
     configure_process()

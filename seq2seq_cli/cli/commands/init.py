@@ -39,7 +39,7 @@ def init(
         raise ConfigurationError(f"{name}: remove it, or remove --schema and --json")
     output.end_with_reader()
     if as_schema or name == ALL:
-        from seq2seq_cli.declarations import commented, schema_text
+        from seq2seq_cli.shipped import commented, schema_text
 
         output.write((schema_text() if as_schema else commented()).rstrip("\n"))
     elif name:

@@ -151,8 +151,8 @@ def runs(
 def _compare(names: list[str], runs_dir: Path, as_json: bool) -> None:
     """Print the final validation results of some runs, and the settings that differ."""
     from seq2seq_cli.metrics import percent
-    from seq2seq_cli.runs.differences import differing_settings
     from seq2seq_cli.runs.listing import open_run
+    from seq2seq_cli.settings import differing_settings
 
     opened = [open_run(runs_dir, name) for name in names]
     results = [run.manifest.results for run in opened]

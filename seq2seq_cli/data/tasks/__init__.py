@@ -4,8 +4,7 @@
 from seq2seq_cli.data.tasks import (  # noqa: F401  # isort: skip
     rearrangements,
     arithmetic,
-    excerpts,
-    counts,
+    occurrences,
     recall,
 )
 from seq2seq_cli.data.tasks.checks import (
@@ -19,8 +18,7 @@ from seq2seq_cli.data.tasks.checks import (
     takes_n_out,
 )
 from seq2seq_cli.data.tasks.custom import CustomTask, load_task
-from seq2seq_cli.data.tasks.registry import TASKS
-from seq2seq_cli.data.tasks.task import Level, Parameters, Task
+from seq2seq_cli.data.tasks.task import TASKS, Level, Parameters, Task
 
 __all__ = [
     "CUSTOM_DATA",

@@ -6,8 +6,7 @@ digits 0 .. 9.
 
 import numpy as np
 
-from seq2seq_cli.data.tasks.registry import register
-from seq2seq_cli.data.tasks.task import OTHER_ORDER, Integers, Level, Number, Parameters
+from seq2seq_cli.data.tasks.task import OTHER_ORDER, Integers, Level, Number, Parameters, register
 from seq2seq_cli.data.vocabulary import Ids
 
 

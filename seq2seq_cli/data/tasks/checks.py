@@ -4,8 +4,7 @@ import difflib
 
 from seq2seq_cli.config import Lengths, TaskConfig
 from seq2seq_cli.custom_code import names_function
-from seq2seq_cli.data.tasks.registry import TASKS
-from seq2seq_cli.data.tasks.task import Task
+from seq2seq_cli.data.tasks.task import TASKS, Task
 from seq2seq_cli.errors import ConfigurationError
 
 CUSTOM_DATA = "custom-data"

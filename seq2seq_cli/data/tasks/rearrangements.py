@@ -5,8 +5,7 @@ The examples are `source -> target`, with cardinality 11 and the default k unles
 
 import numpy as np
 
-from seq2seq_cli.data.tasks.registry import register
-from seq2seq_cli.data.tasks.task import OTHER_ORDER, Level, Number, Parameters
+from seq2seq_cli.data.tasks.task import OTHER_ORDER, Level, Number, Parameters, register
 from seq2seq_cli.data.vocabulary import Ids
 
 

@@ -5,8 +5,7 @@ The examples have cardinality 11.
 
 import numpy as np
 
-from seq2seq_cli.data.tasks.registry import register
-from seq2seq_cli.data.tasks.task import Level, Parameters, Positions, SourceForm
+from seq2seq_cli.data.tasks.task import Level, Parameters, Positions, SourceForm, register
 from seq2seq_cli.data.vocabulary import Ids
 
 

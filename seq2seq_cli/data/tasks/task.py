@@ -1,9 +1,9 @@
-"""What a task is: a function from sources to targets, and facts about it."""
+"""What a task is: a function from sources to targets, and facts about it; the built-in tasks."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -189,3 +189,19 @@ class Task:
     def unpadded_targets(self, sources: Ids, parameters: Parameters) -> Ids:
         """Return the targets of sources (n, n_in) without padding, as contiguous int32."""
         return np.ascontiguousarray(self.function(sources, parameters), np.int32)
+
+
+TASKS: dict[str, Task] = {}
+"""The built-in tasks by name."""
+
+
+def register(
+    name: str, summary: str, level: Level, **facts: Any
+) -> Callable[[TaskFunction], TaskFunction]:
+    """Register the decorated function as a task; `facts` are further fields of `Task`."""
+
+    def add(function: TaskFunction) -> TaskFunction:
+        TASKS[name] = Task(name, summary, function, level, **facts)
+        return function
+
+    return add
