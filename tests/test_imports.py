@@ -35,7 +35,7 @@ HEAVY = {
 
 OTHER_WORK = {
     f"seq2seq_cli.{name}"
-    for name in ("training", "evaluation", "selection", "data.plan", "data.streams",
+    for name in ("training", "evaluation", "evaluation_data", "data.plan", "data.streams",
                  "data.files",
                  "cli.commands.train", "cli.commands.evaluate")
 }  # fmt: skip
