@@ -8,11 +8,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from random_run import load_random
+from runs_to_see import record
 from tiny import tiny_config
 
 import seq2seq_cli
-from seq2seq_cli import Progress, evaluate, train
+from seq2seq_cli import Progress, evaluate
 from seq2seq_cli.evaluation import html_table
+from seq2seq_cli.training.events import Advanced, EpochEnded, Planned
 
 NOTEBOOK = json.loads((Path(seq2seq_cli.__file__).parent / "help" / "tutorial.ipynb").read_text())
 CELLS = [cell for cell in NOTEBOOK["cells"] if cell["cell_type"] == "code"]
@@ -49,7 +51,7 @@ def test_the_tutorials_notebook_uses_the_public_names():
     assert used == {*seq2seq_cli.__all__} - {"__version__", "define_models", "train_seeds"}
 
 
-def test_a_notebook_shows_a_bar_that_moves(tmp_path, monkeypatch, compiled_once, capsys):
+def test_a_notebook_shows_a_bar_that_moves(monkeypatch, capsys):
     shown = []
     handle = SimpleNamespace(update=lambda progress: shown.append(progress._repr_html_()))
 
@@ -61,10 +63,13 @@ def test_a_notebook_shows_a_bar_that_moves(tmp_path, monkeypatch, compiled_once,
     ipython = SimpleNamespace(get_ipython=lambda: SimpleNamespace(kernel=object()))
     monkeypatch.setitem(sys.modules, "IPython", ipython)
     monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=display))
-    train(tiny_config(epochs=2), tmp_path, "r", progress=Progress())
+    progress = Progress()
+    progress(Planned(1, 2, tiny_config(epochs=2), None, None, "", 1, 1))
+    for epoch in (1, 2):
+        progress(Advanced(epoch, 2, 640, 0.5, 0.25, 100.0))
+        progress(EpochEnded(**vars(record(epoch)) | {"epochs": 2}))
     values = [int(re.search(r'value="(\d+)" max="1280"', html)[1]) for html in shown]
-    assert values == sorted(values)
-    assert (values[0], values[-1]) == (0, 1280)
+    assert values == [0, 640, 640, 1280, 1280]
     assert shown[-1].count("held out") == 2
     assert capsys.readouterr().out == ""
 

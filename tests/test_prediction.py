@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from random_run import save_random_run
 
 from seq2seq_cli import load_run, train
 from seq2seq_cli.cli.commands.encode import encode as encode_command
@@ -23,30 +24,31 @@ CONFIG = RunConfig(
 
 @pytest.fixture(scope="module")
 def runs_dir(tmp_path_factory):
-    runs_dir = tmp_path_factory.mktemp("variants") / "runs"
-    train(CONFIG, runs_dir, "every")
-    return runs_dir
+    return save_random_run(tmp_path_factory.mktemp("variants") / "runs", "every", CONFIG).parent
 
 
 @pytest.fixture
 def shown(runs_dir, monkeypatch, capsys):
-    """Return a function that runs a command on the run and returns the lines that it prints."""
+    """Return a function that runs a command on a run and returns the lines that it prints."""
     monkeypatch.setattr(output, "end_with_reader", lambda: None)
     monkeypatch.setenv("COLUMNS", "80")
 
     def lines(command, *arguments, **options):
-        command(*arguments, run="every", runs_dir=runs_dir, **options)
+        command(*arguments, **{"run": "every", "runs_dir": runs_dir} | options)
         return capsys.readouterr().out.splitlines()
 
     return lines
 
 
-def test_a_run_with_every_variant_learns_and_ends_its_targets(shown):
-    (line,) = shown(evaluate_command, as_json=True)
+@pytest.mark.slow
+def test_a_run_with_every_variant_learns_and_ends_its_targets(shown, tmp_path):
+    train(CONFIG, tmp_path, "every")
+    (line,) = shown(evaluate_command, runs_dir=tmp_path, as_json=True)
     document = json.loads(line)
     assert document["exact_match"] > 0.95
     assert list(document["length_accuracy"]) == ["1", "2", "3", "4"]
-    assert shown(predict_command, ["3", "5 11 12 4", "7 8"]) == ["3", "5 11 12 4", "7 8"]
+    sequences = ["3", "5 11 12 4", "7 8"]
+    assert shown(predict_command, sequences, runs_dir=tmp_path) == sequences
 
 
 def test_other_lengths_than_the_trainings_are_evaluated_with_a_note(shown):
@@ -58,15 +60,11 @@ def test_other_lengths_than_the_trainings_are_evaluated_with_a_note(shown):
 
 
 def test_a_beam_shows_the_most_likely_first(shown, runs_dir):
-    lines = [line.split("\t") for line in shown(predict_command, ["7 8 9"], beam=5, top=3)]
-    scores = [float(score) for score, _ in lines]
-    assert len(scores) == 3
-    assert scores == sorted(scores, reverse=True)
-    assert lines[0][1] == "7 8 9"
-    network = load_run("every", runs_dir)
-    greedy, beam = predict(network, [[7, 8, 9]]), predict(network, [[7, 8, 9]], beam=5, top=5)
-    assert len(beam) == 5
-    assert beam[0].log_probability == pytest.approx(greedy[0].log_probability, abs=1e-5)
+    beam = predict(load_run("every", runs_dir), [[7, 8, 9]], beam=5, top=5)
+    assert beam == sorted(beam, key=lambda each: (not each.finished, -each.log_probability))
+    assert shown(predict_command, ["7 8 9"], beam=5, top=3) == [
+        f"{each.log_probability:.4f}\t{' '.join(map(str, each.target))}" for each in beam[:3]
+    ]
     with pytest.raises(ConfigurationError, match="--top 2: should be at most --beam"):
         shown(predict_command, ["7 8"], top=2)
 
@@ -95,8 +93,8 @@ def test_long_sequences_are_decoded_in_smaller_batches(runs_dir, monkeypatch):
 
 def test_attention_is_a_map_that_fits_and_an_array(shown):
     target, *heat_map = shown(predict_command, ["7 8 9"], attention=True)
-    assert target == "7 8 9"
-    assert len(heat_map) == 4
+    n_out = len(target.split())
+    assert len(heat_map) == n_out + 1
     assert any(shade in "".join(heat_map) for shade in "░▒▓█")
     long = " ".join(str(1 + i % 12) for i in range(60))
     _, *folded = shown(predict_command, [long], attention=True)
@@ -105,7 +103,7 @@ def test_attention_is_a_map_that_fits_and_an_array(shown):
     assert " ".join(heads).split() == long.split()
     (line,) = shown(predict_command, ["7 8 9"], attention=True, as_json=True)
     weights = np.array(json.loads(line)["attention"])
-    assert weights.shape == (3, 3)
+    assert weights.shape == (n_out, 3)
     assert (weights.sum(axis=1) <= 1 + 1e-5).all()
     (line,) = shown(predict_command, ["7"], as_json=True)
     assert "attention" not in json.loads(line)
