@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from random_run import load_random
-from runs_to_see import record
+from sample_runs import record
 from tiny import tiny_config
 
 import seq2seq_cli

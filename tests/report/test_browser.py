@@ -6,7 +6,7 @@ import shutil
 from importlib.resources import files
 
 import pytest
-from runs_to_see import save_runs, save_sweep
+from sample_runs import save_runs, save_sweep
 
 from seq2seq_cli.cli.commands.report import report
 from seq2seq_cli.cli.rendering.evaluation import evaluation_as_json

@@ -5,7 +5,7 @@ from statistics import median
 
 import pytest
 from random_run import load_random
-from runs_to_see import CALLS, LOOKING, PLAIN, described, save_runs, swept
+from sample_runs import CALLS, LOOKING, PLAIN, described, save_runs, swept
 
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
 from seq2seq_cli.evaluation import evaluate

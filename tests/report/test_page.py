@@ -8,7 +8,7 @@ from html import unescape
 
 import pytest
 from random_run import save_random_run
-from runs_to_see import LOOKING, PLAIN, save_runs, save_sweep, swept
+from sample_runs import LOOKING, PLAIN, save_runs, save_sweep, swept
 
 from seq2seq_cli.cli.commands.report import report
 from seq2seq_cli.config import TaskConfig
