@@ -66,18 +66,6 @@ def test_evaluate_counts_what_predict_predicts(n_in):
     assert all(value for example in evaluation.examples for value in example.predicted)
 
 
-def test_a_file_is_counted_by_the_same_prediction(tmp_path):
-    run = random_weights(n_in="1-4", name="copy", cardinality=9)
-    predictions = predict(run, [[1], [2, 3, 4, 5], [7, 7], [8, 1, 2]])
-    finished = [bool(p.finished and p.target) for p in predictions]
-    pairs = [
-        (p.source, p.target if ends else [1]) for p, ends in zip(predictions, finished, strict=True)
-    ]
-    evaluation = evaluate(run, data=write_pairs(tmp_path / "pairs.jsonl", pairs))
-    assert evaluation.exact_match == np.mean(finished)
-    assert [e.predicted for e in evaluation.examples] == [p.target for p in predictions]
-
-
 def test_targets_that_a_run_cannot_predict_are_refused_by_line(tmp_path):
     csv = tmp_path / "two.csv"
     csv.write_text("22 17 23 5 29 11,23 17 22\n\n22 17 23 5 29 11,23 17\n1 2,2 1\n")
