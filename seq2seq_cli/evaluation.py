@@ -13,18 +13,24 @@ from typing import NamedTuple
 
 import numpy as np
 
+from seq2seq_cli.config import TaskConfig
 from seq2seq_cli.data.sampling import Split
 from seq2seq_cli.data.streams import Stream
 from seq2seq_cli.data.tasks import Task, longest_target
 from seq2seq_cli.data.vocabulary import PADDING, Ids, Vocabulary, lengths, unpad
 from seq2seq_cli.errors import ConfigurationError
+from seq2seq_cli.evaluation_data import (
+    EvaluationData,
+    held_out_pairs,
+    held_out_sequences,
+    pairs_of_file,
+)
 from seq2seq_cli.inference.greedy import Decoded, decoding_limits, greedy
 from seq2seq_cli.inference.network import LoadedRun
 from seq2seq_cli.inference.threads import map_batches
 from seq2seq_cli.machine import cores
 from seq2seq_cli.metrics import Tally, percent
 from seq2seq_cli.resources import check, evaluation_needs
-from seq2seq_cli.selection import Selection, select_custom, select_generated, select_given
 
 OnProgress = Callable[[int], None]
 """Called with the number of sequences evaluated since the last call."""
@@ -44,8 +50,15 @@ class Example(NamedTuple):
     predicted: list[int]
 
 
+def examples_of(task: TaskConfig, sources: Ids, targets: Ids, tokens: Ids) -> list[Example]:
+    """Return an example for each row of padded arrays, (n, steps) each."""
+    strip = Vocabulary.of(task).strip
+    rows = zip(unpad(sources), targets, tokens, strict=True)
+    return [Example(source, strip(target), strip(predicted)) for source, target, predicted in rows]
+
+
 @dataclass(frozen=True)
-class Report:
+class Evaluation:
     """How a run predicts sequences; all accuracies are shares from 0 to 1.
 
     The end of sequence is a token: it counts in all of them, and in the loss. An accuracy without
@@ -104,12 +117,6 @@ def html_table(title: str, rows: Iterable[Sequence[str]], notes: Iterable[str] =
     return "\n".join(lines)
 
 
-class _Chunk(NamedTuple):
-    sources: Ids
-    targets: Ids
-    decoded: Decoded
-
-
 def evaluate(
     loaded: LoadedRun,
     n_samples: int = DEFAULT_SAMPLES,
@@ -121,7 +128,7 @@ def evaluate(
     task: Task | None = None,
     stream: Stream | None = None,
     observe: Observe | None = None,
-) -> Report:
+) -> Evaluation:
     """Evaluate a loaded run on held-out sequences of its task, or on the pairs in `data`.
 
     The sequences are the first `n_samples` of the test stream under the run's seed, or another
@@ -143,28 +150,27 @@ def evaluate(
     if task and task.name != config.task.name:
         raise ConfigurationError(f"task {task.name}: the run's task is {config.task.name}")
     if data is not None:
-        selection = select_given(config, data)
+        pairs = pairs_of_file(config, data)
     elif config.task.data:
         if n_in is not None:
             raise ConfigurationError(
                 f"n_in = {n_in}: only generated tasks have sources of other lengths: give data"
             )
-        selection = select_custom(config, n_samples, stream)
+        pairs = held_out_pairs(config, n_samples, stream)
     else:
-        selection = select_generated(config, n_samples, seed, n_in, task, stream)
-    return report_on(loaded, selection, n_examples, progress, observe)
+        pairs = held_out_sequences(config, n_samples, seed, n_in, task, stream)
+    return evaluate_on(loaded, pairs, n_examples, progress, observe)
 
 
-def report_on(
+def evaluate_on(
     loaded: LoadedRun,
-    selection: Selection,
+    pairs: EvaluationData,
     n_examples: int,
     progress: OnProgress | None = None,
     observe: Observe | None = None,
-) -> Report:
-    """Predict the sequences of a selection and count the right ones."""
-    task, stream, n_samples = loaded.config.task, selection.stream, selection.n_samples
-    vocabulary = Vocabulary.of(task)
+) -> Evaluation:
+    """Predict the targets of pairs of sequences and count the right ones."""
+    task, stream, n_samples = loaded.config.task, pairs.stream, pairs.n_samples
     started = time.perf_counter()
     tally, examples = Tally(), list[Example]()
     size = min(n_samples, loaded.batch_size(stream.longest))
@@ -172,32 +178,29 @@ def report_on(
     shown = min(n_examples, n_samples)
     check(evaluation_needs(loaded.config, stream.longest, n_out, size, shown, cores()))
 
-    def decode(start: int) -> _Chunk:
+    def decode(start: int) -> tuple[Ids, Ids, Decoded]:
         sources, targets = stream.draw(Split.TEST, start, min(size, n_samples - start))
         limits = decoding_limits(task, lengths(sources))
-        return _Chunk(sources, targets, greedy(loaded, sources, limits, targets))
+        return sources, targets, greedy(loaded, sources, limits, targets)
 
     for sources, targets, decoded in map_batches(decode, range(0, n_samples, size)):
         real = targets != PADDING
-        tally.add(decoded.tokens, targets, float(decoded.likelihoods[real].sum(dtype=np.float64)))
-        tally.add_lengths(decoded.tokens, targets, sources)
+        log_likelihood = float(decoded.likelihoods[real].sum(dtype=np.float64))
+        tally.add(decoded.tokens, targets, log_likelihood, sources)
         if observe:
             observe(sources, targets, decoded.tokens)
-        n_missing = n_examples - len(examples)
-        for source, target, tokens in zip(
-            unpad(sources[:n_missing]), targets[:n_missing], decoded.tokens[:n_missing], strict=True
-        ):
-            examples.append(Example(source, vocabulary.strip(target), vocabulary.strip(tokens)))
+        first = slice(n_examples - len(examples))
+        examples += examples_of(task, sources[first], targets[first], decoded.tokens[first])
         if progress:
             progress(len(sources))
     seconds = time.perf_counter() - started
     share = tally.exact_match
-    low, high = (share, share) if selection.exact else tally.interval
-    return Report(
+    low, high = (share, share) if pairs.exact else tally.interval
+    return Evaluation(
         run=loaded.run.name,
-        origin=selection.origin,
+        origin=pairs.origin,
         n_samples=n_samples,
-        exact=selection.exact,
+        exact=pairs.exact,
         exact_match=share,
         exact_match_low=low,
         exact_match_high=high,
@@ -205,10 +208,10 @@ def report_on(
         position_accuracy=tally.position_accuracy,
         length_accuracy=tally.length_accuracy,
         loss=tally.loss,
-        n_trained_on=selection.n_trained_on,
+        n_trained_on=pairs.n_trained_on,
         seconds=seconds,
         sequences_per_s=n_samples / seconds,
         examples=examples,
-        notes=selection.notes + loaded.length_notes(tally.lengths),
+        notes=pairs.notes + loaded.length_notes(tally.lengths),
         tally=tally,
     )

@@ -11,10 +11,10 @@ from seq2seq_cli.config import Lengths
 from seq2seq_cli.data.sampling import Split
 from seq2seq_cli.data.tasks import Task, length_problem
 from seq2seq_cli.errors import ConfigurationError
-from seq2seq_cli.evaluation import OnProgress, report_on
+from seq2seq_cli.evaluation import OnProgress, evaluate_on
+from seq2seq_cli.evaluation_data import NoneHeldOutError, held_out_sequences, is_trained_length
 from seq2seq_cli.inference.network import LoadedRun
 from seq2seq_cli.metrics import LEARNED
-from seq2seq_cli.selection import NoneHeldOutError, is_trained_length, select_generated
 
 SAMPLES = 1_000
 """Default number of sequences of each length."""
@@ -103,19 +103,18 @@ def evaluate_lengths(
     started = time.perf_counter()
     results, notes = list[LengthResult](), list[str]()
     problems = {length: length_problem(config.task, Lengths(length, length)) for length in lengths}
-    if left_out := [length for length in lengths if problems[length]]:
-        problem = problems[left_out[0]]
-        if len(left_out) == len(lengths):
-            raise ConfigurationError(f"lengths = {left_out[0]} to {left_out[-1]}: {problem}")
-        notes.append(f"{len(left_out):,} of the lengths are left out: {problem}")
+    possible = [length for length in lengths if not problems[length]]
+    if n_skipped := len(lengths) - len(possible):
+        problem = next(filter(None, problems.values()))
+        if not possible:
+            raise ConfigurationError(f"lengths = {lengths[0]} to {lengths[-1]}: {problem}")
+        notes.append(f"{n_skipped:,} of the lengths are skipped: {problem}")
         if progress:
-            progress(len(left_out))
-    for length in lengths:
-        if problems[length]:
-            continue
-        result, said = _evaluate_length(loaded, length, n_samples, seed, task)
+            progress(n_skipped)
+    for length in possible:
+        result, its_notes = _evaluate_length(loaded, length, n_samples, seed, task)
         results.append(result)
-        notes += [note for note in said if note not in notes]
+        notes += [note for note in its_notes if note not in notes]
         if progress:
             progress(1)
     longest_trained = config.task.lengths.longest
@@ -141,18 +140,18 @@ def _evaluate_length(
     config = loaded.config
     is_trained = is_trained_length(config, length)
     try:
-        selection = select_generated(config, n_samples, seed, length, task)
+        sequences = held_out_sequences(config, n_samples, seed, length, task)
     except NoneHeldOutError:
         return LengthResult(length, is_trained, 0, 0, False, None, None, None, None), []
-    report = report_on(loaded, selection, 0)
+    evaluation = evaluate_on(loaded, sequences, 0)
     return LengthResult(
         length=length,
         is_trained=is_trained,
-        n_possible=selection.stream.size(Split.TEST),
-        n_samples=report.n_samples,
-        exact=report.exact,
-        exact_match=report.exact_match,
-        exact_match_low=report.exact_match_low,
-        exact_match_high=report.exact_match_high,
-        token_accuracy=report.token_accuracy,
-    ), selection.notes
+        n_possible=sequences.stream.size(Split.TEST),
+        n_samples=evaluation.n_samples,
+        exact=evaluation.exact,
+        exact_match=evaluation.exact_match,
+        exact_match_low=evaluation.exact_match_low,
+        exact_match_high=evaluation.exact_match_high,
+        token_accuracy=evaluation.token_accuracy,
+    ), sequences.notes

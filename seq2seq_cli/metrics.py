@@ -93,28 +93,26 @@ class Tally:
     right: Counts = field(default_factory=lambda: np.zeros(0, np.int64))
     all: Counts = field(default_factory=lambda: np.zeros(0, np.int64))
 
-    def add(self, predicted: Ids, targets: Ids, log_likelihood: float) -> None:
-        """Count a batch: ids (n, steps) each, and the targets' summed natural-log likelihood."""
-        real = targets != PADDING
-        grow = targets.shape[1] - self.right.size
-        if grow > 0:
-            self.right = np.pad(self.right, (0, grow))
-            self.all = np.pad(self.all, (0, grow))
-        self.right[: targets.shape[1]] += (
-            (_fit(predicted, targets.shape[1]) == targets) & real
-        ).sum(axis=0)
-        self.all[: targets.shape[1]] += real.sum(axis=0)
-        self.n_samples += len(targets)
-        self.exact += int(matches(predicted, targets).sum())
-        self.log_likelihood += log_likelihood
+    def add(
+        self, predicted: Ids, targets: Ids, log_likelihood: float, sources: Ids | None = None
+    ) -> None:
+        """Count a batch: ids (n, steps) each, and the targets' summed natural-log likelihood.
 
-    def add_lengths(self, predicted: Ids, targets: Ids, sources: Ids) -> None:
-        """Count a batch's exact matches by the lengths of its sources (n, n_in)."""
-        right, source_lengths = matches(predicted, targets), lengths(sources)
+        With sources, (n, n_in), exact matches are also counted by their lengths.
+        """
+        width, exact, real = targets.shape[1], matches(predicted, targets), targets != PADDING
+        grow = max(0, width - self.right.size)
+        self.right, self.all = np.pad(self.right, (0, grow)), np.pad(self.all, (0, grow))
+        self.right[:width] += ((_fit(predicted, width) == targets) & real).sum(axis=0)
+        self.all[:width] += real.sum(axis=0)
+        self.n_samples += len(targets)
+        self.exact += int(exact.sum())
+        self.log_likelihood += log_likelihood
+        source_lengths = np.zeros(0) if sources is None else lengths(sources)
         for length in np.unique(source_lengths).tolist():
-            mine = right[source_lengths == length]
-            before = self.lengths.get(length, (0, 0))
-            self.lengths[length] = (before[0] + int(mine.sum()), before[1] + len(mine))
+            of_length = exact[source_lengths == length]
+            right, n = self.lengths.get(length, (0, 0))
+            self.lengths[length] = (right + int(of_length.sum()), n + len(of_length))
 
     @property
     def length_accuracy(self) -> dict[int, float]:

@@ -1,4 +1,4 @@
-"""The notebook that walks through the tutorial runs, and what notebooks are shown."""
+"""The tutorial's notebook runs, and notebooks show progress and evaluations."""
 
 import ast
 import json
@@ -7,15 +7,18 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import pytest
+from random_run import load_random
+from sample_runs import record
 from tiny import tiny_config
 
 import seq2seq_cli
-from seq2seq_cli import Progress, evaluate, load_run, train
+from seq2seq_cli import Progress, evaluate
 from seq2seq_cli.evaluation import html_table
+from seq2seq_cli.training.events import Advanced, EpochEnded, Planned
 
-NOTEBOOK = json.loads((Path(__file__).parent / "tutorial.ipynb").read_text())
-CODE = ["".join(cell["source"]) for cell in NOTEBOOK["cells"] if cell["cell_type"] == "code"]
+NOTEBOOK = json.loads((Path(seq2seq_cli.__file__).parent / "help" / "tutorial.ipynb").read_text())
+CELLS = [cell for cell in NOTEBOOK["cells"] if cell["cell_type"] == "code"]
+CODE = ["".join(cell["source"]) for cell in CELLS]
 SMALL_SIZES = "N_IN, N_OUT, CARDINALITY, UNITS, N_SAMPLES = 4, 2, 13, 48, 40_000"
 
 
@@ -28,7 +31,7 @@ def run_cell(code, names):
     return eval(compile(ast.Expression(last.value), "cell", "eval"), names) if last else None
 
 
-def test_the_notebook_runs_and_ends_where_the_tutorial_does(tmp_path, monkeypatch, capsys):
+def test_the_tutorials_notebook_runs_and_has_its_outputs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert re.match(r"N_IN, N_OUT, CARDINALITY, UNITS, N_SAMPLES = ", CODE[0])
     names = {"__name__": "__main__"}
@@ -40,46 +43,41 @@ def test_the_notebook_runs_and_ends_where_the_tutorial_does(tmp_path, monkeypatc
     assert list(shown[6]) == [(1, 48), (1, 48)]
     assert names["difference"] < 1e-5
     assert re.search(r"^epoch 1/1: held out: loss .* exact match ", capsys.readouterr().out)
+    assert all(cell["outputs"] for cell in CELLS[1:])
 
 
-def test_the_notebook_names_the_public_functions_and_has_no_output():
+def test_the_tutorials_notebook_uses_the_public_names():
     used = {name for name in seq2seq_cli.__all__ if re.search(rf"\b{name}\b", "\n".join(CODE))}
-    assert used >= {
-        "generate_sequence", "get_dataset", "one_hot_encode", "one_hot_decode", "train",
-        "evaluate", "load_run", "predict_sequence", "Progress",
-    }  # fmt: skip
-    assert all(not cell.get("outputs") for cell in NOTEBOOK["cells"])
+    assert used == {*seq2seq_cli.__all__} - {"__version__", "define_models", "train_seeds"}
 
 
-def test_a_notebook_is_shown_a_bar_that_moves(tmp_path, monkeypatch, compiled_once, capsys):
+def test_a_notebook_shows_a_bar_that_moves(monkeypatch, capsys):
     shown = []
     handle = SimpleNamespace(update=lambda progress: shown.append(progress._repr_html_()))
 
     def display(progress, display_id):
         assert display_id
-        shown.append(progress._repr_html_())
+        handle.update(progress)
         return handle
 
-    shell = SimpleNamespace(kernel=object())
-    ipython = SimpleNamespace(get_ipython=lambda: shell)
+    ipython = SimpleNamespace(get_ipython=lambda: SimpleNamespace(kernel=object()))
     monkeypatch.setitem(sys.modules, "IPython", ipython)
     monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=display))
-    train(tiny_config(epochs=2), tmp_path, "r", progress=Progress())
+    progress = Progress()
+    progress(Planned(1, 2, tiny_config(epochs=2), None, None, "", 1, 1))
+    for epoch in (1, 2):
+        progress(Advanced(epoch, 2, 640, 0.5, 0.25, 100.0))
+        progress(EpochEnded(**vars(record(epoch)) | {"epochs": 2}))
     values = [int(re.search(r'value="(\d+)" max="1280"', html)[1]) for html in shown]
-    assert values == sorted(values)
-    assert (values[0], values[-1]) == (0, 1280)
+    assert values == [0, 640, 640, 1280, 1280]
     assert shown[-1].count("held out") == 2
     assert capsys.readouterr().out == ""
 
 
-def test_a_report_is_a_table_and_markup_in_it_stays_text(trained):
-    html = evaluate(load_run("small", trained / "runs"), n_samples=200)._repr_html_()
+def test_a_notebook_shows_an_evaluation_as_tables_in_which_markup_stays_text():
+    html = evaluate(load_random(tiny_config()), 200)._repr_html_()
     assert html.count("<tr>") == 3 + 1 + 10
     assert "exact match" in html
-    assert "<script>" not in html_table("<script>", [("<script>", "<b>")], ["<i>"])
-    assert "&lt;i&gt;" in html_table("a", [("b", "c")], ["<i>"])
-
-
-@pytest.mark.parametrize("name", ["py.typed"])
-def test_types_are_the_packages_own(name):
-    assert (Path(seq2seq_cli.__file__).parent / name).is_file()
+    html = html_table("<script>", [("<script>", "<b>")], ["<i>"])
+    assert not re.search("<(script|b|i)>", html)
+    assert "&lt;i&gt;" in html

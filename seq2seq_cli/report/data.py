@@ -8,9 +8,9 @@ from statistics import median
 from typing import Any, Literal
 
 from seq2seq_cli.data.vocabulary import PADDING
-from seq2seq_cli.evaluation import Report
+from seq2seq_cli.evaluation import Evaluation
 from seq2seq_cli.generalization import LengthCurve, LengthResult
-from seq2seq_cli.metrics import wilson_interval
+from seq2seq_cli.metrics import Tally, wilson_interval
 from seq2seq_cli.runs.history import Call, EpochRecord
 from seq2seq_cli.runs.listing import Run
 from seq2seq_cli.sweep.description import Sweep
@@ -72,19 +72,19 @@ def learning_curve(runs: Iterable[Run], name: str) -> Chart:
     return Chart("curve", title, text, data)
 
 
-def positions(report: Report) -> Chart:
+def positions(evaluation: Evaluation) -> Chart:
     """Return the token accuracy at each position of the target."""
-    tally = report.tally
-    counts = zip(tally.right.tolist(), tally.all.tolist(), strict=True)
-    data = _shares(("position", "token accuracy", "tokens"), enumerate(counts, 1), report.exact)
+    tally = evaluation.tally
+    counts = enumerate(zip(tally.right.tolist(), tally.all.tolist(), strict=True), 1)
+    data = _shares(("position", "token accuracy", "tokens"), counts, evaluation.exact)
     text = "Token accuracy at each position in the target, with its 95% interval."
     return Chart("shares", "Token accuracy by position", text, data)
 
 
-def lengths(report: Report) -> Chart:
+def lengths(evaluation: Evaluation) -> Chart:
     """Return the exact match at each length of the source."""
-    counts = sorted(report.tally.lengths.items())
-    data = _shares(("length", "exact match", "sequences"), counts, report.exact)
+    counts = sorted(evaluation.tally.lengths.items())
+    data = _shares(("length", "exact match", "sequences"), counts, evaluation.exact)
     text = "Exact match at each length of the source, with its 95% interval."
     return Chart("shares", "Exact match by length", text, data)
 
@@ -118,14 +118,14 @@ def generalization(curve: LengthCurve) -> Chart:
     return Chart("shares", title, text, data, limit=curve.longest_trained)
 
 
-def results(reports: Iterable[Report]) -> Chart:
+def results(evaluations: Iterable[Evaluation]) -> Chart:
     """Return the exact match of several runs."""
-    data = [{"run": report.run, **_exact_match(report)} for report in reports]
+    data = [{"run": evaluation.run, **_exact_match(evaluation)} for evaluation in evaluations]
     text = "Exact match on held-out sequences, predicted freely, with its 95% interval."
     return Chart("results", "Results", text, data)
 
 
-def _exact_match(result: Report | LengthResult) -> Row:
+def _exact_match(result: Evaluation | LengthResult) -> Row:
     return {
         "exact match": result.exact_match,
         "low": result.exact_match_low,
@@ -134,7 +134,7 @@ def _exact_match(result: Report | LengthResult) -> Row:
     }
 
 
-def confusions(report: Report, pairs: Mapping[tuple[int, int], int], end: int | None) -> Chart:
+def confusions(tally: Tally, pairs: Mapping[tuple[int, int], int], end: int | None) -> Chart:
     """Return the most frequent wrong tokens, as pairs of the expected and the predicted token."""
     names = {PADDING: "nothing", end: "end"}
     most = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:MOST_CONFUSIONS]
@@ -147,8 +147,8 @@ def confusions(report: Report, pairs: Mapping[tuple[int, int], int], end: int | 
         for (expected, predicted), times in most
     ]
     text = (
-        f"{sum(pairs.values()):,} of {report.tally.all.sum():,} tokens are wrong. These are the "
-        f"{len(data)} most frequent confusions, with the expected token first."
+        f"{(tally.all - tally.right).sum():,} of {tally.all.sum():,} tokens are wrong. These are "
+        f"the {len(data)} most frequent confusions, with the expected token first."
     )
     return Chart("counts", "Confused tokens", text, data)
 
@@ -204,9 +204,9 @@ def _lines(keys: Sequence[str], records: Sequence[RunRecord]) -> list[Chart]:
     key, *others = keys
     order = {setting: _values(records, setting) for setting in keys}
 
-    def place(record: RunRecord) -> list[int]:
-        positions = [order[setting].index(_value(record, setting)) for setting in (*others, key)]
-        return [*positions, record.seed]
+    def sort_key(record: RunRecord) -> list[int]:
+        indices = [order[setting].index(_value(record, setting)) for setting in (*others, key)]
+        return [*indices, record.seed]
 
     data = [
         {
@@ -215,7 +215,7 @@ def _lines(keys: Sequence[str], records: Sequence[RunRecord]) -> list[Chart]:
             "seed": record.seed,
             "exact match": record.exact_match,
         }
-        for record in sorted(records, key=place)
+        for record in sorted(records, key=sort_key)
         if record.exact_match is not None
     ]
     text = f"Exact match over {key}: a point for each seed, and a line through their medians."

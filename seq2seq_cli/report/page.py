@@ -8,7 +8,7 @@ from typing import Any
 from seq2seq_cli.architecture import Architecture
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.errors import ExistsError
-from seq2seq_cli.evaluation import Report
+from seq2seq_cli.evaluation import Evaluation
 from seq2seq_cli.inference.network import LoadedRun
 from seq2seq_cli.metrics import LEARNED, percent
 from seq2seq_cli.report import SECTIONS, TRAINING_CHARTS
@@ -45,7 +45,7 @@ def run_page(run: RunCharts) -> str:
         title=path.name,
         summary=summary(loaded.config),
         sections={title: _section(run, names) for title, names in SECTIONS.items()},
-        report=run.report,
+        evaluation=run.evaluation,
         wrong=run.wrong,
         layers=Architecture.of(loaded.config).all_layers,
         manifest=loaded.run.manifest,
@@ -67,17 +67,17 @@ def _section(run: RunCharts, names: Sequence[str]) -> tuple[dict[str, list[Chart
     return charts, reasons
 
 
-def comparison_page(loaded: Sequence[LoadedRun], reports: Sequence[Report]) -> str:
-    """Return the page that compares runs by their evaluation reports."""
+def comparison_page(loaded: Sequence[LoadedRun], evaluations: Sequence[Evaluation]) -> str:
+    """Return the page that compares runs by their evaluations."""
     runs = [one.run for one in loaded]
-    charts = {"results": [results(reports)]}
+    charts = {"results": [results(evaluations)]}
     charts |= {name: [learning_curve(runs, name)] for name in TRAINING_CHARTS}
     differing = differing_settings([run.config for run in runs])
     return _render(
         "comparison.html",
         title="Comparison of " + ", ".join(run.name for run in runs),
         charts=charts,
-        reports=reports,
+        evaluations=evaluations,
         settings=[(key, *values) for key, values in differing.items()],
     )
 

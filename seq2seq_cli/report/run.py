@@ -10,6 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
+from seq2seq_cli.config import TaskConfig
 from seq2seq_cli.data.tasks import Task
 from seq2seq_cli.data.vocabulary import (
     PADDING,
@@ -22,7 +23,14 @@ from seq2seq_cli.data.vocabulary import (
     widen,
 )
 from seq2seq_cli.errors import ConfigurationError
-from seq2seq_cli.evaluation import DEFAULT_SAMPLES, Example, OnProgress, Report, evaluate
+from seq2seq_cli.evaluation import (
+    DEFAULT_SAMPLES,
+    Evaluation,
+    Example,
+    OnProgress,
+    evaluate,
+    examples_of,
+)
 from seq2seq_cli.generalization import SAMPLES, evaluate_lengths, parse_range
 from seq2seq_cli.inference.network import LoadedRun
 from seq2seq_cli.metrics import matches
@@ -71,7 +79,7 @@ class RunCharts:
     progress: OnProgress | None = None
 
     @property
-    def report(self) -> Report:
+    def evaluation(self) -> Evaluation:
         """The evaluation on `n_samples` held-out sequences."""
         return self._evaluated[0]
 
@@ -81,12 +89,16 @@ class RunCharts:
         return self._evaluated[1].wrong
 
     @cached_property
-    def _evaluated(self) -> tuple[Report, "_Observations"]:
-        seen = _Observations(Vocabulary.of(self.loaded.config.task))
-        report = evaluate(
-            self.loaded, self.n_samples, progress=self.progress, task=self.task, observe=seen.add
+    def _evaluated(self) -> tuple[Evaluation, "_Observations"]:
+        observed = _Observations(self.loaded.config.task)
+        evaluation = evaluate(
+            self.loaded,
+            self.n_samples,
+            progress=self.progress,
+            task=self.task,
+            observe=observed.add,
         )
-        return report, seen
+        return evaluation, observed
 
     def charts(self, name: str) -> list[Chart]:
         """Return the charts of a name: several maps, or one chart of another kind.
@@ -97,19 +109,20 @@ class RunCharts:
             return [learning_curve([self.loaded.run], name)]
         if name == "generalization":
             return [self._generalization()]
-        report, seen = self._evaluated
+        evaluation, observed = self._evaluated
         match name:
             case "positions":
-                return [positions(report)]
+                return [positions(evaluation)]
             case "lengths":
-                first, *others = report.tally.lengths
+                first, *others = evaluation.tally.lengths
                 if not others:
                     raise NoChartError(f"All sources have {first} integers.")
-                return [lengths(report)]
+                return [lengths(evaluation)]
             case "confusions":
-                if not seen.confusions:
-                    raise NoChartError(f"All of {report.tally.all.sum():,} tokens are right.")
-                return [confusions(report, seen.confusions, seen.vocabulary.end)]
+                if not observed.confusions:
+                    raise NoChartError(f"All of {evaluation.tally.all.sum():,} tokens are right.")
+                end = Vocabulary.of(self.loaded.config.task).end
+                return [confusions(evaluation.tally, observed.confusions, end)]
             case "attention":
                 if self.loaded.decoder.attention is None:
                     raise NoChartError("The model has no attention: train with --attention dot.")
@@ -120,13 +133,12 @@ class RunCharts:
                         "The decoder's states are shown only for models without attention."
                     )
                 return [decoder_states(self.loaded, example) for example in self._examples()]
-        return [encoder_states(self.loaded, seen.sources)]
+        return [encoder_states(self.loaded, observed.sources)]
 
     def _examples(self) -> list[Example]:
         """Return some predictions, wrong ones first."""
-        report, seen = self._evaluated
-        right = [example for example in report.examples if example.target == example.predicted]
-        examples = [example for example in (*seen.wrong, *right) if example.predicted]
+        right = [e for e in self.evaluation.examples if e.target == e.predicted]
+        examples = [example for example in (*self.wrong, *right) if example.predicted]
         if not examples:
             raise NoChartError("The model predicts no token.")
         return examples[:MOST_MAPS]
@@ -134,7 +146,7 @@ class RunCharts:
     def _generalization(self) -> Chart:
         task, n_each = self.loaded.config.task, SAMPLES
         if self.lengths is not None:
-            asked = parse_range(self.lengths)
+            evaluated = parse_range(self.lengths)
         elif task.data:
             raise NoChartError("Custom pairs have no other lengths.")
         elif not task.lengths.vary:
@@ -142,9 +154,9 @@ class RunCharts:
         else:
             shortest, longest = task.lengths
             last, n_each = longest + -(-longest // 2), SAMPLES_EACH
-            asked = parse_range(f"{shortest}-{last}", max(1, (last - shortest) // 16))
+            evaluated = parse_range(f"{shortest}-{last}", max(1, (last - shortest) // 16))
         chart = generalization(
-            evaluate_lengths(self.loaded, asked, self.n_each or n_each, task=self.task)
+            evaluate_lengths(self.loaded, evaluated, self.n_each or n_each, task=self.task)
         )
         if not chart.data:
             raise NoChartError("No source of these lengths is held out.")
@@ -155,7 +167,7 @@ class RunCharts:
 class _Observations:
     """Observations of an evaluation's batches beyond what the report counts."""
 
-    vocabulary: Vocabulary
+    task: TaskConfig
     confusions: Counter[tuple[int, int]] = field(default_factory=Counter)  # expected, predicted
     wrong: list[Example] = field(default_factory=list)
     sources: list[list[int]] = field(default_factory=list)
@@ -165,10 +177,8 @@ class _Observations:
         fitted = widen(tokens[:, : targets.shape[1]], targets.shape[1])
         off = (targets != PADDING) & (fitted != targets)
         self.confusions.update(zip(targets[off].tolist(), fitted[off].tolist(), strict=True))
-        strip = self.vocabulary.strip
-        for row in np.flatnonzero(~matches(tokens, targets))[: MOST_WRONG - len(self.wrong)]:
-            (source,) = unpad(sources[row : row + 1])
-            self.wrong.append(Example(source, strip(targets[row]), strip(tokens[row])))
+        rows = np.flatnonzero(~matches(tokens, targets))[: MOST_WRONG - len(self.wrong)]
+        self.wrong += examples_of(self.task, sources[rows], targets[rows], tokens[rows])
 
 
 def attention(loaded: LoadedRun, example: Example) -> Chart:

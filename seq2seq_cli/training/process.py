@@ -7,11 +7,12 @@ import ctypes
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from typing import IO
 
-from seq2seq_cli.errors import ConfigurationError
-from seq2seq_cli.noise import quiet_stderr
+from seq2seq_cli.errors import ConfigurationError, S2sError
 from seq2seq_cli.training.compilation_cache import open_cache
 from seq2seq_cli.training.release import behaviour
 
@@ -63,6 +64,35 @@ def import_keras() -> None:
     if is_ours:
         # It logs its own warnings about a lost worker; everything that matters is raised.
         logging.getLogger("tensorflow").setLevel(logging.CRITICAL)
+
+
+@contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Hold back what the process writes to standard error; show it only after a failure.
+
+    A user's mistake is not such a failure: its message is enough.
+    """
+    with _unnamed_file() as held_back:
+        standard_error = os.dup(2)
+        os.dup2(held_back.fileno(), 2)
+        try:
+            yield
+        except S2sError:
+            raise
+        except Exception:
+            held_back.seek(0)
+            os.write(standard_error, held_back.read())
+            raise
+        finally:
+            os.dup2(standard_error, 2)
+            os.close(standard_error)
+
+
+def _unnamed_file() -> IO[bytes]:
+    """Return a file in memory if the system supports it, since the disk may be full."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("stderr"), "w+b")
+    return tempfile.TemporaryFile()
 
 
 def _keep_freed_memory() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from random_run import replace_file, save_random_run
-from runs_to_see import SWEPT, described, save_sweep, swept
+from sample_runs import SWEPT, described, save_sweep, swept
 
 from seq2seq_cli.cli.commands.plot import plot
 from seq2seq_cli.cli.commands.runs import runs

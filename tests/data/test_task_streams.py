@@ -13,7 +13,7 @@ from seq2seq_cli.data.sampling import Split
 from seq2seq_cli.data.tasks import TASKS, longest_target
 from seq2seq_cli.data.vocabulary import Vocabulary, lengths
 from seq2seq_cli.errors import ConfigurationError
-from seq2seq_cli.selection import select_generated
+from seq2seq_cli.evaluation_data import held_out_sequences
 
 ODD = {"associative-recall"}
 """Tasks whose sources have odd lengths."""
@@ -78,11 +78,11 @@ def test_sources_of_several_lengths(name):
 
 def test_an_evaluation_at_lengths_without_sources_is_refused():
     config = planned("missing-duplicate", 8).config
-    assert select_generated(config, 20, None, 12).n_samples == 20
+    assert held_out_sequences(config, 20, None, 12).n_samples == 20
     with pytest.raises(ConfigurationError, match="n_in = 5: sources of this task have 2, 4, 6"):
-        select_generated(config, 20, None, 5)
+        held_out_sequences(config, 20, None, 5)
     with pytest.raises(ConfigurationError, match="n_in = 61: histogram counts up to .* 60"):
-        select_generated(planned("histogram", 8).config, 20, None, 61)
+        held_out_sequences(planned("histogram", 8).config, 20, None, 61)
 
 
 def test_targets_too_long_to_be_drawn_are_refused(monkeypatch):

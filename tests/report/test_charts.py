@@ -1,4 +1,4 @@
-"""Each chart is drawn, with a mark for each row, in the colours of its place."""
+"""Each chart is drawn with a mark for each row, in the colours of a page or a file."""
 
 import json
 import re
@@ -55,7 +55,7 @@ MARKS = {
 
 
 @pytest.mark.parametrize("kind", CHARTS)
-def test_a_chart_is_drawn_with_a_name_and_no_label_for_each_mark(kind):
+def test_a_chart_is_drawn_with_a_name_and_a_mark_for_each_row(kind):
     chart = CHARTS[kind]
     assert json.loads(json.dumps(specification(chart), allow_nan=False))
     svg = draw_for_page(chart, kind)
@@ -77,7 +77,7 @@ def test_a_chart_is_drawn_with_a_name_and_no_label_for_each_mark(kind):
 @pytest.mark.parametrize(
     ("suffix", "magic"), [("svg", b"<svg"), ("png", b"\x89PNG"), ("pdf", b"%PDF")]
 )
-def test_a_chart_is_a_file_of_each_format(suffix, magic):
+def test_a_chart_is_written_in_each_format(suffix, magic):
     picture = draw(CHARTS["curve"], suffix)
     assert picture.startswith(magic)
     if suffix == "svg":
@@ -87,7 +87,7 @@ def test_a_chart_is_a_file_of_each_format(suffix, magic):
         assert "var(" not in text
 
 
-def test_losses_of_many_sizes_have_a_logarithmic_axis():
+def test_losses_of_many_magnitudes_have_a_logarithmic_axis():
     def scale(values):
         return specification(curve(values))["encoding"]["y"]["scale"]
 
@@ -96,7 +96,7 @@ def test_losses_of_many_sizes_have_a_logarithmic_axis():
     assert "type" not in scale([4.0, 0.0])
 
 
-def test_no_interval_lies_outside_its_chart():
+def test_axes_include_all_intervals():
     for low in (0.0, 0.4, 0.7, 0.97, 0.9996):
         layer = specification(shares("position", low))["layer"]
         least, most = layer[0]["encoding"]["y"]["scale"]["domain"]
@@ -104,7 +104,7 @@ def test_no_interval_lies_outside_its_chart():
         assert most == 1
 
 
-def test_runs_are_overlaid_each_in_its_colour():
+def test_each_run_has_its_colour():
     runs = "abcdefghij"
     colour = specification(curve([4.0, 1.0], runs=runs))["encoding"]["color"]
     assert (colour["field"], colour["scale"]["domain"]) == ("run", list(runs))

@@ -1,14 +1,13 @@
-"""The charts' data is what the history, the evaluation and the sweep's results say."""
+"""The charts have the numbers of the history, the evaluation and the sweep's results."""
 
 from dataclasses import replace
 from statistics import median
 
 import pytest
 from random_run import load_random
-from runs_to_see import CALLS, LOOKING, PLAIN, described, save_runs, swept
+from sample_runs import CALLS, LOOKING, PLAIN, described, save_runs, swept
 
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
-from seq2seq_cli.errors import ModelError
 from seq2seq_cli.evaluation import evaluate
 from seq2seq_cli.generalization import evaluate_lengths
 from seq2seq_cli.inference.loading import load_run
@@ -21,19 +20,14 @@ from seq2seq_cli.report.data import (
     results,
     sweep_charts,
 )
-from seq2seq_cli.sweep.folder import SweepFolder
 
+SMALL = ModelConfig(units=6)
 TWO = described("task.n_in=6,12,100", "model.units=8,16")
 RECORDS = [
     swept(seed, None if (n_in, units) == (100, 8) else round(1 / (n_in * (seed + 1)) * units, 6),
            task__n_in=n_in, model__units=units)
     for n_in in (100, 6, 12) for units in (8, 16) for seed in (0, 1)
 ]  # fmt: skip
-
-
-def report_of(n_samples=1500, **task):
-    config = RunConfig(task=TaskConfig(**task), model=ModelConfig(units=6))
-    return evaluate(load_random(config), n_samples)
 
 
 @pytest.mark.parametrize(
@@ -52,32 +46,26 @@ def test_a_curve_has_each_call_and_each_validation(tmp_path, name, field):
 
 
 @pytest.mark.parametrize(
-    "task", [{"n_in": 3, "n_out": 2, "cardinality": 40}, {"name": "copy", "n_in": "1-4"}]
+    "task",
+    [
+        {"n_in": 3, "n_out": 2, "cardinality": 40},
+        {"name": "copy", "n_in": "1-4"},
+        {"n_in": 2, "n_out": 1, "cardinality": 121},  # all are evaluated
+    ],
 )
 def test_shares_are_those_of_the_evaluation(task):
-    report = report_of(**task)
-    by_position, by_length = positions(report), lengths(report)
-    assert [row[1] for row in by_position.rows] == report.position_accuracy
-    assert {row[0]: row[1] for row in by_length.rows} == report.length_accuracy
-    assert sum(row[-1] for row in by_length.rows) == report.n_samples
+    evaluation = evaluate(load_random(RunConfig(task=TaskConfig(**task), model=SMALL)), 1500)
+    by_position, by_length = positions(evaluation), lengths(evaluation)
+    assert [row[1] for row in by_position.rows] == evaluation.position_accuracy
+    assert {row[0]: row[1] for row in by_length.rows} == evaluation.length_accuracy
+    assert sum(row[-1] for row in by_length.rows) == evaluation.n_samples
     for _, share, low, high, n in [*by_position.rows, *by_length.rows]:
-        assert (low, high) == wilson_interval(round(share * n), n)
-    right = sum(share * n for _, share, _, _, n in by_position.rows)
-    n_tokens = sum(row[-1] for row in by_position.rows)
-    assert right / n_tokens == pytest.approx(report.token_accuracy)
+        exact = (share, share)
+        assert (low, high) == exact if evaluation.exact else wilson_interval(round(share * n), n)
 
 
-def test_where_all_are_counted_a_share_is_exact():
-    report = report_of(n_in=2, n_out=1, cardinality=121)
-    assert report.exact
-    ((_, share, low, high, _),) = positions(report).rows
-    assert low == share == high
-
-
-def test_lengths_without_sources_are_left_out():
-    config = RunConfig(
-        task=TaskConfig(name="copy", n_in="1-3", cardinality=40), model=ModelConfig(units=4)
-    )
+def test_lengths_without_sources_are_not_in_the_chart():
+    config = RunConfig(task=TaskConfig(name="copy", n_in="1-3", cardinality=40), model=SMALL)
     curve = evaluate_lengths(load_random(config), [1, 2, 5], 50)
     curve.lengths[0] = replace(curve.lengths[0], exact_match=None)
     chart = generalization(curve)
@@ -89,9 +77,9 @@ def test_lengths_without_sources_are_left_out():
 
 
 def test_results_are_those_of_the_evaluations():
-    reports = [evaluate(load_random(config), 100) for config in (PLAIN, LOOKING)]
-    assert results(reports).rows == [
-        (r.run, r.exact_match, r.exact_match_low, r.exact_match_high, 100) for r in reports
+    evaluations = [evaluate(load_random(config), 100) for config in (PLAIN, LOOKING)]
+    assert results(evaluations).rows == [
+        (e.run, e.exact_match, e.exact_match_low, e.exact_match_high, 100) for e in evaluations
     ]
 
 
@@ -119,7 +107,7 @@ def test_lines_have_every_seed():
     ]
 
 
-def test_of_three_settings_there_is_a_grid_for_each_value_of_the_third():
+def test_three_settings_have_a_grid_for_each_value_of_the_third():
     sweep = described("task.n_in=6,12", "model.units=8,16", "model.layers=1,2")
     records = [
         swept(0, 0.5, task__n_in=a, model__units=b, model__layers=c)
@@ -131,7 +119,7 @@ def test_of_three_settings_there_is_a_grid_for_each_value_of_the_third():
     ]  # fmt: skip
 
 
-def test_one_factor_at_a_time_has_a_line_over_each():
+def test_one_factor_at_a_time_has_a_line_for_each_factor():
     sweep = described("task.n_in=12,24", "model.units=16", one_factor=True)
     records = [
         swept(0, 0.9), swept(0, 0.5, task__n_in=12), swept(0, 0.4, task__n_in=24),
@@ -144,13 +132,3 @@ def test_one_factor_at_a_time_has_a_line_over_each():
         "task.n_in": {"base": 0.9, "12": 0.5, "24": 0.4},
         "model.units": {"base": 0.9, "16": 0.8},
     }
-
-
-def test_of_a_run_that_was_evaluated_again_the_last_counts(tmp_path):
-    folder = SweepFolder(tmp_path)
-    folder.write(TWO)
-    with pytest.raises(ModelError, match="has no results"):
-        folder.read_results()
-    first, second = swept(0, 0.25, task__n_in=6), swept(0, 0.75, task__n_in=6)
-    folder.write_results([first, second])
-    assert folder.read_results()[1] == [second]

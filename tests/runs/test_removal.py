@@ -6,7 +6,7 @@ import sys
 
 import pytest
 import small
-from runs_to_see import save_sweep
+from sample_runs import save_sweep
 
 from seq2seq_cli.cli.commands.runs import runs
 from seq2seq_cli.cli.rendering import output

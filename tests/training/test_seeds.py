@@ -16,7 +16,7 @@ from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfi
 from seq2seq_cli.data.plan import prepare
 from seq2seq_cli.data.sampling import Split
 from seq2seq_cli.errors import ConfigurationError, ExistsError, Interrupted, ModelError
-from seq2seq_cli.evaluation import Report
+from seq2seq_cli.evaluation import Evaluation
 from seq2seq_cli.runs.checkpoint import load_checkpoint
 from seq2seq_cli.runs.listing import list_runs, open_run
 from seq2seq_cli.runs.names import training_path
@@ -258,9 +258,10 @@ def test_later_seeds_have_the_pretrained_embedding_too(tmp_path):
         resumed_seeds(RunConfig(), 2, tmp_path / "runs", "t", force=False)
 
 
-def a_report(share: float) -> Report:
-    return Report("t", "held-out sequences", 100, False, share, share - 0.01, min(1, share + 0.01),
-                  share, [share], {4: share}, 0.1, None, 1.0, 100.0, [], ["few"])  # fmt: skip
+def a_report(share: float) -> Evaluation:
+    low, high = share - 0.01, min(1, share + 0.01)
+    return Evaluation("t", "held-out sequences", 100, False, share, low, high,
+                      share, [share], {4: share}, 0.1, None, 1.0, 100.0, [], ["few"])  # fmt: skip
 
 
 def test_the_table_has_every_seed_and_their_median_and_range(capsys):

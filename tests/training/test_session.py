@@ -9,6 +9,7 @@ from tiny import tiny_config
 
 from seq2seq_cli import train
 from seq2seq_cli.errors import ConfigurationError
+from seq2seq_cli.runs import folder
 from seq2seq_cli.runs.checkpoint import load_checkpoint
 
 

@@ -28,8 +28,8 @@ def export(
     Their predictions are compared with NumPy's; export.json describes their inputs and outputs.
     """
     from seq2seq_cli.export import check_export, export_run
-    from seq2seq_cli.noise import quiet_stderr
     from seq2seq_cli.runs.listing import open_run
+    from seq2seq_cli.training.process import quiet_stderr
 
     opened = open_run(runs_dir, run)
     check_export(folder, kind, force)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from seq2seq_cli.cli.commands.report import run_charts
 from seq2seq_cli.cli.options import (
     DEFAULT_RUNS_DIR,
     CustomTask,
@@ -14,11 +15,9 @@ from seq2seq_cli.cli.options import (
     Quiet,
     RunName,
     RunsDir,
-    load_custom_task,
     option,
 )
 from seq2seq_cli.cli.rendering import output
-from seq2seq_cli.cli.rendering.progress import Progress
 from seq2seq_cli.report import RUN_CHARTS, SWEEP_CHARTS, TRAINING_CHARTS
 
 if TYPE_CHECKING:
@@ -114,9 +113,7 @@ def _of_run(
     quiet: bool,
 ) -> "Chart":
     from seq2seq_cli.errors import ConfigurationError
-    from seq2seq_cli.evaluation import DEFAULT_SAMPLES
-    from seq2seq_cli.inference.loading import load_run
-    from seq2seq_cli.report.run import NoChartError, RunCharts
+    from seq2seq_cli.report.run import NoChartError
 
     if lengths and what != "generalization":
         raise ConfigurationError(
@@ -126,18 +123,8 @@ def _of_run(
         raise ConfigurationError(
             f"--n-samples {n_samples}: {what} is a chart of the training: remove it"
         )
-    loaded = load_run(run, runs_dir)
     output.end_with_reader()
-    with Progress("evaluating", n_samples or DEFAULT_SAMPLES, quiet) as progress:
-        custom_task = load_custom_task(task, [loaded])
-        charts = RunCharts(
-            loaded,
-            n_samples or DEFAULT_SAMPLES,
-            lengths,
-            n_samples,
-            task=custom_task,
-            progress=progress.advance,
-        )
+    with run_charts(run, runs_dir, n_samples, lengths, task, quiet, n_each=n_samples) as charts:
         try:
             return charts.charts(what)[0]
         except NoChartError as error:

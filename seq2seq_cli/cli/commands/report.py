@@ -1,7 +1,9 @@
 """`s2s report`: a page of charts of a run, of several compared, or of a sweep."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +21,9 @@ from seq2seq_cli.cli.options import (
 )
 from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.cli.rendering.progress import Progress
+
+if TYPE_CHECKING:
+    from seq2seq_cli.report.run import RunCharts
 
 
 def report(
@@ -49,7 +54,7 @@ def report(
     """
     from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.evaluation import DEFAULT_SAMPLES
-    from seq2seq_cli.report.page import check_free
+    from seq2seq_cli.report.page import check_free, run_page
     from seq2seq_cli.report.pictures import need_libraries
 
     is_sweep = sweep is not None
@@ -71,30 +76,33 @@ def report(
     elif sweep is not None:
         page = _sweep(sweep, runs_dir)
     else:
-        page = _page(run, runs_dir, n_samples or DEFAULT_SAMPLES, lengths, task, quiet)
+        with run_charts(run, runs_dir, n_samples, lengths, task, quiet) as charts:
+            page = run_page(charts)
     from seq2seq_cli.storage import write_text
 
     write_text(file, page)
     output.message(f"wrote {file} ({len(page.encode()) / 1000:,.0f} kB)", quiet)
 
 
-def _page(
+@contextmanager
+def run_charts(
     run: str | None,
     runs_dir: Path,
-    n_samples: int,
+    n_samples: int | None,
     lengths: str | None,
     task: str | None,
     quiet: bool,
-) -> str:
+    n_each: int | None = None,
+) -> "Iterator[RunCharts]":
+    """Provide the charts of a run, and show the progress of its evaluation."""
+    from seq2seq_cli.evaluation import DEFAULT_SAMPLES
     from seq2seq_cli.inference.loading import load_run
-    from seq2seq_cli.report.page import run_page
     from seq2seq_cli.report.run import RunCharts
 
-    loaded = load_run(run, runs_dir)
+    loaded, n_samples = load_run(run, runs_dir), n_samples or DEFAULT_SAMPLES
     custom_task = load_custom_task(task, [loaded])
     with Progress("evaluating", n_samples, quiet) as progress:
-        charts = RunCharts(loaded, n_samples, lengths, task=custom_task, progress=progress.advance)
-        return run_page(charts)
+        yield RunCharts(loaded, n_samples, lengths, n_each, custom_task, progress.advance)
 
 
 def _comparison(

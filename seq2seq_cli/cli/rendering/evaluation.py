@@ -10,14 +10,14 @@ from seq2seq_cli.cli.rendering.tables import mark_errors, shorten, table
 from seq2seq_cli.metrics import LEARNED, percent, spread, spread_as_json
 
 if TYPE_CHECKING:
-    from seq2seq_cli.evaluation import Report
+    from seq2seq_cli.evaluation import Evaluation
     from seq2seq_cli.generalization import LengthCurve, LengthResult
 
 MOST_ROWS = 12
 """Maximum rows of positions or lengths; if there are more, neighbours share a row."""
 
 
-def show_evaluation(report: "Report", quiet: bool = False) -> None:
+def show_evaluation(report: "Evaluation", quiet: bool = False) -> None:
     """Print the accuracies and the examples to standard output, and the notes to standard error."""
     lengths, tokens, loss = report.length_accuracy, report.token_accuracy, report.loss
     positions = [
@@ -63,7 +63,7 @@ def show_evaluation(report: "Report", quiet: bool = False) -> None:
         message(f"note: {note}", quiet)
 
 
-def _interval(report: "Report") -> str:
+def _interval(report: "Evaluation") -> str:
     """Return the 95% interval of the exact match, unless the report covers every sequence."""
     if report.exact:
         return "all of them"
@@ -82,7 +82,7 @@ def _grouped(label: str, shares: list[tuple[int, float]]) -> list[tuple[str, flo
     return rows
 
 
-def evaluation_as_json(report: "Report") -> dict[str, Any]:
+def evaluation_as_json(report: "Evaluation") -> dict[str, Any]:
     """Return the report as plain values for `--json`."""
     document = asdict(report)
     document["examples"] = [example._asdict() for example in report.examples]
@@ -124,7 +124,7 @@ class SeedResult:
 
     seed: int
     path: Path
-    report: "Report | None"
+    report: "Evaluation | None"
     problem: str = ""
 
 

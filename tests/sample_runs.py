@@ -46,7 +46,7 @@ def described(*grid: str, one_factor: bool = False, until: str | None = None) ->
 
 
 def swept(seed: int, share: float | None, **settings: object) -> RunRecord:
-    """Return a cell's result; in the names of its settings `__` is the dot."""
+    """Return the result of a cell; in its settings' names `__` replaces the dot."""
     named = {key.replace("__", "."): value for key, value in settings.items()}
     cell = "-".join(map(str, named.values())) or "base"
     problem = "" if share is not None else "its loss is not finite"

@@ -1,4 +1,4 @@
-"""Selecting what is evaluated: held-out sequences or a file's pairs, with notes on them.
+"""The data that a run is evaluated on: held-out sequences or a file's pairs, with notes on them.
 
 This module knows what a run was trained on, and which targets it can predict.
 """
@@ -24,8 +24,8 @@ class NoneHeldOutError(ConfigurationError):
 
 
 @dataclass
-class Selection:
-    """What is evaluated, its name, and notes on it."""
+class EvaluationData:
+    """The sequences to evaluate, where they come from, and notes on them."""
 
     stream: Stream
     n_samples: int
@@ -35,14 +35,14 @@ class Selection:
     n_trained_on: int | None = None
 
 
-def select_generated(
+def held_out_sequences(
     config: RunConfig,
     n_samples: int,
     seed: int | None,
     n_in: int | str | None,
     custom_task: Task | None = None,
     stream: Stream | None = None,
-) -> Selection:
+) -> EvaluationData:
     """Return held-out sequences of the run's task, of other lengths with `n_in`.
 
     They come from `stream`, that of the training, unless `seed` or `n_in` is set.
@@ -62,17 +62,19 @@ def select_generated(
         )
     n_samples = n_samples if size is None else min(n_samples, size)
     kind = "held-out sequences" if space.is_split else "sequences"
-    if n_samples == size:
-        selection = Selection(stream, n_samples, f"all {n_samples:,} {kind}", exact=True)
-    else:
-        origin = kind if space.is_split else f"random {kind}"
-        selection = Selection(stream, n_samples, origin)
-    if not space.is_split:
-        selection.notes += _unsplit_notes(config, range(lengths.shortest, lengths.longest + 1))
-    return selection
+    exact = n_samples == size
+    origin = f"all {n_samples:,} {kind}" if exact else kind if space.is_split else f"random {kind}"
+    notes = (
+        []
+        if space.is_split
+        else _unsplit_notes(config, range(lengths.shortest, lengths.longest + 1))
+    )
+    return EvaluationData(stream, n_samples, origin, notes, exact)
 
 
-def select_custom(config: RunConfig, n_samples: int, stream: Stream | None = None) -> Selection:
+def held_out_pairs(
+    config: RunConfig, n_samples: int, stream: Stream | None = None
+) -> EvaluationData:
     """Return the held-out pairs of the run's data, which is read again without a `stream`."""
     task = config.task
     if stream is None:
@@ -81,32 +83,29 @@ def select_custom(config: RunConfig, n_samples: int, stream: Stream | None = Non
                 raise DataError(f"the run's data, {data}, is not here: give other data")
         stream = open_stream(config)
     size = stream.size(Split.TEST)
+    n_samples = n_samples if size is None else min(n_samples, size)
     origin = f"held-out pairs of {task.validation_data or task.data}"
-    selection = Selection(stream, n_samples if size is None else min(n_samples, size), origin)
-    if _is_shared(stream):
-        selection.notes += _chosen_notes(config)
-    return selection
+    notes = _chosen_notes(config) if _is_shared(stream) else []
+    return EvaluationData(stream, n_samples, origin, notes)
 
 
-def select_given(config: RunConfig, data: str | Path) -> Selection:
+def pairs_of_file(config: RunConfig, data: str | Path) -> EvaluationData:
     """Return the pairs of a file, with notes on whether the run was trained on them."""
     task = config.task
     file = read_pairs(data, task.cardinality)
     _check_lengths(file, task)
     n = len(file.pairs)
-    selection = Selection(GivenStream(file.pairs, task), n, str(data))
+    pairs = EvaluationData(GivenStream(file.pairs, task), n, str(data))
     if not task.data:
-        selection.notes += _trained_side_notes(config, file)
+        pairs.notes = _training_side_notes(config, file)
     elif file.sha256 == task.validation_data_sha256:
-        selection.origin = "the validation data"
-        selection.notes += _chosen_notes(config)
+        pairs.origin, pairs.notes = "the validation data", _chosen_notes(config)
     elif file.sha256 == task.data_sha256:
-        all_of_it = task.validation_data_sha256 or task.validation_data
         codes = split_codes(hash_ragged(file.pairs.sources), custom=True)
-        trained = n if all_of_it else int((codes == 0).sum())
-        selection.n_trained_on = trained
-        selection.notes.append(f"{trained:,} of {n:,} pairs were trained on")
-    return selection
+        n_trained = n if task.validation_data else int((codes == 0).sum())
+        pairs.n_trained_on = n_trained
+        pairs.notes = [f"{n_trained:,} of {n:,} pairs were trained on"]
+    return pairs
 
 
 def _parse_lengths(n_in: int | str, task: TaskConfig) -> Lengths:
@@ -126,14 +125,14 @@ def _parse_lengths(n_in: int | str, task: TaskConfig) -> Lengths:
 
 
 def _check_target_width(
-    task: Task, stream: GeneratedStream, settings: TaskConfig, found: Lengths
+    task: Task, stream: GeneratedStream, settings: TaskConfig, lengths: Lengths
 ) -> None:
     """Raise ConfigurationError if a custom task's targets have lengths that are not decoded."""
-    limit, width = longest_target(settings, found.longest), stream.target_width
+    limit, width = longest_target(settings, lengths.longest), stream.target_width
     possible = width + 1 <= limit if settings.has_end else width == limit
     if not possible:
         raise ConfigurationError(
-            f"n_in = {found}: targets of {task.name} have {width} integers there, and the run "
+            f"n_in = {lengths}: targets of {task.name} have {width} integers there, and the run "
             f"predicts {_predicted(settings, limit)}"
         )
 
@@ -158,7 +157,7 @@ def _check_lengths(file: PairsFile, task: TaskConfig) -> None:
 
 
 def _predicted(task: TaskConfig, limit: int) -> str:
-    return f"{limit - 1} at the most" if task.has_end else str(limit)
+    return f"at most {limit - 1}" if task.has_end else str(limit)
 
 
 def is_trained_length(config: RunConfig, length: int) -> bool:
@@ -169,28 +168,27 @@ def is_trained_length(config: RunConfig, length: int) -> bool:
 
 def _unsplit_notes(config: RunConfig, lengths: Iterable[int]) -> list[str]:
     """Return a note if nothing is held out and training saw sources of these lengths."""
-    seen = [is_trained_length(config, length) for length in lengths]
-    if not any(seen):
+    trained = [is_trained_length(config, length) for length in lengths]
+    if not any(trained):
         return []
-    these = "these too" if all(seen) else "those of the lengths that it was trained on"
+    these = "these too" if all(trained) else "those of the lengths that it was trained on"
     n = SourceSpace.of(config.task).size
     return [f"with {n:,} possible sources none are held out: training saw {these}"]
 
 
-def _trained_side_notes(config: RunConfig, file: PairsFile) -> list[str]:
+def _training_side_notes(config: RunConfig, file: PairsFile) -> list[str]:
     """Return a note on the sources of a file that a generated run may have been trained on."""
     n_in = file.pairs.sources.lengths
     if not SourceSpace.of(config.task).is_split:
-        return _unsplit_notes(config, np.unique(n_in).tolist())
+        return _unsplit_notes(config, n_in.tolist())
     codes = split_codes(hash_ragged(file.pairs.sources))
     shortest, longest = config.task.lengths
     n = int(((codes == 0) & (n_in >= shortest) & (n_in <= longest)).sum())
-    if not n:
-        return []
-    return [
+    note = (
         f"{n:,} of {len(n_in):,} sources are on the training side of the split: training may have "
         "seen them"
-    ]
+    )
+    return [note] if n else []
 
 
 def _is_shared(stream: Stream) -> bool:
@@ -200,8 +198,8 @@ def _is_shared(stream: Stream) -> bool:
     """
     if stream.size(Split.VALIDATION) != stream.size(Split.TEST):
         return False
-    watched, reported = (stream.draw(split, 0, 1)[0] for split in (Split.VALIDATION, Split.TEST))
-    return np.array_equal(watched, reported)
+    validated, tested = (stream.draw(split, 0, 1)[0] for split in (Split.VALIDATION, Split.TEST))
+    return np.array_equal(validated, tested)
 
 
 def _chosen_notes(config: RunConfig) -> list[str]:
@@ -209,4 +207,4 @@ def _chosen_notes(config: RunConfig) -> list[str]:
     training = config.training
     if training.validation_steps == training.total_steps:
         return []
-    return ["these pairs also chose the best weights: expect a little less of others"]
+    return ["these pairs also chose the best weights: others may be predicted a little worse"]
