@@ -52,6 +52,33 @@ def s2s(tmp_path: Path) -> Command:
     return lambda *arguments, **options: run_s2s(*arguments, **{"cwd": tmp_path, **options})
 
 
+@pytest.fixture
+def s2s_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    """Return a function that runs the command in this process, in an empty folder.
+
+    It is as `s2s`, but for signals and standard input.
+    """
+    from seq2seq_cli.cli import process
+    from seq2seq_cli.cli.rendering import output
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(output, "end_with_reader", lambda: None)
+
+    def run(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr(sys, "argv", ["s2s", *arguments])
+        capsys.readouterr()
+        message, code = process.run_command()
+        process.tell(message)
+        shown = capsys.readouterr()
+        assert not check or code == 0, shown.err
+        return subprocess.CompletedProcess(arguments, code, shown.out, shown.err)
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder in which a small model was trained through the command, as run "small"."""

@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from seq2seq_cli.data.tasks import Task
     from seq2seq_cli.inference.network import LoadedRun
 
-TASK, MODEL, TRAINING, RUN = "Task", "Model", "Training", "Run"
-SEQUENCES, SETTINGS = "Sequences", "Configuration"
-INTEGER, NUMBER = "INTEGER", "NUMBER"
 
 TIME_UNITS = {"s": 1, "m": 60, "h": 3600}
 
@@ -87,40 +84,39 @@ TaskName = Annotated[
     option(
         "--task",
         "What to learn; see `s2s tasks`. [reverse-prefix]",
-        TASK,
+        "Task",
         "NAME|FILE.py:FUNCTION",
         autocompletion=task_names,
     ),
 ]
 NIn = Annotated[
     Any,
-    option("--n-in", 'Integers in a source, or "1-25". [6]', TASK, "LENGTH", parser=parse_setting),
+    option(
+        "--n-in", 'Integers in a source, or "1-25". [6]', "Task", "LENGTH", parser=parse_setting
+    ),
 ]
 NOut = Annotated[
-    int | None,
-    option("--n-out", "Integers in a target, where the task takes it. [3]", TASK, INTEGER),
+    int | None, option("--n-out", "Integers in a target, where the task takes it. [3]", "Task")
 ]
 Cardinality = Annotated[
-    int | None,
-    option("--cardinality", "Number of ids; values go from 1 to one less. [51]", TASK, INTEGER),
+    int | None, option("--cardinality", "Number of ids; values go from 1 to one less. [51]", "Task")
 ]
 ConfigFile = Annotated[
     Path | None,
     option(
         "--config",
         "Settings in a TOML file, or shipped; see `s2s init`.",
-        SETTINGS,
+        "Configuration",
         "FILE|NAME",
         autocompletion=configuration_names,
     ),
 ]
 SetOptions = Annotated[
     list[str] | None,
-    option("--set", "Any one setting; may be repeated.", SETTINGS, "SECTION.KEY=VALUE"),
+    option("--set", "Any one setting; may be repeated.", "Configuration", "SECTION.KEY=VALUE"),
 ]
 CheckpointSeconds = Annotated[
-    float,
-    option("--checkpoint-seconds", "Seconds between checkpoints.", RUN, NUMBER, min=0),
+    float, option("--checkpoint-seconds", "Seconds between checkpoints.", "Run", min=0)
 ]
 
 Sequences = Annotated[
@@ -138,8 +134,7 @@ HeldOut = Annotated[
     option(
         "--n-samples",
         "Held-out sequences to predict. [10000, or 1000 of each of --lengths]",
-        SEQUENCES,
-        INTEGER,
+        "Sequences",
         min=1,
     ),
 ]
@@ -148,13 +143,13 @@ LengthRange = Annotated[
     option(
         "--lengths",
         "Generalization: evaluate each length of a range such as 1-200.",
-        SEQUENCES,
+        "Sequences",
         "RANGE",
     ),
 ]
 CustomTask = Annotated[
     str | None,
-    option("--task", "The run's custom task, to be imported.", SEQUENCES, "FILE.py:FUNCTION"),
+    option("--task", "The run's custom task, to be imported.", "Sequences", "FILE.py:FUNCTION"),
 ]
 
 RunName = Annotated[
@@ -162,13 +157,13 @@ RunName = Annotated[
     option(
         "--run",
         "The run. [default: the newest completed one]",
-        RUN,
+        "Run",
         "NAME",
         autocompletion=run_names,
     ),
 ]
 RunsDir = Annotated[
-    Path, option("--runs-dir", "Where the runs are.", RUN, "DIR", envvar="S2S_RUNS_DIR")
+    Path, option("--runs-dir", "Where the runs are.", "Run", "DIR", envvar="S2S_RUNS_DIR")
 ]
 Json = Annotated[bool, option("--json", "JSON on standard output, and nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no messages.")]

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-from seq2seq_cli.cli.options import NUMBER, Json, Quiet, option
+from seq2seq_cli.cli import options
+from seq2seq_cli.cli.options import option
 from seq2seq_cli.cli.process import import_quietly
 from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.cli.rendering.tables import table
@@ -16,11 +17,9 @@ VARIABLES = (
 
 
 def doctor(
-    seconds: Annotated[
-        float, option("--seconds", "How long to train.", metavar=NUMBER, min=0)
-    ] = 2.0,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    seconds: Annotated[float, option("--seconds", "How long to train.", min=0)] = 2.0,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Show versions, cores, flags and cache, and train for two seconds.
 

@@ -7,6 +7,7 @@ import typer
 
 from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.cli.rendering.tables import markdown, table
+from seq2seq_cli.errors import ConfigurationError
 
 TOPICS = Path(__file__).parents[2] / "help"
 
@@ -27,7 +28,6 @@ def help(  # noqa: A001
     """Explain a topic, such as data, seeds or sweeps; list them all without one."""
     from difflib import get_close_matches
 
-    from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.storage import read_text
 
     output.end_with_reader()

@@ -6,22 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seq2seq_cli.cli.options import (
-    DEFAULT_RUNS_DIR,
-    INTEGER,
-    CheckpointSeconds,
-    ConfigFile,
-    Force,
-    Json,
-    Quiet,
-    RunsDir,
-    SetOptions,
-    option,
-    parse_seconds,
-    parse_share,
-    sweep_names,
-)
+from seq2seq_cli.cli import options
+from seq2seq_cli.cli.options import option
 from seq2seq_cli.cli.rendering import output
+from seq2seq_cli.errors import ConfigurationError, Stopped, StorageError
 
 if TYPE_CHECKING:
     from seq2seq_cli.sweep.engine.executors import Workers
@@ -35,7 +23,7 @@ def sweep(
         typer.Argument(
             metavar="FILE|NAME",
             help="A TOML file that describes it, or a shipped one; see `s2s init`.",
-            autocompletion=sweep_names,
+            autocompletion=options.sweep_names,
         ),
     ] = None,
     grid: Annotated[
@@ -54,11 +42,10 @@ def sweep(
         bool, option("--one-factor", "One change at a time, not all combinations.")
     ] = False,
     seeds: Annotated[
-        int | None,
-        option("--seeds", "Seeds that each cell is trained under. [3]", metavar=INTEGER, min=1),
+        int | None, option("--seeds", "Seeds that each cell is trained under. [3]", min=1)
     ] = None,
-    config_file: ConfigFile = None,
-    settings: SetOptions = None,
+    config_file: options.ConfigFile = None,
+    settings: options.SetOptions = None,
     until: Annotated[
         tuple[float, str] | None,
         option(
@@ -86,7 +73,7 @@ def sweep(
             "--time-budget",
             "90s, 10m, 2h: start no cell that will not end in time.",
             metavar="TIME",
-            parser=parse_seconds,
+            parser=options.parse_seconds,
         ),
     ] = None,
     jobs: Annotated[
@@ -94,13 +81,11 @@ def sweep(
         option(
             "--jobs",
             "Cells at a time, which share the cores. [as many as cores and memory allow]",
-            metavar=INTEGER,
             min=1,
         ),
     ] = None,
     scheduler: Annotated[
-        str | None,
-        option("--scheduler", "Train on a Dask cluster's workers.", metavar="ADDRESS"),
+        str | None, option("--scheduler", "Train on a Dask cluster's workers.", metavar="ADDRESS")
     ] = None,
     shard: Annotated[
         Any,
@@ -108,18 +93,17 @@ def sweep(
             "--shard",
             "Train every N-th cell, from the I-th on, counted from 0; others do the rest.",
             metavar="I/N",
-            parser=parse_share,
+            parser=options.parse_share,
         ),
     ] = None,
-    checkpoint_seconds: CheckpointSeconds = 60.0,
+    checkpoint_seconds: options.CheckpointSeconds = 60.0,
     csv_file: Annotated[
-        Path | None,
-        option("--output", "Write a CSV line for each cell and seed.", metavar="FILE"),
+        Path | None, option("--output", "Write a CSV line for each cell and seed.", metavar="FILE")
     ] = None,
-    force: Force = False,
-    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    force: options.Force = False,
+    runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Train a grid of settings under several seeds, and map how far a model generalizes.
 
@@ -132,24 +116,26 @@ def sweep(
       s2s sweep --resume NAME
       s2s sweep --until 0.99 task.n_in
     """  # noqa: D301
-    from seq2seq_cli.errors import ConfigurationError
+    from seq2seq_cli.cli.rendering.sweep import cells_as_json, show_cells, show_plan
+    from seq2seq_cli.runs.advice import sweep_command
     from seq2seq_cli.runs.names import check_name
+    from seq2seq_cli.shipped import SWEEPS, find_file
     from seq2seq_cli.storage import check_replaceable
     from seq2seq_cli.sweep import session
     from seq2seq_cli.sweep.cells.description import Sweep, with_options
-    from seq2seq_cli.sweep.engine.executors import check_jobs, dask_workers, local_workers
-    from seq2seq_cli.sweep.folder import SweepFolder
+    from seq2seq_cli.sweep.engine.executors import (
+        check_jobs,
+        dask_workers,
+        local_workers,
+        threads_each,
+    )
 
     if csv_file is not None:
         check_replaceable(csv_file, force, "another --output")
     if jobs is not None:
         check_jobs(jobs)
-    from seq2seq_cli.shipped import SWEEPS, find_file
-
     config_file = find_file(config_file) if config_file else None
     file = find_file(file, SWEEPS) if file else None
-    options = {"--config": config_file, "--set": settings, "--derive": derive, "--until": until,
-             "--one-factor": one_factor, "--name": name}  # fmt: skip
     for source in filter(None, (file, config_file)):
         if csv_file and csv_file.resolve() == source.resolve():
             raise ConfigurationError(f"--output {csv_file}: the sweep is read from that file")
@@ -160,10 +146,11 @@ def sweep(
     described = session.read_sweep(file) if file else None
     folder: SweepFolder | None = None
     if resume:
-        refused = [option for option, value in options.items() if value]
-        if refused:
+        fixed = {"--config": config_file, "--set": settings, "--derive": derive, "--until": until,
+                 "--one-factor": one_factor, "--name": name}  # fmt: skip
+        for refused in (option for option, value in fixed.items() if value):
             raise ConfigurationError(
-                f"{refused[0]} with --resume: a sweep keeps its settings; remove it"
+                f"{refused} with --resume: a sweep keeps its settings; remove it"
             )
         folder = session.find_sweep(runs_dir, resume, shard)
         requested = session.extend(folder.read(), described, grid or [], seeds)
@@ -173,14 +160,16 @@ def sweep(
             one_factor, seeds, until,
         )  # fmt: skip
     prepared = session.prepare_sweep(requested, folder, shard, 1 if scheduler else jobs or 1)
-    if dry_run:
-        _show_dry(prepared, 1 if scheduler else jobs or prepared.fitting_jobs, as_json, quiet)
+    n_jobs = 1 if scheduler else jobs or prepared.fitting_jobs
+    if dry_run and as_json:
+        for line in cells_as_json(prepared):
+            output.write_json(line)
         return
-    with (
-        dask_workers(scheduler)
-        if scheduler
-        else local_workers(jobs or prepared.fitting_jobs) as workers
-    ):
+    if dry_run:
+        show_cells(prepared)
+        show_plan(prepared, n_jobs, threads_each(n_jobs), quiet)
+        return
+    with dask_workers(scheduler) if scheduler else local_workers(n_jobs) as workers:
         if folder is None:
             default = file.stem if file else session.default_name(requested)
             if csv_file and csv_file.resolve() == (runs_dir / (name or default)).resolve():
@@ -189,14 +178,15 @@ def sweep(
             prepared = session.prepare_sweep(requested, folder, shard, 1) if shard else prepared
         limits = {"deadline": None if time_budget is None else time.monotonic() + time_budget,
                    "shard": shard, "checkpoint_seconds": checkpoint_seconds}  # fmt: skip
-        again: dict[str, object] = {"--jobs": jobs, "--scheduler": scheduler, "--output": csv_file}
-        again["--shard"] = f"{shard[0]}/{shard[1]}" if shard else None
-        go_on = _go_on(folder, again)
-        result = _run(prepared, folder, workers, as_json, quiet, limits, go_on)
+        again = {"--jobs": jobs, "--scheduler": scheduler, "--output": csv_file,
+                 "--shard": f"{shard[0]}/{shard[1]}" if shard else None}  # fmt: skip
+        words = [str(word) for pair in again.items() if pair[1] is not None for word in pair]
+        resume_command = sweep_command(folder.path, words)
+        result = _run(prepared, folder, workers, as_json, quiet, limits, resume_command)
     if csv_file:
         session.write_table(csv_file, result)
-    # The results so far are in the file already.
-    _show(result, as_json, quiet, go_on + " --force" * (csv_file is not None))
+        resume_command += " --force"  # the results so far are in the file already
+    _show(result, as_json, quiet, resume_command)
 
 
 def _run(
@@ -206,11 +196,10 @@ def _run(
     as_json: bool,
     quiet: bool,
     limits: dict[str, Any],
-    go_on: str,
+    resume_command: str,
 ) -> "Result":
     """Run a sweep and show its progress; the error after a stop has the command to resume."""
     from seq2seq_cli.cli.rendering.sweep import SweepProgress, show_plan
-    from seq2seq_cli.errors import Stopped, StorageError
     from seq2seq_cli.sweep.session import run_sweep
 
     is_quiet = quiet or as_json
@@ -219,10 +208,10 @@ def _run(
         try:
             return run_sweep(prepared, folder, workers, progress.show, **limits)
         except (Stopped, KeyboardInterrupt, StorageError) as error:
-            raise type(error)(f"{error or 'interrupted'}; resume with: {go_on}") from None
+            raise type(error)(f"{error or 'interrupted'}; resume with: {resume_command}") from None
 
 
-def _show(result: "Result", as_json: bool, quiet: bool, go_on: str) -> None:
+def _show(result: "Result", as_json: bool, quiet: bool, resume_command: str) -> None:
     """Show the results of a sweep; raises the error of the cells that failed."""
     from seq2seq_cli.cli.rendering.sweep import result_as_json, show_result
     from seq2seq_cli.runs.advice import list_command
@@ -235,30 +224,11 @@ def _show(result: "Result", as_json: bool, quiet: bool, go_on: str) -> None:
     if result.left:
         names = ", ".join(planned.name for planned in result.left)
         output.message(
-            f"not started, the time budget is used up: {names}; resume with: {go_on}", quiet
+            f"not started, the time budget is used up: {names}; resume with: {resume_command}",
+            quiet,
         )
     elif not as_json:
         path = result.folder.path
         output.message(f"saved in {path}; next: {list_command(path)}", quiet)
     if result.error:
         raise result.error
-
-
-def _go_on(folder: "SweepFolder", options: dict[str, object]) -> str:
-    """Return the command that resumes a sweep in the same way."""
-    from seq2seq_cli.runs.advice import sweep_command
-
-    arguments = {name: str(value) for name, value in options.items() if value is not None}
-    return sweep_command(folder.path, [word for pair in arguments.items() for word in pair])
-
-
-def _show_dry(prepared: "Prepared", jobs: int, as_json: bool, quiet: bool) -> None:
-    from seq2seq_cli.cli.rendering.sweep import cells_as_json, show_cells, show_plan
-    from seq2seq_cli.sweep.engine.executors import threads_each
-
-    if not as_json:
-        show_cells(prepared)
-        show_plan(prepared, jobs, threads_each(jobs), quiet)
-        return
-    for line in cells_as_json(prepared):
-        output.write_json(line)
