@@ -88,9 +88,7 @@ def test_the_run_folder_holds_what_is_documented_and_is_left_alone(here, trained
     assert epoch["n_samples"] == 20_000
     before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     assert here(f"train {' '.join(SMALL)} --run small", check=False).returncode == 5
-    assert before == {
-        path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()
-    }
+    assert before == {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
 BAD = [

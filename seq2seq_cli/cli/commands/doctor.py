@@ -17,7 +17,7 @@ VARIABLES = (
 
 
 def doctor(
-    seconds: Annotated[float, option("--seconds", "How long to train.", min=0)] = 2.0,
+    seconds: Annotated[float, option("--seconds", "Seconds to train for.", min=0)] = 2.0,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -69,7 +69,7 @@ def doctor(
         output.write_json(document)
         return
     memory = document["memory"]
-    kept = "nowhere: every training compiles its program"
+    kept = "none: every training compiles its program"
     if trial.cache:
         kept = f"{trial.cache}: {trial.n_programs:,}, {format_bytes(trial.n_bytes)}"
     rows = [
@@ -80,8 +80,8 @@ def doctor(
         *values.items(),
         ("compiled programs", kept),
         ("trained", f"{trial.samples:,} sequences, {trial.samples_per_s:,.0f}/s"),
-        ("its program", "compiled" if trial.is_compiled else "kept from before"),
+        ("its program", "compiled" if trial.is_compiled else "from the cache"),
         ("its loss", f"{trial.first_loss:.3f}, then {trial.last_loss:.3f}"),
         ("predicted", f"{evaluated.sequences_per_s:,.0f} sequences/s"),
     ]
-    table("This machine", ("", "found"), rows)
+    table("This machine", ("", "value"), rows)

@@ -14,7 +14,9 @@ def encode(
     file: options.InputFile = None,
     output_file: Annotated[
         Path | None,
-        option("--output", "Write arrays hidden, cell (n, layers, width).", metavar="FILE.npz"),
+        option(
+            "--output", "Write the arrays hidden and cell (n, layers, width).", metavar="FILE.npz"
+        ),
     ] = None,
     force: options.Force = False,
     run: options.RunName = None,
@@ -22,17 +24,17 @@ def encode(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Print the encoder's hidden and cell states after sequences.
+    """Print the encoder's hidden and cell states for sequences.
 
     They are all that the decoder knows about a source: the context vector. Blank lines are skipped.
     """
-    from seq2seq_cli.cli.sequences import check_given, read_sequences
+    from seq2seq_cli.cli.sequences import check_input, read_sequences
     from seq2seq_cli.inference.loading import load_run
     from seq2seq_cli.inference.network import BATCH
     from seq2seq_cli.prediction import encode as encode_batch
     from seq2seq_cli.prediction import write_states
 
-    check_given(sequences, file)
+    check_input(sequences, file)
     loaded = load_run(run, runs_dir)
     output.end_phase("the run loaded")
     output.end_with_reader()

@@ -16,24 +16,30 @@ def evaluate(
     n_samples: options.HeldOut = None,
     data: Annotated[
         str | None,
-        option("--data", "Pairs in a file (or source,target) instead.", "Sequences", "FILE"),
+        option(
+            "--data", "Evaluate the pairs in a file, or in two text files.", "Sequences", "FILE"
+        ),
     ] = None,
     n_in: Annotated[
         str | None,
-        option("--n-in", "Sources of other lengths: 30, or 26-30.", "Sequences", "LENGTH"),
+        option("--n-in", "Evaluate sources of other lengths: 30, or 26-30.", "Sequences", "LENGTH"),
     ] = None,
     lengths: options.LengthRange = None,
     step: Annotated[
-        int | None, option("--step", "Between two of --lengths. [1]", "Sequences", min=1)
+        int | None,
+        option("--step", "Evaluate every STEP-th length of --lengths. [1]", "Sequences", min=1),
     ] = None,
     task: options.CustomTask = None,
     examples: Annotated[
-        int | None, option("--examples", "Spot-check examples to show. [10]", min=0)
+        int | None, option("--examples", "Number of spot checks to show. [10]", min=0)
     ] = None,
     min_accuracy: Annotated[
         float,
         option(
-            "--min-accuracy", "Exit with 7 below this exact match, at any length.", min=0, max=1
+            "--min-accuracy",
+            "Exit with code 7 if the exact match is lower, at any length.",
+            min=0,
+            max=1,
         ),
     ] = 0.0,
     seed: Annotated[

@@ -22,13 +22,13 @@ def generate(
     n_in: options.NIn = None,
     n_out: options.NOut = None,
     cardinality: options.Cardinality = None,
-    n_samples: Annotated[int, option("--n-samples", "Sequences to generate.", min=1)] = SHOWN,
+    n_samples: Annotated[int, option("--n-samples", "Number of sequences.", min=1)] = SHOWN,
     split: Annotated[
         Literal["train", "test"],
-        option("--split", "What training draws from, or what it never sees."),
+        option("--split", "Sequences to train on, or held-out ones."),
     ] = "train",
     file: Annotated[
-        Path | None, option("--output", "Write .jsonl, .csv or .npz instead.", metavar="FILE")
+        Path | None, option("--output", "Write a .jsonl, .csv or .npz file.", metavar="FILE")
     ] = None,
     force: options.Force = False,
     seed: Annotated[int | None, option("--seed", "Seed of the sequences. [0]")] = None,

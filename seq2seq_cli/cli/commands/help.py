@@ -21,11 +21,11 @@ def help(  # noqa: A001
     topic: Annotated[
         str | None,
         typer.Argument(
-            metavar="TOPIC", help="One of those that `s2s help` lists.", autocompletion=topics
+            metavar="TOPIC", help="One of the topics that `s2s help` lists.", autocompletion=topics
         ),
     ] = None,
 ) -> None:
-    """Explain a topic, such as data, seeds or sweeps; list them all without one."""
+    """Explain a topic such as data, seeds or sweeps; without one, list all topics."""
     from difflib import get_close_matches
 
     from seq2seq_cli.storage import read_text

@@ -24,10 +24,10 @@ def plot(
     ],
     run: options.RunName = None,
     sweep: Annotated[
-        str | None, option("--sweep", "A sweep, instead of a run.", metavar="NAME")
+        str | None, option("--sweep", "Draw a chart of a sweep, not of a run.", metavar="NAME")
     ] = None,
     file: Annotated[
-        Path | None, option("--output", "A file: .svg, .png or .pdf.", metavar="FILE")
+        Path | None, option("--output", "Write an .svg, .png or .pdf file.", metavar="FILE")
     ] = None,
     n_samples: options.HeldOut = None,
     lengths: options.LengthRange = None,

@@ -1,4 +1,4 @@
-"""`s2s predict`: the targets of given sequences."""
+"""`s2s predict`: the targets of sequences."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -18,7 +18,7 @@ def predict(
     sequences: options.Sequences = None,
     file: options.InputFile = None,
     beam: Annotated[int, option("--beam", "Width of a beam search; 1: greedy.", min=1)] = 1,
-    top: Annotated[int, option("--top", "Its most likely targets to show.", min=1)] = 1,
+    top: Annotated[int, option("--top", "Number of the most likely targets to show.", min=1)] = 1,
     attention: Annotated[
         bool, option("--attention", "Show where the decoder looks, token by token.")
     ] = False,
@@ -32,12 +32,12 @@ def predict(
     With --top, each line has the log probability, a tab and the target, best first.
     """
     from seq2seq_cli.cli.rendering.charts import heat_map
-    from seq2seq_cli.cli.sequences import check_given, is_stream, read_sequences
+    from seq2seq_cli.cli.sequences import check_input, is_stream, read_sequences
     from seq2seq_cli.inference.loading import load_run
     from seq2seq_cli.inference.network import BATCH
     from seq2seq_cli.prediction import predict_each
 
-    check_given(sequences, file)
+    check_input(sequences, file)
     if top > beam:
         raise ConfigurationError(f"--top {top}: should be at most --beam, which is {beam}")
     loaded = load_run(run, runs_dir)

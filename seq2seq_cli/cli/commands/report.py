@@ -20,16 +20,15 @@ if TYPE_CHECKING:
 
 def report(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="RUN", help="The runs of --compare.")
+        list[str] | None,
+        typer.Argument(metavar="RUN", help="The runs to compare, after --compare."),
     ] = None,
     run: options.RunName = None,
     compare: Annotated[
         bool, option("--compare", "Compare several runs: --compare RUN RUN...")
     ] = False,
-    sweep: Annotated[
-        str | None, option("--sweep", "Show the results of a sweep.", metavar="NAME")
-    ] = None,
-    file: Annotated[Path, option("--output", "The page.", metavar="FILE.html")] = Path(
+    sweep: Annotated[str | None, option("--sweep", "Report on a sweep.", metavar="NAME")] = None,
+    file: Annotated[Path, option("--output", "The page to write.", metavar="FILE.html")] = Path(
         "report.html"
     ),
     n_samples: options.HeldOut = None,
@@ -39,7 +38,7 @@ def report(
     runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
     quiet: options.Quiet = False,
 ) -> None:
-    """Make a page of charts of a run, or of several compared.
+    """Make a page of charts of a run, of several runs, or of a sweep.
 
     It shows how the run learned, its accuracy, its attention and states, and the commands that
     reproduce it. The page needs no network. An earlier report is replaced.

@@ -16,10 +16,11 @@ from seq2seq_cli.errors import ConfigurationError, ModelError
 
 def runs(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="RUN", help="The runs of --compare.")
+        list[str] | None,
+        typer.Argument(metavar="RUN", help="The runs to compare, after --compare."),
     ] = None,
     compare: Annotated[
-        bool, option("--compare", "Compare several: --compare RUN RUN...", "List")
+        bool, option("--compare", "Compare several runs: --compare RUN RUN...", "List")
     ] = False,
     runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
     task: Annotated[
@@ -34,7 +35,7 @@ def runs(
     ] = "date",
     limit: Annotated[
         int | None,
-        option("--limit", "At most this number: the newest, best or first.", "List", min=1),
+        option("--limit", "List at most this many: the newest, best or first.", "List", min=1),
     ] = None,
     removed: Annotated[
         list[str] | None,
@@ -50,7 +51,7 @@ def runs(
         tuple[str, str] | None,
         option(
             "--rename",
-            "Give a run, or a sweep, another name.",
+            "Rename a run or a sweep.",
             "Change",
             "OLD NEW",
             autocompletion=options.run_names,

@@ -22,56 +22,54 @@ def sweep(
         Path | None,
         typer.Argument(
             metavar="FILE|NAME",
-            help="A TOML file that describes it, or a shipped one; see `s2s init`.",
+            help="A TOML file that describes the sweep, or a shipped one; see `s2s init`.",
             autocompletion=options.sweep_names,
         ),
     ] = None,
     grid: Annotated[
         list[str] | None,
-        option("--grid", "A setting's values; may be repeated.", metavar="SECTION.KEY=VALUE,..."),
+        option("--grid", "Values of a setting; may be repeated.", metavar="SECTION.KEY=VALUE,..."),
     ] = None,
     derive: Annotated[
         list[str] | None,
         option(
             "--derive",
-            'A setting that follows: "task.n_out = task.n_in / 2", rounded down.',
+            'A setting that depends on another: "task.n_out = task.n_in / 2", rounded down.',
             metavar="RULE",
         ),
     ] = None,
     one_factor: Annotated[
-        bool, option("--one-factor", "One change at a time, not all combinations.")
+        bool, option("--one-factor", "Change one setting at a time, without combinations.")
     ] = False,
-    seeds: Annotated[
-        int | None, option("--seeds", "Seeds that each cell is trained under. [3]", min=1)
-    ] = None,
+    seeds: Annotated[int | None, option("--seeds", "Number of seeds per cell. [3]", min=1)] = None,
     config_file: options.ConfigFile = None,
     settings: options.SetOptions = None,
     until: Annotated[
         tuple[float, str] | None,
         option(
             "--until",
-            "Search the largest value that is still learned with this exact match: double it from "
-            "its own on, then halve the interval; or search in its --grid.",
+            "Search for the largest value that still reaches this exact match: double the setting, "
+            "then bisect. With --grid, search its values.",
             metavar="SHARE SETTING",
         ),
     ] = None,
     name: Annotated[
-        str | None, option("--name", "The sweep's name. [from FILE]", metavar="NAME")
+        str | None, option("--name", "The sweep's name. [that of FILE]", metavar="NAME")
     ] = None,
     resume: Annotated[
         str | None,
         option(
             "--resume",
-            "Resume a sweep; --grid and --seeds add to it, or FILE replaces it.",
+            "Resume a sweep; --grid and --seeds extend it, FILE replaces its description.",
             metavar="NAME",
         ),
     ] = None,
-    dry_run: Annotated[bool, option("--dry-run", "Show the cells, and train none.")] = False,
+    dry_run: Annotated[bool, option("--dry-run", "Show the cells without training them.")] = False,
     time_budget: Annotated[
         Any,
         option(
             "--time-budget",
-            "90s, 10m, 2h: start no cell that will not end in time.",
+            "Start no cell that would not end in time: 90s, 10m or 2h.",
             metavar="TIME",
             parser=options.parse_seconds,
         ),
@@ -80,25 +78,27 @@ def sweep(
         int | None,
         option(
             "--jobs",
-            "Cells at a time, which share the cores. [as many as cores and memory allow]",
+            "Number of cells at a time; they share the cores. [as many as fit]",
             min=1,
         ),
     ] = None,
     scheduler: Annotated[
-        str | None, option("--scheduler", "Train on a Dask cluster's workers.", metavar="ADDRESS")
+        str | None,
+        option("--scheduler", "Train on the workers of a Dask cluster.", metavar="ADDRESS"),
     ] = None,
     shard: Annotated[
         Any,
         option(
             "--shard",
-            "Train every N-th cell, from the I-th on, counted from 0; others do the rest.",
+            "Train only every N-th cell, from the I-th on, counted from 0.",
             metavar="I/N",
             parser=options.parse_share,
         ),
     ] = None,
     checkpoint_seconds: options.CheckpointSeconds = 60.0,
     csv_file: Annotated[
-        Path | None, option("--output", "Write a CSV line for each cell and seed.", metavar="FILE")
+        Path | None,
+        option("--output", "Write a CSV file with a line per cell and seed.", metavar="FILE"),
     ] = None,
     force: options.Force = False,
     runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,

@@ -33,7 +33,7 @@ def tasks(as_json: options.Json = False) -> None:
         table(f"Tasks, {level}", ("task", "target", "example"), rows)
     alike = [(doc["name"], doc["alike"]) for doc in documents if doc["alike"]]
     table(
-        "Held out is a source as it stands; the same target may have been trained on, of",
+        "Only the exact source is held out; training may have seen the same target, from",
         ("task", "sources"),
         alike,
     )

@@ -27,19 +27,21 @@ def train(
     cardinality: options.Cardinality = None,
     data: Annotated[
         str | None,
-        option("--data", "Custom pairs: a file, or source,target files.", "Task", "FILE"),
+        option("--data", "Custom pairs: a file, or two text files.", "Task", "FILE"),
     ] = None,
     validation_data: Annotated[
         str | None, option("--validation-data", "Custom pairs to validate on.", "Task", "FILE")
     ] = None,
-    units: Annotated[int | None, option("--units", "Width of the LSTMs. [128]", "Model")] = None,
-    layers: Annotated[int | None, option("--layers", "LSTMs in a stack. [1]", "Model")] = None,
+    units: Annotated[int | None, option("--units", "Units of each LSTM. [128]", "Model")] = None,
+    layers: Annotated[
+        int | None, option("--layers", "Number of stacked LSTMs. [1]", "Model")
+    ] = None,
     attention: Annotated[
         Literal["none", "dot"] | None,
-        option("--attention", "dot: look at all encoder outputs. [none]", "Model"),
+        option("--attention", "dot: attend to all encoder outputs. [none]", "Model"),
     ] = None,
     embedding: Annotated[
-        int | None, option("--embedding", "Size of an embedding; 0: one-hot. [0]", "Model")
+        int | None, option("--embedding", "Size of the embedding; 0: one-hot. [0]", "Model")
     ] = None,
     n_samples: Annotated[
         int | None, option("--n-samples", "Sequences per epoch. [100000]", "Training")
@@ -56,7 +58,7 @@ def train(
         int | None,
         option(
             "--seeds",
-            "Train several seeds, from --seed on, each a run.",
+            "Train this number of seeds, from --seed on, each as a run.",
             "Training",
             min=1,
             max=1000,
@@ -75,10 +77,10 @@ def train(
         ),
     ] = None,
     resume: Annotated[
-        bool, option("--resume", "Resume a stopped training, or train one further.", "Run")
+        bool, option("--resume", "Resume a stopped training, or train a run further.", "Run")
     ] = False,
     dry_run: Annotated[
-        bool, option("--dry-run", "Show what would be trained and what it takes.", "Run")
+        bool, option("--dry-run", "Show what would be trained, and the time it takes.", "Run")
     ] = False,
     callback: Annotated[
         str,
@@ -91,7 +93,7 @@ def train(
         ),
     ] = "",
     tensorboard: Annotated[
-        bool, option("--tensorboard", "Write the history for TensorBoard too.", "Run")
+        bool, option("--tensorboard", "Also write the history for TensorBoard.", "Run")
     ] = False,
     checkpoint_seconds: options.CheckpointSeconds = 60.0,
     runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
