@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from seq2seq_cli.cli import options
-from seq2seq_cli.cli.commands.report import open_charts, open_sweep
+from seq2seq_cli.cli.commands.report import open_sweep, run_charts
 from seq2seq_cli.cli.options import option
 from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.errors import ConfigurationError
@@ -38,7 +38,6 @@ def plot(
 ) -> None:
     """Draw one chart of a run, or of a sweep: to a file, or in the terminal."""
     from seq2seq_cli.cli.rendering.charts import show_chart
-    from seq2seq_cli.evaluation import DEFAULT_SAMPLES
     from seq2seq_cli.report.data import sweep_charts
     from seq2seq_cli.report.pictures import FORMATS, draw, need_libraries
     from seq2seq_cli.report.run import NoChartError
@@ -62,10 +61,9 @@ def plot(
                 "lines need a seed with a result"
             )
     else:
-        n = n_samples or DEFAULT_SAMPLES
-        with open_charts(run, runs_dir, n, lengths, n_samples, task, quiet) as run_charts:
+        with run_charts(run, runs_dir, n_samples, lengths, task, quiet, n_each=n_samples) as drawn:
             try:
-                charts = run_charts.charts(what)[:1]
+                charts = drawn.charts(what)[:1]
             except NoChartError as error:
                 raise ConfigurationError(f"{what}: {error}") from error
     if file is None:

@@ -62,33 +62,33 @@ def report(
             raise ConfigurationError(f"{name} {value}: a sweep is already evaluated: remove it")
     need_libraries()
     check_free(file, force)
-    n_samples = n_samples or DEFAULT_SAMPLES
     if compare:
-        page = _comparison(names or [], runs_dir, n_samples, task, quiet)
+        page = _comparison(names or [], runs_dir, n_samples or DEFAULT_SAMPLES, task, quiet)
     elif sweep is not None:
         page = sweep_page(open_sweep(runs_dir, sweep))
     else:
-        with open_charts(run, runs_dir, n_samples, lengths, None, task, quiet) as charts:
+        with run_charts(run, runs_dir, n_samples, lengths, task, quiet) as charts:
             page = run_page(charts)
     write_text(file, page)
     output.message(f"wrote {file} ({len(page.encode()) / 1000:,.0f} kB)", quiet)
 
 
 @contextmanager
-def open_charts(
+def run_charts(
     run: str | None,
     runs_dir: Path,
-    n_samples: int,
+    n_samples: int | None,
     lengths: str | None,
-    n_each: int | None,
     task: str | None,
     quiet: bool,
+    n_each: int | None = None,
 ) -> "Iterator[RunCharts]":
-    """Yield the charts of a run, and show the progress of its evaluation."""
+    """Provide the charts of a run, and show the progress of its evaluation."""
+    from seq2seq_cli.evaluation import DEFAULT_SAMPLES
     from seq2seq_cli.inference.loading import load_run
     from seq2seq_cli.report.run import RunCharts
 
-    loaded = load_run(run, runs_dir)
+    loaded, n_samples = load_run(run, runs_dir), n_samples or DEFAULT_SAMPLES
     custom_task = options.load_custom_task(task, [loaded])
     with Progress("evaluating", n_samples, quiet) as progress:
         yield RunCharts(loaded, n_samples, lengths, n_each, custom_task, progress.advance)
