@@ -112,7 +112,7 @@ def make_command(name: str) -> Any:
     """Return the command that Typer makes from the function of this name."""
     single = typer.Typer(add_completion=False, **PLAIN)
     single.command(name, cls=Command)(_function(name))
-    command = typer.main.get_command(single)
+    command: Any = typer.main.get_command(single)
     for parameter in command.params:
         kind = parameter.type_descriptor.annotation
         parameter.metavar = parameter.metavar or METAVARS.get(kind)
