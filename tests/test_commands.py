@@ -1,4 +1,4 @@
-"""Commands in this process, on runs with random weights."""
+"""Commands on runs with random weights."""
 
 import io
 import json
@@ -6,7 +6,6 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import run_s2s
 from random_run import load_random
 
 from seq2seq_cli.cli.commands.encode import encode
@@ -46,7 +45,7 @@ def use(monkeypatch):
     return load
 
 
-def test_a_blank_line_is_answered_by_one(use, capsys, tmp_path, monkeypatch):
+def test_a_blank_line_stays_blank(use, capsys, tmp_path, monkeypatch):
     use(n_in=3, n_out=2, cardinality=9)
     file = tmp_path / "lines.txt"
     file.write_bytes(b"\xef\xbb\xbf1 2 3\r\n\n4 5 6\n \n")
@@ -68,7 +67,7 @@ def test_a_blank_line_is_answered_by_one(use, capsys, tmp_path, monkeypatch):
         encode(None, file, tmp_path / "none.npz")
 
 
-def test_what_was_cut_at_the_limit_says_so(use, capsys):
+def test_a_target_cut_at_the_limit_has_a_note(use, capsys):
     run = use(name="copy", n_in="1-3", cardinality=9)
     run.decoder.bias[:] = 0
     run.decoder.bias[Vocabulary.of(run.config.task).end] = -50
@@ -94,19 +93,19 @@ def test_the_same_target_is_never_shown_twice(use, capsys):
 
 def test_evaluate_gives_null_for_what_it_does_not_know(use, capsys):
     use(name="reverse", n_in="1-5", cardinality=31)
-    found = set()
+    accuracies = set()
     for seed in range(6):
         evaluate(n_samples=1, seed=seed, as_json=True)
         document = json.loads(capsys.readouterr().out)
         longest = max(map(int, document["length_accuracy"]))
         assert document["position_accuracy"][longest + 1 :] == [None] * (5 - longest)
-        found.update(document["position_accuracy"])
+        accuracies.update(document["position_accuracy"])
         assert document["n_trained_on"] is None
         assert document["exact"] is False
-    assert None in found
+    assert None in accuracies
 
 
-def test_evaluate_loads_the_runs_own_task(use, capsys, tmp_path):
+def test_evaluate_loads_the_custom_task_of_a_run(use, capsys, tmp_path):
     path = tmp_path / "mine.py"
     path.write_text("def same(sources):\n    return sources\n")
     use(name=f"{path}:same", n_in=3, n_out=3, cardinality=30)
@@ -118,17 +117,7 @@ def test_evaluate_loads_the_runs_own_task(use, capsys, tmp_path):
         evaluate()
 
 
-@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".npz"])
-def test_generated_pairs_are_written(use, tmp_path, suffix):
-    file = tmp_path / f"pairs{suffix}"
-    generate("reverse", "1-5", cardinality=20, n_samples=2000, file=file, quiet=True)
-    pairs = read_pairs(file).pairs
-    assert len(pairs) == 2000
-    assert (pairs.sources.lengths == pairs.targets.lengths).all()
-    assert pairs.largest == 19
-
-
-def test_of_a_small_space_each_held_out_source_is_given_once(use, capsys):
+def test_a_small_space_gives_each_held_out_source_once(use, capsys):
     generate("copy", 4, cardinality=11, n_samples=10_000, split="test", as_json=True)
     shown = capsys.readouterr()
     sources = [tuple(json.loads(line)["source"]) for line in shown.out.splitlines()]
@@ -137,7 +126,7 @@ def test_of_a_small_space_each_held_out_source_is_given_once(use, capsys):
     assert f"note: there are only {len(sources)}, each given once" in shown.err
 
 
-def test_generate_takes_own_tasks_and_refuses_what_is_ignored(use, capsys, tmp_path):
+def test_generate_takes_custom_tasks_and_refuses_ignored_settings(use, capsys, tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(
         "import numpy as np\n\ndef doubled(sources):\n    return np.repeat(sources, 2, axis=1)\n"
@@ -163,19 +152,13 @@ def test_generate_writes_empty_targets_that_are_read_back(use, capsys, tmp_path,
     generate("filter", 3, cardinality=6, n_samples=200, as_json=True)
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
     rows = np.arange(200)
-    found = [row[row > 0].tolist() for row in pairs.targets.padded(rows, 3)]
-    assert found == [json.loads(line)["target"] for line in lines]
+    targets = [row[row > 0].tolist() for row in pairs.targets.padded(rows, 3)]
+    assert targets == [json.loads(line)["target"] for line in lines]
     generate("filter", 3, cardinality=6, n_samples=50)
     assert "encoded: (50, 3, 6) (50, 4, 7) (50, 4, 7)" in capsys.readouterr().out
 
 
-def test_examples_are_shown_with_their_shapes(use, capsys):
-    generate("reverse", "1-3", cardinality=20, n_samples=3)
-    shown = capsys.readouterr().out
-    assert "encoded: (3, 3, 20) (3, 4, 21) (3, 4, 21)" in shown
-
-
-def test_tasks_are_listed_with_level_example_and_what_is_alike(use, capsys):
+def test_tasks_are_listed_with_level_and_example(use, capsys):
     tasks()
     shown = capsys.readouterr().out
     assert all(len(line.rstrip()) <= 80 for line in shown.splitlines())
@@ -224,7 +207,7 @@ def test_inspect_checks_the_files(random_runs, monkeypatch):
         inspect("complete", random_runs)
 
 
-def test_a_validation_within_an_epoch_is_told_as_such(capsys):
+def test_a_validation_within_an_epoch_is_shown_as_such(capsys):
     progress = TrainingProgress(quiet=False)
     figures = (1.5, 1.25, 0.5, 0.4, 0.6, 0.75, 0.01, 2.0, 320.0)
     progress.show(Validated(1, 2, 256, *figures, steps_done=16, is_whole=False))
@@ -242,7 +225,7 @@ def test_a_validation_within_an_epoch_is_told_as_such(capsys):
     ]
 
 
-def test_a_seed_that_is_under_way_is_named(capsys):
+def test_messages_name_the_current_seed(capsys):
     progress = TrainingProgress(quiet=False)
     figures = (1.5, 1.25, 0.5, 0.4, 0.6, 0.75, 0.01, 2.0, 320.0)
     progress.show(SeedBegun(1, 2, 3, "t-seed-3", is_complete=True))
@@ -257,16 +240,3 @@ def test_a_seed_that_is_under_way_is_named(capsys):
     assert ended.startswith("seed 4, epoch 1/2: 640 sequences in")
     assert stopped == "seed 4, stopped after epoch 1/2: enough"
     assert failed == "seed 4: the loss became nan"
-
-
-@pytest.mark.parametrize(
-    "line",
-    ["sweep --jobs 0", "sweep --shard 5/2", "train --units x", "train --attention x",
-     "predict --beam -1 1", "evaluate --min-accuracy nan", "runs --sort x", "generate --split x",
-     "train --seeds"],
-)  # fmt: skip
-def test_what_is_wrong_with_an_option_names_it(tmp_path, line):
-    done = run_s2s(*line.split(), cwd=tmp_path, check=False)
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert line.split()[1] in done.stderr

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from seq2seq_cli import __version__
-from seq2seq_cli.cli.rendering import phases
+from seq2seq_cli.cli.rendering import output
 
 COMMANDS = (
     "generate", "train", "sweep", "evaluate", "predict", "encode", "report", "plot", "inspect",
@@ -48,6 +48,9 @@ PLAIN: dict[str, Any] = {
     "context_settings": {"help_option_names": ["-h", "--help"], "max_content_width": 100},
 }
 """Typer's settings for the group and for each command: no rich, and `-h`."""
+
+METAVARS = {int: "INTEGER", float: "NUMBER"}
+"""What the help shows for the values of options, by their types."""
 
 
 class Command(TyperCommand):
@@ -109,7 +112,11 @@ def make_command(name: str) -> Any:
     """Return the command that Typer makes from the function of this name."""
     single = typer.Typer(add_completion=False, **PLAIN)
     single.command(name, cls=Command)(_function(name))
-    return typer.main.get_command(single)
+    command: Any = typer.main.get_command(single)
+    for parameter in command.params:
+        kind = parameter.type_descriptor.annotation
+        parameter.metavar = parameter.metavar or METAVARS.get(kind)
+    return command
 
 
 def usage_message(error: typer.TyperException) -> str:
@@ -156,7 +163,7 @@ def _before_command(
     ] = False,
 ) -> None:
     if debug:
-        phases.ask()
+        output.start_debugging()
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 

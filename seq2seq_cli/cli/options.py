@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from seq2seq_cli.data.tasks import Task
     from seq2seq_cli.inference.network import LoadedRun
 
-TASK, MODEL, TRAINING, RUN = "Task", "Model", "Training", "Run"
-SEQUENCES, SETTINGS = "Sequences", "Configuration"
-INTEGER, NUMBER = "INTEGER", "NUMBER"
 
 TIME_UNITS = {"s": 1, "m": 60, "h": 3600}
 
@@ -87,40 +84,40 @@ TaskName = Annotated[
     option(
         "--task",
         "What to learn; see `s2s tasks`. [reverse-prefix]",
-        TASK,
+        "Task",
         "NAME|FILE.py:FUNCTION",
         autocompletion=task_names,
     ),
 ]
 NIn = Annotated[
     Any,
-    option("--n-in", 'Integers in a source, or "1-25". [6]', TASK, "LENGTH", parser=parse_setting),
+    option(
+        "--n-in", 'Integers in a source, or "1-25". [6]', "Task", "LENGTH", parser=parse_setting
+    ),
 ]
 NOut = Annotated[
-    int | None,
-    option("--n-out", "Integers in a target, where the task takes it. [3]", TASK, INTEGER),
+    int | None, option("--n-out", "Integers in a target, for tasks that use it. [3]", "Task")
 ]
 Cardinality = Annotated[
     int | None,
-    option("--cardinality", "Number of ids; values go from 1 to one less. [51]", TASK, INTEGER),
+    option("--cardinality", "Number of ids; values are 1 to cardinality - 1. [51]", "Task"),
 ]
 ConfigFile = Annotated[
     Path | None,
     option(
         "--config",
-        "Settings in a TOML file, or shipped; see `s2s init`.",
-        SETTINGS,
+        "A TOML file, or a shipped configuration; see `s2s init`.",
+        "Configuration",
         "FILE|NAME",
         autocompletion=configuration_names,
     ),
 ]
 SetOptions = Annotated[
     list[str] | None,
-    option("--set", "Any one setting; may be repeated.", SETTINGS, "SECTION.KEY=VALUE"),
+    option("--set", "Any setting; may be repeated.", "Configuration", "SECTION.KEY=VALUE"),
 ]
 CheckpointSeconds = Annotated[
-    float,
-    option("--checkpoint-seconds", "Seconds between checkpoints.", RUN, NUMBER, min=0),
+    float, option("--checkpoint-seconds", "Seconds between checkpoints.", "Run", min=0)
 ]
 
 Sequences = Annotated[
@@ -137,9 +134,8 @@ HeldOut = Annotated[
     int | None,
     option(
         "--n-samples",
-        "Held-out sequences to predict. [10000, or 1000 of each of --lengths]",
-        SEQUENCES,
-        INTEGER,
+        "Number of held-out sequences. [10000; with --lengths 1000 each]",
+        "Sequences",
         min=1,
     ),
 ]
@@ -147,32 +143,34 @@ LengthRange = Annotated[
     str | None,
     option(
         "--lengths",
-        "Generalization: evaluate each length of a range such as 1-200.",
-        SEQUENCES,
+        "Evaluate each length in a range such as 1-200.",
+        "Sequences",
         "RANGE",
     ),
 ]
 CustomTask = Annotated[
     str | None,
-    option("--task", "The run's custom task, to be imported.", SEQUENCES, "FILE.py:FUNCTION"),
+    option(
+        "--task", "The run's custom task; its file is imported.", "Sequences", "FILE.py:FUNCTION"
+    ),
 ]
 
 RunName = Annotated[
     str | None,
     option(
         "--run",
-        "The run. [default: the newest completed one]",
-        RUN,
+        "The run's name. [the newest complete run]",
+        "Run",
         "NAME",
         autocompletion=run_names,
     ),
 ]
 RunsDir = Annotated[
-    Path, option("--runs-dir", "Where the runs are.", RUN, "DIR", envvar="S2S_RUNS_DIR")
+    Path, option("--runs-dir", "The folder of the runs.", "Run", "DIR", envvar="S2S_RUNS_DIR")
 ]
-Json = Annotated[bool, option("--json", "JSON on standard output, and nothing else.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no messages.")]
-Force = Annotated[bool, option("--force", "Replace the run or file that has this name.")]
+Json = Annotated[bool, option("--json", "Write JSON to standard output.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress and no messages.")]
+Force = Annotated[bool, option("--force", "Replace an existing run or file.")]
 
 DEFAULT_RUNS_DIR = Path("runs")
 

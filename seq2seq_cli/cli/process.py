@@ -54,16 +54,15 @@ def run_command() -> tuple[str, int]:
     """Run the command; return the final message to the user, and the exit code."""
     from typer import TyperException
 
-    from seq2seq_cli.cli.rendering import phases
-    from seq2seq_cli.cli.rendering.output import fall_back_to_ascii
+    from seq2seq_cli.cli.rendering import output
     from seq2seq_cli.errors import ConfigurationError, S2sError, StorageError
 
-    fall_back_to_ascii()
+    output.fall_back_to_ascii()
     try:
-        with phases.shown():
+        with output.debugged():
             from seq2seq_cli.cli.app import app, usage_message
 
-            phases.end("the command line imported")
+            output.end_phase("the command line imported")
             # Not standalone: usage errors are shown in one line, like all others.
             code = app(prog_name="s2s", standalone_mode=False)
             sys.stdout.flush()

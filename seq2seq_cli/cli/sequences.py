@@ -18,7 +18,7 @@ MOST_INTEGERS = 2**18
 
 
 @dataclass(frozen=True)
-class GivenSequences:
+class InputSequences:
     """Sequences, each read and checked when it is needed.
 
     `is_ready` returns whether the next one, or the end, can be read without waiting.
@@ -65,7 +65,7 @@ class GivenSequences:
         return collected
 
 
-def check_given(sequences: list[str] | None, file: Path | None) -> None:
+def check_input(sequences: list[str] | None, file: Path | None) -> None:
     """Raise ConfigurationError unless there are either sequences or a file."""
     if bool(sequences) == bool(file):
         raise ConfigurationError('give sequences, such as "22 17 23 5 29 11", or --input FILE')
@@ -74,16 +74,16 @@ def check_given(sequences: list[str] | None, file: Path | None) -> None:
 @contextmanager
 def read_sequences(
     sequences: list[str] | None, file: Path | None, cardinality: int
-) -> Iterator[GivenSequences]:
+) -> Iterator[InputSequences]:
     """Yield the sequences; if they are arguments, all are checked first."""
     if is_stream(sequences, file):
         name = str(file or "standard input")
         with output.open_input(file) as opened:
             lines = Lines(opened, name)
-            yield GivenSequences(iterate_sequences(lines, name, cardinality), lines.is_ready)
+            yield InputSequences(iterate_sequences(lines, name, cardinality), lines.is_ready)
     else:
         parsed = [parse_sequence(text, cardinality) for text in sequences or []]
-        yield GivenSequences(iter(parsed), lambda: True)
+        yield InputSequences(iter(parsed), lambda: True)
 
 
 def is_stream(sequences: list[str] | None, file: Path | None) -> bool:

@@ -1,25 +1,22 @@
-"""Each command that a message advises can be pasted into a shell, and does what is said of it."""
+"""Each command that a message recommends can be pasted into a shell, and does what it should."""
 
 import ast
 import html
 import inspect
 import re
 import shlex
-import signal
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 import pytest
-import typer
-from conftest import SMALL
+from random_run import save_random_run
 from tiny import stop_after, tiny_config
 
 import seq2seq_cli
 from seq2seq_cli import train
 from seq2seq_cli.cli.app import app
 from seq2seq_cli.cli.rendering import output
+from seq2seq_cli.cli.rendering.training import TrainingProgress
 from seq2seq_cli.errors import ConfigurationError, Interrupted, LossError, ModelError
 from seq2seq_cli.runs import advice
 from seq2seq_cli.runs.listing import open_run
@@ -27,26 +24,22 @@ from seq2seq_cli.runs.names import training_path
 from seq2seq_cli.training.events import EpochEnded
 
 FOLDER = "my runs; $HOME"
+RUNS = Path(FOLDER)
 TASK = "--n-in 4 --n-out 2 --cardinality 13 --units 8 --batch-size 16 --n-samples 640".split()
-TASK_SETTINGS = [
-    "task.n_in=4", "task.n_out=2", "task.cardinality=13", "training.batch_size=16",
-    "training.n_samples=640",
-]  # fmt: skip
-QUICK = [*TASK, "--runs-dir", FOLDER, "--quiet"]
-PLACE = Path(FOLDER)
+QUICK = [*TASK, "--runs-dir", FOLDER]
 COMMAND = r"`(s2s [^`]*)`"
 
 TESTED_BY = {
-    "train_command": "test_where_there_is_no_run_one_is_trained",
-    "list_command": "test_what_lists_the_runs",
-    "again_command": "test_what_a_report_says_reproduces_the_run",
-    "report_command": "test_what_a_report_says_reproduces_the_run",
-    "evaluate_command": "test_what_is_next_after_a_training",
-    "predict_command": "test_what_is_next_after_a_training",
-    "resume_command": "test_an_incomplete_run_goes_on",
-    "sweep_command": "test_what_goes_on_with_a_sweep",
-    "remove_command": "test_a_run_of_a_sweep_that_was_trained_further_is_removed_and_trained_again",
-    "anew_command": "test_what_cannot_go_on_begins_anew_with_its_settings",
+    "train_command": "test_without_a_run_one_is_trained",
+    "list_command": "test_the_runs_are_listed",
+    "again_command": "test_a_report_has_the_commands_that_reproduce_the_run",
+    "report_command": "test_a_report_has_the_commands_that_reproduce_the_run",
+    "evaluate_command": "test_what_to_do_after_a_training",
+    "predict_command": "test_what_to_do_after_a_training",
+    "resume_command": "test_an_incomplete_run_is_resumed",
+    "sweep_command": "test_a_sweep_is_resumed_and_its_changed_run_replaced",
+    "remove_command": "test_a_sweep_is_resumed_and_its_changed_run_replaced",
+    "anew_command": "test_a_run_that_cannot_be_resumed_is_restarted_with_its_settings",
 }
 
 
@@ -78,11 +71,7 @@ def paste(s2s):
     return run
 
 
-def make(name: str, folder: Path = PLACE, **training: object) -> Path:
-    return train(tiny_config(epochs=1, **training), folder, name).path
-
-
-def stop(name: str, folder: Path = PLACE, **training: object) -> Path:
+def stop(name: str, folder: Path = RUNS, **training: object) -> Path:
     """Return the folder of a training that was interrupted after its first epoch."""
     with pytest.raises(Interrupted):
         train(tiny_config(**training), folder, name, progress=stop_after(1, EpochEnded))
@@ -100,7 +89,7 @@ def test_each_command_has_its_test():
 
 
 def test_no_other_module_writes_a_command():
-    """But for those that take no options, and what `--help` shows."""
+    """Except those that take no options, and what `--help` shows."""
     package = Path(seq2seq_cli.__file__).parent
     written = {}
     for path in package.rglob("*.py"):
@@ -108,9 +97,10 @@ def test_no_other_module_writes_a_command():
         documented = [node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)]
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and node not in documented:
-                found = re.search(r"\bs2s [a-z]+\b", str(node.value))
-                if found and "exit codes" not in str(node.value).lower():
-                    written.setdefault(path.relative_to(package).as_posix(), set()).add(found[0])
+                command = re.search(r"\bs2s [a-z]+\b", str(node.value))
+                if command and "exit codes" not in str(node.value).lower():
+                    name = path.relative_to(package).as_posix()
+                    written.setdefault(name, set()).add(command[0])
     allowed = {
         "cli/options.py": {"s2s tasks", "s2s init"},
         "cli/commands/init.py": {"s2s sweep"},
@@ -129,67 +119,66 @@ def test_no_other_module_writes_a_command():
 
 
 @pytest.mark.parametrize("is_listed", [False, True])
-def test_where_there_is_no_run_one_is_trained(s2s, paste, is_listed):
+def test_without_a_run_one_is_trained(s2s, paste, is_listed):
     if is_listed:
-        told = s2s("runs", "--runs-dir", FOLDER)[1]
+        message = s2s("runs", "--runs-dir", FOLDER)[1]
     else:
         with pytest.raises(ModelError) as refused:
             s2s("evaluate", "--runs-dir", FOLDER)
-        told = str(refused.value)
-    paste(re.search(COMMAND, told)[1], *TASK, "--quiet")
-    assert open_run(PLACE).name == "reverse-prefix-4-2-13"
+        message = str(refused.value)
+    paste(re.search(COMMAND, message)[1], *TASK, "--quiet")
+    assert open_run(RUNS).name == "reverse-prefix-4-2-13"
 
 
 @pytest.mark.parametrize(
     "arguments", [["evaluate"], ["predict", "1 2 3 4"], ["train", "--resume", "--quiet"]]
 )
-def test_what_lists_the_runs(s2s, paste, arguments):
-    make("there")
+def test_the_runs_are_listed(s2s, paste, arguments):
+    save_random_run(RUNS, "there", tiny_config())
     with pytest.raises(ModelError) as refused:
         s2s(*arguments, "--run", "gone", "--runs-dir", FOLDER)
     assert "there" in paste(re.search(COMMAND, str(refused.value))[1])[0]
 
 
-def test_what_is_next_after_a_training(s2s, paste):
-    told = s2s("train", *QUICK[:-1], "--run", "a")[1]
-    evaluate, predict = re.search(r"next: (s2s .*), or (s2s .*)", told).groups()
+def test_what_to_do_after_a_training(s2s, paste):
+    _, messages = s2s("train", *QUICK, "--run", "a")
+    evaluate, predict = re.search(r"next: (s2s .*), or (s2s .*)", messages).groups()
     assert "exact match" in paste(evaluate)[0]
     assert len(paste(predict)[0].split()) == 2
-    told = s2s("train", *QUICK[:-1], "--run", "b", "--seeds", "1")[1]
-    assert "b-seed-0" in paste(re.search(r"next: (s2s .*)", told)[1])[0]
+    _, messages = s2s("train", *QUICK, "--run", "b", "--seeds", "1")
+    assert "b-seed-0" in paste(re.search(r"next: (s2s .*)", messages)[1])[0]
 
 
-OWN = "def mirrored(sources):\n    return sources[:, ::-1]\n"
+CUSTOM = "def mirrored(sources):\n    return sources[:, ::-1]\n"
 
 
-def test_what_is_next_of_an_own_task(s2s, paste):
-    Path("my own.py").write_text(OWN)
-    told = s2s("train", "--task", "my own.py:mirrored", *QUICK[:2], *QUICK[4:-1], "--run", "a")[1]
-    evaluate, predict = re.search(r"next: (s2s .*), or (s2s .*)", told).groups()
+def test_what_to_do_after_a_training_of_a_custom_task(s2s, paste):
+    Path("my own.py").write_text(CUSTOM)
+    task = ["--task", "my own.py:mirrored", *TASK[:2], *TASK[4:]]
+    _, messages = s2s("train", *task, "--runs-dir", FOLDER, "--run", "a")
+    evaluate, predict = re.search(r"next: (s2s .*), or (s2s .*)", messages).groups()
     assert "exact match" in paste(evaluate)[0]
     assert len(paste(predict)[0].split()) == 4
-    (PLACE / "a" / "run.json").unlink()
-    with pytest.raises(ModelError) as refused:
+    (RUNS / "a" / "run.json").unlink()
+    with pytest.raises(ModelError, match="no completed run"):
         s2s("evaluate", "--runs-dir", FOLDER)
-    assert "no completed run" in str(refused.value)
     with pytest.raises(ModelError) as refused:
         s2s("evaluate", "--runs-dir", FOLDER, "--run", "a")
     paste(re.search(COMMAND, str(refused.value))[1], "--quiet")
-    assert open_run(PLACE, "a").config.task.name == "my own.py:mirrored"
+    assert open_run(RUNS, "a").config.task.name == "my own.py:mirrored"
 
 
-def test_pairs_from_a_pipe_are_asked_for():
-    told = advice.resume_command(PLACE / "a", tiny_config().task.model_copy(
-        update={"data": "/dev/fd/63", "validation_data": "gone.csv"}
-    ))  # fmt: skip
-    assert told.endswith("--data FILE --validation-data FILE")
+def test_resuming_asks_for_pairs_from_a_pipe():
+    piped = {"data": "/dev/fd/63", "validation_data": "gone.csv"}
+    command = advice.resume_command(RUNS / "a", tiny_config().task.model_copy(update=piped))
+    assert command.endswith("--data FILE --validation-data FILE")
     Path("here.csv").write_text("source,target\n1 2,1\n")
     here = tiny_config().task.model_copy(update={"data": "here.csv"})
-    assert "--data" not in advice.resume_command(PLACE / "a", here)
+    assert "--data" not in advice.resume_command(RUNS / "a", here)
 
 
-@pytest.mark.parametrize("folder", [PLACE, Path("runs")])
-def test_an_incomplete_run_goes_on(s2s, paste, folder):
+@pytest.mark.parametrize("folder", [RUNS, Path("runs")])
+def test_an_incomplete_run_is_resumed(s2s, paste, folder):
     path = stop("a", folder)
     with pytest.raises(ModelError) as refused:
         s2s("evaluate", "--run", "a", "--runs-dir", str(folder))
@@ -198,117 +187,94 @@ def test_an_incomplete_run_goes_on(s2s, paste, folder):
     assert open_run(folder, "a").config.training == tiny_config().training
 
 
-def damaged(path: Path, which: str) -> None:
-    for file in (training_path(path) / "checkpoint").glob(which):
-        file.write_bytes(b"")
-
-
-@pytest.mark.parametrize("kind", ["no description", "no arrays", "no checkpoint, resumed"])
-def test_what_cannot_go_on_begins_anew_with_its_settings(s2s, paste, kind):
+@pytest.mark.parametrize(
+    ("damaged", "is_removed", "command"),
+    [("*.npz", False, "train"), ("*.json", True, "evaluate"), ("*", True, "train")],
+)
+def test_a_run_that_cannot_be_resumed_is_restarted_with_its_settings(
+    s2s, paste, damaged, is_removed, command
+):
     path = stop("a", seed=7)
-    if kind == "no arrays":
-        damaged(path, "*.npz")
-        refused_by = ["train", "--resume", "--quiet"]
-    elif kind == "no description":
-        for file in (training_path(path) / "checkpoint").glob("*.json"):
+    for file in (training_path(path) / "checkpoint").glob(damaged):
+        if is_removed:
             file.unlink()
-        refused_by = ["evaluate"]
-    else:
-        for file in (training_path(path) / "checkpoint").glob("*"):
-            file.unlink()
-        refused_by = ["train", "--resume", "--quiet"]
+        else:
+            file.write_bytes(b"")
+    words = ["evaluate"] if command == "evaluate" else ["train", "--resume", "--quiet"]
     with pytest.raises(ModelError) as refused:
-        s2s(*refused_by, "--run", "a", "--runs-dir", FOLDER)
+        s2s(*words, "--run", "a", "--runs-dir", FOLDER)
     paste(re.search(COMMAND, str(refused.value))[1], "--quiet")
-    assert open_run(PLACE, "a").config.training == tiny_config(seed=7).training
+    assert open_run(RUNS, "a").config.training == tiny_config(seed=7).training
 
 
-def test_where_the_settings_are_damaged_too_others_are_given(s2s, paste):
+def test_a_run_with_damaged_settings_is_restarted_with_others(s2s, paste):
     path = stop("a")
-    damaged(path, "*")
+    for file in (training_path(path) / "checkpoint").iterdir():
+        file.write_bytes(b"")
     (training_path(path) / "config.toml").write_text("[")
     with pytest.raises(ModelError) as refused:
         s2s("evaluate", "--run", "a", "--runs-dir", FOLDER)
     paste(re.search(COMMAND, str(refused.value))[1], *TASK, "--quiet")
-    assert open_run(PLACE, "a").config.model.units == 8
+    assert open_run(RUNS, "a").config.model.units == 8
 
 
-def test_what_a_report_says_reproduces_the_run(s2s, paste):
-    first = make("a", seed=7)
+def test_a_report_has_the_commands_that_reproduce_the_run(s2s, paste):
+    first = train(tiny_config(epochs=1, seed=7), RUNS, "a").path
     s2s("report", "--run", "a", "--runs-dir", FOLDER, "--output", "page.html", "--n-samples", "20")
     commands = re.search(r"<pre>(.*?)</pre>", Path("page.html").read_text(), re.DOTALL)[1]
     again, evaluate, report = html.unescape(commands).splitlines()
     paste(again, "--quiet")
-    (second,) = (path for path in PLACE.iterdir() if path != first)
-    ours, theirs = (open_run(PLACE, path.name) for path in (first, second))
+    (second,) = (path for path in RUNS.iterdir() if path != first)
     for name in ("inference_encoder.keras", "inference_decoder.keras"):
-        with zipfile.ZipFile(ours.path / name) as a, zipfile.ZipFile(theirs.path / name) as b:
+        with zipfile.ZipFile(first / name) as a, zipfile.ZipFile(second / name) as b:
             assert a.read("model.weights.h5") == b.read("model.weights.h5")
     assert "accuracy" in paste(evaluate, "--n-samples", "20")[0]
     assert "wrote report.html" in paste(report, "--n-samples", "20")[1]
 
 
-def test_a_loss_that_is_not_finite_is_mended_by_a_lower_rate(s2s):
-    given = ["train", *QUICK, "--run", "a"]
+def test_a_loss_that_is_not_finite_is_fixed_by_a_lower_rate(s2s):
+    words = ["train", *QUICK, "--quiet", "--run", "a"]
     with pytest.raises(LossError) as failed:
-        s2s(*given, "--learning-rate", "3e38")
+        s2s(*words, "--learning-rate", "3e38")
     assert "--force" in str(failed.value)
     lower, clipped = re.findall(r"training\.\w+", str(failed.value))
-    s2s(*given, "--force", "--set", f"{lower}=0.001", "--set", f"{clipped}=1.0")
-    assert open_run(PLACE, "a").manifest.results.loss < 10
+    s2s(*words, "--force", "--set", f"{lower}=0.001", "--set", f"{clipped}=1.0")
+    assert open_run(RUNS, "a").manifest.results.loss < 10
 
 
 @pytest.mark.parametrize("seeds", [[], ["--seeds", "2", "--seed", "3"]])
-def test_what_goes_on_with_a_stopped_training(tmp_path, paste, seeds):
-    small = [*SMALL, "--n-samples", "640", "--runs-dir", FOLDER]
-    options = [*small, "--run", "a", *seeds, "--epochs", "100000"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "seq2seq_cli", "train", *options],
-        cwd=tmp_path, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    while "epoch 1/" not in process.stderr.readline():
-        assert process.poll() is None
-    process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=300)
-    assert process.returncode == 130
-    command = re.search(r"resume with: (s2s .*)", told)[1]
+def test_a_stopped_training_is_resumed(s2s, paste, monkeypatch, seeds):
+    stopping = stop_after(1, EpochEnded)
+    with monkeypatch.context() as patched:
+        patched.setattr(TrainingProgress, "show", lambda _, event: stopping(event))
+        with pytest.raises(Interrupted) as stopped:
+            s2s("train", *QUICK, "--run", "a", *seeds, "--epochs", "100000")
+    command = re.search(r"resume with: (s2s .*)", str(stopped.value))[1]
     paste(command, "--set", "training.stop_at=0.0001", "-q")
-    assert len(list((tmp_path / FOLDER).glob("a*/run.json"))) == (2 if seeds else 1)
+    assert len(list(RUNS.glob("a*/run.json"))) == (2 if seeds else 1)
 
 
-def test_what_goes_on_with_a_sweep(s2s, paste):
-    cell = [word for option in TASK_SETTINGS for word in ("--set", option)]
-    told = s2s(
-        "sweep", "--grid", "model.units=8", "--seeds", "1", *cell, "--name", "some",
+def test_a_sweep_is_resumed_and_its_changed_run_replaced(s2s, paste):
+    settings = ["task.n_in=4", "task.n_out=2", "task.cardinality=13", "training.batch_size=16",
+                "training.n_samples=640"]  # fmt: skip
+    cell = [word for setting in settings for word in ("--set", setting)]
+    _, messages = s2s(
+        "sweep", "--grid", "model.units=8", "--seeds", "1", *cell, "--name", "grid",
         "--runs-dir", FOLDER, "--time-budget", "1s",
-    )[1]  # fmt: skip
-    assert "the time budget is used up" in told
-    told = paste(re.search(r"resume with: (s2s .*)", told)[1])[1]
-    assert "units-8-seed-0" in paste(re.search(r"next: (s2s .*)", told)[1])[0]
-
-
-def test_a_run_of_a_sweep_that_was_trained_further_is_removed_and_trained_again(s2s, paste):
-    cell = [word for option in TASK_SETTINGS for word in ("--set", option)]
-    given = ["sweep", "--grid", "model.units=8", "--seeds", "1", *cell, "--name", "some"]
-    s2s(*given, "--runs-dir", FOLDER)
-    again = ["--run", "some/units-8-seed-0", "--runs-dir", FOLDER]
-    told = s2s("train", "--resume", *again, "--epochs", "9")
-    assert "exact match" in told[0]  # the run of a sweep is evaluated as any other
+    )  # fmt: skip
+    assert "the time budget is used up" in messages
+    _, messages = paste(re.search(r"resume with: (s2s .*)", messages)[1])
+    assert "units-8-seed-0" in paste(re.search(r"next: (s2s .*)", messages)[1])[0]
+    run = ["--run", "grid/units-8-seed-0", "--runs-dir", FOLDER]
+    shown, _ = s2s("train", "--resume", *run, "--epochs", "9")
+    assert "exact match" in shown  # the run of a sweep is evaluated like any other
     with pytest.raises(ConfigurationError, match="trained further") as refused:
-        s2s("sweep", "--resume", "some", "--runs-dir", FOLDER)
+        s2s("sweep", "--resume", "grid", "--runs-dir", FOLDER)
     paste(re.search(COMMAND, str(refused.value))[1], "--yes")
-    assert not (PLACE / "some" / "units-8-seed-0").exists()
-    s2s("sweep", "--resume", "some", "--runs-dir", FOLDER)
-    assert open_run(PLACE / "some", "units-8-seed-0").config.training.epochs < 9
-    (PLACE / "some" / "sweep.jsonl").unlink()
+    assert not (RUNS / "grid" / "units-8-seed-0").exists()
+    (RUNS / "grid" / "sweep.jsonl").unlink()
     with pytest.raises(ModelError, match="has no results") as refused:
-        s2s("plot", "lines", "--sweep", "some", "--runs-dir", FOLDER)
+        s2s("plot", "lines", "--sweep", "grid", "--runs-dir", FOLDER)
     paste(re.search(COMMAND, str(refused.value))[1])
-    assert "units" in s2s("plot", "lines", "--sweep", "some", "--runs-dir", FOLDER)[0]
-
-
-@pytest.mark.parametrize("value", ["nan", "-1", "-inf"])
-def test_seconds_between_checkpoints_are_a_number_from_0(tmp_path, s2s, value):
-    with pytest.raises(typer.BadParameter, match="greater than or equal to 0"):
-        s2s("train", f"--checkpoint-seconds={value}")
-    assert list(tmp_path.iterdir()) == []
+    assert open_run(RUNS / "grid", "units-8-seed-0").config.training.epochs < 9
+    assert "units" in s2s("plot", "lines", "--sweep", "grid", "--runs-dir", FOLDER)[0]

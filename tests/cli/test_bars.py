@@ -1,4 +1,4 @@
-"""Bars in a table, maps, and the curve of the losses beside the progress."""
+"""Bars in a table, maps, and the curve of the losses next to the progress."""
 
 import io
 import sys
@@ -18,7 +18,7 @@ from seq2seq_cli.evaluation import evaluate
 
 
 @given(st.lists(st.floats(1e-6, 1e6), max_size=100), st.integers(1, 30))
-def test_a_curve_fits_and_goes_from_lowest_to_highest(values, width):
+def test_a_curve_fits_its_width_and_reaches_both_ends(values, width):
     drawn = sparkline(values, width)
     assert len(drawn) == min(width, len(values))
     assert set(drawn) <= set(LEVELS)
@@ -34,7 +34,7 @@ def test_losses_are_drawn_by_their_logarithms():
     assert sparkline([1, 0], 2) == "█▁"
 
 
-def test_maps_are_folded_at_the_terminals_edge(capsys, monkeypatch):
+def test_maps_are_folded_at_the_edge_of_the_terminal(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "20")
     names = [f"{n}: {n}" for n in range(10)]
     heat_map(["a", "b"], names, [[1.0] * 10, [0.0] * 10])
@@ -44,7 +44,7 @@ def test_maps_are_folded_at_the_terminals_edge(capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("width", [80, 40])
-def test_the_table_of_accuracies_has_bars_where_there_is_room(capsys, monkeypatch, width):
+def test_the_table_of_accuracies_has_bars_if_they_fit(capsys, monkeypatch, width):
     task = TaskConfig(name="reverse", n_in="2-4", cardinality=9)
     report = evaluate(load_random(RunConfig(task=task, model=ModelConfig(units=4))), 200)
     report = replace(report, position_accuracy=[1.0, 0.5, 0.25], examples=[])
@@ -65,7 +65,7 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize(("columns", "is_drawn"), [(120, True), (80, False), (40, False)])
-def test_the_losses_curve_is_beside_a_wide_bar(monkeypatch, columns, is_drawn):
+def test_a_wide_bar_has_the_curve_of_the_losses(monkeypatch, columns, is_drawn):
     stream = Terminal()
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setenv("COLUMNS", str(columns))

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from seq2seq_cli.cli.rendering import output
+
 TIMES = re.compile(r"^ +([\d.]+) s  (.+)$", re.MULTILINE)
 
 
@@ -30,31 +32,32 @@ def test_debug_shows_how_long_each_phase_took(s2s):
         (("predict", "--nothing"), "NoSuchOption", 2),
     ],
 )
-def test_debug_shows_where_an_error_came_from(s2s, words, name, code):
-    told = s2s("--debug", *words, check=False)
-    plain = s2s(*words, check=False)
-    assert told.returncode == plain.returncode == code
-    assert "Traceback" in told.stderr
-    assert name in told.stderr
-    assert told.stderr.endswith(plain.stderr)
+def test_debug_shows_where_an_error_came_from(s2s_here, monkeypatch, words, name, code):
+    monkeypatch.setattr(output, "_is_debugging", False)
+    plain = s2s_here(*words, check=False)
+    debugged = s2s_here("--debug", *words, check=False)
+    assert debugged.returncode == plain.returncode == code
+    assert "Traceback" in debugged.stderr
+    assert name in debugged.stderr
+    assert debugged.stderr.endswith(plain.stderr)
     assert len(plain.stderr.splitlines()) == 1
 
 
-def test_doctor_trains_and_tells_what_there_is(s2s, tmp_path, monkeypatch):
+def test_doctor_trains_and_shows_the_machine(s2s_here, tmp_path, monkeypatch):
     monkeypatch.setenv("TF_VAR_SECRET", "mine")
-    result = s2s("doctor", "--seconds", "0.2", "--json")
-    found = json.loads(result.stdout)
-    assert {"python", "seq2seq-cli", "tensorflow", "keras", "numpy"} <= set(found["versions"])
-    assert found["samples"] > 0
-    assert found["samples"] % 64 == 0
-    assert found["samples_per_s"] > 0
-    assert found["predicted_per_s"] > 0
-    assert 0 < found["last_loss"] < 10
-    assert found["device"] == "CPU"
-    assert Path(found["cache"]).is_dir()
-    assert found["cached_programs"] > 0
-    assert found["cached_bytes"] > 0
-    assert found["variables"]["S2S_CACHE_DIR"] == found["cache"]
+    result = s2s_here("doctor", "--seconds", "0.2", "--json")
+    document = json.loads(result.stdout)
+    assert {"python", "seq2seq-cli", "tensorflow", "keras", "numpy"} <= set(document["versions"])
+    assert document["samples"] > 0
+    assert document["samples"] % 64 == 0
+    assert document["samples_per_s"] > 0
+    assert document["predicted_per_s"] > 0
+    assert 0 < document["last_loss"] < 10
+    assert document["device"] == "CPU"
+    assert Path(document["cache"]).is_dir()
+    assert document["cached_programs"] > 0
+    assert document["cached_bytes"] > 0
+    assert document["variables"]["S2S_CACHE_DIR"] == document["cache"]
     assert "mine" not in result.stdout
     assert result.stderr == ""
     assert list(tmp_path.iterdir()) == []

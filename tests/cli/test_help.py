@@ -16,7 +16,7 @@ from seq2seq_cli.shipped import shipped_names
 
 @pytest.fixture
 def typed(monkeypatch, capsys, tmp_path):
-    """Return a function that returns what a shell is told to complete the words with."""
+    """Return a function that returns the completions of these words."""
     monkeypatch.chdir(tmp_path)
 
     def complete(*words):
@@ -57,7 +57,7 @@ def test_tasks_configurations_and_choices_are_completed(typed):
     assert typed("train", "--attention", "d") == ["dot"]
 
 
-def test_runs_are_completed_from_the_folder_that_is_named(typed, tmp_path, monkeypatch):
+def test_runs_are_completed_from_the_chosen_folder(typed, tmp_path, monkeypatch):
     for folder in ("runs/one", "runs/two", "elsewhere/other"):
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / CONFIG_FILE).touch()
@@ -88,7 +88,7 @@ def test_the_help_of_train_has_its_sections(help_of):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_no_help_names_a_type_of_the_program(name, help_of):
+def test_no_help_shows_a_python_type(name, help_of):
     assert not re.search(r"<(int|float|str|path|bool)", help_of(name))
 
 
@@ -104,6 +104,6 @@ def test_no_help_names_a_type_of_the_program(name, help_of):
         ("predict --xyz", "No such option: --xyz"),
     ],
 )
-def test_a_mistyped_word_is_reported_with_what_was_probably_meant(words, meant, monkeypatch):
+def test_a_mistyped_word_gets_a_suggestion(words, meant, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["s2s", *words.split()])
     assert run_command() == (meant, 2)

@@ -1,8 +1,9 @@
-"""`s2s plot` and `s2s runs --compare`: in the terminal, in files, and what is refused."""
+"""`s2s plot` and `s2s runs --compare`: in the terminal and in files."""
 
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from random_run import replace_file, save_random_run
@@ -14,7 +15,7 @@ from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, S2sError
 from seq2seq_cli.metrics import percent
-from seq2seq_cli.report import RUN_CHARTS, SWEEP_CHARTS, TRAINING_CHARTS
+from seq2seq_cli.report import RUN_CHARTS, TRAINING_CHARTS
 from seq2seq_cli.runs.history import Call, EpochRecord, history_text
 from seq2seq_cli.sweep.folder import SweepFolder
 
@@ -50,7 +51,7 @@ def test_each_chart_is_drawn_in_the_terminal(folder, capsys, monkeypatch, what, 
     assert len(lines) > 3
 
 
-def test_a_curve_begins_and_ends_where_its_numbers_do(folder, capsys, monkeypatch):
+def test_a_curve_has_the_range_of_its_numbers(folder, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "60")
     plot("loss", run="plain", runs_dir=folder)
     title, first, *middle, last, below = capsys.readouterr().out.splitlines()
@@ -63,44 +64,20 @@ def test_a_curve_begins_and_ends_where_its_numbers_do(folder, capsys, monkeypatc
 
 
 @pytest.mark.parametrize("width", [80, 40])
-def test_the_charts_of_a_sweep_are_drawn_in_the_terminal(folder, capsys, monkeypatch, width):
+@pytest.mark.parametrize(
+    ("what", "words"), [("grid", ("n_in", "units")), ("lines", ("12", "exact match"))]
+)
+def test_each_chart_of_a_sweep_is_drawn(folder, capsys, monkeypatch, tmp_path, what, words, width):
     monkeypatch.setenv("COLUMNS", str(width))
     save_sweep(folder)
-    for what, words in {"grid": ("n_in", "units"), "lines": ("12", "exact match")}.items():
-        plot(what, sweep="grid", runs_dir=folder)
-        shown = capsys.readouterr().out
-        assert all(len(line) <= width for line in shown.splitlines())
-        assert all(word in shown for word in words)
-    for share in {record.exact_match for record in SWEPT}:
-        assert percent(share) in shown
-
-
-def test_a_chart_of_a_sweep_is_written(folder, tmp_path):
-    save_sweep(folder)
-    for what in SWEEP_CHARTS:
-        plot(what, sweep="grid", runs_dir=folder, file=tmp_path / f"{what}.svg")
-        assert (tmp_path / f"{what}.svg").read_bytes().startswith(b"<svg")
-
-
-@pytest.mark.parametrize(
-    ("what", "options", "told"),
-    [
-        ("grid", {}, "add --sweep NAME"),
-        ("loss", {"sweep": "grid"}, "give one of grid, lines; for a run's charts remove --sweep"),
-        ("lines", {"sweep": "grid", "run": "plain"}, "remove --run"),
-        ("grid", {"sweep": "../grid"}, "run name"),
-        ("grid", {"sweep": "plain"}, "there is no sweep"),
-        ("grid", {"sweep": "narrow"}, "a grid needs all combinations of two settings"),
-    ],
-)
-def test_what_is_no_chart_of_a_sweep_is_refused(folder, what, options, told):
-    save_sweep(folder)
-    narrow = SweepFolder(folder / "narrow")
-    narrow.path.mkdir()
-    narrow.write(described("task.n_in=6,12"))
-    narrow.write_results([swept(0, 0.5, task__n_in=6)])
-    with pytest.raises(S2sError, match=re.escape(told)):
-        plot(what, runs_dir=folder, **options)
+    plot(what, sweep="grid", runs_dir=folder)
+    shown = capsys.readouterr().out
+    assert all(len(line) <= width for line in shown.splitlines())
+    assert all(word in shown for word in words)
+    if what == "lines":
+        assert all(percent(record.exact_match) in shown for record in SWEPT)
+    plot(what, sweep="grid", runs_dir=folder, file=tmp_path / "chart.svg")
+    assert (tmp_path / "chart.svg").read_bytes().startswith(b"<svg")
 
 
 @pytest.mark.parametrize("suffix", ["svg", "PNG", "pdf"])
@@ -116,22 +93,32 @@ def test_a_chart_is_written(folder, tmp_path, suffix, capsys):
 
 
 @pytest.mark.parametrize(
-    ("what", "options", "told"),
+    ("what", "options", "message"),
     [
         ("curves", {}, "there is no such chart: give one of loss"),
         ("lengths", {"n_samples": 60}, "All sources have 4 integers"),
         ("attention", {"n_samples": 60}, "--attention dot"),
         ("generalization", {}, "--lengths RANGE"),
-        ("loss", {"lengths": "1-3"}, "only the chart generalization takes it"),
-        ("loss", {"n_samples": 9}, "is a chart of the training"),
-        ("loss", {"file": "chart.jpg"}, "should end in .svg, .png or .pdf"),
+        ("loss", {"lengths": "1-3"}, "--lengths 1-3: the chart loss does not use it"),
+        ("loss", {"n_samples": 9}, "--n-samples 9: the chart loss does not use it"),
+        ("loss", {"file": Path("chart.jpg")}, "should end in .svg, .png or .pdf"),
+        ("grid", {}, "add --sweep NAME"),
+        ("loss", {"sweep": "grid"}, "give one of grid, lines; for a run's charts remove --sweep"),
+        ("lines", {"sweep": "grid", "run": "plain"}, "remove --run"),
+        ("grid", {"sweep": "../grid"}, "run name"),
+        ("grid", {"sweep": "plain"}, "there is no sweep"),
+        ("grid", {"sweep": "narrow"}, "a grid needs all combinations of two settings"),
     ],
 )
-def test_what_cannot_be_drawn_is_refused(folder, tmp_path, what, options, told):
-    if "file" in options:
-        options = {"file": tmp_path / options["file"]}
-    with pytest.raises(ConfigurationError, match=re.escape(told)):
-        plot(what, run="plain", runs_dir=folder, **options)
+def test_what_cannot_be_drawn_is_refused(folder, what, options, message):
+    save_sweep(folder)
+    narrow = SweepFolder(folder / "narrow")
+    narrow.path.mkdir()
+    narrow.write(described("task.n_in=6,12"))
+    narrow.write_results([swept(0, 0.5, task__n_in=6)])
+    run = None if "sweep" in options else "plain"
+    with pytest.raises(S2sError, match=re.escape(message)):
+        plot(what, runs_dir=folder, **{"run": run, **options})
 
 
 def test_a_history_that_was_changed_is_refused(folder):

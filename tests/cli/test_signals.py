@@ -21,8 +21,11 @@ main()
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("module", ["typer", "seq2seq_cli.cli.commands.tasks", "numpy"])
+@pytest.mark.parametrize(
+    ("number", "module"),
+    [(signal.SIGINT, "typer"), (signal.SIGTERM, "seq2seq_cli.cli.commands.tasks"),
+     (signal.SIGINT, "numpy")],
+)  # fmt: skip
 def test_a_signal_while_modules_are_imported_shows_no_traceback(tmp_path, number, module):
     result = subprocess.run(
         [sys.executable, "-c", AT_IMPORT, str(number.value), module, "tasks"],
@@ -56,7 +59,7 @@ while True:
 
 
 @pytest.mark.parametrize("seconds", [0.0, 3.0])
-def test_a_signal_that_is_swallowed_ends_the_process_after_what_is_written(tmp_path, seconds):
+def test_a_swallowed_signal_ends_the_process_once_the_file_is_written(tmp_path, seconds):
     process = subprocess.Popen(
         [sys.executable, "-c", SWALLOWED, str(seconds)],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -64,7 +67,7 @@ def test_a_signal_that_is_swallowed_ends_the_process_after_what_is_written(tmp_p
     assert process.stdout.readline() == "ready\n"
     started = time.monotonic()
     process.terminate()
-    _, told = process.communicate(timeout=60)
-    assert time.monotonic() - started > max(1.7, seconds - 0.5)  # a training has its time to save
-    assert (process.returncode, told) == (143, "s2s: terminated\n")
+    _, messages = process.communicate(timeout=60)
+    assert time.monotonic() - started > max(1.7, seconds - 0.5)  # a training has time to save
+    assert (process.returncode, messages) == (143, "s2s: terminated\n")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

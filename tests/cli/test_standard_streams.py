@@ -1,4 +1,4 @@
-"""Standard streams that are full, closed, or that nobody reads any more."""
+"""Standard streams that are full, closed, or no longer read."""
 
 import os
 import subprocess
@@ -17,19 +17,19 @@ def shell(line: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("command", ["tasks", "--help", "--version", "generate", "evaluate --help"])
+@pytest.mark.parametrize("command", ["tasks", "--help", "--version"])
 def test_data_that_cannot_be_written_is_an_error_of_one_line(tmp_path, command):
     result = shell(f"{S2S} {command} >/dev/full", tmp_path)
     assert (result.returncode, result.stderr) == (6, "s2s: No space left on device\n")
 
 
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize("line", ["tasks", "generate --json --n-samples 100", "evaluate --help"])
+@pytest.mark.parametrize(
+    ("line", "unbuffered"),
+    [("generate --json --n-samples 100", ""), ("generate --json --n-samples 100", "1"),
+     ("evaluate --help", "1")],
+)  # fmt: skip
 def test_data_that_a_full_disk_cuts_is_an_error(tmp_path, line, unbuffered):
-    """Whether Python buffers or not, as in many containers: a part of a write is not all of it.
-
-    What it compiles would be cut off, too, and be kept.
-    """
+    """Whether or not Python buffers its output; many containers set PYTHONUNBUFFERED."""
     resource = pytest.importorskip("resource")
     environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered, "PYTHONDONTWRITEBYTECODE": "1"}
 
@@ -49,7 +49,7 @@ def test_data_that_a_full_disk_cuts_is_an_error(tmp_path, line, unbuffered):
 
 @pytest.mark.parametrize("where", ["2>/dev/full", "2>&-"])
 def test_messages_that_cannot_be_written_change_no_exit_code(tmp_path, where):
-    for command, code in (("tasks", 0), ("evaluate", 4), ("evaluate --n-samples x", 2)):
+    for command, code in (("tasks", 0), ("evaluate", 4)):
         result = shell(f"{S2S} {command} {where}", tmp_path)
         assert result.returncode == code
         assert "Traceback" not in result.stdout + result.stderr
@@ -62,8 +62,9 @@ def test_no_file_takes_the_number_of_a_closed_stream(tmp_path):
     assert "encoded" not in (tmp_path / "pairs.csv").read_text()
 
 
-def test_closed_streams_are_empty(trained):
-    result = shell(f"{S2S} predict - <&- >&- 2>&-", trained)
+@pytest.mark.usefixtures("random_runs")
+def test_closed_streams_are_empty(tmp_path):
+    result = shell(f"{S2S} predict - <&- >&- 2>&-", tmp_path)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 

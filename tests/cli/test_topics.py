@@ -1,4 +1,4 @@
-"""The topics of `s2s help`: all are listed, and what they name is there."""
+"""The topics of `s2s help`: all are listed, and the options and settings they name exist."""
 
 import re
 import subprocess
@@ -22,7 +22,7 @@ def test_every_topic_is_listed_with_its_title(capsys):
 
 
 @pytest.mark.parametrize("name", topics())
-def test_a_topic_is_written_as_it_is_to_a_pipe(name, capsys):
+def test_a_pipe_gets_a_topic_unchanged(name, capsys):
     show_help(name)
     text = capsys.readouterr().out
     assert text == (TOPICS / f"{name}.md").read_text()
@@ -36,7 +36,7 @@ def test_an_unknown_topic_is_refused():
 
 
 @pytest.mark.parametrize("name", topics())
-def test_what_a_topic_names_is_there(name):
+def test_what_a_topic_names_exists(name):
     text = (TOPICS / f"{name}.md").read_text()
     options = {
         option for command in COMMANDS for parameter in make_command(command).params

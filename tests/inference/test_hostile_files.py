@@ -18,8 +18,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from edited import edit
-from random_run import replace_file, save_random_run
+from random_run import edit, replace_file, save_random_run
 
 import seq2seq_cli
 from seq2seq_cli.architecture import LSTM_SETTINGS

@@ -10,6 +10,8 @@ from tiny import tiny_config
 from seq2seq_cli import train
 from seq2seq_cli.cli.rendering.training import TrainingProgress, show_run
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
+from seq2seq_cli.evaluation import evaluate
+from seq2seq_cli.inference.loading import load_network
 from seq2seq_cli.runs.history import Call, EpochRecord
 from seq2seq_cli.training.outcome import guessing_loss, shortfall
 
@@ -67,5 +69,6 @@ def test_a_training_reports_its_shortfall(tmp_path, capsys):
 
     run = train(tiny_config(learning_rate=1e-6), tmp_path, "idle", progress=report)
     assert events[-1].shortfall.startswith("nothing was learned: the held-out loss is 2.")
-    show_run(run, progress, as_json=True, quiet=False)
+    report = evaluate(load_network(run), 100)
+    show_run(run, report, progress.shortfall, as_json=True, quiet=False)
     assert json.loads(capsys.readouterr().out)["notes"][-1] == events[-1].shortfall

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-from seq2seq_cli.cli.options import NUMBER, Json, Quiet, option
+from seq2seq_cli.cli import options
+from seq2seq_cli.cli.options import option
 from seq2seq_cli.cli.process import import_quietly
 from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.cli.rendering.tables import table
@@ -16,11 +17,9 @@ VARIABLES = (
 
 
 def doctor(
-    seconds: Annotated[
-        float, option("--seconds", "How long to train.", metavar=NUMBER, min=0)
-    ] = 2.0,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    seconds: Annotated[float, option("--seconds", "Seconds to train for.", min=0)] = 2.0,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Show versions, cores, flags and cache, and train for two seconds.
 
@@ -70,7 +69,7 @@ def doctor(
         output.write_json(document)
         return
     memory = document["memory"]
-    kept = "nowhere: every training compiles its program"
+    kept = "none: every training compiles its program"
     if trial.cache:
         kept = f"{trial.cache}: {trial.n_programs:,}, {format_bytes(trial.n_bytes)}"
     rows = [
@@ -81,8 +80,8 @@ def doctor(
         *values.items(),
         ("compiled programs", kept),
         ("trained", f"{trial.samples:,} sequences, {trial.samples_per_s:,.0f}/s"),
-        ("its program", "compiled" if trial.is_compiled else "kept from before"),
+        ("its program", "compiled" if trial.is_compiled else "from the cache"),
         ("its loss", f"{trial.first_loss:.3f}, then {trial.last_loss:.3f}"),
         ("predicted", f"{evaluated.sequences_per_s:,.0f} sequences/s"),
     ]
-    table("This machine", ("", "found"), rows)
+    table("This machine", ("", "value"), rows)

@@ -3,47 +3,40 @@
 from pathlib import Path
 from typing import Annotated
 
-from seq2seq_cli.cli.options import (
-    DEFAULT_RUNS_DIR,
-    Force,
-    InputFile,
-    Json,
-    Quiet,
-    RunName,
-    RunsDir,
-    Sequences,
-    option,
-)
-from seq2seq_cli.cli.rendering import output, phases
+from seq2seq_cli.cli import options
+from seq2seq_cli.cli.options import option
+from seq2seq_cli.cli.rendering import output
+from seq2seq_cli.errors import DataError
 
 
 def encode(
-    sequences: Sequences = None,
-    file: InputFile = None,
+    sequences: options.Sequences = None,
+    file: options.InputFile = None,
     output_file: Annotated[
         Path | None,
-        option("--output", "Write arrays hidden, cell (n, layers, width).", metavar="FILE.npz"),
+        option(
+            "--output", "Write the arrays hidden and cell (n, layers, width).", metavar="FILE.npz"
+        ),
     ] = None,
-    force: Force = False,
-    run: RunName = None,
-    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    force: options.Force = False,
+    run: options.RunName = None,
+    runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
-    """Print the encoder's hidden and cell states after sequences.
+    """Print the encoder's hidden and cell states for sequences.
 
     They are all that the decoder knows about a source: the context vector. Blank lines are skipped.
     """
-    from seq2seq_cli.cli.sequences import check_given, read_sequences
-    from seq2seq_cli.errors import DataError
+    from seq2seq_cli.cli.sequences import check_input, read_sequences
     from seq2seq_cli.inference.loading import load_run
     from seq2seq_cli.inference.network import BATCH
     from seq2seq_cli.prediction import encode as encode_batch
     from seq2seq_cli.prediction import write_states
 
-    check_given(sequences, file)
+    check_input(sequences, file)
     loaded = load_run(run, runs_dir)
-    phases.end("the run loaded")
+    output.end_phase("the run loaded")
     output.end_with_reader()
     lengths: set[int] = set()
     with read_sequences(sequences, file, loaded.config.task.cardinality) as source_reader:

@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from seq2seq_cli.cli.options import DEFAULT_RUNS_DIR, Force, Json, Quiet, RunName, RunsDir, option
+from seq2seq_cli.cli import options
+from seq2seq_cli.cli.options import option
 from seq2seq_cli.cli.process import import_quietly
-from seq2seq_cli.cli.rendering import output, phases
+from seq2seq_cli.cli.rendering import output
 
 
 def export(
@@ -17,11 +18,11 @@ def export(
         Literal["saved-model", "onnx", "litert"],
         option("--format", "For TensorFlow, ONNX Runtime or LiteRT."),
     ],
-    force: Force = False,
-    run: RunName = None,
-    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    force: options.Force = False,
+    run: options.RunName = None,
+    runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Write a run's encoder and decoder for TensorFlow, ONNX Runtime or LiteRT.
 
@@ -35,7 +36,7 @@ def export(
     check_export(folder, kind, force)
     output.message("importing TensorFlow and converting ...", quiet or as_json)
     import_quietly("seq2seq_cli.training.export")
-    phases.end("TensorFlow imported")
+    output.end_phase("TensorFlow imported")
     with quiet_stderr():
         result = export_run(opened, folder, kind, force)
     if as_json:

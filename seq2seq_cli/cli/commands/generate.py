@@ -4,23 +4,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from seq2seq_cli.cli.options import (
-    INTEGER,
-    Cardinality,
-    ConfigFile,
-    Force,
-    Json,
-    NIn,
-    NOut,
-    Quiet,
-    SetOptions,
-    TaskName,
-    option,
-    resolve_config,
-)
+from seq2seq_cli.cli import options
+from seq2seq_cli.cli.options import option
 from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.cli.rendering.progress import Progress
 from seq2seq_cli.cli.rendering.tables import table
+from seq2seq_cli.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from seq2seq_cli.data.vocabulary import Ids
@@ -29,28 +18,24 @@ SHOWN = 10
 
 
 def generate(
-    task: TaskName = None,
-    n_in: NIn = None,
-    n_out: NOut = None,
-    cardinality: Cardinality = None,
-    n_samples: Annotated[
-        int, option("--n-samples", "Sequences to generate.", metavar=INTEGER, min=1)
-    ] = SHOWN,
+    task: options.TaskName = None,
+    n_in: options.NIn = None,
+    n_out: options.NOut = None,
+    cardinality: options.Cardinality = None,
+    n_samples: Annotated[int, option("--n-samples", "Number of sequences.", min=1)] = SHOWN,
     split: Annotated[
         Literal["train", "test"],
-        option("--split", "What training draws from, or what it never sees."),
+        option("--split", "Sequences to train on, or held-out ones."),
     ] = "train",
     file: Annotated[
-        Path | None, option("--output", "Write .jsonl, .csv or .npz instead.", metavar="FILE")
+        Path | None, option("--output", "Write a .jsonl, .csv or .npz file.", metavar="FILE")
     ] = None,
-    force: Force = False,
-    seed: Annotated[
-        int | None, option("--seed", "Seed of the sequences. [0]", metavar=INTEGER)
-    ] = None,
-    config_file: ConfigFile = None,
-    settings: SetOptions = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    force: options.Force = False,
+    seed: Annotated[int | None, option("--seed", "Seed of the sequences. [0]")] = None,
+    config_file: options.ConfigFile = None,
+    settings: options.SetOptions = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Show examples, or write them to a file.
 
@@ -65,17 +50,16 @@ def generate(
     from seq2seq_cli.data.sampling import Split
     from seq2seq_cli.data.streams import iterate_pairs
     from seq2seq_cli.data.vocabulary import PADDING, START, Vocabulary, shift_right, unpad
-    from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.resources import check, generating_needs
 
-    options: dict[str, object] = {
+    named: dict[str, object] = {
         "task.name": task,
         "task.n_in": n_in,
         "task.n_out": n_out,
         "task.cardinality": cardinality,
         "training.seed": seed,
     }
-    config = resolve_config(config_file, settings, options)
+    config = options.resolve_config(config_file, settings, named)
     if config.task.data:
         raise ConfigurationError(f"task.data = {config.task.data!r}: pairs of a file already exist")
     training = TrainingConfig(seed=config.training.seed)

@@ -7,6 +7,7 @@ import typer
 
 from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.cli.rendering.tables import markdown, table
+from seq2seq_cli.errors import ConfigurationError
 
 TOPICS = Path(__file__).parents[2] / "help"
 
@@ -20,14 +21,13 @@ def help(  # noqa: A001
     topic: Annotated[
         str | None,
         typer.Argument(
-            metavar="TOPIC", help="One of those that `s2s help` lists.", autocompletion=topics
+            metavar="TOPIC", help="One of the topics that `s2s help` lists.", autocompletion=topics
         ),
     ] = None,
 ) -> None:
-    """Explain a topic, such as data, seeds or sweeps; list them all without one."""
+    """Explain a topic such as data, seeds or sweeps; without one, list all topics."""
     from difflib import get_close_matches
 
-    from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.storage import read_text
 
     output.end_with_reader()

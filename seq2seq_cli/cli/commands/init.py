@@ -4,9 +4,11 @@ from typing import Annotated
 
 import typer
 
-from seq2seq_cli.cli.options import Json, configuration_names, option
+from seq2seq_cli.cli import options
+from seq2seq_cli.cli.options import option
 from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.cli.rendering.tables import table
+from seq2seq_cli.errors import ConfigurationError
 
 ALL = "all"
 
@@ -17,13 +19,13 @@ def init(
         typer.Argument(
             metavar="NAME",
             help="A shipped configuration, or all: every setting.",
-            autocompletion=lambda: [*configuration_names(), ALL],
+            autocompletion=lambda: [*options.configuration_names(), ALL],
         ),
     ] = None,
     as_schema: Annotated[
         bool, option("--schema", "Print the settings' JSON schema, for editors.")
     ] = False,
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
     """List the shipped configurations, or print one to start from.
 
@@ -31,7 +33,6 @@ def init(
     long` trains with the shipped one, and `s2s sweep lengths` is the shipped sweep. Editors
     complete the settings if the schema is next to the file: `s2s init --schema > s2s.schema.json`.
     """
-    from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.shipped import SWEEPS, shipped_file, shipped_names, summary
     from seq2seq_cli.storage import read_text
 

@@ -2,17 +2,19 @@
 
 from typing import Any
 
-from seq2seq_cli.cli.options import DEFAULT_RUNS_DIR, Json, RunName, RunsDir
+from seq2seq_cli.cli import options
 from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.cli.rendering.tables import table
 
 
 def inspect(
-    run: RunName = None, runs_dir: RunsDir = DEFAULT_RUNS_DIR, as_json: Json = False
+    run: options.RunName = None,
+    runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
+    as_json: options.Json = False,
 ) -> None:
     """Show a run's layers, configuration, results and versions."""
     from seq2seq_cli.architecture import Architecture
-    from seq2seq_cli.cli.rendering.plan import layers_as_json, show_layers, show_settings
+    from seq2seq_cli.cli.rendering.training import layers_as_json, show_layers, show_settings
     from seq2seq_cli.inference.loading import load_network
     from seq2seq_cli.metrics import percent
     from seq2seq_cli.runs.listing import open_run

@@ -1,21 +1,13 @@
-"""`s2s predict`: the targets of given sequences."""
+"""`s2s predict`: the targets of sequences."""
 
 from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
-from seq2seq_cli.cli.options import (
-    DEFAULT_RUNS_DIR,
-    INTEGER,
-    InputFile,
-    Json,
-    Quiet,
-    RunName,
-    RunsDir,
-    Sequences,
-    option,
-)
-from seq2seq_cli.cli.rendering import output, phases
+from seq2seq_cli.cli import options
+from seq2seq_cli.cli.options import option
+from seq2seq_cli.cli.rendering import output
+from seq2seq_cli.errors import ConfigurationError
 from seq2seq_cli.inference import threads
 
 if TYPE_CHECKING:
@@ -23,38 +15,33 @@ if TYPE_CHECKING:
 
 
 def predict(
-    sequences: Sequences = None,
-    file: InputFile = None,
-    beam: Annotated[
-        int, option("--beam", "Width of a beam search; 1: greedy.", metavar=INTEGER, min=1)
-    ] = 1,
-    top: Annotated[
-        int, option("--top", "Its most likely targets to show.", metavar=INTEGER, min=1)
-    ] = 1,
+    sequences: options.Sequences = None,
+    file: options.InputFile = None,
+    beam: Annotated[int, option("--beam", "Width of a beam search; 1: greedy.", min=1)] = 1,
+    top: Annotated[int, option("--top", "Number of the most likely targets to show.", min=1)] = 1,
     attention: Annotated[
         bool, option("--attention", "Show where the decoder looks, token by token.")
     ] = False,
-    run: RunName = None,
-    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    run: options.RunName = None,
+    runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Predict the targets of sequences; blank lines stay blank.
 
     With --top, each line has the log probability, a tab and the target, best first.
     """
     from seq2seq_cli.cli.rendering.charts import heat_map
-    from seq2seq_cli.cli.sequences import check_given, is_stream, read_sequences
-    from seq2seq_cli.errors import ConfigurationError
+    from seq2seq_cli.cli.sequences import check_input, is_stream, read_sequences
     from seq2seq_cli.inference.loading import load_run
     from seq2seq_cli.inference.network import BATCH
     from seq2seq_cli.prediction import predict_each
 
-    check_given(sequences, file)
+    check_input(sequences, file)
     if top > beam:
         raise ConfigurationError(f"--top {top}: should be at most --beam, which is {beam}")
     loaded = load_run(run, runs_dir)
-    phases.end("the run loaded")
+    output.end_phase("the run loaded")
     if attention and loaded.decoder.attention is None:
         raise ConfigurationError(
             f"--attention: the run {loaded.run.name} has none; train with --attention dot"

@@ -7,20 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seq2seq_cli.cli.options import (
-    DEFAULT_RUNS_DIR,
-    CustomTask,
-    Force,
-    HeldOut,
-    LengthRange,
-    Quiet,
-    RunName,
-    RunsDir,
-    load_custom_task,
-    option,
-)
+from seq2seq_cli.cli import options
+from seq2seq_cli.cli.options import option
 from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.cli.rendering.progress import Progress
+from seq2seq_cli.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from seq2seq_cli.report.run import RunCharts
+    from seq2seq_cli.sweep.folder import SweepFolder
 
 if TYPE_CHECKING:
     from seq2seq_cli.report.run import RunCharts
@@ -28,34 +23,33 @@ if TYPE_CHECKING:
 
 def report(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="RUN", help="The runs of --compare.")
+        list[str] | None,
+        typer.Argument(metavar="RUN", help="The runs to compare, after --compare."),
     ] = None,
-    run: RunName = None,
+    run: options.RunName = None,
     compare: Annotated[
         bool, option("--compare", "Compare several runs: --compare RUN RUN...")
     ] = False,
-    sweep: Annotated[
-        str | None, option("--sweep", "Show the results of a sweep.", metavar="NAME")
-    ] = None,
-    file: Annotated[Path, option("--output", "The page.", metavar="FILE.html")] = Path(
+    sweep: Annotated[str | None, option("--sweep", "Report on a sweep.", metavar="NAME")] = None,
+    file: Annotated[Path, option("--output", "The page to write.", metavar="FILE.html")] = Path(
         "report.html"
     ),
-    n_samples: HeldOut = None,
-    lengths: LengthRange = None,
-    task: CustomTask = None,
-    force: Force = False,
-    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
-    quiet: Quiet = False,
+    n_samples: options.HeldOut = None,
+    lengths: options.LengthRange = None,
+    task: options.CustomTask = None,
+    force: options.Force = False,
+    runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
+    quiet: options.Quiet = False,
 ) -> None:
-    """Make a page of charts of a run, or of several compared.
+    """Make a page of charts of a run, of several runs, or of a sweep.
 
     It shows how the run learned, its accuracy, its attention and states, and the commands that
     reproduce it. The page needs no network. An earlier report is replaced.
     """
-    from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.evaluation import DEFAULT_SAMPLES
-    from seq2seq_cli.report.page import check_free, run_page
+    from seq2seq_cli.report.page import check_free, run_page, sweep_page
     from seq2seq_cli.report.pictures import need_libraries
+    from seq2seq_cli.storage import write_text
 
     is_sweep = sweep is not None
     if (compare or is_sweep) and (run or lengths or (compare and is_sweep)):
@@ -74,12 +68,10 @@ def report(
     if compare:
         page = _comparison(names or [], runs_dir, n_samples or DEFAULT_SAMPLES, task, quiet)
     elif sweep is not None:
-        page = _sweep(sweep, runs_dir)
+        page = sweep_page(open_sweep(runs_dir, sweep))
     else:
         with run_charts(run, runs_dir, n_samples, lengths, task, quiet) as charts:
             page = run_page(charts)
-    from seq2seq_cli.storage import write_text
-
     write_text(file, page)
     output.message(f"wrote {file} ({len(page.encode()) / 1000:,.0f} kB)", quiet)
 
@@ -100,9 +92,17 @@ def run_charts(
     from seq2seq_cli.report.run import RunCharts
 
     loaded, n_samples = load_run(run, runs_dir), n_samples or DEFAULT_SAMPLES
-    custom_task = load_custom_task(task, [loaded])
+    custom_task = options.load_custom_task(task, [loaded])
     with Progress("evaluating", n_samples, quiet) as progress:
         yield RunCharts(loaded, n_samples, lengths, n_each, custom_task, progress.advance)
+
+
+def open_sweep(runs_dir: Path, name: str) -> "SweepFolder":
+    """Return the folder of a sweep."""
+    from seq2seq_cli.runs.names import check_name
+    from seq2seq_cli.sweep.folder import SweepFolder
+
+    return SweepFolder(runs_dir / check_name(name))
 
 
 def _comparison(
@@ -113,7 +113,7 @@ def _comparison(
     from seq2seq_cli.report.page import comparison_page
 
     loaded = [load_run(name, runs_dir) for name in dict.fromkeys(names)]
-    custom_task = load_custom_task(task, loaded)
+    custom_task = options.load_custom_task(task, loaded)
     with Progress("evaluating", n_samples * len(loaded), quiet) as progress:
         reports = [
             evaluate(
@@ -126,11 +126,3 @@ def _comparison(
             for run in loaded
         ]
     return comparison_page(loaded, reports)
-
-
-def _sweep(name: str, runs_dir: Path) -> str:
-    from seq2seq_cli.report.page import sweep_page
-    from seq2seq_cli.runs.names import check_name
-    from seq2seq_cli.sweep.folder import SweepFolder
-
-    return sweep_page(SweepFolder(runs_dir / check_name(name)))

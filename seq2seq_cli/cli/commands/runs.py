@@ -7,78 +7,70 @@ from typing import Annotated, Literal
 
 import typer
 
-from seq2seq_cli.cli.options import (
-    DEFAULT_RUNS_DIR,
-    INTEGER,
-    Json,
-    Quiet,
-    RunsDir,
-    option,
-    run_names,
-    task_names,
-)
+from seq2seq_cli.cli import options
+from seq2seq_cli.cli.options import option
 from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.cli.rendering.tables import table
-
-LIST, CHANGE = "List", "Change"
+from seq2seq_cli.errors import ConfigurationError, ModelError
 
 
 def runs(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="RUN", help="The runs of --compare.")
+        list[str] | None,
+        typer.Argument(metavar="RUN", help="The runs to compare, after --compare."),
     ] = None,
     compare: Annotated[
-        bool, option("--compare", "Compare several: --compare RUN RUN...", LIST)
+        bool, option("--compare", "Compare several runs: --compare RUN RUN...", "List")
     ] = False,
-    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
+    runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
     task: Annotated[
         str | None,
-        option("--task", "Only runs of this task.", LIST, "NAME", autocompletion=task_names),
+        option(
+            "--task", "Only runs of this task.", "List", "NAME", autocompletion=options.task_names
+        ),
     ] = None,
     by: Annotated[
         Literal["date", "exact", "name"],
-        option("--sort", "Oldest first, best first, or by name.", LIST),
+        option("--sort", "Oldest first, best first, or by name.", "List"),
     ] = "date",
     limit: Annotated[
         int | None,
-        option("--limit", "At most this number: the newest, best or first.", LIST, INTEGER, min=1),
+        option("--limit", "List at most this many: the newest, best or first.", "List", min=1),
     ] = None,
     removed: Annotated[
         list[str] | None,
         option(
             "--remove",
             "Remove a run, or a sweep with its runs; may be repeated.",
-            CHANGE,
+            "Change",
             "NAME",
-            autocompletion=run_names,
+            autocompletion=options.run_names,
         ),
     ] = None,
     renamed: Annotated[
         tuple[str, str] | None,
         option(
             "--rename",
-            "Give a run, or a sweep, another name.",
-            CHANGE,
+            "Rename a run or a sweep.",
+            "Change",
             "OLD NEW",
-            autocompletion=run_names,
+            autocompletion=options.run_names,
         ),
     ] = None,
     is_sure: Annotated[
         bool,
         typer.Option(
-            "--yes", "-y", "--force", help="Remove without asking.", rich_help_panel=CHANGE
+            "--yes", "-y", "--force", help="Remove without asking.", rich_help_panel="Change"
         ),
     ] = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """List the runs with their accuracy.
 
     The newest completed run, which other commands use by default, is the last one before the
     incomplete ones. The runs of a sweep are listed with --runs-dir RUNS/SWEEP.
     """
-    from seq2seq_cli.errors import ConfigurationError
-
     if removed or renamed:
         if removed and renamed:
             raise ConfigurationError("--remove and --rename: use only one of the two")
@@ -186,7 +178,6 @@ def _remove(runs_dir: Path, names: Sequence[str], is_sure: bool, quiet: bool) ->
 
     All are looked up before any is removed. Raises ConfigurationError without a terminal.
     """
-    from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.runs.claim import remove_run
     from seq2seq_cli.sweep.listing import is_sweep, remove_sweep
 
@@ -213,7 +204,6 @@ def _remove(runs_dir: Path, names: Sequence[str], is_sure: bool, quiet: bool) ->
 
 def _rename(runs_dir: Path, old: str, new: str, quiet: bool) -> None:
     """Rename a run or a sweep; a run of a sweep keeps its name."""
-    from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.runs.claim import rename_run
     from seq2seq_cli.sweep.listing import is_sweep, rename_sweep
 
@@ -226,7 +216,6 @@ def _rename(runs_dir: Path, old: str, new: str, quiet: bool) -> None:
 
 def _find(runs_dir: Path, name: str) -> Path:
     """Return the path of a run or a sweep; raises what `find_run` raises."""
-    from seq2seq_cli.errors import ModelError
     from seq2seq_cli.runs.listing import find_run
     from seq2seq_cli.runs.names import run_path
     from seq2seq_cli.sweep.listing import is_sweep

@@ -6,22 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seq2seq_cli.cli.options import (
-    DEFAULT_RUNS_DIR,
-    INTEGER,
-    CheckpointSeconds,
-    ConfigFile,
-    Force,
-    Json,
-    Quiet,
-    RunsDir,
-    SetOptions,
-    option,
-    parse_seconds,
-    parse_share,
-    sweep_names,
-)
+from seq2seq_cli.cli import options
+from seq2seq_cli.cli.options import option
 from seq2seq_cli.cli.rendering import output
+from seq2seq_cli.errors import ConfigurationError, Stopped, StorageError
 
 if TYPE_CHECKING:
     from seq2seq_cli.sweep.executors import Workers
@@ -34,92 +22,88 @@ def sweep(
         Path | None,
         typer.Argument(
             metavar="FILE|NAME",
-            help="A TOML file that describes it, or a shipped one; see `s2s init`.",
-            autocompletion=sweep_names,
+            help="A TOML file that describes the sweep, or a shipped one; see `s2s init`.",
+            autocompletion=options.sweep_names,
         ),
     ] = None,
     grid: Annotated[
         list[str] | None,
-        option("--grid", "A setting's values; may be repeated.", metavar="SECTION.KEY=VALUE,..."),
+        option("--grid", "Values of a setting; may be repeated.", metavar="SECTION.KEY=VALUE,..."),
     ] = None,
     derive: Annotated[
         list[str] | None,
         option(
             "--derive",
-            'A setting that follows: "task.n_out = task.n_in / 2", rounded down.',
+            'A setting that depends on another: "task.n_out = task.n_in / 2", rounded down.',
             metavar="RULE",
         ),
     ] = None,
     one_factor: Annotated[
-        bool, option("--one-factor", "One change at a time, not all combinations.")
+        bool, option("--one-factor", "Change one setting at a time, without combinations.")
     ] = False,
-    seeds: Annotated[
-        int | None,
-        option("--seeds", "Seeds that each cell is trained under. [3]", metavar=INTEGER, min=1),
-    ] = None,
-    config_file: ConfigFile = None,
-    settings: SetOptions = None,
+    seeds: Annotated[int | None, option("--seeds", "Number of seeds per cell. [3]", min=1)] = None,
+    config_file: options.ConfigFile = None,
+    settings: options.SetOptions = None,
     until: Annotated[
         tuple[float, str] | None,
         option(
             "--until",
-            "Search for the largest value that is still learned with this exact match: double the "
-            "configured one, then halve the interval; or search within its --grid.",
+            "Search for the largest value that still reaches this exact match: double the setting, "
+            "then bisect. With --grid, search its values.",
             metavar="SHARE SETTING",
         ),
     ] = None,
     name: Annotated[
-        str | None, option("--name", "The sweep's name. [from FILE]", metavar="NAME")
+        str | None, option("--name", "The sweep's name. [that of FILE]", metavar="NAME")
     ] = None,
     resume: Annotated[
         str | None,
         option(
             "--resume",
-            "Resume a sweep; --grid and --seeds add to it, or FILE replaces it.",
+            "Resume a sweep; --grid and --seeds extend it, FILE replaces its description.",
             metavar="NAME",
         ),
     ] = None,
-    dry_run: Annotated[bool, option("--dry-run", "Show the cells, and train none.")] = False,
+    dry_run: Annotated[bool, option("--dry-run", "Show the cells without training them.")] = False,
     time_budget: Annotated[
         Any,
         option(
             "--time-budget",
-            "90s, 10m, 2h: start no cell that will not end in time.",
+            "Start no cell that would not end in time: 90s, 10m or 2h.",
             metavar="TIME",
-            parser=parse_seconds,
+            parser=options.parse_seconds,
         ),
     ] = None,
     jobs: Annotated[
         int | None,
         option(
             "--jobs",
-            "Cells at a time, which share the cores. [as many as cores and memory allow]",
-            metavar=INTEGER,
+            "Number of cells at a time; they share the cores. [as many as fit]",
             min=1,
         ),
     ] = None,
     scheduler: Annotated[
         str | None,
-        option("--scheduler", "Train on a Dask cluster's workers.", metavar="ADDRESS"),
+        option("--scheduler", "Train on the workers of a Dask cluster.", metavar="ADDRESS"),
     ] = None,
     shard: Annotated[
         Any,
         option(
             "--shard",
-            "Train every N-th cell, from the I-th on, counted from 0; others do the rest.",
+            "Train only every N-th cell, from the I-th on, counted from 0.",
             metavar="I/N",
-            parser=parse_share,
+            parser=options.parse_share,
         ),
     ] = None,
-    checkpoint_seconds: CheckpointSeconds = 60.0,
+    checkpoint_seconds: options.CheckpointSeconds = 60.0,
     csv_file: Annotated[
         Path | None,
-        option("--output", "Write a CSV line for each cell and seed.", metavar="FILE"),
+        option("--output", "Write a CSV file with a line per cell and seed.", metavar="FILE"),
     ] = None,
-    force: Force = False,
-    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    force: options.Force = False,
+    runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Train a grid of settings under several seeds, and map how far a model generalizes.
 
@@ -133,7 +117,6 @@ def sweep(
       s2s sweep --until 0.99 task.n_in
     """  # noqa: D301
     from seq2seq_cli.cli.rendering.sweep import cells_as_json, show_cells, show_plan
-    from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.runs.advice import sweep_command
     from seq2seq_cli.runs.names import check_name
     from seq2seq_cli.shipped import SWEEPS, find_file
@@ -161,9 +144,9 @@ def sweep(
     if resume:
         fixed = {"--config": config_file, "--set": settings, "--derive": derive, "--until": until,
                  "--one-factor": one_factor, "--name": name}  # fmt: skip
-        if refused := [option for option, value in fixed.items() if value]:
+        for refused in (option for option, value in fixed.items() if value):
             raise ConfigurationError(
-                f"{refused[0]} with --resume: a sweep keeps its settings; remove it"
+                f"{refused} with --resume: a sweep keeps its settings; remove it"
             )
         folder = SweepFolder(runs_dir / check_name(resume), shard)
         requested = extend(folder.read(), described, grid or [], seeds)
@@ -216,7 +199,6 @@ def _run(
 ) -> "Result":
     """Run a sweep and show its progress; the error after a stop has the command to resume."""
     from seq2seq_cli.cli.rendering.sweep import SweepProgress, show_plan
-    from seq2seq_cli.errors import Stopped, StorageError
     from seq2seq_cli.sweep.session import run_sweep
 
     is_quiet = quiet or as_json

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from seq2seq_cli.cli.options import Json
+from seq2seq_cli.cli import options
 from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.cli.rendering.tables import table
 
 EXAMPLE_N_OUT = 3
 
 
-def tasks(as_json: Json = False) -> None:
+def tasks(as_json: options.Json = False) -> None:
     """List the tasks, each with an example."""
     from seq2seq_cli.data.tasks import TASKS, Level
 
@@ -33,7 +33,7 @@ def tasks(as_json: Json = False) -> None:
         table(f"Tasks, {level}", ("task", "target", "example"), rows)
     alike = [(doc["name"], doc["alike"]) for doc in documents if doc["alike"]]
     table(
-        "Held out is a source as it stands; the same target may have been trained on, of",
+        "Only the exact source is held out; training may have seen the same target, from",
         ("task", "sources"),
         alike,
     )

@@ -1,118 +1,105 @@
 """`s2s train`: trains a model and saves the run."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from seq2seq_cli.cli.options import (
-    DEFAULT_RUNS_DIR,
-    INTEGER,
-    MODEL,
-    NUMBER,
-    RUN,
-    TASK,
-    TRAINING,
-    Cardinality,
-    CheckpointSeconds,
-    ConfigFile,
-    Force,
-    Json,
-    NIn,
-    NOut,
-    Quiet,
-    RunsDir,
-    SetOptions,
-    TaskName,
-    option,
-    resolve_config,
-    run_names,
-)
+from seq2seq_cli.cli import options
+from seq2seq_cli.cli.options import option
 from seq2seq_cli.cli.process import import_quietly
-from seq2seq_cli.cli.rendering import output, phases
-from seq2seq_cli.cli.rendering.training import TrainingProgress
+from seq2seq_cli.cli.rendering import output
+from seq2seq_cli.cli.rendering.training import TrainingProgress, show_plan, show_run
+from seq2seq_cli.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from seq2seq_cli.config import RunConfig
+    from seq2seq_cli.data.plan import Plan
+    from seq2seq_cli.data.streams import TrainingStream
+    from seq2seq_cli.evaluation import Evaluation
+    from seq2seq_cli.runs.listing import Run
+    from seq2seq_cli.training.session import SeedRun
 
 
 def train(
-    task: TaskName = None,
-    n_in: NIn = None,
-    n_out: NOut = None,
-    cardinality: Cardinality = None,
+    task: options.TaskName = None,
+    n_in: options.NIn = None,
+    n_out: options.NOut = None,
+    cardinality: options.Cardinality = None,
     data: Annotated[
         str | None,
-        option("--data", "Custom pairs: a file, or source,target files.", TASK, "FILE"),
+        option("--data", "Custom pairs: a file, or two text files.", "Task", "FILE"),
     ] = None,
     validation_data: Annotated[
-        str | None,
-        option("--validation-data", "Custom pairs to validate on.", TASK, "FILE"),
+        str | None, option("--validation-data", "Custom pairs to validate on.", "Task", "FILE")
     ] = None,
-    units: Annotated[
-        int | None, option("--units", "Width of the LSTMs. [128]", MODEL, INTEGER)
-    ] = None,
+    units: Annotated[int | None, option("--units", "Units of each LSTM. [128]", "Model")] = None,
     layers: Annotated[
-        int | None, option("--layers", "LSTMs in a stack. [1]", MODEL, INTEGER)
+        int | None, option("--layers", "Number of stacked LSTMs. [1]", "Model")
     ] = None,
     attention: Annotated[
         Literal["none", "dot"] | None,
-        option("--attention", "dot: look at all encoder outputs. [none]", MODEL),
+        option("--attention", "dot: attend to all encoder outputs. [none]", "Model"),
     ] = None,
     embedding: Annotated[
-        int | None,
-        option("--embedding", "Size of an embedding; 0: one-hot. [0]", MODEL, INTEGER),
+        int | None, option("--embedding", "Size of the embedding; 0: one-hot. [0]", "Model")
     ] = None,
     n_samples: Annotated[
-        int | None, option("--n-samples", "Sequences per epoch. [100000]", TRAINING, INTEGER)
+        int | None, option("--n-samples", "Sequences per epoch. [100000]", "Training")
     ] = None,
-    epochs: Annotated[int | None, option("--epochs", "Epochs. [1]", TRAINING, INTEGER)] = None,
+    epochs: Annotated[int | None, option("--epochs", "Epochs. [1]", "Training")] = None,
     batch_size: Annotated[
-        int | None,
-        option("--batch-size", "Sequences per optimizer step. [64]", TRAINING, INTEGER),
+        int | None, option("--batch-size", "Sequences per optimizer step. [64]", "Training")
     ] = None,
     learning_rate: Annotated[
-        float | None,
-        option("--learning-rate", "Peak learning rate of Adam. [0.01]", TRAINING, NUMBER),
+        float | None, option("--learning-rate", "Peak learning rate of Adam. [0.01]", "Training")
     ] = None,
-    seed: Annotated[
-        int | None, option("--seed", "Seed of all randomness. [0]", TRAINING, INTEGER)
-    ] = None,
+    seed: Annotated[int | None, option("--seed", "Seed of all randomness. [0]", "Training")] = None,
     seeds: Annotated[
         int | None,
         option(
             "--seeds",
-            "Train several seeds, from --seed on, each a run.",
-            TRAINING,
-            INTEGER,
+            "Train this number of seeds, from --seed on, each as a run.",
+            "Training",
             min=1,
             max=1000,
         ),
     ] = None,
-    config_file: ConfigFile = None,
-    settings: SetOptions = None,
+    config_file: options.ConfigFile = None,
+    settings: options.SetOptions = None,
     run: Annotated[
         str | None,
-        option("--run", "The run's name. [from the task]", RUN, "NAME", autocompletion=run_names),
+        option(
+            "--run",
+            "The run's name. [from the task]",
+            "Run",
+            "NAME",
+            autocompletion=options.run_names,
+        ),
     ] = None,
     resume: Annotated[
-        bool, option("--resume", "Resume a stopped training, or train one further.", RUN)
+        bool, option("--resume", "Resume a stopped training, or train a run further.", "Run")
     ] = False,
     dry_run: Annotated[
-        bool, option("--dry-run", "Show what would be trained and what it takes.", RUN)
+        bool, option("--dry-run", "Show what would be trained, and the time it takes.", "Run")
     ] = False,
     callback: Annotated[
         str,
         option(
             "--callback",
             "A function that returns Keras callbacks.",
-            RUN,
+            "Run",
             "FILE.py:FUNCTION",
             show_default=False,
         ),
     ] = "",
     tensorboard: Annotated[
-        bool, option("--tensorboard", "Write the history for TensorBoard too.", RUN)
+        bool, option("--tensorboard", "Also write the history for TensorBoard.", "Run")
     ] = False,
-    checkpoint_seconds: CheckpointSeconds = 60.0,
-    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
-    force: Force = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    checkpoint_seconds: options.CheckpointSeconds = 60.0,
+    runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
+    force: options.Force = False,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Train a model, save it, and print its accuracy.
 
@@ -120,7 +107,7 @@ def train(
     """
     from seq2seq_cli.shipped import suggest
 
-    options: dict[str, object] = {
+    named: dict[str, object] = {
         "task.name": task,
         "task.n_in": n_in,
         "task.n_out": n_out,
@@ -138,26 +125,29 @@ def train(
         "training.seed": seed,
     }
     # The other settings of a resumed training are not known yet; all are checked together later.
-    config = resolve_config(config_file, settings, options, check=not resume)
+    config = options.resolve_config(config_file, settings, named, check=not resume)
+    is_quiet = quiet or as_json
     if not resume and (better := suggest(config)):
         output.message(
             f"note: models without attention, or without its position biases, have not learned "
             f"sources of {config.task.n_in} integers; `--config {better}` has settings that do",
-            quiet or as_json,
+            is_quiet,
         )
     if dry_run:
-        from seq2seq_cli.cli.rendering.plan import plan_training
-
-        plan_training(config, runs_dir, run, force, seeds, resume, as_json, quiet)
+        if resume:
+            raise ConfigurationError(
+                "--dry-run plans a training from its beginning: remove --resume"
+            )
+        plan = _plan(config, runs_dir, run, force, seeds)
+        output.end_with_reader()
+        show_plan(plan, seeds or 1, as_json, quiet)
         return
-    from seq2seq_cli.cli.rendering.training import show_run, show_seed_runs
     from seq2seq_cli.training.events import Event, Planned
     from seq2seq_cli.training.session import train as train_one
     from seq2seq_cli.training.session import train_seeds
 
-    kept: dict[str, Any] = {"resume": resume, "write_tensorboard": tensorboard}
-    kept |= {"checkpoint_seconds": checkpoint_seconds, "callback": callback}
-    is_quiet = quiet or as_json
+    more: dict[str, Any] = {"resume": resume, "write_tensorboard": tensorboard}
+    more |= {"checkpoint_seconds": checkpoint_seconds, "callback": callback}
     with TrainingProgress(is_quiet) as progress:
 
         def report(event: Event) -> None:
@@ -167,13 +157,69 @@ def train(
 
         shared = (runs_dir, run, force, report)
         if seeds is None:
-            single = train_one(config, *shared, **kept)
+            single = train_one(config, *shared, **more)
         else:
-            several = train_seeds(config, seeds, *shared, **kept)
-    phases.end("the models saved")
+            several = train_seeds(config, seeds, *shared, **more)
+    output.end_phase("the models saved")
     if seeds is not None:
-        show_seed_runs(several, as_json, quiet)
+        _show_seeds(several, as_json, quiet)
     elif single is None:
         output.message("this worker finished; the run is saved by worker 0", is_quiet)
     else:
-        show_run(single, progress, as_json, quiet)
+        evaluated = _evaluate(single, progress.stream)
+        output.end_phase("held-out sequences predicted")
+        show_run(single, evaluated, progress.shortfall, as_json, quiet)
+
+
+def _plan(
+    config: "RunConfig", runs_dir: Path, run: str | None, force: bool, seeds: int | None
+) -> "Plan":
+    """Plan a training; raises any error that would prevent its start."""
+    from seq2seq_cli.data.plan import prepare
+    from seq2seq_cli.resources import check_training
+    from seq2seq_cli.runs.claim import check_free, free_name
+    from seq2seq_cli.runs.names import check_name
+
+    plan = prepare(config)
+    if seeds is not None:
+        first = plan.config.training.seed
+        free_name(runs_dir, run, plan.config.task, range(first, first + seeds), force)
+    elif run:
+        check_free(runs_dir / check_name(run), force)
+    check_training(plan.config)
+    return plan
+
+
+def _evaluate(run: "Run", stream: "TrainingStream | None", n_examples: int = 10) -> "Evaluation":
+    from seq2seq_cli.evaluation import evaluate
+    from seq2seq_cli.inference.loading import load_network
+    from seq2seq_cli.resources import validation_samples
+
+    n_samples = validation_samples(run.config)
+    return evaluate(load_network(run), n_samples, n_examples=n_examples, stream=stream)
+
+
+def _show_seeds(seeds: "Sequence[SeedRun]", as_json: bool, quiet: bool) -> None:
+    """Evaluate each seed's run and print all of them; ConfigurationError if a seed has none."""
+    from seq2seq_cli.cli.rendering.evaluation import SeedResult, seeds_as_json, show_seeds
+    from seq2seq_cli.runs.advice import list_command
+
+    results = [
+        SeedResult(
+            seed.seed,
+            seed.path,
+            _evaluate(seed.run, seed.stream, n_examples=0) if seed.run else None,
+            seed.problem,
+        )
+        for seed in seeds
+    ]
+    if as_json:
+        output.write_json(seeds_as_json(results))
+    else:
+        show_seeds(results, quiet)
+        if any(seed.run for seed in seeds):
+            runs_dir = seeds[0].path.parent
+            output.message(f"saved in {runs_dir}; next: {list_command(runs_dir)}", quiet)
+    problems = [f"seed {seed.seed}: {seed.problem}" for seed in seeds if seed.problem]
+    if problems:
+        raise ConfigurationError("\n".join(problems))

@@ -1,9 +1,10 @@
-"""Plain lines: data on standard output, messages on standard error."""
+"""Plain lines: data on standard output, messages and what `--debug` shows on standard error."""
 
 import codecs
 import json
 import signal
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
@@ -11,6 +12,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from seq2seq_cli.cli.process import printable
+
+_started = time.perf_counter()
+_ended: list[tuple[str, float]] = []
+_is_debugging = False
 
 
 def write(line: str) -> None:
@@ -34,6 +39,38 @@ def message(text: str, quiet: bool = False) -> None:
         with suppress(OSError):
             sys.stderr.write(printable(text) + "\n")
             sys.stderr.flush()
+
+
+def start_debugging() -> None:
+    """Let `debugged` show a traceback and times."""
+    global _is_debugging
+    _is_debugging = True
+
+
+def end_phase(name: str) -> None:
+    """Record the end of a phase of the command, which began when the previous one ended."""
+    _ended.append((name, time.perf_counter()))
+
+
+@contextmanager
+def debugged() -> Iterator[None]:
+    """Write the block's traceback and the times of its phases to standard error, if debugging."""
+    try:
+        yield
+    except BaseException as error:
+        if _is_debugging and not isinstance(error, SystemExit):
+            from traceback import format_exception
+
+            message("".join(format_exception(error)).rstrip())
+        raise
+    finally:
+        if _is_debugging:
+            end_phase("the rest")
+            before = _started
+            for name, ended in _ended:
+                message(f"{ended - before:9.3f} s  {name}")
+                before = ended
+            message(f"{before - _started:9.3f} s  in all, since Python had started")
 
 
 def end_with_reader() -> None:

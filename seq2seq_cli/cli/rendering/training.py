@@ -1,16 +1,23 @@
-"""Shows a training: its progress, and the accuracy of the saved run."""
+"""Shows a training: its plan, its progress, and the accuracy of the saved run."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
-from seq2seq_cli.cli.rendering import output, phases
+from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.cli.rendering.progress import Progress
+from seq2seq_cli.cli.rendering.tables import table
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from seq2seq_cli.architecture import Layer
+    from seq2seq_cli.config import RunConfig, TaskConfig
+    from seq2seq_cli.data.plan import DataReport, Plan
     from seq2seq_cli.data.streams import TrainingStream
+    from seq2seq_cli.evaluation import Evaluation
     from seq2seq_cli.runs.listing import Run
     from seq2seq_cli.training.events import Event, Planned
-    from seq2seq_cli.training.session import SeedRun
 
 SHOWN_SOURCE = 12
 """Maximum integers of the source in the advice at the end."""
@@ -23,6 +30,100 @@ _PHASES = {
     "Finished": "the training ended",
 }
 """The phase that each event ends."""
+
+
+def show_layers(layers: "Sequence[Layer]", console: "Console | None" = None) -> None:
+    """Print the layers of a model with their weights' shapes and numbers of parameters."""
+    rows = [
+        (
+            layer.name,
+            layer.kind,
+            ", ".join("x".join(map(str, shape)) for shape in layer.shapes),
+            f"{layer.parameters:,}",
+        )
+        for layer in layers
+    ]
+    rows.append(("all", "", "", f"{sum(layer.parameters for layer in layers):,}"))
+    table("Model", ("layer", "kind", "weights", ">parameters"), rows, console=console)
+
+
+def layers_as_json(layers: "Sequence[Layer]") -> dict[str, Any]:
+    """Return a model's layers and parameters as plain values for `--json`."""
+    return {
+        "layers": [
+            {
+                "name": layer.name,
+                "kind": layer.kind,
+                "shapes": [list(shape) for shape in layer.shapes],
+                "parameters": layer.parameters,
+            }
+            for layer in layers
+        ],
+        "parameters": sum(layer.parameters for layer in layers),
+    }
+
+
+def show_settings(config: "RunConfig") -> None:
+    """Print the settings that have a value."""
+    settings = [
+        (f"{section}.{key}", str(value))
+        for section, values in config.model_dump().items()
+        for key, value in values.items()
+        if value != ""
+    ]
+    table("Configuration", ("setting", "value"), settings)
+
+
+def show_data(task: "TaskConfig", report: "DataReport", console: "Console | None" = None) -> None:
+    """Print the properties of custom data."""
+    rows = [
+        (
+            "pairs",
+            f"{report.pairs:,}: {report.training:,} to train, {report.validation:,} held out",
+        ),
+        ("source lengths", "{} to {}".format(*report.source_lengths)),
+        ("target lengths", "{} to {}".format(*report.target_lengths)),
+        ("values", "{} to {}".format(*report.values) + f", cardinality {task.cardinality}"),
+        ("duplicate pairs", f"{report.duplicates:,}"),
+        ("validation sources in training", f"{report.in_both:,}"),
+    ]
+    table(task.data, ("custom data", ""), rows, console=console)
+
+
+def show_plan(plan: "Plan", n_seeds: int, as_json: bool, quiet: bool) -> None:
+    """Print a planned training of one or several seeds, and what it needs."""
+    from seq2seq_cli.architecture import Architecture
+    from seq2seq_cli.machine import available_memory
+    from seq2seq_cli.resources import format_bytes
+
+    layers, estimate = Architecture.of(plan.config).all_layers, plan.estimate
+    if as_json:
+        document = {"config": plan.config.model_dump(), **layers_as_json(layers)}
+        document |= asdict(estimate) | {"seconds": estimate.seconds(n_seeds)}
+        document["data"] = asdict(plan.report) if plan.report else None
+        output.write_json(document)
+        return
+    if plan.report:
+        show_data(plan.config.task, plan.report)
+    show_settings(plan.config)
+    show_layers(layers)
+    available = available_memory()
+    of = f" of {format_bytes(available)}" if available else ""
+    rows = [
+        ("steps", f"{estimate.steps:,} of {plan.config.training.batch_size:,} sequences"),
+        ("mean lengths, padded", f"{estimate.n_in:.3g} → {estimate.n_out:.3g}"),
+        ("time per step", f"about {1000 * estimate.step_seconds:.3g} ms"),
+        *([("seeds", f"{n_seeds:,}, one after the other")] if n_seeds > 1 else []),
+        ("programs to compile", f"{estimate.programs}, unless they are cached"),
+        ("memory", f"about {format_bytes(estimate.memory)}{of}"),
+        ("time", f"about {output.duration(estimate.seconds(n_seeds))}"),
+    ]
+    table("What it needs", ("", "expected"), rows)
+    output.message(
+        "the time is estimated for two cores and can be half or twice as long on this machine; "
+        "nothing was trained or written",
+        quiet,
+    )
 
 
 class TrainingProgress(Progress):
@@ -39,12 +140,11 @@ class TrainingProgress(Progress):
 
     def show(self, event: "Event") -> None:
         """Show an event of the training."""
-        from seq2seq_cli.cli.rendering.plan import show_layers
         from seq2seq_cli.metrics import percent
         from seq2seq_cli.training import events
 
         if phase := _PHASES.get(type(event).__name__):
-            phases.end(self._seed + phase)
+            output.end_phase(self._seed + phase)
         epoch = f"epoch {event.epoch}/{event.epochs}"
         label = self._seed + epoch
         match event:
@@ -93,8 +193,6 @@ class TrainingProgress(Progress):
                     self.say(f"{self._seed}{event.shortfall}")
 
     def _show_planned(self, event: "Planned") -> None:
-        from seq2seq_cli.cli.rendering.plan import show_data
-
         self.stream, self._run = event.stream, event.resumed
         if event.report and not self.quiet:
             show_data(event.config.task, event.report, self.console)
@@ -109,19 +207,14 @@ def _moment(epoch: int, n_samples: int | None) -> str:
     return f"epoch {epoch}" if n_samples is None else f"{n_samples:,} sequences of epoch {epoch}"
 
 
-def show_run(run: "Run", progress: TrainingProgress, as_json: bool, quiet: bool) -> None:
-    """Evaluate a run whose training was shown; print its accuracy and what to do next."""
+def show_run(run: "Run", report: "Evaluation", shortfall: str, as_json: bool, quiet: bool) -> None:
+    """Print the accuracy of a trained run, what it did not learn, and what to do next."""
     from seq2seq_cli.cli.rendering.evaluation import evaluation_as_json, show_evaluation
-    from seq2seq_cli.evaluation import evaluate
-    from seq2seq_cli.inference.loading import load_network
-    from seq2seq_cli.resources import validation_samples
     from seq2seq_cli.runs.advice import evaluate_command, predict_command
 
-    report = evaluate(load_network(run), validation_samples(run.config), stream=progress.stream)
-    phases.end("held-out sequences predicted")
     if as_json:
         document = {"path": str(run.path), **evaluation_as_json(report)}
-        document["notes"] = [*document["notes"], *filter(None, [progress.shortfall])]
+        document["notes"] = [*document["notes"], *filter(None, [shortfall])]
         output.write_json(document)
         return
     show_evaluation(report, quiet)
@@ -130,35 +223,3 @@ def show_run(run: "Run", progress: TrainingProgress, as_json: bool, quiet: bool)
     if len(source) <= SHOWN_SOURCE:
         advice += f", or {predict_command(run.path, output.format_ids(source))}"
     output.message(f"saved in {run.path}; next: {advice}", quiet)
-
-
-def show_seed_runs(seeds: Sequence["SeedRun"], as_json: bool, quiet: bool) -> None:
-    """Evaluate each seed's run, and print all of them and their spread.
-
-    Raises ConfigurationError if a seed has no run.
-    """
-    from seq2seq_cli.cli.rendering.evaluation import SeedResult, seeds_as_json, show_seeds
-    from seq2seq_cli.errors import ConfigurationError
-    from seq2seq_cli.evaluation import evaluate
-    from seq2seq_cli.inference.loading import load_network
-    from seq2seq_cli.resources import validation_samples
-    from seq2seq_cli.runs.advice import list_command
-
-    results = []
-    for seed in seeds:
-        report = None
-        if seed.run:
-            n_samples = validation_samples(seed.run.config)
-            network = load_network(seed.run)
-            report = evaluate(network, n_samples, n_examples=0, stream=seed.stream)
-        results.append(SeedResult(seed.seed, seed.path, report, seed.problem))
-    if as_json:
-        output.write_json(seeds_as_json(results))
-    else:
-        show_seeds(results, quiet)
-        if any(seed.run for seed in seeds):
-            runs_dir = seeds[0].path.parent
-            output.message(f"saved in {runs_dir}; next: {list_command(runs_dir)}", quiet)
-    problems = [f"seed {seed.seed}: {seed.problem}" for seed in seeds if seed.problem]
-    if problems:
-        raise ConfigurationError("\n".join(problems))
