@@ -38,19 +38,20 @@ def test_files_are_checked_by_the_architecture(model):
     )
     assert len(encode(load_random(config), [[1, 2]])[0].hidden) == config.model.layers
     for expected in Architecture.of(config).all_layers:
+        name = expected.name
         wrong = {
-            ": it was not": {"kind": "Masking"},
-            " has arrays": {"shapes": (*expected.shapes[:-1], (5, 5))},
-            " has use_bias": {"settings": {**expected.settings, "use_bias": "x"}},
+            f"it has no {expected.kind} layer {name}": {"kind": "Masking"},
+            f"layer {name} has arrays": {"shapes": (*expected.shapes[:-1], (5, 5))},
+            f"layer {name} has use_bias": {"settings": {**expected.settings, "use_bias": "x"}},
         }
         if expected.kind in ("Embedding", "Bidirectional"):
-            del wrong[" has use_bias"]
+            del wrong[f"layer {name} has use_bias"]
         for message, changes in wrong.items():
 
-            def changed(layer, name=expected.name, changes=changes):
+            def changed(layer, name=name, changes=changes):
                 return replace(layer, **changes) if layer.name == name else layer
 
-            with pytest.raises(ModelError, match=f"layer {expected.name}{message}"):
+            with pytest.raises(ModelError, match=message):
                 load_network(random_run(config, change=changed))
 
 
