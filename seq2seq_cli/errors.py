@@ -17,11 +17,23 @@ Each message is for the user: it names the thing, the value, and what to do. The
 prints it on standard error and ends with the code; no other layer exits or prints.
 """
 
+from typing import Literal
+
+Remedy = Literal["replace", "resume", "task", "data"]
+"""What to do about an error, for which the command line knows the option."""
+
 
 class S2sError(Exception):
-    """Base of all errors with a message for the user."""
+    """Base of all errors with a message for the user.
+
+    If there is a `remedy`, `value` is the value of its option.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str = "", remedy: Remedy | None = None, value: str = "") -> None:
+        super().__init__(message)
+        self.remedy, self.value = remedy, value
 
 
 class ConfigurationError(S2sError):

@@ -113,7 +113,7 @@ def test_evaluate_loads_the_custom_task_of_a_run(use, capsys, tmp_path):
     assert len(json.loads(capsys.readouterr().out)["position_accuracy"]) == 3
     with pytest.raises(ConfigurationError, match=r"--task x.py:f: use the run's task"):
         evaluate(task="x.py:f")
-    with pytest.raises(ConfigurationError, match="add --task"):
+    with pytest.raises(ConfigurationError, match="is custom code, which runs only if you name it"):
         evaluate()
 
 

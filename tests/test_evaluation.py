@@ -246,7 +246,7 @@ def test_a_custom_task_is_evaluated_when_it_is_passed(tmp_path):
     )
     name = f"{path}:doubled"
     run, task = random_weights(name=name, n_in=3, n_out=6, cardinality=30), load_task(name)
-    with pytest.raises(ConfigurationError, match="add --task"):
+    with pytest.raises(ConfigurationError, match="is custom code, which runs only if you name it"):
         evaluate(run)
     evaluation = evaluate(run, 40, task=task)
     stream = open_stream(run.config, task)

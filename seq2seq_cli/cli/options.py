@@ -174,6 +174,9 @@ Force = Annotated[bool, option("--force", "Replace an existing run or file.")]
 
 DEFAULT_RUNS_DIR = Path("runs")
 
+TASK_SET = re.compile(r"\s*task\.name\s*=")
+"""The beginning of a `--set` that names the task."""
+
 
 def resolve_config(
     file: Path | None,
@@ -183,14 +186,25 @@ def resolve_config(
 ) -> "RunConfig":
     """Merge a command's configuration from its options; `options` maps `section.key` to values.
 
-    With `check` the requirements of the task are checked too.
+    With `check` the requirements of the task are checked too. Raises ConfigurationError for a
+    custom task that only the file names: only the command line can make it run.
     """
+    from seq2seq_cli.custom_code import names_function
     from seq2seq_cli.data.plan import wrong_settings
+    from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.settings import resolve
     from seq2seq_cli.shipped import find_file
 
     file = find_file(file) if file else None
-    return resolve(file, settings or [], options, wrong_settings if check else None)
+    config = resolve(file, settings or [], options, wrong_settings if check else None)
+    named = [options.get("task.name"), *(text for text in settings or [] if TASK_SET.match(text))]
+    if names_function(config.task.name) and not any(named):
+        raise ConfigurationError(
+            f"{file} names the custom task {config.task.name}, which runs only if you name it",
+            "task",
+            config.task.name,
+        )
+    return config
 
 
 def load_custom_task(name: str | None, runs: Sequence["LoadedRun"]) -> "Task | None":

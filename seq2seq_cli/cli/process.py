@@ -20,6 +20,14 @@ LIMIT_SECONDS = 1.8
 
 REASONS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
+REMEDIES = {
+    "replace": ": choose another name, or add --force to replace it",
+    "resume": ": add --resume to continue it, choose another name, or add --force to replace it",
+    "task": ": add --task {}",
+    "data": ": add --data {}",
+}
+"""The options against errors."""
+
 LONGEST_LINE = 1000
 """Maximum characters of a message's line; a longer one loses its middle."""
 
@@ -69,7 +77,8 @@ def run_command() -> tuple[str, int]:
     except TyperException as error:
         return usage_message(error), ConfigurationError.exit_code
     except S2sError as error:
-        return str(error), error.exit_code
+        advice = REMEDIES[error.remedy].format(error.value) if error.remedy else ""
+        return f"{error}{advice}", error.exit_code
     except SystemExit as error:
         if isinstance(error.__context__, OSError):  # Typer's answer to a broken pipe
             return _described(error.__context__), StorageError.exit_code

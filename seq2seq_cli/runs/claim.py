@@ -115,7 +115,8 @@ def rename_run(run: Path, name: str) -> Path:
     renamed = run.with_name(check_name(name))
     try:
         with hold_run(run) as training, hold_run(renamed) as new:
-            _check_replaceable(renamed, force=False)
+            if os.path.lexists(renamed) or is_stopped(renamed):
+                raise ExistsError(f"{renamed} exists: choose another name")
             if is_run(training):
                 (new / LOCK).unlink()
                 training.rename(new)
@@ -135,11 +136,8 @@ def _numbered(run: Path) -> Iterator[Path]:
 def _check_replaceable(run: Path, force: bool) -> None:
     """Raise ExistsError unless a training may replace this run, which is not in use."""
     if os.path.lexists(run) and not force:
-        raise ExistsError(f"{run} exists: choose another --run NAME, or --force to replace it")
+        raise ExistsError(f"{run} exists", "replace")
     if os.path.lexists(run) and not is_run(run):
-        raise ExistsError(f"{run} exists and is not a run: choose another --run NAME")
+        raise ExistsError(f"{run} exists and is not a run: choose another name")
     if is_stopped(run) and not force:
-        raise ExistsError(
-            f"{run} has a stopped training: continue it with --resume, choose another --run NAME, "
-            "or --force to replace it"
-        )
+        raise ExistsError(f"{run} has a stopped training", "resume")

@@ -180,7 +180,7 @@ def _under_way(run: Path) -> str:
     """Return the state of a run's training; empty if there is none."""
     if is_locked(training_path(run)):
         return "in training"
-    return "stopped, --resume continues it" if is_stopped(run) else ""
+    return "stopped" if is_stopped(run) else ""
 
 
 def _open_run(run: Path) -> Run:

@@ -87,7 +87,7 @@ def test_a_chart_is_written(folder, tmp_path, suffix, capsys):
     assert capsys.readouterr().out == ""
     magic = {"svg": b"<svg", "PNG": b"\x89PNG", "pdf": b"%PDF"}[suffix]
     assert file.read_bytes().startswith(magic)
-    with pytest.raises(ExistsError, match="--force"):
+    with pytest.raises(ExistsError, match="exists"):
         plot("positions", run="plain", runs_dir=folder, n_samples=60, file=file)
     plot("loss", run="plain", runs_dir=folder, file=file, force=True)
 
@@ -137,6 +137,7 @@ def test_runs_are_compared(folder, capsys):
     runs(["plain", "looking"], compare=True, runs_dir=folder, as_json=True)
     document = json.loads(capsys.readouterr().out)
     assert [run["name"] for run in document["runs"]] == ["plain", "looking"]
+    assert [run["validation"]["exact_match"] for run in document["runs"]] == [0.5, 0.5]
     assert document["settings"]["training.seed"] == {"plain": "0", "looking": "5"}
 
 

@@ -115,7 +115,7 @@ def test_every_draw_of_a_custom_task_is_checked(place, n_in):
         stream.draw(Split.TRAIN, 0, 5000)
 
 
-def test_a_custom_task_whose_targets_grow_is_named(place):
+def test_a_custom_task_with_growing_targets_is_refused(place):
     stream = planned("mine.py:longer", n_in=4).stream
     with pytest.raises(ConfigurationError, match=r"mine.py:longer: it returned a target of 6"):
         stream.draw(Split.TRAIN, 0, 5000)
@@ -163,7 +163,7 @@ def test_a_custom_task_may_have_no_targets_for_short_sources(place):
 
 def test_a_planned_custom_task_is_not_found_by_its_name(place):
     planned("mine.py:doubled", n_in=3)
-    with pytest.raises(ConfigurationError, match="add --task mine.py:doubled"):
+    with pytest.raises(ConfigurationError, match="task mine.py:doubled is custom code"):
         find_task(TaskConfig(name="mine.py:doubled", n_in=3, cardinality=9))
 
 
@@ -182,3 +182,22 @@ def test_a_run_never_imports_its_task(place, s2s_here):
     report = s2s_here("evaluate", "--task", "mine.py:doubled", "--json").stdout
     assert len(json.loads(report)["position_accuracy"]) == 6
     assert len((place / "imported").read_text()) == len(imported) + 1
+
+
+@pytest.mark.parametrize("options", [[], ["--dry-run"], ["--resume"], ["--set", "task.k=1"]])
+def test_a_file_does_not_name_custom_code(place, s2s_here, options):
+    (place / "mine.toml").write_text('[task]\nname = "mine.py:doubled"\nn_in = 3\n')
+    refused = s2s_here("train", "--config", "mine.toml", *options, check=False)
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert "add --task mine.py:doubled" in refused.stderr
+    assert not (place / "imported").exists()
+
+
+@pytest.mark.parametrize(
+    "named", [["--task", "mine.py:doubled"], ["--set", "task.name=mine.py:doubled"]]
+)
+def test_custom_code_is_run_when_the_command_line_names_it(place, s2s_here, named):
+    (place / "mine.toml").write_text('[task]\nname = "mine.py:doubled"\nn_in = 3\n')
+    s2s_here("train", "--config", "mine.toml", *named, "--dry-run")
+    assert (place / "imported").exists()

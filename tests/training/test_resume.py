@@ -57,7 +57,7 @@ def test_an_interrupted_training_resumes_bit_for_bit(tmp_path, whole, n_events, 
     assert "checkpoint saved at step" in message
     assert message.endswith(f"resume with: s2s train --resume --run part --runs-dir {tmp_path}")
     assert not (tmp_path / "part").exists()
-    assert list_runs(tmp_path)[0].problem == "stopped, --resume continues it"
+    assert list_runs(tmp_path)[0].problem == "stopped"
     events = []
     train(RunConfig(), tmp_path, progress=events.append, resume=True)
     resumed = next(event for event in events if isinstance(event, Resumed))
@@ -145,7 +145,7 @@ def test_a_training_forced_over_a_run_leaves_it_until_it_is_complete(tmp_path, w
         message = interrupt(other, tmp_path, "run", stop_after(1, kind), force=True)
         assert "resume with: s2s train --resume --run run" in message
         assert contents(folder) == before
-        assert list_runs(tmp_path)[0].under_way == "stopped, --resume continues it"
+        assert list_runs(tmp_path)[0].under_way == "stopped"
     run = train(RunConfig(), tmp_path, resume=True)
     assert open_run(tmp_path, "run") == run
     for file in RECORDED:

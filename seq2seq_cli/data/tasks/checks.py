@@ -33,11 +33,12 @@ def find_task(config: TaskConfig) -> Task:
     Custom data and custom tasks are not found here: only the user may name their file.
     """
     if config.data:
-        raise ConfigurationError(f"the run's pairs are those of {config.data}: give --data FILE")
+        raise ConfigurationError("the run's pairs are in a file", "data", config.data)
     if names_function(config.name):
         raise ConfigurationError(
-            f"the run's task is custom code, which is run only if you name it: add --task "
-            f"{config.name}"
+            f"the run's task {config.name} is custom code, which runs only if you name it",
+            "task",
+            config.name,
         )
     if wrong := problems(config):
         raise ConfigurationError("\n".join(wrong))
