@@ -3,12 +3,13 @@
     DIR/encoder, DIR/decoder      saved-model: folders; onnx: .onnx; litert: .tflite
     DIR/export.json               ids, start, end, shapes, and the result of the comparison
 
-The folder appears only if that runtime's predictions equal NumPy's.
+They are written only if that runtime's predictions equal NumPy's. Other files in the folder are
+left as they are.
 """
 
 import json
-import secrets
-import shutil
+import re
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,14 +23,22 @@ from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.tasks import longest_target
 from seq2seq_cli.data.vocabulary import PADDING, START, Floats, Ids, Vocabulary, one_hot_encode
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError
+from seq2seq_cli.inference.layers import likeliest
 from seq2seq_cli.inference.loading import load_network, saved_weights
 from seq2seq_cli.runs.listing import Run
-from seq2seq_cli.storage import unwritable
+from seq2seq_cli.storage import TEMPORARY, temporary_folder, unwritable
 
 if TYPE_CHECKING:
     from seq2seq_cli.training.export import ExportedModel
 
 DESCRIPTION = "export.json"
+MODELS = ("encoder", "decoder")
+
+WRITTEN = re.compile(
+    rf"{re.escape(DESCRIPTION)}|({'|'.join(MODELS)})(\.onnx|\.tflite|/saved_model\.pb"
+    r"|/fingerprint\.pb|/variables/variables\.(index|data-\d+-of-\d+))"
+)
+"""The paths in a folder that an export writes."""
 
 PACKAGES = {
     "saved-model": (),
@@ -57,19 +66,32 @@ class Exported:
 def check_export(folder: Path, kind: str, force: bool) -> None:
     """Check whether an export to a folder is possible, before TensorFlow is imported.
 
-    Raises ConfigurationError if packages are missing, and ExistsError for a folder that is not
-    empty, unless it is an earlier export and `force` is set.
+    Raises ConfigurationError if packages are missing or the path is not UTF-8 text, and ExistsError
+    for a folder that is not empty, unless it is an earlier export and `force` is set.
     """
     missing = [name.replace("_", "-") for name in PACKAGES[kind] if find_spec(name) is None]
     if missing:
         raise ConfigurationError(
             f"the format {kind} needs {', '.join(missing)}: pip install 'seq2seq-cli[{kind}]'"
         )
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        if not (folder / DESCRIPTION).is_file():
-            raise ExistsError(f"{folder} exists and is not an export: choose another folder")
-        if not force:
-            raise ExistsError(f"{folder} exists: choose another folder, or replace it with --force")
+    try:
+        str(folder.absolute()).encode()
+    except UnicodeEncodeError:
+        raise ConfigurationError(f"{folder}: TensorFlow needs a path that is UTF-8 text") from None
+    try:
+        entries = [path.name for path in folder.iterdir() if not TEMPORARY.fullmatch(path.name)]
+    except NotADirectoryError:
+        entries = [folder.name]
+    except FileNotFoundError:
+        entries = [folder.name] if folder.is_symlink() else []
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    models = [folder / name for name in MODELS]
+    is_foreign = any(path.is_symlink() or path.is_file() for path in models)
+    if entries and (is_foreign or not (folder / DESCRIPTION).is_file()):
+        raise ExistsError(f"{folder} exists and is not an export: choose another folder")
+    if entries and not force:
+        raise ExistsError(f"{folder} exists", "replace")
 
 
 def export_run(run: Run, folder: Path, kind: str, force: bool = False) -> Exported:
@@ -81,27 +103,51 @@ def export_run(run: Run, folder: Path, kind: str, force: bool = False) -> Export
     check_export(folder, kind, force)
     from seq2seq_cli.training.export import export_models
 
-    work = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
+    is_new = not folder.exists()
     try:
-        work.mkdir(parents=True)
-        encoder, decoder = export_models(run.config, saved_weights(run), work, kind)
-        difference = _compare(run, encoder, decoder)
-        if not difference <= TOLERANCE:
-            raise ModelError(
-                f"the {kind} models' predictions differ from NumPy's by up to {difference:.2g}: "
-                "nothing was written"
-            )
-        result = Exported(folder, COMPARED, difference)
-        text = json.dumps(_describe(run, kind, encoder, decoder, result), indent=2)
-        (work / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
-        if (folder / DESCRIPTION).is_file():
-            shutil.rmtree(folder)
-        work.rename(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        with temporary_folder(folder) as temporary:
+            work = temporary / "export"
+            work.mkdir()
+            encoder, decoder = export_models(run.config, saved_weights(run), work, kind)
+            difference = _compare(run, encoder, decoder)
+            if not difference <= TOLERANCE:
+                raise ModelError(
+                    f"the {kind} models' predictions differ from NumPy's by up to "
+                    f"{difference:.2g}: nothing was written"
+                )
+            result = Exported(folder, COMPARED, difference)
+            text = json.dumps(_describe(run, kind, encoder, decoder, result), indent=2)
+            (work / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+            _replace(folder, work)
     except OSError as error:
         raise unwritable(folder, error) from error
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        if is_new:
+            with suppress(OSError):  # it is not empty unless the export failed
+                folder.rmdir()
     return result
+
+
+def _replace(folder: Path, work: Path) -> None:
+    """Replace the files of an earlier export, and only these, by those in `work`.
+
+    The description is removed first and written last.
+    """
+    paths = list(folder.rglob("*"))
+    earlier = [path for path in paths if WRITTEN.fullmatch(path.relative_to(folder).as_posix())]
+    for path in sorted(earlier, key=lambda path: path.name != DESCRIPTION):
+        path.unlink()
+    for name in MODELS:
+        for path in (folder / name / "variables", folder / name / "assets", folder / name):
+            with suppress(OSError):
+                path.rmdir()
+    for path in sorted(work.rglob("*"), key=lambda path: path.name == DESCRIPTION):
+        target = folder / path.relative_to(work)
+        if path.is_dir():
+            target.mkdir(exist_ok=True)
+        else:
+            path.replace(target)
 
 
 def _compare(run: Run, encoder: "ExportedModel", decoder: "ExportedModel") -> float:
@@ -123,7 +169,7 @@ def _compare(run: Run, encoder: "ExportedModel", decoder: "ExportedModel") -> fl
         outputs = decoder.run([fed, *states, *memory])
         differences.append(_difference(outputs, [probabilities, *expected_states]))
         states = outputs[1:]
-        token = probabilities.argmax(axis=-1).astype(np.int32)
+        token = likeliest(probabilities[:, 0])[:, None]
     return max(differences)
 
 
@@ -164,6 +210,7 @@ def _describe(
         "n_features": vocabulary.n_features,
         "start": START,
         "padding": PADDING,
+        "never_predicted": PADDING,
         "end": vocabulary.end,
         "longest_source": task.lengths.longest,
         "longest_target": longest_target(task, task.lengths.longest),

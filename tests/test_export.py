@@ -1,7 +1,9 @@
 """`s2s export`: the models in other runtimes predict what NumPy does, and say how they are used."""
 
 import json
+import os
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -39,14 +41,14 @@ def needs(kind, *more):
         needs("litert", RICH),
     ],
 )
-def test_it_predicts_what_numpy_does(kind, config, tmp_path):
+def test_an_export_predicts_what_numpy_does(kind, config, tmp_path):
     result = export_run(random_run(config), tmp_path / "out", kind)
     assert result.largest_difference < 1e-5
     description = json.loads((tmp_path / "out" / "export.json").read_text())
     assert description["format"] == kind
     assert description["tokens"] == ("ids" if config is RICH else "one-hot")
     assert description["end"] == (9 if config is RICH else None)
-    assert description["start"] == description["padding"] == 0
+    assert description["start"] == description["padding"] == description["never_predicted"] == 0
     for part in ("encoder", "decoder"):
         assert (tmp_path / "out" / description[part]["file"]).exists()
         shapes = [tensor["shape"] for tensor in description[part]["inputs"]]
@@ -90,14 +92,16 @@ def test_a_saved_model_is_used_as_its_description_says(tmp_path):
     for _ in range(description["longest_target"]):
         fed = one_hot_encode(token, description["n_features"])
         probabilities, *states = decoder.serve([fed, *states])
-        token = np.asarray(probabilities)[..., 1:].argmax(axis=-1).astype(np.int32) + 1
+        allowed = np.asarray(probabilities).copy()
+        allowed[..., description["never_predicted"]] = 0
+        token = allowed.argmax(axis=-1).astype(np.int32)
         found.append(token)
     np.testing.assert_array_equal(
         np.concatenate(found, axis=1), greedy(load_network(run), sources, 2).tokens
     )
 
 
-def test_what_differs_is_not_written(tmp_path, monkeypatch):
+def test_models_that_differ_are_not_written(tmp_path, monkeypatch):
     def others(run):
         weights = saved_weights(run)
         return weights | {"output": tuple(2 * array for array in weights["output"])}
@@ -109,21 +113,94 @@ def test_what_differs_is_not_written(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_export_is_replaced_only_with_force_and_nothing_else_ever(tmp_path):
-    out = tmp_path / "out"
-    out.mkdir()
-    first = export_run(random_run(PLAIN), out, "saved-model")
-    assert first.path == out
-    with pytest.raises(ExistsError, match="replace it with --force"):
+@pytest.fixture
+def quick(monkeypatch):
+    """Replace the conversion by one that writes the files of a SavedModel or of LiteRT."""
+
+    def export_models(config, weights, folder, kind):
+        for name in export.MODELS:
+            if kind == "saved-model":
+                (folder / name / "variables").mkdir(parents=True)
+                for file in ("saved_model.pb", "fingerprint.pb", "variables/variables.index"):
+                    (folder / name / file).write_text("new")
+            else:
+                (folder / f"{name}.tflite").write_text("new")
+        parts = zip(export.MODELS, ([], [(None, 1)]), strict=True)
+        return tuple(ExportedModel(folder / name, {}, shapes, list) for name, shapes in parts)
+
+    from seq2seq_cli.training import export as conversion
+    from seq2seq_cli.training.export import ExportedModel
+
+    monkeypatch.setattr(conversion, "export_models", export_models)
+    monkeypatch.setattr(export, "_compare", lambda *models: 0.0)
+    monkeypatch.setattr(export, "find_spec", lambda name: name)
+
+
+SAVED_MODEL = {
+    f"{name}/{file}"
+    for name in ("encoder", "decoder")
+    for file in ("saved_model.pb", "fingerprint.pb", "variables/variables.index")
+}
+
+
+def files(folder):
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()}
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_export_replaces_an_earlier_one_with_force_and_no_other_file(tmp_path):
+    run, out = random_run(PLAIN), tmp_path / "out"
+    export_run(run, out, "saved-model")
+    assert files(out) == SAVED_MODEL | {"export.json"}
+    with pytest.raises(ExistsError, match="out exists$"):
         check_export(out, "saved-model", force=False)
-    (out / "left").touch()
-    export_run(random_run(PLAIN), out, "saved-model", force=True)
-    assert sorted(path.name for path in out.iterdir()) == ["decoder", "encoder", "export.json"]
+    foreign = {"notes.txt", "encoder/notes.txt", "other/export.json"}
+    for name in foreign:
+        (out / name).parent.mkdir(exist_ok=True)
+        (out / name).write_text("mine")
+    export_run(run, out, "saved-model", force=True)
+    assert files(out) == SAVED_MODEL | {"export.json"} | foreign
+    export_run(run, out, "litert", force=True)
+    assert files(out) == {"encoder.tflite", "decoder.tflite", "export.json"} | foreign
+    assert all((out / name).read_text() == "mine" for name in foreign)
+    assert not (out / "decoder").exists()
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_failed_export_leaves_the_earlier_one(tmp_path, monkeypatch):
+    run, out = random_run(PLAIN), tmp_path / "out"
+    export_run(run, out, "saved-model")
+    monkeypatch.setattr(export, "_compare", lambda *models: 0.1)
+    with pytest.raises(ModelError, match="nothing was written"):
+        export_run(run, out, "litert", force=True)
+    assert files(out) == SAVED_MODEL | {"export.json"}
+    with pytest.raises(ModelError, match="nothing was written"):
+        export_run(run, tmp_path / "new", "litert")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_current_folder_and_a_link_to_a_folder_are_written_to(tmp_path, monkeypatch):
+    for name in ("here", "elsewhere"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    export_run(random_run(PLAIN), Path(), "saved-model")
+    assert files(tmp_path / "here") == SAVED_MODEL | {"export.json"}
+    (tmp_path / "link").symlink_to("elsewhere")
+    export_run(random_run(PLAIN), tmp_path / "link", "saved-model")
+    assert (tmp_path / "link").is_symlink()
+    assert files(tmp_path / "elsewhere") == SAVED_MODEL | {"export.json"}
+
+
+def test_no_other_folder_is_taken(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").touch()
-    for place in (tmp_path / "mine", tmp_path / "mine" / "notes.txt"):
+    (tmp_path / "broken").symlink_to("nowhere")
+    for name in ("mine", "mine/notes.txt", "broken"):
         with pytest.raises(ExistsError, match="is not an export"):
-            check_export(place, "saved-model", force=True)
+            check_export(tmp_path / name, "saved-model", force=True)
+    with pytest.raises(ConfigurationError, match="a path that is UTF-8 text"):
+        check_export(tmp_path / os.fsdecode(b"caf\xe9"), "saved-model", force=False)
 
 
 @pytest.mark.parametrize(("kind", "package"), [("onnx", "tf2onnx"), ("litert", "ai-edge-litert")])
