@@ -15,6 +15,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from seq2seq_cli.errors import ConfigurationError, ExistsError, StorageError
 
@@ -71,13 +72,13 @@ def is_writing() -> bool:
 
 
 @contextmanager
-def temporary_folder(parent: Path) -> Iterator[None]:
-    """Put the files of `tempfile` into a new folder in `parent`, removed when the block ends."""
+def temporary_folder(parent: Path) -> Iterator[Path]:
+    """Yield a new folder in `parent`, removed when the block ends; `tempfile` uses it meanwhile."""
     folder = parent / f".files.s2s-{secrets.token_hex(8)}"
     folder.mkdir()
     before, tempfile.tempdir = tempfile.tempdir, str(folder)
     try:
-        yield
+        yield folder
     finally:
         tempfile.tempdir = before
         shutil.rmtree(folder, ignore_errors=True)
@@ -148,15 +149,17 @@ def read_text(path: Path, most: int | None = None) -> str:
 
 def read_file(path: Path, most: int) -> bytes:
     """Return the first `most` bytes of a regular file; OSError if it is not one, or unreadable."""
-    with open(path, "rb", opener=_open_at_once) as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
-        return file.read(min(most, status.st_size))
+    with open_regular(path) as file:
+        return file.read(min(most, os.fstat(file.fileno()).st_size))
 
 
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # does not wait for a pipe's writer
+def open_regular(path: Path, flags: int = os.O_RDONLY) -> IO[bytes]:
+    """Open a regular file; OSError if it is a pipe, a device or a folder, or cannot be opened."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK, 0o666)  # does not wait for a pipe's other end
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    return os.fdopen(descriptor, "rb")
 
 
 def unreadable(path: Path, error: OSError) -> StorageError:
@@ -213,7 +216,7 @@ def check_replaceable(path: Path, is_replaced: bool, other: str = "another name"
         if path.exists() and not path.is_file():
             raise ExistsError(f"{path} is not a regular file: give {other}")
         if path.exists() and not is_replaced:
-            raise ExistsError(f"{path} exists: give {other}, or --force to replace it")
+            raise ExistsError(f"{path} exists", "replace")
         if not folder.is_dir():
             raise StorageError(f"cannot write {path}: there is no folder {path.parent}")
         is_protected = PROTECTED.fullmatch(path.name) and path.exists()

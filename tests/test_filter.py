@@ -104,7 +104,7 @@ def test_good_lines_before_a_bad_one_are_answered(folder, command):
         assert result.stderr.decode().startswith(f"s2s: standard input, line {n + 1}: 'x'")
 
 
-def test_one_line_comes_out_for_each_line_in(folder, tmp_path):
+def test_each_input_line_has_one_output_line(folder, tmp_path):
     lines = b"".join(b"\n" if i % 7 == 0 else b"1 2 3\n" for i in range(5000))
     answers = run(folder, "predict", "-", input=lines, check=0).stdout.split(b"\n")
     assert [not line for line in answers] == [i % 7 == 0 for i in range(5000)] + [True]
@@ -152,7 +152,7 @@ def test_an_endless_line_is_refused_in_bounded_memory(folder):
     "environment", [{"PYTHONIOENCODING": "ascii"},
                     {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}]
 )  # fmt: skip
-def test_what_the_encoding_cannot_show_is_shown_in_ascii(folder, environment):
+def test_characters_outside_the_encoding_are_shown_in_ascii(folder, environment):
     env = {**os.environ, **environment}
     shown = run(folder, "predict", "--attention", "1 2 3", env=env, check=0).stdout.decode("ascii")
     usual = run(folder, "predict", "--attention", "1 2 3", check=0).stdout.decode()

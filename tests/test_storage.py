@@ -94,7 +94,7 @@ def test_sha256_is_that_of_the_whole_content(tmp_path, content):
 
 @pytest.mark.parametrize("refused", ["open", "fsync"])
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EINVAL, errno.ENOTSUP, errno.EPERM])
-def test_a_system_that_cannot_flush_a_folder_fails_no_finished_write(
+def test_writing_succeeds_on_a_system_that_cannot_flush_folders(
     tmp_path, monkeypatch, refused, code
 ):
     call, seen = getattr(os, refused), []
@@ -136,7 +136,7 @@ def test_only_the_temporary_files_of_killed_processes_are_removed(tmp_path):
     remove_temporary(tmp_path / "absent")
 
 
-def test_no_more_than_a_regular_file_s_first_bytes_are_read(tmp_path):
+def test_only_the_first_bytes_of_a_regular_file_are_read(tmp_path):
     (tmp_path / "a").write_bytes(b"abcdef")
     assert read_file(tmp_path / "a", 4) == b"abcd"
     assert read_file(tmp_path / "a", 10**18) == b"abcdef"
@@ -212,7 +212,7 @@ def test_only_files_that_are_not_of_a_run_or_a_sweep_are_replaced(tmp_path):
             check_replaceable(Path(name), is_replaced=True)
     with pytest.raises(StorageError, match="there is no folder"):
         check_replaceable(tmp_path / "none" / "a.csv", is_replaced=True)
-    with pytest.raises(ExistsError, match=r"mine.csv exists: give another name, or --force"):
+    with pytest.raises(ExistsError, match=r"mine.csv exists$"):
         check_replaceable(tmp_path / "mine.csv", is_replaced=False)
     check_replaceable(tmp_path / "mine.csv", is_replaced=True)
     (tmp_path / "sweep" / "mine.csv").touch()

@@ -230,13 +230,16 @@ def split_codes(hashes: Hashes, custom: bool = False) -> NDArray[np.int64]:
     `custom` data is split by other bits of the hash: its pairs may be from one split of a generated
     task, and then the first bits would put them all in the same split.
     """
-    side = np.uint64(int(custom))
     if custom:
         held_out = (hashes << np.uint64(HELD_OUT_BITS)) >> np.uint64(64 - HELD_OUT_BITS) == 0
     else:
         held_out = hashes >> np.uint64(64 - HELD_OUT_BITS) == 0
-    tested = (hashes >> side) & np.uint64(1)
-    return np.where(held_out, 1 + tested.astype(np.int64), 0)
+    return np.where(held_out, 1 + report_half(hashes, custom), 0)
+
+
+def report_half(hashes: Hashes, custom: bool = False) -> NDArray[np.int64]:
+    """Return 1 for held-out sources of the report and 0 for those of the validation, (n,)."""
+    return ((hashes >> np.uint64(int(custom))) & np.uint64(1)).astype(np.int64)
 
 
 def _factors(width: int) -> Hashes:

@@ -21,6 +21,7 @@ from seq2seq_cli.data.sampling import (
     Split,
     check_drawable,
     hash_ragged,
+    report_half,
     split_codes,
 )
 from seq2seq_cli.data.tasks import Task
@@ -223,19 +224,20 @@ def split_pairs(pairs: Pairs, validation: Pairs | None, origin: str) -> dict[Spl
     DataError, naming `origin`, if there is nothing to train on, or nothing held out.
     """
     held = pairs if validation is None else validation
+    hashes = hash_ragged(held.sources)
     if validation is None:
-        codes = split_codes(hash_ragged(pairs.sources), custom=True)
+        codes = split_codes(hashes, custom=True)
         trained, rows = np.flatnonzero(codes == 0), np.flatnonzero(codes > 0)
-        watched, reported = (np.flatnonzero(codes == code) for code in (1, 2))
     else:
         trained, rows = np.arange(len(pairs)), np.arange(len(validation))
-        watched = reported = rows
     for name, chosen in (("training", trained), ("validation", rows)):
         if not len(chosen):
             raise DataError(
                 f"{origin}: {len(pairs)} pairs leave none for {name}: give more, or set "
                 "task.validation_data"
             )
+    halves = report_half(hashes[rows], custom=True)
+    watched, reported = rows[halves == 0], rows[halves == 1]
     if min(len(watched), len(reported)) < ENOUGH_HELD_OUT:
         watched = reported = rows
     return {

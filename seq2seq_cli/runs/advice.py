@@ -11,7 +11,7 @@ from seq2seq_cli.errors import S2sError
 from seq2seq_cli.runs.manifest import CONFIG_FILE
 from seq2seq_cli.runs.names import training_path
 from seq2seq_cli.settings import MOST_TOML, parse_config
-from seq2seq_cli.storage import read_text
+from seq2seq_cli.storage import read_file
 
 
 def train_command(runs_dir: Path) -> str:
@@ -37,7 +37,7 @@ def sweep_command(sweep: Path, options: Iterable[str] = ()) -> str:
 
 def evaluate_command(run: Path, task: TaskConfig) -> str:
     """Return the command that evaluates a run of this task."""
-    return _command("evaluate", _run(run), _own_task(task))
+    return _command("evaluate", _run(run), _custom_task(task))
 
 
 def predict_command(run: Path, source: str) -> str:
@@ -57,27 +57,30 @@ def resume_command(run: Path, task: TaskConfig, options: Iterable[str] = ()) -> 
         for option, data in (("data", task.data), ("validation-data", task.validation_data))
         if data and not all(path.is_file() for path in data_files(data))
     ]
-    return " ".join([_command("train", options, ["--resume"], _run(run), _own_task(task)), *gone])
+    return " ".join(
+        [_command("train", options, ["--resume"], _run(run), _custom_task(task)), *gone]
+    )
 
 
 def anew_command(run: Path) -> str:
     """Return the command that restarts a training with its original settings."""
     for file in (training_path(run) / CONFIG_FILE, run / CONFIG_FILE):
-        with suppress(S2sError):
-            parse_config(read_text(file, MOST_TOML), str(file))
-            return _command("train", ["--config", str(file), "--force"], _run(run))
+        with suppress(S2sError, OSError, ValueError):
+            task = parse_config(read_file(file, MOST_TOML).decode(), str(file)).task
+            options = ["--config", str(file), "--force"]
+            return _command("train", options, _run(run), _custom_task(task))
     return _command("train", ["--force"], _run(run))
 
 
 def again_command(run: Path, task: TaskConfig) -> str:
     """Return the command that trains a complete run's settings again, as a new run."""
     options = ["--config", str(run / CONFIG_FILE)]
-    return _command("train", options, _runs_dir(run.parent), _own_task(task))
+    return _command("train", options, _runs_dir(run.parent), _custom_task(task))
 
 
 def report_command(run: Path, task: TaskConfig) -> str:
     """Return the command that makes a run's report."""
-    return _command("report", _run(run), _own_task(task))
+    return _command("report", _run(run), _custom_task(task))
 
 
 def _command(name: str, *options: Iterable[str]) -> str:
@@ -92,5 +95,5 @@ def _runs_dir(folder: Path) -> list[str]:
     return [] if folder == Path("runs") else ["--runs-dir", str(folder)]
 
 
-def _own_task(task: TaskConfig) -> list[str]:
+def _custom_task(task: TaskConfig) -> list[str]:
     return ["--task", task.name] if names_function(task.name) else []

@@ -134,6 +134,8 @@ class RunFolder:
 
     def _copy_events(self) -> None:
         for path in (self.run / TENSORBOARD).rglob(EVENTS):
+            if not path.is_file():  # a device would be read without end
+                continue
             copy = self.path / path.relative_to(self.run)
             try:
                 copy.parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from seq2seq_cli.errors import ExistsError
-from seq2seq_cli.storage import unwritable
+from seq2seq_cli.storage import open_regular, unwritable
 
 LOCK = ".lock"
 
@@ -49,7 +49,7 @@ def is_locked(folder: Path) -> bool:
     If this process may not read the lock's file, the answer is no.
     """
     try:
-        with (folder / LOCK).open("rb") as file:
+        with open_regular(folder / LOCK) as file:
             # A shared lock, so that processes can check at the same time.
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -64,7 +64,7 @@ def lock_file(path: Path) -> IO[bytes] | None:
 
     The file is created if needed; OSError if that fails.
     """
-    file = path.open("ab")
+    file = open_regular(path, os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if _is_at(file, path):  # its last holder may have removed it meanwhile

@@ -18,8 +18,9 @@ from seq2seq_cli.runs.checkpoint import (
     newest_description,
 )
 from seq2seq_cli.runs.listing import find_run, run_folders
+from seq2seq_cli.runs.lock import is_locked
 from seq2seq_cli.runs.manifest import MANIFEST
-from seq2seq_cli.runs.names import check_name
+from seq2seq_cli.runs.names import check_name, seed_run, training_path
 from seq2seq_cli.runs.progress import is_finished, stop_reason
 from seq2seq_cli.settings import laid_over
 
@@ -29,7 +30,8 @@ CHANGEABLE = (
     "training.patience",
     "training.validate_every",
 )
-"""Settings that may differ when a training is resumed: no step depends on them."""
+"""Settings that may differ when a training is resumed. Only `epochs` changes its steps: the cosine
+schedule ends later, so the learning rates of the steps that are left change."""
 
 FILES = ("task.data", "task.validation_data")
 """Files that may have moved when a training is resumed; their hashes are settings too."""
@@ -53,7 +55,7 @@ class State(Enum):
 def find_resumable(runs_dir: Path, name: str | None) -> Path:
     """Return the named run or, without a name, the stopped training that was saved last.
 
-    Raises ModelError if there is none.
+    A training that runs is not a stopped one. Raises ModelError if there is none.
     """
     if name:
         run = find_run(runs_dir, name)
@@ -63,10 +65,13 @@ def find_resumable(runs_dir: Path, name: str | None) -> Path:
                 f"`{anew_command(run)}`"
             )
         return run
-    stopped = [run for run in run_folders(runs_dir) if is_stopped(run)]
+    begun = [run for run in run_folders(runs_dir) if is_stopped(run)]
+    stopped = [run for run in begun if not is_locked(training_path(run))]
     if not stopped:
+        running = f", only running ones, such as {begun[0].name}" if begun else ""
         raise ModelError(
-            f"there is no stopped training in {runs_dir}: name a completed run to train it further"
+            f"there is no stopped training in {runs_dir}{running}: name a completed run to train "
+            "it further"
         )
     return max(stopped, key=written_at)
 
@@ -74,7 +79,8 @@ def find_resumable(runs_dir: Path, name: str | None) -> Path:
 def find_seeds(runs_dir: Path, name: str | None) -> tuple[str, list[int]]:
     """Return the common name of several seeds' runs, and the seeds in ascending order.
 
-    Without a name it is the one whose run was saved last. Raises ModelError if there is none.
+    Without a name it is the one whose run was saved last, unless one of its runs is in training.
+    Raises ModelError if there is none.
     """
     saved: dict[str, dict[int, str]] = {}
     for run in run_folders(runs_dir):
@@ -83,9 +89,14 @@ def find_seeds(runs_dir: Path, name: str | None) -> tuple[str, list[int]]:
             saved.setdefault(parts[1], {})[int(parts[2])] = written_at(run)
     if name and check_name(name) not in saved:
         raise ModelError(f"there is no run {runs_dir / name}-seed-... to resume")
-    if not saved:
+    idle = [
+        base
+        for base, seeds in saved.items()
+        if not any(is_locked(training_path(runs_dir / seed_run(base, seed))) for seed in seeds)
+    ]
+    if not name and not idle:
         raise ModelError(f"there are no runs of several seeds in {runs_dir} to resume")
-    base = name or max(saved, key=lambda base: max(saved[base].values()))
+    base = name or max(idle, key=lambda base: max(saved[base].values()))
     return base, sorted(saved[base])
 
 

@@ -54,7 +54,7 @@ def test_an_array_that_is_not_as_documented_is_refused(tmp_path, sources, reason
     assert "\n" not in str(refused.value)
 
 
-def test_what_the_memory_has_no_room_for_is_not_unpacked(tmp_path, monkeypatch):
+def test_arrays_larger_than_the_memory_are_not_unpacked(tmp_path, monkeypatch):
     rows = npy(np.ones((10**6, 4), np.int32))
     path = archive(tmp_path / "pairs.npz", sources=rows, targets=rows)
     assert path.stat().st_size < 200_000
@@ -134,7 +134,7 @@ def test_an_embedding_that_is_not_as_documented_is_refused(tmp_path, content, re
         embedding(tmp_path / "table.npy", content)
 
 
-def test_no_object_of_an_embedding_is_made(tmp_path):
+def test_an_embedding_of_objects_is_refused(tmp_path):
     content = io.BytesIO()
     np.save(content, np.full((9, 5), print), allow_pickle=True)
     with pytest.raises(DataError, match=r"table\.npy is not a \.npy file of numbers: Object"):

@@ -61,7 +61,7 @@ def test_an_epoch_has_the_rows_of_its_stream():
     assert not np.array_equal(steps[0][0], plan.stream.draw(Split.TRAIN, 0, 16)[0])
 
 
-def test_a_batch_is_no_wider_than_it_has_to_be():
+def test_a_batch_is_no_wider_than_necessary():
     plan = prepare(configured(VARYING))
     columns = 0
     for sources, targets in steps_of(plan):
@@ -74,7 +74,7 @@ def test_a_batch_is_no_wider_than_it_has_to_be():
     assert columns < 0.7 * plan.config.training.total_steps * sum(plan.widths[-1])
 
 
-def test_what_a_step_takes_does_not_depend_on_the_calls():
+def test_the_batch_of_a_step_does_not_depend_on_the_calls():
     plan = prepare(configured(VARYING))
     one_by_one = list(steps_of(plan))
     for sizes in ((7,), (100,), (1, 32, 5)):
@@ -109,7 +109,7 @@ def test_a_single_long_source_widens_one_batch_an_epoch(tmp_path):
         (VARYING, {"n_samples": 64}),  # a second program would take longer
     ],
 )
-def test_where_it_does_not_pay_batches_are_as_they_come(task, training):
+def test_batches_are_not_sorted_where_it_does_not_pay(task, training):
     plan = prepare(configured(task, **training))
     assert len(plan.widths) == 1
     drawn = Batches(plan.stream, plan.widths, plan.config).draw(2, 3)

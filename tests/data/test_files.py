@@ -155,7 +155,7 @@ def test_existing_file_is_kept_without_force_and_nothing_is_drawn(tmp_path, suff
     path = tmp_path / f"pairs{suffix}"
     path.write_text("mine")
     batches = iter([batch(1)])
-    with pytest.raises(ExistsError, match=rf"pairs\{suffix} exists.*--force"):
+    with pytest.raises(ExistsError, match=rf"pairs\{suffix} exists"):
         write_pairs(path, batches)
     assert path.read_text() == "mine"
     assert len(list(batches)) == 1
@@ -311,7 +311,7 @@ def test_the_header_may_be_quoted_and_in_capitals(tmp_path, name, header):
 
 
 @pytest.mark.parametrize("name", ["pairs.csv.gz", "pairs.GZ", "pairs.csv"])
-def test_what_is_compressed_is_refused_by_name_or_by_content(tmp_path, name):
+def test_compressed_files_are_refused(tmp_path, name):
     path = tmp_path / name
     path.write_bytes(gzip.compress(b"1 2,3\n" * 100))
     (line,) = problems_of(path)

@@ -182,7 +182,7 @@ def test_iterated_batches_make_up_the_stream(n_samples):
         np.testing.assert_array_equal(np.concatenate(part), expected)
 
 
-def test_iterating_draws_no_more_than_is_asked_for():
+def test_iterating_draws_one_block_at_a_time():
     batches = iterate_pairs(stream_of(task(), 0), Split.TRAIN, 10**15)
     sources, _ = next(batches)
     np.testing.assert_array_equal(sources, draw_sources(task(), Split.TRAIN, 0, 0, BLOCK))

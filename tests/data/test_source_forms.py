@@ -107,6 +107,6 @@ def test_lengths_are_every_second_one(name):
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_the_number_of_long_sources_is_told_at_once(name):
+def test_the_number_of_long_sources_is_computed_at_once(name):
     n_in = 2_000_000 + FORMS[name].shortest % 2
     assert SourceSpace.of(TaskConfig(name=name, n_in=n_in)).is_split

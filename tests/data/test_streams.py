@@ -141,10 +141,24 @@ def test_generated_pairs_can_be_split_though_none_of_them_is_held_out():
     assert 0.03 < share < 0.1
 
 
-def test_validation_data_is_validated_on():
+def test_validation_data_is_validated_on_and_reported():
     stream = custom_stream(custom_pairs(50), custom_pairs(9, seed=5))
-    assert (stream.size(Split.TRAIN), stream.size(Split.VALIDATION)) == (50, 9)
+    assert [stream.size(split) for split in Split] == [50, 9, 9]
     assert stream.draw(Split.VALIDATION, 0, 9)[0].shape == (9, 5)
+
+
+def test_large_validation_data_is_halved():
+    """Validations choose the weights, so the report is on other pairs."""
+    held_out = custom_pairs(3000, seed=5)
+    stream = custom_stream(custom_pairs(50), held_out)
+    sizes = [stream.size(split) for split in (Split.VALIDATION, Split.TEST)]
+    assert sum(sizes) == 3000
+    watched, reported = (
+        keys(stream.draw(split, 0, size)[0])
+        for split, size in zip((Split.VALIDATION, Split.TEST), sizes, strict=True)
+    )
+    assert not watched & reported
+    assert stream.size(Split.TRAIN) == 50
 
 
 def test_too_few_pairs_to_hold_some_out_are_refused():
@@ -325,7 +339,7 @@ def test_each_held_out_source_of_a_small_space_occurs_once(n_in, cardinality):
         assert found[0] == found[1] == keys(everything)
 
 
-def test_no_block_is_drawn_twice_in_a_row_or_in_vain(monkeypatch):
+def test_drawing_small_batches_draws_each_block_once(monkeypatch):
     """A thousand test sequences, drawn sixteen at a time, cost the draws of a thousand."""
     rows = []
     random = SourceSpace._random

@@ -239,7 +239,7 @@ def test_the_run_is_read_where_nothing_is_changed(folder):
 
 
 @pytest.mark.parametrize("change", HOSTILE)
-def test_what_is_hostile_is_refused_by_the_files_name(folder, change):
+def test_a_hostile_file_is_refused_by_its_name(folder, change):
     change(folder)
     with pytest.raises(ModelError) as refused:
         load_run("a", folder.parent)
@@ -358,7 +358,7 @@ def test_an_array_that_claims_more_than_is_there_is_refused_before_it_is_created
 # Pickle
 
 
-def test_no_module_imports_what_runs_code_of_a_file():
+def test_no_module_can_run_code_from_a_file():
     forbidden = {"pickle", "cPickle", "dill", "marshal", "shelve", "joblib", "cloudpickle", "runpy"}
     for path in Path(seq2seq_cli.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

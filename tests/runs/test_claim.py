@@ -1,5 +1,6 @@
 """Which name a training takes, and what a failed training leaves there."""
 
+import shutil
 from contextlib import ExitStack
 
 import pytest
@@ -9,6 +10,7 @@ from seq2seq_cli.config import TaskConfig
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, StorageError
 from seq2seq_cli.runs import claim
 from seq2seq_cli.runs.claim import check_free, create_folder, reopen_folder
+from seq2seq_cli.runs.folder import hold_run
 from seq2seq_cli.runs.listing import list_runs, open_run
 from seq2seq_cli.runs.manifest import CONFIG_FILE, HISTORY
 from seq2seq_cli.runs.names import check_name, default_name, training_path
@@ -107,9 +109,9 @@ def test_a_run_that_another_process_trained_meanwhile_is_refused(runs_dir, monke
 
 def test_named_folder_that_exists_is_refused_and_untouched(runs_dir):
     before = contents(train(runs_dir))
-    with pytest.raises(ExistsError, match=r"a exists.*--force"), create_folder(runs_dir, "a", TASK):
+    with pytest.raises(ExistsError, match=r"a exists$"), create_folder(runs_dir, "a", TASK):
         pass
-    with pytest.raises(ExistsError, match=r"a exists.*--force"):
+    with pytest.raises(ExistsError, match=r"a exists$"):
         check_free(runs_dir / "a", force=False)
     assert contents(runs_dir / "a") == before
 
@@ -117,7 +119,7 @@ def test_named_folder_that_exists_is_refused_and_untouched(runs_dir):
 def test_a_stopped_training_is_not_replaced_without_force(runs_dir):
     stop(runs_dir, 7)
     before = contents(runs_dir)
-    told = r"a has a stopped training: .*--resume.*--force"
+    told = r"a has a stopped training$"
     with pytest.raises(ExistsError, match=told), create_folder(runs_dir, "a", TASK):
         pass
     with pytest.raises(ExistsError, match=told):
@@ -267,6 +269,27 @@ def test_a_stopped_training_of_a_complete_run_is_found_without_its_name(runs_dir
     else:
         stop_further(runs_dir, 95)
     assert find_resumable(runs_dir, None) == run
+
+
+def test_a_running_training_is_not_resumed_unless_it_is_named(runs_dir):
+    running = stop(runs_dir, 9, "running-seed-0", written_at="2026-01-02T12:00:09Z")
+    with hold_run(running):
+        for find in (find_resumable, find_seeds):
+            with pytest.raises(ModelError, match="there (is no stopped|are no runs of several)"):
+                find(runs_dir, None)
+        stopped = stop(runs_dir, 7, "stopped-seed-1")
+        assert find_resumable(runs_dir, None) == stopped
+        assert find_seeds(runs_dir, None) == ("stopped", [1])
+        assert find_resumable(runs_dir, running.name) == running
+    assert find_resumable(runs_dir, None) == running
+
+
+def test_a_copied_training_is_resumed_by_the_time_of_its_checkpoint(runs_dir):
+    stop(runs_dir, 7, "older")
+    newer = stop(runs_dir, 7, "newer", written_at="2026-01-02T12:00:09Z")
+    copy = training_path(runs_dir / "copy")
+    shutil.copytree(training_path(runs_dir / "older"), copy)  # with the time of now
+    assert find_resumable(runs_dir, None) == newer
 
 
 def test_a_damaged_run_is_not_resumed_unless_it_is_named(runs_dir):

@@ -1,5 +1,9 @@
 """What there is in the runs' folder, and which of it other commands take."""
 
+import os
+import signal
+from contextlib import suppress
+
 import pytest
 from small import (
     CONFIG,
@@ -13,11 +17,15 @@ from small import (
     train,
 )
 
-from seq2seq_cli.errors import ModelError, StorageError
+from seq2seq_cli.errors import ModelError, S2sError, StorageError
 from seq2seq_cli.runs import manifest
+from seq2seq_cli.runs.checkpoint import load_checkpoint
 from seq2seq_cli.runs.claim import create_folder, reopen_folder
 from seq2seq_cli.runs.listing import list_runs, open_run
-from seq2seq_cli.runs.manifest import CONFIG_FILE, MANIFEST, RECORDED
+from seq2seq_cli.runs.lock import LOCK
+from seq2seq_cli.runs.manifest import CONFIG_FILE, ENCODER_MODEL, HISTORY, MANIFEST, RECORDED
+from seq2seq_cli.runs.names import training_path
+from seq2seq_cli.runs.resumption import find_resumable
 from seq2seq_cli.storage import sha256_of
 
 
@@ -95,7 +103,7 @@ def test_listing_has_completed_runs_by_age_then_the_others(tmp_path):
     assert all(listed[name].problem == listed[name].under_way == "" for name in ("old", "new"))
     assert listed["old"].run.manifest.completed_at == "2026-01-01T12:00:00Z"
     assert [listed[name].run for name in ("damaged", "stopped", "training")] == [None] * 3
-    assert listed["stopped"].problem == "stopped, --resume continues it"
+    assert listed["stopped"].problem == "stopped"
     assert listed["training"].problem == "in training"
     assert listed["damaged"].problem.startswith("damaged: ")
     assert str(tmp_path / "damaged" / CONFIG_FILE) in listed["damaged"].problem
@@ -109,7 +117,7 @@ def test_a_complete_run_is_listed_with_the_training_that_will_replace_it(tmp_pat
     else:
         stop_further(tmp_path, 90)
     (listed,) = list_runs(tmp_path)
-    assert (listed.problem, listed.under_way) == ("", "stopped, --resume continues it")
+    assert (listed.problem, listed.under_way) == ("", "stopped")
     for file in RECORDED:
         assert listed.run.read(file)
     with reopen_folder(tmp_path, "a"):
@@ -174,3 +182,44 @@ def test_a_run_with_a_damaged_checkpoint_is_listed(tmp_path):
     (folder / "checkpoint").rename(tmp_path / "elsewhere")
     (folder / "checkpoint").touch()
     assert {item.name for item in list_runs(tmp_path) if item.run} == {"good", "bad"}
+
+
+@pytest.fixture
+def alarm():
+    """End a test that hangs."""
+    signal.alarm(30)
+    yield
+    signal.alarm(0)
+
+
+@pytest.mark.usefixtures("alarm")
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+@pytest.mark.parametrize(
+    "name",
+    [LOCK, CONFIG_FILE, MANIFEST, ENCODER_MODEL, HISTORY, "checkpoint/*.json", "checkpoint/*.npz",
+     "checkpoint/*.jsonl", "tensorboard/events.out.tfevents.1"],
+)  # fmt: skip
+def test_only_regular_files_of_a_run_are_read(tmp_path, name, kind):
+    def resume(runs_dir, name):
+        with reopen_folder(runs_dir, name) as folder:
+            folder.resume(load_checkpoint(folder.run)[0])
+
+    uses = (
+        lambda *run: open_run(*run).read(ENCODER_MODEL),
+        lambda *run: open_run(*run).history(),
+        lambda runs_dir, name: find_resumable(runs_dir, None),
+        resume,
+    )
+    for run in (train(tmp_path, "complete"), stop(tmp_path, 7, "stopped")):
+        folder = run if run.exists() else training_path(run)
+        for path in list(folder.glob(name)) or [folder / name]:
+            path.parent.mkdir(exist_ok=True)
+            path.unlink(missing_ok=True)
+            if kind == "pipe":
+                os.mkfifo(path)
+            else:
+                path.symlink_to("/dev/zero")
+        assert len(list_runs(tmp_path)) == 2
+        for use in uses:
+            with suppress(S2sError):
+                use(tmp_path, run.name)

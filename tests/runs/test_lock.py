@@ -118,7 +118,7 @@ def test_a_folder_whose_lock_cannot_be_read_is_not_in_training(tmp_path, monkeyp
 
     monkeypatch.setattr(lock.fcntl, "flock", refuse)
     assert not is_locked(folder)
-    assert list_runs(tmp_path)[0].problem == "stopped, --resume continues it"
+    assert list_runs(tmp_path)[0].problem == "stopped"
 
 
 def test_processes_that_look_at_the_same_time_do_not_count_as_a_training(tmp_path):

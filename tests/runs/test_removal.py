@@ -67,11 +67,15 @@ def test_a_folder_that_is_not_a_run_is_left_unchanged(place, name):
 
 
 def test_a_run_in_training_keeps_its_folder(place):
-    with hold_run(place / "stopped"):
+    with hold_run(place / "stopped") as folder:
+        (folder / "checkpoint" / "000000000009.npz").write_bytes(b"being written")
+        (folder / ".files.s2s-00112233aabbccdd").mkdir()
+        before = sorted(place.rglob("*"))
         with pytest.raises(ExistsError, match="in use"):
             runs(runs_dir=place, removed=["stopped"], is_sure=True)
         with pytest.raises(ExistsError, match="in use"):
             runs(runs_dir=place, renamed=("stopped", "other"))
+        assert sorted(place.rglob("*")) == before
     assert load_checkpoint(place / "stopped")[0].state.steps_done == 7
 
 
@@ -96,13 +100,24 @@ def test_a_renamed_run_is_the_same_and_can_be_locked_again(place, capsys):
     assert load_checkpoint(place / "better")[0].state.steps_done == 90
     assert not list(place.rglob(".lock"))
     for taken in ("stopped", "notes"):
-        with pytest.raises(ExistsError, match="choose another"):
+        with pytest.raises(ExistsError, match="exists: choose another name"):
             runs(runs_dir=place, renamed=("better", taken))
     with pytest.raises(ConfigurationError, match="run name"):
         runs(runs_dir=place, renamed=("better", "../x"))
     with pytest.raises(ConfigurationError, match="only one of the two"):
         runs(runs_dir=place, renamed=("better", "x"), removed=["better"])
     assert names(capsys, place) == ["better", "stopped"]
+
+
+def test_the_figures_of_a_training_are_called_validation(place, capsys):
+    runs(runs_dir=place, as_json=True)
+    listed = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert listed["validation"]["exact_match"] == 0.1
+    assert "exact_match" not in listed
+    runs(runs_dir=place)
+    shown = capsys.readouterr().out
+    assert "validation" in shown
+    assert "exact" not in shown
 
 
 def test_runs_are_filtered_sorted_and_limited(place, capsys):

@@ -27,7 +27,8 @@ def inspect(
         document: dict[str, Any] = {"name": opened.name, "path": str(opened.path)}
         document |= layers_as_json(layers)
         document["config"] = opened.config.model_dump()
-        document |= manifest.model_dump(exclude={"files"})
+        document |= manifest.model_dump(exclude={"files", "results"})
+        document["validation"] = results.model_dump()
         output.write_json(document)
         return
     show_layers(layers)
@@ -35,8 +36,11 @@ def inspect(
     interval = f"{percent(results.exact_match_low)} to {percent(results.exact_match_high)}"
     rows = [
         ("validation exact match", f"{percent(results.exact_match)} ({interval})"),
-        ("token accuracy (teacher-forced)", percent(results.teacher_forced_token_accuracy)),
-        ("loss", f"{results.loss:.6f}"),
+        (
+            "validation token accuracy (teacher-forced)",
+            percent(results.teacher_forced_token_accuracy),
+        ),
+        ("validation loss", f"{results.loss:.6f}"),
         ("validation sequences", f"{results.n_samples:,}"),
         ("completed", manifest.completed_at.replace("T", " ")),
         ("seconds", f"{manifest.seconds:,.1f}"),

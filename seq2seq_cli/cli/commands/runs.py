@@ -66,7 +66,7 @@ def runs(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """List the runs with their accuracy.
+    """List the runs with the exact match of their validation in training.
 
     The newest completed run, which other commands use by default, is the last one before the
     incomplete ones. The runs of a sweep are listed with --runs-dir RUNS/SWEEP.
@@ -99,7 +99,7 @@ def runs(
             document: dict[str, object] = {"name": item.name, "complete": item.run is not None}
             if item.run:
                 document["config"] = item.run.config.model_dump()
-                document |= item.run.manifest.results.model_dump()
+                document["validation"] = item.run.manifest.results.model_dump()
                 document["completed_at"] = item.run.manifest.completed_at
                 document["under_way"] = item.under_way
             else:
@@ -129,15 +129,19 @@ def runs(
             accuracy = percent(results.exact_match)
             completed = item.run.manifest.completed_at[:10]
             if item.under_way:
-                completed += f" ({item.under_way})"
+                completed += f" ({_state(item.under_way)})"
             rows.append((item.name, sizes, str(config.model.units), samples, accuracy, completed))
         else:
-            rows.append((item.name, "", "", "", "", item.problem.split(": ")[0]))
-    columns = ("run", "n_in → n_out", ">units", ">samples", ">exact", "completed")
+            rows.append((item.name, "", "", "", "", _state(item.problem.split(": ")[0])))
+    columns = ("run", "n_in → n_out", ">units", ">samples", ">validation", "completed")
     table(f"Runs in {runs_dir}", columns, rows)
     for item in listed:
         if item.problem.startswith("damaged: "):
             output.write(f"{item.name} is {item.problem}")
+
+
+def _state(text: str) -> str:
+    return "stopped, --resume continues it" if text == "stopped" else text
 
 
 def _compare(names: list[str], runs_dir: Path, as_json: bool) -> None:
@@ -150,7 +154,9 @@ def _compare(names: list[str], runs_dir: Path, as_json: bool) -> None:
     results = [run.manifest.results for run in opened]
     settings = differing_settings([run.config for run in opened])
     if as_json:
-        each = [{"name": run.name, **run.manifest.results.model_dump()} for run in opened]
+        each = [
+            {"name": run.name, "validation": run.manifest.results.model_dump()} for run in opened
+        ]
         by_run = {key: dict(zip(names, values, strict=True)) for key, values in settings.items()}
         output.write_json({"runs": each, "settings": by_run})
         return
@@ -165,7 +171,7 @@ def _compare(names: list[str], runs_dir: Path, as_json: bool) -> None:
     ]
     columns = ("run", ">exact match", ">95% interval", ">loss")
     bars = [result.exact_match for result in results]
-    table("Held out, as validated in training", columns, rows, bars)
+    table("Validation in training", columns, rows, bars)
     if settings:
         differing = [(key, *values) for key, values in settings.items()]
         table("Settings that differ", ("setting", *names), differing)
