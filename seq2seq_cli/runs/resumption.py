@@ -172,5 +172,5 @@ def _complete(run: Path, status: TrainingStatus, training: TrainingConfig) -> Co
         )
     return ConfigurationError(
         f"training.epochs = {training.epochs}: the run {run} is complete after "
-        f"{status.epochs_done}; set more --epochs to train it further"
+        f"{status.epochs_done}; set more epochs to train it further"
     )

@@ -184,7 +184,7 @@ def test_a_run_never_imports_its_task(place, s2s_here):
     assert len((place / "imported").read_text()) == len(imported) + 1
 
 
-@pytest.mark.parametrize("options", [[], ["--dry-run"], ["--resume"], ["--set", "task.k=1"]])
+@pytest.mark.parametrize("options", [[], ["--dry-run"], ["--resume"], ["--set", "model.units=9"]])
 def test_a_file_does_not_name_custom_code(place, s2s_here, options):
     (place / "mine.toml").write_text('[task]\nname = "mine.py:doubled"\nn_in = 3\n')
     refused = s2s_here("train", "--config", "mine.toml", *options, check=False)
