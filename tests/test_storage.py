@@ -1,5 +1,4 @@
 import errno
-import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -14,7 +13,6 @@ from seq2seq_cli.storage import (
     read_file,
     read_text,
     remove_temporary,
-    sha256,
     temporary_folder,
     write_text,
 )
@@ -83,13 +81,6 @@ def test_failed_writing_names_the_final_file(tmp_path):
     with pytest.raises(StorageError) as caught:
         write_text(path, "text")
     assert f"cannot write {path}: No such file" in str(caught.value)
-
-
-@pytest.mark.parametrize("content", [b"", b"abc", bytes(range(256)) * 5000])
-def test_sha256_is_that_of_the_whole_content(tmp_path, content):
-    path = tmp_path / "file"
-    path.write_bytes(content)
-    assert sha256(path) == hashlib.sha256(content).hexdigest()
 
 
 @pytest.mark.parametrize("refused", ["open", "fsync"])

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, StrictInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
 
 from seq2seq_cli.data.vocabulary import advice_on, check_ids
 from seq2seq_cli.errors import DataError
@@ -86,6 +86,8 @@ def is_header(line: str, suffix: str) -> bool:
 
 class PairLine(BaseModel):
     """A line of a `.jsonl` file."""
+
+    model_config = ConfigDict(defer_build=True)  # predictions do not need it
 
     source: Annotated[list[StrictInt], Field(min_length=1)]
     target: list[StrictInt]

@@ -57,11 +57,6 @@ def test_any_text_is_parsed_to_values_or_refused(text):
     assert all(type(value) is int and 1 <= value <= 50 for value in sequence)
 
 
-@pytest.mark.parametrize("text", ["1 2", " [1, 2] ", ",1,,2,", "+1\t2", "(1 2)", "1,\n2"])
-def test_separators_of_integers_are_spaces_and_commas(text):
-    assert parse_sequence(text) == [1, 2]
-
-
 def test_sequences_are_read_line_by_line_and_blank_ones_have_none():
     lines = enumerate(["1 2", "", "  ", "3,4"], 1)
     assert list(iterate_sequences(lines, "input", 51)) == [[1, 2], None, None, [3, 4]]

@@ -188,17 +188,3 @@ def test_the_largest_are_those_of_a_stable_sort(k):
         values[generator.random(values.shape) < 0.5] = -np.inf
         wanted = np.argsort(-values, axis=1, kind="stable")[:, :k]
         np.testing.assert_array_equal(largest(values, k), wanted)
-
-
-def test_a_beam_sorts_no_more_than_its_width(monkeypatch):
-    sizes = []
-    sort = np.argsort
-
-    def counted(values, *given, **named):
-        sizes.append(values.shape[-1])
-        return sort(values, *given, **named)
-
-    monkeypatch.setattr(np, "argsort", counted)
-    beam_search(network(True), SOURCES, 3, 4)
-    assert sizes
-    assert max(sizes) == 4

@@ -107,29 +107,6 @@ def test_rows_that_have_ended_are_dropped(monkeypatch, beam):
     assert not together.tokens[:7, ..., 2:].any()
 
 
-def test_rows_are_dropped_once_a_quarter_has_ended(monkeypatch):
-    run = loaded(True)
-    sources, seen = draw(run, 200), []
-    step = type(run.decoder).step
-    monkeypatch.setattr(
-        type(run.decoder), "step",
-        lambda self, t, *rest: seen.append(len(t)) or step(self, t, *rest),
-    )  # fmt: skip
-    decoded = greedy(run, sources, 40)
-    n_tokens = (decoded.tokens != PADDING).sum(axis=1)
-    for t, n_rows in enumerate(seen):
-        going = (n_tokens > t).sum()
-        assert going <= n_rows <= max(going, going / 0.75)
-    assert sum(seen) <= n_tokens.sum() / 0.75
-    for row in range(0, 200, 20):
-        alone = greedy(run, sources[row : row + 1], 40)
-        np.testing.assert_array_equal(decoded.tokens[row], alone.tokens[0])
-        np.testing.assert_allclose(
-            decoded.log_probabilities[row], alone.log_probabilities[0], atol=1e-5
-        )
-        assert decoded.finished[row] == alone.finished[0]
-
-
 def test_weights_of_attention_are_those_without_targets():
     run = loaded(True, attention="dot")
     sources = draw(run)
