@@ -7,6 +7,7 @@ import ast
 import importlib.util
 import sys
 from collections.abc import Callable
+from filecmp import cmp
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,20 @@ CALLBACK = "--callback"
 def names_function(name: str) -> bool:
     """Return whether a task's name is that of a function in a file, path/to/file.py:function."""
     return ".py:" in name
+
+
+def same_function(name: str, other: str) -> bool:
+    """Return whether two names mean the same task, possibly in a file that has moved.
+
+    A function is the same if its name is, and its file has the same content or is gone.
+    """
+    (file, _, function), (other_file, _, other_function) = (
+        each.rpartition(":") for each in (name, other)
+    )
+    if name == other or not file or not other_file or function != other_function:
+        return name == other
+    files = Path(file), Path(other_file)
+    return not all(path.is_file() for path in files) or cmp(*files, shallow=False)
 
 
 def check_function(kind: str, name: str) -> None:
@@ -50,7 +65,7 @@ def load_function(kind: str, name: str) -> Callable[..., Any]:
     try:
         spec.loader.exec_module(module)
         function = getattr(module, function_name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigurationError(
             f"{kind} {name}: importing it failed: {type(error).__name__}: {error}"
         ) from error

@@ -2,7 +2,8 @@
 
     S2sError                    1  (never raised itself)
     ├── ConfigurationError      2  a setting or an option is wrong
-    │   └── LossError           2  the loss of a training is not finite
+    │   ├── LossError           2  the loss of a training is not finite
+    │   └── PackageError        2  a package of one of the extras is missing
     ├── DataError               3  input data is wrong
     ├── ModelError              4  no run, or a bad, corrupt or incompatible one
     ├── ExistsError             5  the run folder or output file exists, or is in use
@@ -44,6 +45,13 @@ class ConfigurationError(S2sError):
 
 class LossError(ConfigurationError):
     """The loss is not finite; the message says at which step, and which settings to change."""
+
+
+class PackageError(ConfigurationError):
+    """A package of one of the extras is missing; there is no distribution to install it from."""
+
+    def __init__(self, need: str, extra: str) -> None:
+        super().__init__(f"{need}: pip install '.[{extra}]' in the source folder of s2s")
 
 
 class DataError(S2sError):

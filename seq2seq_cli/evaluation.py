@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from seq2seq_cli.config import TaskConfig
+from seq2seq_cli.custom_code import same_function
 from seq2seq_cli.data.sampling import Split
 from seq2seq_cli.data.streams import Stream
 from seq2seq_cli.data.tasks import Task, longest_target
@@ -147,14 +148,14 @@ def evaluate(
     if seed is not None and not 0 <= seed < 2**63:
         raise ConfigurationError(f"seed = {seed}: should be from 0 to 2**63 - 1")
     config = loaded.config
-    if task and task.name != config.task.name:
+    if task and not same_function(task.name, config.task.name):
         raise ConfigurationError(f"task {task.name}: the run's task is {config.task.name}")
     if data is not None:
         pairs = pairs_of_file(config, data)
     elif config.task.data:
         if n_in is not None:
             raise ConfigurationError(
-                f"n_in = {n_in}: only generated tasks have sources of other lengths: give data"
+                f"n_in = {n_in}: only generated tasks have sources of other lengths"
             )
         pairs = held_out_pairs(config, n_samples, stream)
     else:

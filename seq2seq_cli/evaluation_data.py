@@ -80,7 +80,7 @@ def held_out_pairs(
     if stream is None:
         for data in filter(None, (task.data, task.validation_data)):
             if not all(path.is_file() for path in data_files(data)):
-                raise DataError(f"the run's data, {data}, is not here: give other data")
+                raise DataError(f"the run's data, {data}, is missing: put it back")
         stream = open_stream(config)
     size = stream.size(Split.TEST)
     n_samples = n_samples if size is None else min(n_samples, size)

@@ -22,7 +22,7 @@ from seq2seq_cli import __version__
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.tasks import longest_target
 from seq2seq_cli.data.vocabulary import PADDING, START, Floats, Ids, Vocabulary, one_hot_encode
-from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError
+from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, PackageError
 from seq2seq_cli.inference.layers import likeliest
 from seq2seq_cli.inference.loading import load_network, saved_weights
 from seq2seq_cli.runs.listing import Run
@@ -71,9 +71,7 @@ def check_export(folder: Path, kind: str, force: bool) -> None:
     """
     missing = [name.replace("_", "-") for name in PACKAGES[kind] if find_spec(name) is None]
     if missing:
-        raise ConfigurationError(
-            f"the format {kind} needs {', '.join(missing)}: pip install 'seq2seq-cli[{kind}]'"
-        )
+        raise PackageError(f"the format {kind} needs {', '.join(missing)}", kind)
     try:
         str(folder.absolute()).encode()
     except UnicodeEncodeError:

@@ -96,7 +96,7 @@ def evaluate_lengths(
     if config.task.data:
         raise ConfigurationError(
             f"lengths = {lengths[0]} to {lengths[-1]}: only generated tasks have sources of other "
-            "lengths: give data"
+            "lengths"
         )
     if n_samples < 1:
         raise ConfigurationError(f"n_samples = {n_samples}: should be at least 1")

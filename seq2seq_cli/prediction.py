@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seq2seq_cli.data.vocabulary import Floats, Vocabulary, check_ids, pad
-from seq2seq_cli.errors import DataError
+from seq2seq_cli.errors import ConfigurationError, DataError
 from seq2seq_cli.inference.beam import beam_search
 from seq2seq_cli.inference.greedy import decoding_limits, greedy
 from seq2seq_cli.inference.network import LoadedRun
@@ -152,11 +152,11 @@ def write_states(
 ) -> None:
     """Write `sources` (n, longest), `hidden` and `cell` (n, layers, width) to an `.npz` file.
 
-    Raises DataError for another suffix, ExistsError if the file exists, unless `force` is set, and
-    StorageError if writing fails.
+    Raises ConfigurationError for another suffix, ExistsError if the file exists, unless `force` is
+    set, and StorageError if writing fails.
     """
     if path.suffix.lower() != ".npz":
-        raise DataError(f"{path}: the name should end in .npz")
+        raise ConfigurationError(f"{path}: the name should end in .npz")
     check_replaceable(path, force)
     hidden, cell = encode_arrays(loaded, sequences)
     with atomic_path(path) as temporary, temporary.open("wb") as file:

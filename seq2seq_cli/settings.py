@@ -7,6 +7,7 @@ reported together. The requirements of the tasks are passed in as a check.
 import difflib
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -121,18 +122,25 @@ def _merge(values: dict[str, Any], problems: list[str], check: Check | None) -> 
 def parse_toml(text: str, origin: str) -> dict[str, Any]:
     """Return the content of TOML text; ConfigurationError names `origin`, its file."""
     try:
-        return tomllib.loads(text)
+        return tomllib.loads(text.removeprefix("\ufeff"))  # the mark that some editors write
     except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"{origin} is not valid TOML: {error}") from error
 
 
 def parse_value(text: str) -> object:
-    """Read a TOML value; anything else is a string, so that names need no quotes."""
+    """Read a TOML value or a number such as .5; anything else is a string, without quotes."""
     try:
         values = tomllib.loads(f"value = {text}")
     except (ValueError, RecursionError):
-        return text
+        return _number(text)
     return values["value"] if len(values) == 1 else text
+
+
+def _number(text: str) -> int | float | str:
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return text
 
 
 def _assign(sections: dict[str, Any], key: str, value: object, problems: list[str]) -> None:

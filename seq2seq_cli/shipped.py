@@ -63,9 +63,10 @@ def shipped_file(name: str, folder: str = "") -> Path:
 def find_file(path: Path, folder: str = "") -> Path:
     """Return the file that a user means: an existing one, or the shipped one of this name.
 
-    Raises ConfigurationError for a plain name that is neither.
+    The name may begin with the folder, as in sweeps/lengths. Raises ConfigurationError for a plain
+    name that is neither.
     """
-    is_name = path.name == str(path) and not path.suffix
+    is_name = str(path) in (path.name, str(Path(folder) / path.name)) and not path.suffix
     if path.exists():
         return path
     if is_name:

@@ -21,7 +21,7 @@ from seq2seq_cli.data.files import read_pairs
 from seq2seq_cli.data.sampling import SourceSpace, Split
 from seq2seq_cli.data.tasks import TASKS
 from seq2seq_cli.data.vocabulary import Vocabulary
-from seq2seq_cli.errors import ConfigurationError, DataError, ModelError
+from seq2seq_cli.errors import ConfigurationError, DataError
 from seq2seq_cli.training.events import (
     EpochEnded,
     Finished,
@@ -105,18 +105,6 @@ def test_evaluate_gives_null_for_what_it_does_not_know(use, capsys):
     assert None in accuracies
 
 
-def test_evaluate_loads_the_custom_task_of_a_run(use, capsys, tmp_path):
-    path = tmp_path / "mine.py"
-    path.write_text("def same(sources):\n    return sources\n")
-    use(name=f"{path}:same", n_in=3, n_out=3, cardinality=30)
-    evaluate(n_samples=20, task=f"{path}:same", as_json=True)
-    assert len(json.loads(capsys.readouterr().out)["position_accuracy"]) == 3
-    with pytest.raises(ConfigurationError, match=r"--task x.py:f: use the run's task"):
-        evaluate(task="x.py:f")
-    with pytest.raises(ConfigurationError, match="is custom code, which runs only if you name it"):
-        evaluate()
-
-
 def test_a_small_space_gives_each_held_out_source_once(use, capsys):
     generate("copy", 4, cardinality=11, n_samples=10_000, split="test", as_json=True)
     shown = capsys.readouterr()
@@ -197,14 +185,6 @@ def test_a_run_is_inspected_predicted_and_evaluated(random_runs, capsys, monkeyp
     document = json.loads(capsys.readouterr().out)
     assert document["exact"] is True
     assert document["exact_match"] < 0.1
-
-
-def test_inspect_checks_the_files(random_runs, monkeypatch):
-    monkeypatch.setattr(output, "end_with_reader", lambda: None)
-    model = random_runs / "complete" / "inference_decoder.keras"
-    model.write_bytes(model.read_bytes()[:-1] + b"x")
-    with pytest.raises(ModelError, match="inference_decoder.keras is corrupt"):
-        inspect("complete", random_runs)
 
 
 def test_a_validation_within_an_epoch_is_shown_as_such(capsys):

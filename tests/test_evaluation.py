@@ -192,7 +192,7 @@ def test_the_validation_file_is_named(tmp_path):
     assert evaluation.n_trained_on == 400
     assert "400 of 400 pairs were trained on" in evaluation.notes
     (tmp_path / "held.jsonl").unlink()
-    with pytest.raises(DataError, match="held.jsonl, is not here"):
+    with pytest.raises(DataError, match="held.jsonl, is missing"):
         evaluate(run)
 
 
@@ -202,7 +202,7 @@ def test_data_that_is_read_already_is_not_read_again(tmp_path):
     (tmp_path / "data.jsonl").unlink()
     evaluation = evaluate(run, stream=stream)
     assert (evaluation.origin, evaluation.examples) == (expected.origin, expected.examples)
-    with pytest.raises(DataError, match="data.jsonl, is not here: give other data"):
+    with pytest.raises(DataError, match="data.jsonl, is missing: put it back"):
         evaluate(run)
 
 

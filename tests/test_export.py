@@ -208,7 +208,7 @@ def test_missing_packages_are_named_in_one_line(tmp_path, monkeypatch, kind, pac
     monkeypatch.setattr(export, "find_spec", lambda name: None)
     with pytest.raises(ConfigurationError, match=f"the format {kind} needs {package}") as refused:
         check_export(tmp_path / "out", kind, force=False)
-    assert str(refused.value).endswith(f"pip install 'seq2seq-cli[{kind}]'")
+    assert f"pip install '.[{kind}]'" in str(refused.value)
     assert "\n" not in str(refused.value)
 
 

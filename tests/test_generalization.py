@@ -117,6 +117,15 @@ def test_the_command_prints_the_numbers_of_its_json(monkeypatch, capsys):
         command(step=3)
 
 
+def test_an_accuracy_is_not_demanded_of_nothing(monkeypatch):
+    monkeypatch.setattr(output, "end_with_reader", lambda: None)
+    run = random_weights(n_in="1-12", name="copy", cardinality=4)
+    monkeypatch.setattr("seq2seq_cli.inference.loading.load_run", lambda *_: run)
+    with pytest.raises(AccuracyError, match=r"--min-accuracy 0\.5: no source is held out"):
+        command(lengths="2", min_accuracy=0.5)
+    command(lengths="2")
+
+
 def test_custom_data_has_no_other_lengths():
     with pytest.raises(ConfigurationError, match="lengths = 3 to 3: only generated tasks"):
         evaluate_lengths(random_weights(data="pairs.csv", n_in="1-4", cardinality=9), [3])

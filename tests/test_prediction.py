@@ -12,7 +12,7 @@ from seq2seq_cli.cli.commands.evaluate import evaluate as evaluate_command
 from seq2seq_cli.cli.commands.predict import predict as predict_command
 from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
-from seq2seq_cli.errors import ConfigurationError, DataError, ExistsError
+from seq2seq_cli.errors import ConfigurationError, ExistsError
 from seq2seq_cli.prediction import encode, predict, write_states
 
 CONFIG = RunConfig(
@@ -124,5 +124,5 @@ def test_states_are_printed_and_written(shown, runs_dir, tmp_path):
     np.testing.assert_allclose(encode(network, [[4]])[0].cell, padded.cell, atol=1e-6)
     with pytest.raises(ExistsError):
         write_states(file, network, [[1]])
-    with pytest.raises(DataError, match="should end in .npz"):
+    with pytest.raises(ConfigurationError, match="should end in .npz"):
         write_states(tmp_path / "states.csv", network, [[1]])

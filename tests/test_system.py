@@ -118,7 +118,7 @@ BAD = [
     ("predict", 2, "give sequences"),
     ("predict --beam -1 1", 2, "--beam"),
     ("generate --n-samples 0", 2, "0: should be greater than or equal to 1"),
-    ("generate --output pairs.txt", 3, "pairs.txt"),
+    ("generate --output pairs.txt", 2, "pairs.txt"),
     ("generate --output none/pairs.csv", 6, "none/pairs.csv"),
     ("generate --split mine", 2, "'mine'"),
     ("runs --sort x", 2, "--sort"),
@@ -189,8 +189,8 @@ def test_a_damaged_run_is_refused(s2s_here, trained, file, damage):
         path.unlink()
     else:
         path.write_bytes(content if damage == "flip" else content[: len(content) // 2])
-    for command in (["evaluate", "--run", "small"], ["predict", "--run", "small", "1 2 3 4"]):
-        result = s2s_here(*command, check=False)
+    for command in (["evaluate"], ["predict", "1 2 3 4"], ["inspect"]):
+        result = s2s_here(*command, "--run", "small", check=False)
         assert result.returncode == 4
         assert len(result.stderr.splitlines()) == 1
     listed = json.loads(s2s_here("runs", "--json").stdout or "{}")

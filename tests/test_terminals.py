@@ -51,6 +51,15 @@ def test_no_word_of_a_table_is_cut(capsys, monkeypatch, width, columns):
     assert {word for row in rows for cell in row for word in cell.split()} <= set(words)
 
 
+def test_without_colours_nothing_is_bold(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    table("A title", ("a", "b"), [("1", "2")])
+    assert "\x1b[1m" in capsys.readouterr().out  # negative control
+    monkeypatch.setenv("NO_COLOR", "1")
+    table("A title", ("a", "b"), [("1", "2")])
+    assert "\x1b" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("others", [(), ("",)])
 def test_a_cell_wider_than_the_terminal_loses_nothing(capsys, monkeypatch, others):
     monkeypatch.setenv("COLUMNS", "30")

@@ -10,6 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from seq2seq_cli import __version__
 from seq2seq_cli.cli.rendering import output
+from seq2seq_cli.errors import ConfigurationError
 
 COMMANDS = (
     "generate", "train", "sweep", "evaluate", "predict", "encode", "report", "plot", "inspect",
@@ -54,10 +55,28 @@ METAVARS = {int: "INTEGER", float: "NUMBER"}
 
 
 class Command(TyperCommand):
-    """A command whose help has a section for each `rich_help_panel`, in plain text.
+    """A command that refuses empty values and keeps standard output for its own data.
 
-    Typer would draw them with rich, which is too slow to import.
+    Its help has a section for each `rich_help_panel`, in plain text: rich, with which Typer would
+    draw them, is too slow to import.
     """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments; ConfigurationError for a value that is empty or not UTF-8."""
+        values, _, _ = self.make_parser(ctx).parse_args(list(args))
+        for parameter in () if ctx.resilient_parsing else self.get_params(ctx):
+            value, _ = parameter.consume_value(ctx, values)
+            for text in value if isinstance(value, list | tuple) else [value]:
+                metavar = parameter.metavar or ""
+                if isinstance(text, str) and (problem := _problem(text, "=" in metavar)):
+                    name = metavar if parameter.opts == [parameter.name] else parameter.opts[0]
+                    raise ConfigurationError(f"{name} {text!r}: {problem}")
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; what custom code prints goes to standard error."""
+        with output.reserved():
+            return super().invoke(ctx)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, then the options by section; those without a section come last."""
@@ -135,6 +154,16 @@ def usage_message(error: typer.TyperException) -> str:
         message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
         value = "" if repr(detail["input"]) in message else f" {detail['input']}"
     return f"{names[0]}{value}: {message}"
+
+
+def _problem(text: str, is_assignment: bool) -> str:
+    if not text or (is_assignment and text.endswith("=")):
+        return "the value is empty; if it is a variable of the shell, set it"
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "it is not UTF-8: rename it"
+    return ""
 
 
 def _function(name: str) -> Callable[..., None]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from seq2seq_cli.errors import ConfigurationError, S2sError
+
 if TYPE_CHECKING:
     from seq2seq_cli.config import RunConfig
     from seq2seq_cli.data.tasks import Task
@@ -25,7 +27,6 @@ def option(
 
 def run_names(context: typer.Context) -> list[str]:
     """Return the names of the runs in the folder that the command uses."""
-    from seq2seq_cli.errors import S2sError
     from seq2seq_cli.runs.listing import run_folders
 
     runs_dir = Path(context.params.get("runs_dir") or "runs")
@@ -155,6 +156,16 @@ CustomTask = Annotated[
     ),
 ]
 
+CustomTasks = Annotated[
+    list[str] | None,
+    option(
+        "--task",
+        "A run's custom task; may be repeated. Its file is imported.",
+        "Sequences",
+        "FILE.py:FUNCTION",
+    ),
+]
+
 RunName = Annotated[
     str | None,
     option(
@@ -207,16 +218,31 @@ def resolve_config(
     return config
 
 
-def load_custom_task(name: str | None, runs: Sequence["LoadedRun"]) -> "Task | None":
-    """Import the custom task of some runs; None without a name or for a built-in task.
+def check_compared(names: list[str] | None, compare: bool) -> None:
+    """Raise ConfigurationError unless runs are named only to be compared with another one."""
+    if names and not compare:
+        raise ConfigurationError(f"{names[0]}: to compare runs add --compare")
+    if compare and len(set(names or ())) < 2:
+        raise ConfigurationError("--compare: give at least two different runs: --compare RUN RUN")
 
-    Raises ConfigurationError if it is not the task of any of them.
+
+def load_custom_tasks(names: Sequence[str], runs: Sequence["LoadedRun"]) -> "list[Task | None]":
+    """Import the custom task of each run; None for a built-in task, and for one without a name.
+
+    A file may have moved since the training. Raises ConfigurationError for a name that is not the
+    task of any run.
     """
-    from seq2seq_cli.custom_code import names_function
+    from seq2seq_cli.custom_code import names_function, same_function
     from seq2seq_cli.data.tasks import load_task
-    from seq2seq_cli.errors import ConfigurationError
 
-    tasks = {run.config.task.name: None for run in runs}
-    if name and name not in tasks:
-        raise ConfigurationError(f"--task {name}: use the run's task, {' or '.join(tasks)}")
-    return load_task(name) if name and names_function(name) else None
+    trained = [run.config.task.name for run in runs]
+    for name in names:
+        if not any(same_function(name, task) for task in trained):
+            tasks = " or ".join(dict.fromkeys(trained))
+            raise ConfigurationError(f"--task {name}: use the run's task, {tasks}")
+    loaded = {name: load_task(name) for name in names if names_function(name)}
+    return [
+        loaded.get(task)
+        or next((loaded[name] for name in loaded if same_function(name, task)), None)
+        for task in trained
+    ]

@@ -92,7 +92,10 @@ def run_command() -> tuple[str, int]:
 
 def _described(error: OSError) -> str:
     where = f"{error.filename}: " if error.filename else ""
-    return f"{where}{error.strerror or error}"
+    reason = error.strerror or str(error)
+    if reason.startswith("No usable temporary directory"):  # of the module tempfile
+        reason += "; set TMPDIR to a folder in which files can be written"
+    return where + reason
 
 
 def hear_signals() -> None:

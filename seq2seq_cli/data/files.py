@@ -79,15 +79,15 @@ def data_files(data: str) -> list[Path]:
 
 
 def check_suffix(path: Path) -> str:
-    """Return the path's suffix in lower case; DataError unless it names a format."""
+    """Return the path's suffix in lower case; ConfigurationError unless it names a format."""
     suffix = path.suffix.lower()
     if suffix == ".gz":
-        raise DataError(
+        raise ConfigurationError(
             f"{path}: compressed: give the output of zcat, as a file or by a pipe, that ends in "
             f"{', '.join(SUFFIXES)}"
         )
     if suffix not in SUFFIXES:
-        raise DataError(f"{path}: the name should end in {', '.join(SUFFIXES)}")
+        raise ConfigurationError(f"{path}: the name should end in {', '.join(SUFFIXES)}")
     return suffix
 
 
@@ -204,8 +204,8 @@ def write_pairs(path: Path, batches: Iterable[tuple[Ids, Ids]], force: bool = Fa
     """Write batches of padded sources (n, n_in) and targets (n, n_out); return their number.
 
     The text formats are streamed; `.npz` is collected in memory. An existing file is replaced only
-    with `force`, and only when the new one is complete. Raises DataError for an unknown suffix,
-    ExistsError if the file exists, and StorageError if writing fails.
+    with `force`, and only when the new one is complete. Raises ConfigurationError for an unknown
+    suffix, ExistsError if the file exists, and StorageError if writing fails.
     """
     suffix = check_suffix(path)
     check_replaceable(path, force)

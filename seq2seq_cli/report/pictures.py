@@ -3,7 +3,7 @@
 import html
 import re
 
-from seq2seq_cli.errors import ConfigurationError
+from seq2seq_cli.errors import ConfigurationError, PackageError
 from seq2seq_cli.machine import address_limit
 from seq2seq_cli.report.charts import Spec, specification
 from seq2seq_cli.report.data import Chart
@@ -107,9 +107,7 @@ def need_libraries() -> None:
         import jinja2  # noqa: F401
         import vl_convert  # noqa: F401
     except ImportError as error:
-        raise ConfigurationError(
-            f"charts need {error.name}: pip install 'seq2seq-cli[report]'"
-        ) from None
+        raise PackageError(f"charts need {error.name}", "report") from None
 
 
 def _with_config(chart: Chart, **config: object) -> Spec:

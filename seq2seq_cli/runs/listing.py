@@ -53,7 +53,7 @@ def open_run(runs_dir: Path, name: str | None = None) -> Run:
 
     Raises ModelError if there is none, or if it is incomplete or damaged.
     """
-    if name:
+    if name is not None:
         return _open_run(run_path(runs_dir, name))
     ages = dict[Path, str]()
     for run in run_folders(runs_dir):

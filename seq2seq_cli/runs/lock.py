@@ -3,6 +3,7 @@
 It is the operating system's lock on a file in the folder; the file is removed when the lock ends.
 """
 
+import errno
 import fcntl
 import os
 import time
@@ -11,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from seq2seq_cli.errors import ExistsError
+from seq2seq_cli.errors import ExistsError, StorageError
 from seq2seq_cli.storage import open_regular, unwritable
 
 LOCK = ".lock"
@@ -86,6 +87,13 @@ def _lock(folder: Path) -> IO[bytes] | None:
         is_gone = isinstance(error, FileNotFoundError | FileExistsError) and not folder.is_file()
         if is_gone and folder.parent.is_dir():  # another process just removed the empty folder
             return None
+        if error.errno == errno.ENOLCK:
+            (folder / LOCK).unlink()
+            with suppress(OSError):
+                folder.rmdir()
+            raise StorageError(
+                f"cannot lock {folder}: its file system has no locks: use another folder for runs"
+            ) from error
         raise unwritable(folder, error) from error
 
 

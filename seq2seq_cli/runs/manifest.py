@@ -11,6 +11,7 @@ from typing import ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from seq2seq_cli import __version__
 from seq2seq_cli.errors import ModelError, S2sError
 from seq2seq_cli.storage import read_file, sha256, sha256_of, unreadable
 
@@ -27,7 +28,7 @@ MOST_MANIFEST = 2**20
 RECORDED = (CONFIG_FILE, TRAIN_MODEL, ENCODER_MODEL, DECODER_MODEL, HISTORY)
 """The files whose hashes the manifest holds."""
 
-PACKAGES = ("seq2seq-cli", "tensorflow", "keras", "numpy")
+PACKAGES = ("tensorflow", "keras", "numpy")
 VARIABLES = ("XLA_FLAGS", "TF_XLA_FLAGS", "TF_ENABLE_ONEDNN_OPTS", "TF_NUM_INTRAOP_THREADS")
 
 CACHE_FLAG = re.compile(r"""--tf_xla_persistent_cache_directory=('[^']*'|"[^"]*"|\S*)""")
@@ -183,7 +184,9 @@ def installed_versions() -> dict[str, str]:
     """Return the versions of the packages that a training's bits depend on."""
     from importlib.metadata import version  # slow to import; reading runs does not need it
 
-    return {package: version(package) for package in PACKAGES}
+    # A folder may hold this package without having installed it.
+    others = {package: version(package) for package in PACKAGES}
+    return {"seq2seq-cli": __version__, **others}
 
 
 def differences(now: Environment, before: Environment) -> list[str]:

@@ -6,7 +6,7 @@ from enum import Enum
 from pathlib import Path
 
 from seq2seq_cli.config import RunConfig, TrainingConfig
-from seq2seq_cli.custom_code import names_function
+from seq2seq_cli.custom_code import names_function, same_function
 from seq2seq_cli.data.tasks import find_task
 from seq2seq_cli.errors import ConfigurationError, ModelError
 from seq2seq_cli.runs.advice import anew_command
@@ -57,7 +57,7 @@ def find_resumable(runs_dir: Path, name: str | None) -> Path:
 
     A training that runs is not a stopped one. Raises ModelError if there is none.
     """
-    if name:
+    if name is not None:
         run = find_run(runs_dir, name)
         if not has_checkpoint(run):
             raise ModelError(
@@ -137,6 +137,8 @@ def check_resumable(saved: RunConfig, config: RunConfig, run: str = "") -> None:
                         f"{name} = {value!r}: the file is not the one that the run was begun with, "
                         f"which was {was!r} with SHA-256 {before[section][f'{key}_sha256'][:12]}..."
                     )
+            elif name == "task.name" and same_function(value, was):
+                continue
             elif value != was:
                 problems.append(
                     f"{name} = {value!r}: the run was begun with {was!r}; only "

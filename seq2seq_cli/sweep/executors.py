@@ -12,7 +12,7 @@ from functools import partial
 from threading import Event
 from typing import Any
 
-from seq2seq_cli.errors import ConfigurationError, StorageError
+from seq2seq_cli.errors import ConfigurationError, PackageError, StorageError
 from seq2seq_cli.machine import available_memory, cores
 from seq2seq_cli.sweep.job import Job, Outcome, run_job
 
@@ -79,9 +79,7 @@ def dask_workers(address: str) -> Iterator[Workers]:
         from distributed import Client
         from distributed import Event as RemoteEvent
     except ImportError:
-        raise ConfigurationError(
-            "a scheduler needs Dask distributed: pip install 'seq2seq-cli[cluster]'"
-        ) from None
+        raise PackageError("a scheduler needs Dask distributed", "cluster") from None
     try:
         client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:

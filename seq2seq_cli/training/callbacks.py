@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.custom_code import CALLBACK, load_function
-from seq2seq_cli.errors import ConfigurationError, S2sError
+from seq2seq_cli.errors import ConfigurationError, PackageError, S2sError
 from seq2seq_cli.runs.history import EpochRecord
 from seq2seq_cli.storage import unwritable
 
@@ -132,9 +132,7 @@ def tensorboard(folder: Path) -> keras.callbacks.Callback:
     Raises ConfigurationError if TensorBoard is not installed.
     """
     if find_spec("tensorboard") is None:
-        raise ConfigurationError(
-            "--tensorboard needs TensorBoard: pip install 'seq2seq-cli[tensorboard]'"
-        )
+        raise PackageError("--tensorboard needs TensorBoard", "tensorboard")
     return _TensorBoard(log_dir=str(folder), write_graph=False)
 
 

@@ -51,6 +51,8 @@ def test_custom_data_is_described_and_nothing_is_written(planned, tmp_path):
 def test_an_error_that_would_prevent_the_start_is_raised(planned):
     with pytest.raises(ConfigurationError, match="remove --resume"):
         planned(resume=True)
+    with pytest.raises(ConfigurationError, match="there is no file none.py"):
+        planned(callback="none.py:function")
     Path("runs/taken").mkdir(parents=True)
     Path("runs/taken/config.toml").touch()
     with pytest.raises(ExistsError, match="taken exists"):

@@ -3,10 +3,13 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 from conftest import SMALL
+
+from seq2seq_cli.cli.rendering import output
 
 S2S = f"{sys.executable} -m seq2seq_cli"
 
@@ -53,6 +56,15 @@ def test_messages_that_cannot_be_written_change_no_exit_code(tmp_path, where):
         result = shell(f"{S2S} {command} {where}", tmp_path)
         assert result.returncode == code
         assert "Traceback" not in result.stdout + result.stderr
+
+
+def test_without_a_temporary_folder_the_message_names_tmpdir(s2s_here, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/none"])
+    monkeypatch.setattr(output, "end_with_reader", tempfile.gettempdir)
+    result = s2s_here("tasks", check=False)
+    assert result.returncode == 6
+    assert "; set TMPDIR to a folder in which files can be written\n" in result.stderr
 
 
 def test_no_file_takes_the_number_of_a_closed_stream(tmp_path):

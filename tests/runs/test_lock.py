@@ -1,5 +1,6 @@
 """Only one training at a time holds a folder, and readers do not disturb it."""
 
+import errno
 import subprocess
 import sys
 import threading
@@ -7,7 +8,7 @@ import threading
 import pytest
 from small import CONFIG, TASK, a_checkpoint, contents, stop, train
 
-from seq2seq_cli.errors import ExistsError
+from seq2seq_cli.errors import ExistsError, StorageError
 from seq2seq_cli.runs import lock
 from seq2seq_cli.runs.claim import check_free, create_folder, reopen_folder
 from seq2seq_cli.runs.listing import list_runs, open_run
@@ -119,6 +120,19 @@ def test_a_folder_whose_lock_cannot_be_read_is_not_in_training(tmp_path, monkeyp
     monkeypatch.setattr(lock.fcntl, "flock", refuse)
     assert not is_locked(folder)
     assert list_runs(tmp_path)[0].problem == "stopped"
+
+
+def test_a_file_system_without_locks_is_named_and_nothing_is_left(tmp_path, monkeypatch):
+    def flock(file, operation):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(lock.fcntl, "flock", flock)
+    with (
+        pytest.raises(StorageError, match="has no locks: use another folder"),
+        hold_lock(tmp_path / "a.training"),
+    ):
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_processes_that_look_at_the_same_time_do_not_count_as_a_training(tmp_path):

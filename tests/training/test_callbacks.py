@@ -130,7 +130,7 @@ def test_tensorboard_is_written_or_its_absence_named(tmp_path, monkeypatch):
     config = tiny_config(epochs=1)
     with monkeypatch.context() as patched:
         patched.setattr(callbacks, "find_spec", lambda name: None)
-        with pytest.raises(ConfigurationError, match=r"pip install 'seq2seq-cli\[tensorboard\]'"):
+        with pytest.raises(ConfigurationError, match=r"pip install '.\[tensorboard\]'"):
             train(config, tmp_path, "run", write_tensorboard=True)
     assert not (tmp_path / "run").exists()
     run = train(config, tmp_path, "run", write_tensorboard=True)

@@ -72,9 +72,9 @@ def evaluate(
     output.end_phase("the run loaded")
     if loaded.config.task.data:
         _refuse(
-            "the run was trained on data: give --data FILE", {"--n-in": n_in, "--lengths": lengths}
+            "custom pairs have no other lengths: remove it", {"--n-in": n_in, "--lengths": lengths}
         )
-    custom_task = options.load_custom_task(task, [loaded])
+    (custom_task,) = options.load_custom_tasks([task] if task else [], [loaded])
     output.end_with_reader()
     is_quiet = quiet or as_json
     shares: list[float | None]

@@ -46,7 +46,7 @@ def plot(
     _check_chart(what, sweep, {"--lengths": lengths, "--n-samples": n_samples})
     if sweep is not None and (run or task):
         raise ConfigurationError(f"--sweep {sweep}: remove --run and --task")
-    kind = ""
+    tasks, kind = [task] if task else [], ""
     if file:
         kind = file.suffix.lower().removeprefix(".")
         if kind not in FORMATS:
@@ -61,7 +61,7 @@ def plot(
                 "lines need a seed with a result"
             )
     else:
-        with run_charts(run, runs_dir, n_samples, lengths, task, quiet, n_each=n_samples) as drawn:
+        with run_charts(run, runs_dir, n_samples, lengths, tasks, quiet, n_each=n_samples) as drawn:
             try:
                 charts = drawn.charts(what)[:1]
             except NoChartError as error:

@@ -1,6 +1,6 @@
 """`s2s report`: a page of charts of a run, of several compared, or of a sweep."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -36,7 +36,7 @@ def report(
     ),
     n_samples: options.HeldOut = None,
     lengths: options.LengthRange = None,
-    task: options.CustomTask = None,
+    tasks: options.CustomTasks = None,
     force: options.Force = False,
     runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
     quiet: options.Quiet = False,
@@ -56,21 +56,20 @@ def report(
         raise ConfigurationError(
             "use only one of --compare and --sweep, without --run and --lengths"
         )
-    if compare and len(names or ()) < 2:
-        raise ConfigurationError("--compare: give at least two runs: --compare RUN RUN")
     if names and not compare:
         raise ConfigurationError(f"{names[0]}: give --run {names[0]}, or --compare RUN RUN")
-    for name, value in {"--task": task, "--n-samples": n_samples}.items():
+    options.check_compared(names, compare)
+    for name, value in {"--task": " ".join(tasks or []), "--n-samples": n_samples}.items():
         if is_sweep and value:
             raise ConfigurationError(f"{name} {value}: a sweep is already evaluated: remove it")
     need_libraries()
     check_free(file, force)
     if compare:
-        page = _comparison(names or [], runs_dir, n_samples or DEFAULT_SAMPLES, task, quiet)
+        page = _comparison(names or [], runs_dir, n_samples or DEFAULT_SAMPLES, tasks or [], quiet)
     elif sweep is not None:
         page = sweep_page(open_sweep(runs_dir, sweep))
     else:
-        with run_charts(run, runs_dir, n_samples, lengths, task, quiet) as charts:
+        with run_charts(run, runs_dir, n_samples, lengths, tasks or [], quiet) as charts:
             page = run_page(charts)
     write_text(file, page)
     output.message(f"wrote {file} ({len(page.encode()) / 1000:,.0f} kB)", quiet)
@@ -82,7 +81,7 @@ def run_charts(
     runs_dir: Path,
     n_samples: int | None,
     lengths: str | None,
-    task: str | None,
+    tasks: Sequence[str],
     quiet: bool,
     n_each: int | None = None,
 ) -> "Iterator[RunCharts]":
@@ -92,7 +91,7 @@ def run_charts(
     from seq2seq_cli.report.run import RunCharts
 
     loaded, n_samples = load_run(run, runs_dir), n_samples or DEFAULT_SAMPLES
-    custom_task = options.load_custom_task(task, [loaded])
+    (custom_task,) = options.load_custom_tasks(tasks, [loaded])
     with Progress("evaluating", n_samples, quiet) as progress:
         yield RunCharts(loaded, n_samples, lengths, n_each, custom_task, progress.advance)
 
@@ -106,14 +105,14 @@ def open_sweep(runs_dir: Path, name: str) -> "SweepFolder":
 
 
 def _comparison(
-    names: list[str], runs_dir: Path, n_samples: int, task: str | None, quiet: bool
+    names: list[str], runs_dir: Path, n_samples: int, tasks: Sequence[str], quiet: bool
 ) -> str:
     from seq2seq_cli.evaluation import evaluate
     from seq2seq_cli.inference.loading import load_run
     from seq2seq_cli.report.page import comparison_page
 
     loaded = [load_run(name, runs_dir) for name in dict.fromkeys(names)]
-    custom_task = options.load_custom_task(task, loaded)
+    custom_tasks = options.load_custom_tasks(tasks, loaded)
     with Progress("evaluating", n_samples * len(loaded), quiet) as progress:
         reports = [
             evaluate(
@@ -121,8 +120,8 @@ def _comparison(
                 n_samples,
                 n_examples=0,
                 progress=progress.advance,
-                task=custom_task if run.config.task.name == task else None,
+                task=task,
             )
-            for run in loaded
+            for run, task in zip(loaded, custom_tasks, strict=True)
         ]
     return comparison_page(loaded, reports)

@@ -84,10 +84,7 @@ def runs(
     from seq2seq_cli.runs.listing import chosen, list_runs
     from seq2seq_cli.sweep.listing import list_sweeps
 
-    if compare and len(names or ()) < 2:
-        raise ConfigurationError("--compare: give two runs or more: --compare RUN RUN")
-    if names and not compare:
-        raise ConfigurationError(f"{names[0]}: give --compare and two runs or more")
+    options.check_compared(names, compare)
     output.end_with_reader()
     if compare:
         _compare(list(dict.fromkeys(names or [])), runs_dir, as_json)

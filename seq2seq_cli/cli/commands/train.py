@@ -9,6 +9,7 @@ from seq2seq_cli.cli.options import option
 from seq2seq_cli.cli.process import import_quietly
 from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.cli.rendering.training import TrainingProgress, show_plan, show_run
+from seq2seq_cli.custom_code import CALLBACK, check_function
 from seq2seq_cli.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -83,15 +84,9 @@ def train(
         bool, option("--dry-run", "Show what would be trained, and the time it takes.", "Run")
     ] = False,
     callback: Annotated[
-        str,
-        option(
-            "--callback",
-            "A function that returns Keras callbacks.",
-            "Run",
-            "FILE.py:FUNCTION",
-            show_default=False,
-        ),
-    ] = "",
+        str | None,
+        option("--callback", "A function that returns Keras callbacks.", "Run", "FILE.py:FUNCTION"),
+    ] = None,
     tensorboard: Annotated[
         bool, option("--tensorboard", "Also write the history for TensorBoard.", "Run")
     ] = False,
@@ -138,6 +133,8 @@ def train(
             raise ConfigurationError(
                 "--dry-run plans a training from its beginning: remove --resume"
             )
+        if callback:
+            check_function(CALLBACK, callback)
         plan = _plan(config, runs_dir, run, force, seeds)
         output.end_with_reader()
         show_plan(plan, seeds or 1, as_json, quiet)
@@ -147,7 +144,7 @@ def train(
     from seq2seq_cli.training.session import train_seeds
 
     more: dict[str, Any] = {"resume": resume, "write_tensorboard": tensorboard}
-    more |= {"checkpoint_seconds": checkpoint_seconds, "callback": callback}
+    more |= {"checkpoint_seconds": checkpoint_seconds, "callback": callback or ""}
     with TrainingProgress(is_quiet) as progress:
 
         def report(event: Event) -> None:

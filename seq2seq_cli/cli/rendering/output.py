@@ -9,18 +9,39 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 from seq2seq_cli.cli.process import printable
 
 _started = time.perf_counter()
 _ended: list[tuple[str, float]] = []
 _is_debugging = False
+_reserved: TextIO | None = None
+
+
+@contextmanager
+def reserved() -> Iterator[None]:
+    """Keep standard output for this module; anything else that is printed goes to standard error.
+
+    Otherwise a line printed by custom code would be read as data.
+    """
+    global _reserved
+    before, _reserved = _reserved, stdout()
+    sys.stdout = sys.stderr
+    try:
+        yield
+    finally:
+        sys.stdout, _reserved = _reserved, before
+
+
+def stdout() -> TextIO:
+    """Return standard output."""
+    return _reserved or sys.stdout
 
 
 def write(line: str) -> None:
     """Write a line of data to standard output."""
-    sys.stdout.write(line + "\n")
+    stdout().write(line + "\n")
 
 
 def write_json(document: Any) -> None:
@@ -30,7 +51,7 @@ def write_json(document: Any) -> None:
 
 def flush() -> None:
     """Flush standard output, so that its reader gets everything written so far."""
-    sys.stdout.flush()
+    stdout().flush()
 
 
 def message(text: str, quiet: bool = False) -> None:

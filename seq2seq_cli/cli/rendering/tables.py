@@ -1,10 +1,11 @@
 """Tables, drawn with rich, which is imported only when needed."""
 
+import os
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
-from seq2seq_cli.cli.rendering.output import format_ids
+from seq2seq_cli.cli.rendering.output import format_ids, stdout
 
 if TYPE_CHECKING:
     from rich.console import Console, JustifyMethod, RenderableType
@@ -24,7 +25,14 @@ def make_console(stderr: bool = False) -> "Console":
         def on_broken_pipe(self) -> None:
             raise
 
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    return Console(
+        file=None if stderr else stdout(),
+        stderr=stderr,
+        color_system=None if os.environ.get("NO_COLOR") else "auto",  # without bold text, too
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
 
 
 def table(

@@ -76,7 +76,7 @@ class CustomTask(Task):
         """Return the checked targets of sources (n, n_in); ConfigurationError for a bad one."""
         try:
             targets: NDArray[Any] = np.asarray(self.function(sources.copy(), parameters))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ConfigurationError(
                 f"task {self.name}: it raised {type(error).__name__}: {error}"
             ) from error

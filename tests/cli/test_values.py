@@ -1,0 +1,106 @@
+"""Values that no command can use are refused in one line, before anything is imported."""
+
+import importlib.metadata
+import json
+
+import pytest
+
+import seq2seq_cli
+from seq2seq_cli import load_run
+from seq2seq_cli.cli.app import COMMANDS, make_command
+from seq2seq_cli.errors import ConfigurationError
+from seq2seq_cli.runs.manifest import installed_versions
+
+
+def lines(name, value):
+    """Return a command line for each option, and the arguments, with this value."""
+    for parameter in make_command(name).params:
+        if getattr(parameter, "is_flag", False):
+            continue
+        values = [value] * max(1, parameter.nargs)
+        is_argument = parameter.opts == [parameter.name]
+        yield [name, *([] if is_argument else parameter.opts[:1]), *values], parameter
+
+
+@pytest.mark.parametrize(("value", "problem"), [("", "is empty"), ("caf\udce9", "not UTF-8")])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_an_empty_value_and_one_that_is_not_utf_8_are_refused(
+    s2s_here, tmp_path, name, value, problem
+):
+    for line, parameter in lines(name, value):
+        result = s2s_here(*line, check=False)
+        assert result.returncode == 2, line
+        assert len(result.stderr.splitlines()) == 1
+        assert (line[1] if line[1] != value else parameter.metavar) in result.stderr
+        assert problem in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_setting_without_a_value_is_refused(s2s_here):
+    for line in ("train --set task.data=", "sweep --grid model.units="):
+        result = s2s_here(*line.split(), check=False)
+        assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+        assert f"{line.split()[2]}': the value is empty" in result.stderr
+
+
+def test_a_number_is_written_the_same_way_in_an_option_and_a_setting(s2s_here):
+    line = ["train", "--dry-run", "--json", "--learning-rate", ".001", "--units", "016"]
+    settings = ["--set", "training.learning_rate=.001", "--set", "model.units=016"]
+    as_options, as_settings = s2s_here(*line), s2s_here(*line[:3], *settings)
+    assert as_options.stdout == as_settings.stdout
+    assert json.loads(as_options.stdout)["config"]["training"]["learning_rate"] == 0.001
+
+
+def test_a_byte_order_mark_is_skipped(s2s_here, tmp_path):
+    (tmp_path / "marked.toml").write_text("[task]\nn_in = 5\n", encoding="utf-8-sig")
+    shown = s2s_here("train", "--dry-run", "--json", "--config", "marked.toml").stdout
+    assert json.loads(shown)["config"]["task"]["n_in"] == 5
+
+
+@pytest.mark.usefixtures("random_runs")
+@pytest.mark.parametrize(
+    "line",
+    ["generate --output x.txt", "encode 1,2,3,4 --output x.txt", "plot loss --output x.txt",
+     "train --data x.txt"],
+)  # fmt: skip
+def test_a_wrong_suffix_has_one_exit_code(s2s_here, line):
+    result = s2s_here(*line.split(), check=False)
+    assert result.returncode == 2
+    assert "x.txt: the name should end in ." in result.stderr
+
+
+def test_sweeps_are_found_by_the_names_that_init_lists(s2s_here):
+    names = [json.loads(line)["name"] for line in s2s_here("init", "--json").stdout.splitlines()]
+    (name, *_) = (name for name in names if name.startswith("sweeps/"))
+    assert s2s_here("init", name).stdout
+    assert s2s_here("sweep", name, "--dry-run").stdout
+
+
+def test_a_package_that_is_not_installed_has_its_version(monkeypatch):
+    def version(name, installed=importlib.metadata.version):
+        if name == "seq2seq-cli":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return installed(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    assert installed_versions()["seq2seq-cli"] == seq2seq_cli.__version__
+
+
+def test_a_variable_that_is_not_utf_8_is_refused(s2s_here, monkeypatch):
+    monkeypatch.setenv("S2S_RUNS_DIR", "caf\udce9")
+    result = s2s_here("runs", check=False)
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+    assert "--runs-dir 'caf\\udce9': it is not UTF-8" in result.stderr
+
+
+def test_an_empty_name_is_not_the_newest_run(random_runs):
+    with pytest.raises(ConfigurationError, match="run name ''"):
+        load_run("", random_runs)
+
+
+@pytest.mark.usefixtures("random_runs")
+@pytest.mark.parametrize("command", ["runs", "report"])
+def test_a_run_is_not_compared_with_itself(s2s_here, command):
+    result = s2s_here(command, "--compare", "complete", "complete", check=False)
+    assert result.returncode == 2
+    assert "at least two different runs" in result.stderr
