@@ -202,7 +202,6 @@ def resolve_config(
     """
     from seq2seq_cli.custom_code import names_function
     from seq2seq_cli.data.plan import wrong_settings
-    from seq2seq_cli.errors import ConfigurationError
     from seq2seq_cli.settings import resolve
     from seq2seq_cli.shipped import find_file
 
