@@ -6,6 +6,8 @@ if its process was killed, or if memory or the disk was full, but not if its con
 is wrong. Cells that fail do not stop the others.
 """
 
+import errno
+import os
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -34,6 +36,9 @@ LOST = -1
 
 AGAIN = (ExistsError.exit_code, StorageError.exit_code, 130, 137, 143)
 """Exit codes after which another attempt may help, in addition to signals."""
+
+HOPELESS = (os.strerror(errno.EROFS), os.strerror(errno.EACCES))
+"""Reasons after which no other attempt helps."""
 
 
 @dataclass(frozen=True)
@@ -152,11 +157,20 @@ class Dispatcher:
                 seal.unlink(missing_ok=True)
 
     def _queue(self, cells: Iterable[PlannedCell]) -> None:
-        for planned in map(self._folder.remaining, cells):
-            if planned.missing:
-                self._ready.append(_Attempt(planned))
-            else:
-                self._collect(planned, {}, 0.0)
+        for cell in cells:
+            if planned := self._remaining(cell):
+                if planned.missing:
+                    self._ready.append(_Attempt(planned))
+                else:
+                    self._collect(planned, {}, 0.0)
+
+    def _remaining(self, cell: PlannedCell) -> PlannedCell | None:
+        """Return a cell with its missing seeds; without a cell it has failed."""
+        try:
+            return self._folder.remaining(cell)
+        except ConfigurationError as error:
+            self._fail(cell, Outcome(error.exit_code, str(error)))
+            return None
 
     def _start(self) -> None:
         now = time.monotonic()
@@ -197,11 +211,15 @@ class Dispatcher:
 
     def _end(self, attempt: _Attempt, outcome: Outcome) -> None:
         receive(self._folder.path, outcome.files)
-        planned = self._folder.remaining(attempt.planned)
+        planned = self._remaining(attempt.planned)
+        if planned is None:
+            return
         # A seed whose loss is not finite is a result, which its report has.
         has_ended = outcome.code in (0, ConfigurationError.exit_code)
         is_done = not planned.missing or (has_ended and outcome.reports is not None)
-        may_help = outcome.code < 0 or outcome.code in AGAIN
+        may_help = (outcome.code < 0 or outcome.code in AGAIN) and not any(
+            text in outcome.reason for text in HOPELESS
+        )
         if may_help and not is_done and attempt.number < MOST_ATTEMPTS:
             not_before = time.monotonic() + PAUSE_SECONDS * attempt.number
             self._ready.append(_Attempt(planned, attempt.number + 1, not_before))
@@ -209,11 +227,14 @@ class Dispatcher:
             return
         if is_done:
             self._pace.learn(attempt.planned.seconds, outcome.seconds)
+            self._collect(planned, outcome.reports or {}, outcome.seconds)
         else:
-            code = outcome.code if outcome.code > 0 else StorageError.exit_code
-            self.failures.append(Failure(planned.name, code, outcome.reason))
-        reason = "" if is_done else outcome.reason
-        self._collect(planned, outcome.reports or {}, outcome.seconds, reason)
+            self._fail(planned, outcome)
+
+    def _fail(self, planned: PlannedCell, outcome: Outcome) -> None:
+        code = outcome.code if outcome.code > 0 else StorageError.exit_code
+        self.failures.append(Failure(planned.name, code, outcome.reason))
+        self._collect(planned, outcome.reports or {}, outcome.seconds, outcome.reason)
 
     def _collect(
         self,

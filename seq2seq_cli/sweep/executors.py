@@ -4,6 +4,7 @@ Both are a `concurrent.futures.Executor` for the rest of the package.
 """
 
 import secrets
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -57,7 +58,11 @@ def threads_each(jobs: int) -> int:
 
 @contextmanager
 def local_workers(jobs: int) -> Iterator[Workers]:
-    """Yield this number of processes on this machine; they share its cores."""
+    """Yield this number of processes on this machine; they share its cores.
+
+    Raises OSError without a folder for the temporary files of the processes.
+    """
+    tempfile.gettempdir()
     threads, stopped = threads_each(jobs), Event()
     executor = ThreadPoolExecutor(jobs, thread_name_prefix="cell")
     work = partial(run_job, is_stopped=stopped.is_set)
@@ -72,15 +77,22 @@ def local_workers(jobs: int) -> Iterator[Workers]:
 def dask_workers(address: str) -> Iterator[Workers]:
     """Yield the workers of a Dask scheduler; a cell uses one of a worker's threads.
 
-    Raises ConfigurationError if distributed is not installed, StorageError if there is no
-    scheduler.
+    Raises ConfigurationError if distributed is not installed or the address cannot be one,
+    StorageError if there is no scheduler.
     """
     try:
         from distributed import Client
         from distributed import Event as RemoteEvent
+        from distributed.comm import get_address_host_port
     except ImportError:
         raise ConfigurationError(
             "a scheduler needs Dask distributed: pip install 'seq2seq-cli[cluster]'"
+        ) from None
+    try:
+        get_address_host_port(address)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{address}: is not a scheduler's address, such as tcp://127.0.0.1:8786: {error}"
         ) from None
     try:
         client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)

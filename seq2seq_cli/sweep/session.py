@@ -10,7 +10,7 @@ from seq2seq_cli.runs.lock import hold_lock
 from seq2seq_cli.sweep.description import Sweep
 from seq2seq_cli.sweep.dispatch import CellEnded, Dispatcher, Event, Failure
 from seq2seq_cli.sweep.executors import Workers, fitting_jobs
-from seq2seq_cli.sweep.folder import Shard, SweepFolder
+from seq2seq_cli.sweep.folder import Shard, SweepFolder, TrainedFurtherError
 from seq2seq_cli.sweep.plan import PlannedCell, plan_cells
 from seq2seq_cli.sweep.results import RunRecord, write_csv
 from seq2seq_cli.sweep.search import Searches
@@ -53,9 +53,18 @@ class Result:
 
     @property
     def error(self) -> S2sError | None:
-        """The error of a sweep with failed cells, with the exit code of the first one."""
+        """The error of a sweep with failed cells, with the exit code of the first one.
+
+        Without time to start any cell it is a ConfigurationError.
+        """
         if not self.failures:
-            return None
+            if not self.left or any(cell.seconds for cell in self.ended):
+                return None
+            shortest = min(planned.seconds for planned in self.left)
+            return ConfigurationError(
+                f"the time budget is too short for any cell: the shortest takes about "
+                f"{shortest:.0f} s"
+            )
         code, n_cells = self.failures[0].code, len(self.ended) + len(self.left)
         kinds = [kind for kind in S2sError.__subclasses__() if kind.exit_code == code]
         lines = [f"{failure.cell}: {failure.reason}" for failure in self.failures]
@@ -88,6 +97,8 @@ def prepare_sweep(
     for item in searches.known if searches else plan_cells(cells, sweep.seeds, jobs):
         try:
             planned.append(folder.remaining(item) if folder else item)
+        except TrainedFurtherError:
+            planned.append(item)  # its cell fails alone
         except ConfigurationError as error:
             problems.append(str(error))
     if problems:

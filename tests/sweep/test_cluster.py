@@ -168,6 +168,14 @@ def test_a_missing_scheduler_is_reported(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@needs_distributed
+@pytest.mark.parametrize("address", ["http://127.0.0.1:8787", "tcp://a:b", "localhost"])
+def test_other_addresses_are_refused(address):
+    expected = pytest.raises(ConfigurationError, match="is not a scheduler's address")
+    with expected, dask_workers(address):
+        pass
+
+
 def test_without_distributed_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ConfigurationError, match=r"seq2seq-cli\[cluster\]"), dask_workers("x"):

@@ -73,6 +73,7 @@ def test_a_sweep_writes_its_results_and_shows_them_again(sweep, capsys):
         (["--grid", "task.n_in=6", "--shard", "4/4"], 2, "with I from 0 to N-1"),
         (["--grid", "task.n_in=6", "--jobs", "100000"], 2, "the number of cores"),
         (["--grid", "task.n_in=6", "--output", "there.csv"], 5, "there.csv exists"),
+        (["--grid", "task.n_in=6", "--output", "-"], 2, "--output -: give a file"),
         (["--grid", "task.n_in=6", "--output", "no/a.csv"], 6, "there is no folder no"),
         (["--grid", "task.n_in=6", "--seeds", "1001"], 2, "seeds = 1001: should be at most 1000"),
         (["--resume", "none"], 4, "there is no sweep runs/none"),
@@ -106,8 +107,32 @@ def test_a_dry_run_shows_the_cells_and_trains_none(tmp_path, sweep, capsys):
     assert not (tmp_path / "runs").exists()
 
 
+def test_code_that_only_a_file_names_is_not_imported(tmp_path, sweep, capsys):
+    Path("own.py").write_text(
+        "from pathlib import Path\nPath('imported').touch()\ndef own(sources): return sources\n"
+    )
+    Path("a.toml").write_text('[base]\ntask.name = "own.py:own"\n[changes]\nmodel.units = [1]\n')
+    options = ["--seeds", "1", "--name", "a", "--jobs", "1"]
+    for arguments in (["a.toml", "--dry-run"], ["a.toml", *options]):
+        with pytest.raises(S2sError, match="add --task own.py:own"):
+            sweep(*arguments)
+    assert not Path("imported").exists()
+    for named in (["--task", "own.py:own"], ["--set", "task.name=own.py:own"],
+                  ["--grid", "task.name=own.py:own"]):  # fmt: skip
+        sweep("a.toml", "--dry-run", *named)
+    sweep("a.toml", *options, "--task", "own.py:own")
+    Path("imported").unlink()
+    with pytest.raises(S2sError, match="add --task own.py:own"):
+        sweep("--resume", "a")
+    assert not Path("imported").exists()
+    capsys.readouterr()
+    sweep("--resume", "a", "--task", "own.py:own")
+    assert "complete before" in capsys.readouterr().err
+
+
 def test_cells_without_time_are_reported(sweep, capsys):
-    sweep("--grid", "task.n_in=6,12", "--time-budget", "1s")
+    with pytest.raises(S2sError, match="the time budget is too short for any cell"):
+        sweep("--grid", "task.n_in=6,12", "--time-budget", "1s")
     assert (
         "not started, the time budget is used up: n_in-6, n_in-12; resume with: s2s sweep --resume"
         in capsys.readouterr().err
