@@ -27,7 +27,7 @@ from seq2seq_cli.runs.advice import list_command, remove_command, sweep_command
 from seq2seq_cli.runs.checkpoint import is_stopped, newest_description
 from seq2seq_cli.runs.listing import Run, open_run
 from seq2seq_cli.runs.lock import LOCK
-from seq2seq_cli.runs.manifest import MANIFEST, completed_at
+from seq2seq_cli.runs.manifest import MANIFEST, read_manifest
 from seq2seq_cli.runs.names import check_name, seed_run
 from seq2seq_cli.runs.resumption import CHANGEABLE, check_resumable
 from seq2seq_cli.settings import MOST_TOML, flat_settings
@@ -161,11 +161,7 @@ class SweepFolder:
         Raises ModelError if there are none.
         """
         sweep = self.read()
-        records = [
-            record
-            for record in self.saved().values()
-            if record.completed_at == completed_at(self.path / seed_run(record.cell, record.seed))
-        ]
+        records = list(filter(self._is_current, self.saved().values()))
         if not records:
             command = sweep_command(self.path, sweep.custom_tasks())
             raise ModelError(
@@ -173,6 +169,14 @@ class SweepFolder:
                 "collects the runs that are complete"
             )
         return sweep, records
+
+    def _is_current(self, record: RunRecord) -> bool:
+        """Return whether a record is that of its run, which may be gone or trained further."""
+        try:
+            run = read_manifest(self.path / seed_run(record.cell, record.seed))
+        except ModelError:
+            return not record.completed_at
+        return record.completed_at == run.completed_at
 
     def write_results(self, records: Sequence[RunRecord]) -> None:
         """Rewrite the results, a line for each cell and seed."""

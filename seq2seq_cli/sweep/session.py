@@ -53,18 +53,9 @@ class Result:
 
     @property
     def error(self) -> S2sError | None:
-        """The error of a sweep with failed cells, with the exit code of the first one.
-
-        Without time to start any cell it is a ConfigurationError.
-        """
+        """The error of a sweep with failed cells, with the exit code of the first one."""
         if not self.failures:
-            if not self.left or any(cell.seconds for cell in self.ended):
-                return None
-            shortest = min(planned.seconds for planned in self.left)
-            return ConfigurationError(
-                f"the time budget is too short for any cell: the shortest takes about "
-                f"{shortest:.0f} s"
-            )
+            return None
         code, n_cells = self.failures[0].code, len(self.ended) + len(self.left)
         kinds = [kind for kind in S2sError.__subclasses__() if kind.exit_code == code]
         lines = [f"{failure.cell}: {failure.reason}" for failure in self.failures]

@@ -148,8 +148,6 @@ def test_no_cell_is_started_that_would_not_end_in_time(folder):
     result, _ = run(describe(GRID), folder, fake, deadline=time.monotonic() + 1)
     assert fake.jobs == []
     assert [planned.name for planned in result.left] == ["units-1", "units-2", "units-3"]
-    assert result.error.exit_code == 2
-    assert "the time budget is too short for any cell" in str(result.error)
     result, _ = run(describe(GRID), folder, fake, deadline=time.monotonic() + 9999)
     assert (len(fake.jobs), result.left) == (3, [])
 

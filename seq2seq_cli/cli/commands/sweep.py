@@ -235,7 +235,10 @@ def _run(
 
 
 def _show(result: "Result", as_json: bool, quiet: bool, command: str) -> None:
-    """Show the results of a sweep; raises the error of the cells that failed."""
+    """Show the results of a sweep.
+
+    Raises the error of the cells that failed, and ConfigurationError without time for any cell.
+    """
     from seq2seq_cli.cli.rendering.sweep import result_as_json, show_result
     from seq2seq_cli.runs.advice import list_command
 
@@ -244,13 +247,14 @@ def _show(result: "Result", as_json: bool, quiet: bool, command: str) -> None:
             output.write_json(line)
     elif result.ended:
         show_result(result, quiet)
-    if result.left:
-        names = ", ".join(planned.name for planned in result.left)
-        output.message(
-            f"not started, the time budget is used up: {names}; resume with: {command}", quiet
-        )
+    path, names = result.folder.path, ", ".join(planned.name for planned in result.left)
+    left = f"not started, the time budget is used up: {names}; resume with: {command}"
+    error = result.error
+    if result.left and not error and not any(cell.seconds for cell in result.ended):
+        error = ConfigurationError(left)
+    elif result.left:
+        output.message(left, quiet)
     elif not as_json:
-        path = result.folder.path
         output.message(f"saved in {path}; next: {list_command(path)}", quiet)
-    if result.error:
-        raise result.error
+    if error:
+        raise error
