@@ -3,6 +3,7 @@
 Both are a `concurrent.futures.Executor` for the rest of the package.
 """
 
+import asyncio
 import secrets
 import tempfile
 from collections.abc import Callable, Iterator
@@ -83,23 +84,28 @@ def dask_workers(address: str) -> Iterator[Workers]:
     try:
         from distributed import Client
         from distributed import Event as RemoteEvent
-        from distributed.comm import get_address_host_port
+        from distributed.comm import connect
+        from distributed.security import Security
     except ImportError:
         raise ConfigurationError(
             "a scheduler needs Dask distributed: pip install 'seq2seq-cli[cluster]'"
         ) from None
+
+    async def try_address() -> None:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await (await connect(address, **Security().get_connection_args("client"))).close()
+
     try:
-        get_address_host_port(address)
-    except ValueError as error:
+        # A client that cannot connect writes a traceback when it is deleted.
+        asyncio.run(try_address())
+        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+    except (ValueError, TypeError) as error:
         raise ConfigurationError(
             f"{address}: is not a scheduler's address, such as tcp://127.0.0.1:8786: {error}"
         ) from None
-    try:
-        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise StorageError(
-            f"{address}: there is no scheduler: {str(error) or type(error).__name__}"
-        ) from None
+    except OSError as error:
+        reason = str(error) or f"no answer in {CONNECT_SECONDS} s"
+        raise StorageError(f"{address}: there is no scheduler: {reason}") from None
     name = f"s2s-stop-{secrets.token_hex(8)}"
     stopped = RemoteEvent(name, client=client)
 
