@@ -141,7 +141,7 @@ class SweepFolder:
         manifest = run.manifest
         if known and known.completed_at == manifest.completed_at:
             return known
-        report = report if "exact_match" in report else _evaluate(run)
+        report = report if "exact_match" in report else _evaluate(run, planned.config.task.name)
         values |= {name: report[name] for name in EVALUATED}
         return RunRecord(**values, seconds=manifest.seconds, completed_at=manifest.completed_at)
 
@@ -227,8 +227,8 @@ def _changeable(config: RunConfig) -> list[object]:
     return [values[name] for name in CHANGEABLE]
 
 
-def _evaluate(run: Run) -> dict[str, Any]:
-    name = run.config.task.name
+def _evaluate(run: Run, name: str) -> dict[str, Any]:
+    """Evaluate a run on the task of this name, which may be a custom one that has moved."""
     task = load_task(name) if names_function(name) else None
     report = evaluate(load_network(run), validation_samples(run.config), n_examples=0, task=task)
     return dict(vars(report))

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import time
 
@@ -79,7 +80,7 @@ def test_lost_results_are_evaluated_again(folder, monkeypatch):
     folder.results.write_text("\n".join([*lines[:-1], lines[-1][:40]]))
     evaluated = []
     monkeypatch.setattr(
-        "seq2seq_cli.sweep.folder._evaluate", lambda run: evaluated.append(run) or report(0.125)
+        "seq2seq_cli.sweep.folder._evaluate", lambda run, _: evaluated.append(run) or report(0.125)
     )
     result, _ = run(describe(GRID), folder_at(folder.path))
     assert [run.name for run in evaluated] == ["units-3-seed-1"]
@@ -117,7 +118,7 @@ def test_a_failed_cell_is_reported_and_stops_no_other(folder, end, attempts, cod
 
 
 def test_a_cell_killed_after_its_last_run_is_complete(folder, monkeypatch):
-    monkeypatch.setattr("seq2seq_cli.sweep.folder._evaluate", lambda run: report(0.125))
+    monkeypatch.setattr("seq2seq_cli.sweep.folder._evaluate", lambda *_: report(0.125))
     fake = Fake(folder)
 
     def work(job):
@@ -193,6 +194,14 @@ def test_results_are_those_of_the_runs_as_they_are_now(folder):
     shutil.rmtree(folder.path / "units-2-seed-0")
     records = folder_at(folder.path).read_results()[1]
     assert [record.run for record in records] == ["s/units-1-seed-0", "s/units-2-seed-1"]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_results_are_read_from_regular_files_only(folder, make):
+    run(describe("model.units=1"), folder)
+    make(folder.path / "sweep-0-of-2.jsonl")
+    with pytest.raises(StorageError, match=r"sweep-0-of-2.jsonl: it is not a regular file"):
+        folder.read_results()
 
 
 def test_an_empty_description_is_damaged(folder):
