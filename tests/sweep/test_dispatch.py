@@ -14,6 +14,7 @@ from seq2seq_cli.errors import (
     ExistsError,
     Interrupted,
     ModelError,
+    StorageError,
 )
 from seq2seq_cli.runs.lock import hold_lock
 from seq2seq_cli.sweep import dispatch, executors

@@ -109,7 +109,8 @@ def test_a_dry_run_shows_the_cells_and_trains_none(tmp_path, sweep, capsys):
 
 def test_code_that_only_a_file_names_is_not_imported(tmp_path, sweep, capsys):
     Path("own.py").write_text(
-        "from pathlib import Path\nPath('imported').touch()\ndef own(sources): return sources\n"
+        "from pathlib import Path\nPath('imported').touch()\n"
+        "def own(sources): print('mine'); return sources\n"
     )
     Path("a.toml").write_text('[base]\ntask.name = "own.py:own"\n[changes]\nmodel.units = [1]\n')
     options = ["--seeds", "1", "--name", "a", "--jobs", "1"]
@@ -128,6 +129,16 @@ def test_code_that_only_a_file_names_is_not_imported(tmp_path, sweep, capsys):
     capsys.readouterr()
     sweep("--resume", "a", "--task", "own.py:own")
     assert "complete before" in capsys.readouterr().err
+
+
+def test_a_sweep_without_temporary_files_is_not_begun(tmp_path, sweep, monkeypatch):
+    def refuse():
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.gettempdir", refuse)
+    with pytest.raises(FileNotFoundError):
+        sweep("--grid", "model.units=8")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_sweep_without_time_for_any_cell_is_an_error(sweep):
