@@ -10,11 +10,10 @@ import errno
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from seq2seq_cli.errors import ConfigurationError, ExistsError, StorageError
 from seq2seq_cli.sweep.executors import Workers
@@ -66,7 +65,7 @@ class CellAgain(Event):
 
 @dataclass(frozen=True)
 class CellEnded(Event):
-    """A cell has ended; `reason` says why it failed.
+    """A cell has ended; a failed one has the exit code of its error, and a reason.
 
     `seconds` is the time of its process; 0 for a cell that was complete before.
     """
@@ -74,6 +73,7 @@ class CellEnded(Event):
     planned: PlannedCell
     records: tuple[RunRecord, ...]
     seconds: float
+    code: int
     reason: str
 
 
@@ -82,15 +82,6 @@ class Waited(Event):
     """Some time has passed; `n_workers` cells can be trained at a time."""
 
     n_workers: int
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A cell that failed, and the exit code of its error."""
-
-    cell: str
-    code: int
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -126,7 +117,6 @@ class Dispatcher:
         self._running: dict[Future[Outcome], _Attempt] = {}
         self.ended: list[CellEnded] = []
         self.left: list[PlannedCell] = []
-        self.failures: list[Failure] = []
 
     def run(self, cells: Iterable[PlannedCell]) -> None:
         """Train all cells, and those that follow in a search; complete ones are only reported.
@@ -162,14 +152,14 @@ class Dispatcher:
                 if planned.missing:
                     self._ready.append(_Attempt(planned))
                 else:
-                    self._collect(planned, {}, 0.0)
+                    self._finish(planned, Outcome(0))
 
     def _remaining(self, cell: PlannedCell) -> PlannedCell | None:
         """Return a cell with its missing seeds; without a cell it has failed."""
         try:
             return self._folder.remaining(cell)
         except ConfigurationError as error:
-            self._fail(cell, Outcome(error.exit_code, str(error)))
+            self._finish(cell, Outcome(error.exit_code, str(error)))
             return None
 
     def _start(self) -> None:
@@ -227,25 +217,16 @@ class Dispatcher:
             return
         if is_done:
             self._pace.learn(attempt.planned.seconds, outcome.seconds)
-            self._collect(planned, outcome.reports or {}, outcome.seconds)
-        else:
-            self._fail(planned, outcome)
+            outcome = replace(outcome, code=0, reason="")
+        self._finish(planned, outcome)
 
-    def _fail(self, planned: PlannedCell, outcome: Outcome) -> None:
-        code = outcome.code if outcome.code > 0 else StorageError.exit_code
-        self.failures.append(Failure(planned.name, code, outcome.reason))
-        self._collect(planned, outcome.reports or {}, outcome.seconds, outcome.reason)
-
-    def _collect(
-        self,
-        planned: PlannedCell,
-        reports: Mapping[int, Mapping[str, Any]],
-        seconds: float,
-        reason: str = "",
-    ) -> None:
-        records = tuple(self._folder.collect(planned, reports, reason))
-        more = self._searches.after(planned, records) if self._searches and not reason else []
-        event = CellEnded(self._left_seconds(), planned, records, seconds, reason)
+    def _finish(self, planned: PlannedCell, outcome: Outcome) -> None:
+        """Collect the results of a cell; in a search others may follow unless it failed."""
+        code = StorageError.exit_code if outcome.code < 0 else outcome.code
+        records = tuple(self._folder.collect(planned, outcome.reports or {}, outcome.reason))
+        more = self._searches.after(planned, records) if self._searches and not code else []
+        left, seconds = self._left_seconds(), outcome.seconds
+        event = CellEnded(left, planned, records, seconds, code, outcome.reason)
         self.ended.append(event)
         self._report(event)
         self._queue(more)
