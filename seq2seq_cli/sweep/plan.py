@@ -106,7 +106,9 @@ def plan_cells(cells: Iterable[Cell], n_seeds: int, jobs: int = 1) -> list[Plann
     for item in planned:
         twin = names.setdefault(item.config.to_toml(), item.name)
         if twin != item.name:
-            raise ConfigurationError(f"{twin} and {item.name} have the same settings: remove one")
+            raise ConfigurationError(
+                f"the cells {twin} and {item.name} have the same settings: use only one of the two"
+            )
     return planned
 
 
