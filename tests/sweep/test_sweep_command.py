@@ -99,9 +99,10 @@ def test_a_dry_run_shows_the_cells_and_trains_none(tmp_path, sweep, capsys):
     assert re.search(r"2 cells x 2 seeds: [\d,]+ steps left, about \d", errors)
     assert re.search(r"n_in-13 +13 +6 +1,563 +0 of 2", output)
     sweep("lengths.toml", "--dry-run", "--json")
-    first = json.loads(capsys.readouterr().out.splitlines()[0])
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
     assert first["settings"] == {"task.n_in": 6, "task.n_out": 3}
-    assert (first["seeds"], first["steps"]) == ([0, 1], 1563)
+    assert (first["seeds"], first["missing"], first["steps"]) == ([0, 1], [0, 1], 1563)
+    assert 0 < first["expected_seconds"] < second["expected_seconds"]
     assert not (tmp_path / "runs").exists()
 
 
@@ -113,7 +114,7 @@ def test_code_that_only_a_file_names_is_not_imported(tmp_path, sweep, capsys):
     Path("a.toml").write_text('[base]\ntask.name = "own.py:own"\n[changes]\nmodel.units = [1]\n')
     options = ["--seeds", "1", "--name", "a", "--jobs", "1"]
     for arguments in (["a.toml", "--dry-run"], ["a.toml", *options]):
-        with pytest.raises(S2sError, match="add --task own.py:own"):
+        with pytest.raises(S2sError, match="own.py:own, which runs only if you name it"):
             sweep(*arguments)
     assert not Path("imported").exists()
     for named in (["--task", "own.py:own"], ["--set", "task.name=own.py:own"],
@@ -121,7 +122,7 @@ def test_code_that_only_a_file_names_is_not_imported(tmp_path, sweep, capsys):
         sweep("a.toml", "--dry-run", *named)
     sweep("a.toml", *options, "--task", "own.py:own")
     Path("imported").unlink()
-    with pytest.raises(S2sError, match="add --task own.py:own"):
+    with pytest.raises(S2sError, match="own.py:own, which runs only if you name it"):
         sweep("--resume", "a")
     assert not Path("imported").exists()
     capsys.readouterr()

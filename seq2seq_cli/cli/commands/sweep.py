@@ -176,8 +176,9 @@ def sweep(
     typed = Sweep(parse_settings(settings or []), tuple(map(Axis.parse, grid or [])))
     for custom in set(requested.custom_tasks()) - {*(tasks or []), *typed.custom_tasks()}:
         raise ConfigurationError(
-            f"task.name = {custom!r}: custom code is imported only if the command names it: add "
-            f"--task {custom}"
+            f"the sweep names the custom task {custom}, which runs only if you name it",
+            "task",
+            custom,
         )
     prepared = prepare_sweep(requested, folder, shard, 1 if scheduler else jobs or 1)
     slots = 1 if scheduler else jobs or prepared.fitting_jobs
@@ -231,7 +232,7 @@ def _run(
         try:
             return run_sweep(prepared, folder, workers, progress.show, **limits)
         except (Stopped, KeyboardInterrupt, StorageError) as error:
-            raise type(error)(f"{error or 'interrupted'}; resume with: {command}") from None
+            raise type(error)(f"{str(error) or 'interrupted'}; resume with: {command}") from None
 
 
 def _show(result: "Result", as_json: bool, quiet: bool, command: str) -> None:
