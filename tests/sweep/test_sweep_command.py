@@ -128,6 +128,9 @@ def test_code_that_only_a_file_names_is_not_imported(tmp_path, sweep, capsys):
     capsys.readouterr()
     sweep("--resume", "a", "--task", "own.py:own")
     assert "complete before" in capsys.readouterr().err
+    Path("own.py").write_text("def own(sources): return sources[:, ::-1]\n")
+    with pytest.raises(ConfigurationError, match="not the one that the run was begun with"):
+        sweep("--resume", "a", "--task", "own.py:own")
 
 
 def test_a_sweep_without_temporary_files_is_not_begun(tmp_path, sweep, monkeypatch):
