@@ -30,9 +30,11 @@ def remove_command(run: Path) -> str:
     return _command("runs", ["--remove", f"{sweep.name}/{run.name}"], _runs_dir(sweep.parent))
 
 
-def sweep_command(sweep: Path, options: Iterable[str] = ()) -> str:
-    """Return the command that resumes a sweep."""
-    return _command("sweep", ["--resume", sweep.name], options, _runs_dir(sweep.parent))
+def sweep_command(sweep: Path, tasks: Iterable[str], options: Iterable[str] = ()) -> str:
+    """Return the command that resumes a sweep of these custom tasks."""
+    named = [word for task in tasks for word in ("--task", task)]
+    runs_dir = _runs_dir(sweep.parent)
+    return _command("sweep", ["--resume", sweep.name], named, options, runs_dir)
 
 
 def evaluate_command(run: Path, task: TaskConfig) -> str:

@@ -13,6 +13,7 @@ It comes from options or a TOML file, and is saved as such a file in the sweep's
     model.units = [64, 128]
 """
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,10 +23,15 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from seq2seq_cli.config import Section
+from seq2seq_cli.custom_code import names_function
 from seq2seq_cli.errors import ConfigurationError
 from seq2seq_cli.settings import MOST_TOML, find_setting, flat_settings, parse_toml, parse_value
 from seq2seq_cli.storage import read_text
 from seq2seq_cli.sweep.grid import Axis, Cell, Derivation, all_changes, is_whole, make_cell
+
+TASK = "task.name"
+FILES = ("task.data", "task.validation_data", "model.pretrained_embedding")
+"""Settings that are paths; a task may be one too."""
 
 SEEDS = 3
 MOST_SEEDS = 1000
@@ -84,10 +90,16 @@ class Sweep:
         changes = {**cell.changes, self.until.setting: value}
         return make_cell(self.base, changes, self.derivations)
 
-    def bounds(self) -> tuple[int, int | None]:
+    def bounds(self) -> tuple[int, ...]:
         """Return the first value of a search, and the last one if it is bounded."""
         values = [int(str(value)) for value in self._values_searched()]
-        return min(values), max(values) if len(values) > 1 else None
+        return (min(values), max(values)) if len(values) > 1 else (values[0],)
+
+    def custom_tasks(self) -> list[str]:
+        """Return the names of the functions that are its tasks, path/to/file.py:function."""
+        axes = (axis.values for axis in self.axes if axis.key == TASK)
+        names = map(str, [self.base.get(TASK, ""), *itertools.chain(*axes)])
+        return [name for name in names if names_function(name)]
 
     def to_toml(self) -> str:
         """Return the TOML text that describes it."""
@@ -143,15 +155,18 @@ class Sweep:
 
 
 def read_sweep(file: Path) -> Sweep:
-    """Return the sweep that a TOML file describes; a base's path is relative to the file.
+    """Return the sweep that a TOML file describes; paths in it are relative to the file.
 
     Raises ConfigurationError with a line for each problem, StorageError if it cannot be read.
     """
-    return parse_sweep(read_text(file, MOST_TOML), file)
+    return parse_sweep(read_text(file, MOST_TOML), file, file.parent)
 
 
-def parse_sweep(text: str, origin: Path) -> Sweep:
-    """Return the sweep in the text of a file, `origin`; raises what `read_sweep` raises."""
+def parse_sweep(text: str, origin: Path, folder: Path = Path()) -> Sweep:
+    """Return the sweep in the text of a file, `origin`, with paths relative to `folder`.
+
+    Raises ConfigurationError with a line for each problem.
+    """
     try:
         file = _File.model_validate(parse_toml(text, str(origin)))
     except ValidationError as error:
@@ -162,14 +177,14 @@ def parse_sweep(text: str, origin: Path) -> Sweep:
         ]
         raise ConfigurationError("\n".join(lines)) from error
     if isinstance(file.base, str):
-        base = read_base(origin.parent / file.base)
+        base = read_base(folder / file.base)
     else:
-        base = flat_settings(file.base)
+        base = {key: _seen_from(folder, key, v) for key, v in flat_settings(file.base).items()}
     axes = []
     for key, values in flat_settings(file.changes).items():
         if not isinstance(values, list):
             raise ConfigurationError(f"{origin}: changes.{key} = {values!r}: should be a list")
-        axes.append(Axis.of(key, values))
+        axes.append(Axis.of(key, [_seen_from(folder, key, value) for value in values]))
     derivations = tuple(map(Derivation.parse, file.derive))
     return Sweep(base, tuple(axes), derivations, file.design == ONE_FACTOR, file.seeds, file.until)
 
@@ -188,12 +203,8 @@ def with_options(
 
     Raises ConfigurationError if an option is wrong, or if the sweep changes nothing.
     """
-    base = {**sweep.base, **(read_base(config_file) if config_file else {})}
-    for text in settings:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise ConfigurationError(f"{text}: should be section.key=value")
-        base[key.strip()] = parse_value(value.strip())
+    file = read_base(config_file) if config_file else {}
+    base = {**sweep.base, **file, **parse_settings(settings)}
     added = [Axis.parse(text) for text in grid]
     keys = [axis.key for axis in added]
     if twice := next((key for key in keys if keys.count(key) > 1), None):
@@ -216,6 +227,17 @@ def with_options(
         seeds or sweep.seeds,
         search,
     )
+
+
+def parse_settings(texts: Sequence[str]) -> dict[str, object]:
+    """Return the settings written as `section.key=value`; ConfigurationError for other texts."""
+    settings = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigurationError(f"{text}: should be section.key=value")
+        settings[key.strip()] = parse_value(value.strip())
+    return settings
 
 
 def extend(saved: Sweep, described: Sweep | None, grid: Sequence[str], seeds: int | None) -> Sweep:
@@ -249,6 +271,15 @@ def default_name(sweep: Sweep) -> str:
 def read_base(path: Path) -> dict[str, object]:
     """Return the settings in a configuration file, `section.key` and value."""
     return flat_settings(parse_toml(read_text(path, MOST_TOML), str(path)))
+
+
+def _seen_from(folder: Path, key: str, value: object) -> object:
+    """Return a value of a setting; paths in it are relative to a folder."""
+    is_path = key in FILES or (key == TASK and names_function(str(value)))
+    if not is_path or not isinstance(value, str) or not value:
+        return value
+    parts = [value] if (folder / value).exists() else value.split(",")
+    return ",".join(str(folder / part) for part in parts)
 
 
 def toml_value(value: object) -> str:

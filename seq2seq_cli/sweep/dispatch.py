@@ -6,13 +6,14 @@ if its process was killed, or if memory or the disk was full, but not if its con
 is wrong. Cells that fail do not stop the others.
 """
 
+import errno
+import os
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from seq2seq_cli.errors import ConfigurationError, ExistsError, StorageError
 from seq2seq_cli.sweep.executors import Workers
@@ -34,6 +35,9 @@ LOST = -1
 
 AGAIN = (ExistsError.exit_code, StorageError.exit_code, 130, 137, 143)
 """Exit codes after which another attempt may help, in addition to signals."""
+
+HOPELESS = (os.strerror(errno.EROFS), os.strerror(errno.EACCES))
+"""Reasons after which no other attempt helps."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class CellAgain(Event):
 
 @dataclass(frozen=True)
 class CellEnded(Event):
-    """A cell has ended; `reason` says why it failed.
+    """A cell has ended; a failed one has the exit code of its error, and a reason.
 
     `seconds` is the time of its process; 0 for a cell that was complete before.
     """
@@ -69,6 +73,7 @@ class CellEnded(Event):
     planned: PlannedCell
     records: tuple[RunRecord, ...]
     seconds: float
+    code: int
     reason: str
 
 
@@ -77,15 +82,6 @@ class Waited(Event):
     """Some time has passed; `n_workers` cells can be trained at a time."""
 
     n_workers: int
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A cell that failed, and the exit code of its error."""
-
-    cell: str
-    code: int
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -121,7 +117,6 @@ class Dispatcher:
         self._running: dict[Future[Outcome], _Attempt] = {}
         self.ended: list[CellEnded] = []
         self.left: list[PlannedCell] = []
-        self.failures: list[Failure] = []
 
     def run(self, cells: Iterable[PlannedCell]) -> None:
         """Train all cells, and those that follow in a search; complete ones are only reported.
@@ -152,11 +147,20 @@ class Dispatcher:
                 seal.unlink(missing_ok=True)
 
     def _queue(self, cells: Iterable[PlannedCell]) -> None:
-        for planned in map(self._folder.remaining, cells):
-            if planned.missing:
-                self._ready.append(_Attempt(planned))
-            else:
-                self._collect(planned, {}, 0.0)
+        for cell in cells:
+            if planned := self._remaining(cell):
+                if planned.missing:
+                    self._ready.append(_Attempt(planned))
+                else:
+                    self._finish(planned, Outcome(0))
+
+    def _remaining(self, cell: PlannedCell) -> PlannedCell | None:
+        """Return a cell with its missing seeds; without a cell it has failed."""
+        try:
+            return self._folder.remaining(cell)
+        except ConfigurationError as error:
+            self._finish(cell, Outcome(error.exit_code, str(error)))
+            return None
 
     def _start(self) -> None:
         now = time.monotonic()
@@ -197,11 +201,15 @@ class Dispatcher:
 
     def _end(self, attempt: _Attempt, outcome: Outcome) -> None:
         receive(self._folder.path, outcome.files)
-        planned = self._folder.remaining(attempt.planned)
+        planned = self._remaining(attempt.planned)
+        if planned is None:
+            return
         # A seed whose loss is not finite is a result, which its report has.
         has_ended = outcome.code in (0, ConfigurationError.exit_code)
         is_done = not planned.missing or (has_ended and outcome.reports is not None)
-        may_help = outcome.code < 0 or outcome.code in AGAIN
+        may_help = (outcome.code < 0 or outcome.code in AGAIN) and not any(
+            text in outcome.reason for text in HOPELESS
+        )
         if may_help and not is_done and attempt.number < MOST_ATTEMPTS:
             not_before = time.monotonic() + PAUSE_SECONDS * attempt.number
             self._ready.append(_Attempt(planned, attempt.number + 1, not_before))
@@ -209,22 +217,16 @@ class Dispatcher:
             return
         if is_done:
             self._pace.learn(attempt.planned.seconds, outcome.seconds)
-        else:
-            code = outcome.code if outcome.code > 0 else StorageError.exit_code
-            self.failures.append(Failure(planned.name, code, outcome.reason))
-        reason = "" if is_done else outcome.reason
-        self._collect(planned, outcome.reports or {}, outcome.seconds, reason)
+            outcome = replace(outcome, code=0, reason="")
+        self._finish(planned, outcome)
 
-    def _collect(
-        self,
-        planned: PlannedCell,
-        reports: Mapping[int, Mapping[str, Any]],
-        seconds: float,
-        reason: str = "",
-    ) -> None:
-        records = tuple(self._folder.collect(planned, reports, reason))
-        more = self._searches.after(planned, records) if self._searches and not reason else []
-        event = CellEnded(self._left_seconds(), planned, records, seconds, reason)
+    def _finish(self, planned: PlannedCell, outcome: Outcome) -> None:
+        """Collect the results of a cell; in a search others may follow unless it failed."""
+        code = StorageError.exit_code if outcome.code < 0 else outcome.code
+        records = tuple(self._folder.collect(planned, outcome.reports or {}, outcome.reason))
+        more = self._searches.after(planned, records) if self._searches and not code else []
+        left, seconds = self._left_seconds(), outcome.seconds
+        event = CellEnded(left, planned, records, seconds, code, outcome.reason)
         self.ended.append(event)
         self._report(event)
         self._queue(more)

@@ -3,7 +3,9 @@
 Both are a `concurrent.futures.Executor` for the rest of the package.
 """
 
+import asyncio
 import secrets
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -57,7 +59,11 @@ def threads_each(jobs: int) -> int:
 
 @contextmanager
 def local_workers(jobs: int) -> Iterator[Workers]:
-    """Yield this number of processes on this machine; they share its cores."""
+    """Yield this number of processes on this machine; they share its cores.
+
+    Raises OSError without a folder for the temporary files of the processes.
+    """
+    tempfile.gettempdir()
     threads, stopped = threads_each(jobs), Event()
     executor = ThreadPoolExecutor(jobs, thread_name_prefix="cell")
     work = partial(run_job, is_stopped=stopped.is_set)
@@ -72,20 +78,32 @@ def local_workers(jobs: int) -> Iterator[Workers]:
 def dask_workers(address: str) -> Iterator[Workers]:
     """Yield the workers of a Dask scheduler; a cell uses one of a worker's threads.
 
-    Raises ConfigurationError if distributed is not installed, StorageError if there is no
-    scheduler.
+    Raises ConfigurationError if distributed is not installed or the address cannot be one,
+    StorageError if there is no scheduler.
     """
     try:
         from distributed import Client
         from distributed import Event as RemoteEvent
+        from distributed.comm import connect
+        from distributed.security import Security
     except ImportError:
         raise PackageError("a scheduler needs Dask distributed", "cluster") from None
+
+    async def try_address() -> None:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await (await connect(address, **Security().get_connection_args("client"))).close()
+
     try:
+        # A client that cannot connect writes a traceback when it is deleted.
+        asyncio.run(try_address())
         client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise StorageError(
-            f"{address}: there is no scheduler: {str(error) or type(error).__name__}"
+    except (ValueError, TypeError) as error:
+        raise ConfigurationError(
+            f"{address}: is not a scheduler's address, such as tcp://127.0.0.1:8786: {error}"
         ) from None
+    except OSError as error:
+        reason = str(error) or f"no answer in {CONNECT_SECONDS} s"
+        raise StorageError(f"{address}: there is no scheduler: {reason}") from None
     name = f"s2s-stop-{secrets.token_hex(8)}"
     stopped = RemoteEvent(name, client=client)
 

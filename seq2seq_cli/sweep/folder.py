@@ -27,12 +27,12 @@ from seq2seq_cli.runs.advice import list_command, remove_command, sweep_command
 from seq2seq_cli.runs.checkpoint import is_stopped, newest_description
 from seq2seq_cli.runs.listing import Run, open_run
 from seq2seq_cli.runs.lock import LOCK
-from seq2seq_cli.runs.manifest import MANIFEST
+from seq2seq_cli.runs.manifest import MANIFEST, read_manifest
 from seq2seq_cli.runs.names import check_name, seed_run
 from seq2seq_cli.runs.resumption import CHANGEABLE, check_resumable
 from seq2seq_cli.settings import MOST_TOML, flat_settings
 from seq2seq_cli.storage import append_line, make_folder, read_text, write_text
-from seq2seq_cli.sweep.description import Sweep, read_sweep
+from seq2seq_cli.sweep.description import Sweep, parse_sweep
 from seq2seq_cli.sweep.listing import SWEEP_FILE
 from seq2seq_cli.sweep.plan import PlannedCell
 from seq2seq_cli.sweep.results import (
@@ -47,6 +47,10 @@ RESULTS = "sweep.jsonl"
 
 Shard = tuple[int, int]
 """A process's share of the cells: its number from 0, and the number of shares."""
+
+
+class TrainedFurtherError(ConfigurationError):
+    """A run has more epochs than its cell; the cell is not trained, and others are."""
 
 
 class SweepFolder:
@@ -64,7 +68,7 @@ class SweepFolder:
             raise ModelError(
                 f"there is no sweep {self.path}: `{list_command(self.path.parent)}` lists them"
             )
-        sweep = read_sweep(file)
+        sweep = parse_sweep(read_text(file, MOST_TOML), file)
         if not sweep.axes and not sweep.until:
             raise ModelError(f"{file} is damaged: it does not say what to change")
         return sweep
@@ -76,24 +80,25 @@ class SweepFolder:
     def remaining(self, planned: PlannedCell) -> PlannedCell:
         """Return the cell with the seeds that are not complete.
 
-        Raises ConfigurationError if one was begun with other settings.
+        Raises ConfigurationError if one was begun with other settings, TrainedFurtherError if it
+        has more epochs.
         """
-        missing = tuple(seed for seed in planned.seeds if not self._is_complete(planned, seed))
+        missing = tuple(seed for seed in planned.seeds if not self._complete_run(planned, seed))
         return replace(planned, missing=missing)
 
-    def _is_complete(self, planned: PlannedCell, seed: int) -> bool:
+    def _complete_run(self, planned: PlannedCell, seed: int) -> Run | None:
         path, config = self.path / seed_run(planned.name, seed), planned.with_seed(seed)
-        newest, run = newest_description(path), _complete_run(path)
+        newest, run = newest_description(path), _open(path)
         saved = run.config if run else newest.config if newest else None
         if saved:
             check_resumable(saved, config, path.name)
         if run and run.config.training.epochs > config.training.epochs:
-            raise ConfigurationError(
+            raise TrainedFurtherError(
                 f"{path.name}: it has been trained further, to training.epochs = "
                 f"{run.config.training.epochs}, and the sweep has {config.training.epochs}: remove "
                 f"it with `{remove_command(path)}`, and it is trained again"
             )
-        return run is not None and _changeable(run.config) == _changeable(config)
+        return run if run and _changeable(run.config) == _changeable(config) else None
 
     def collect(
         self, planned: PlannedCell, reports: Mapping[int, Mapping[str, Any]], problem: str = ""
@@ -126,14 +131,17 @@ class SweepFolder:
             "cell": planned.name, "seed": seed, "run": f"{self.name}/{path.name}",
             "settings": planned.cell.varied,
         }  # fmt: skip
-        run = _complete_run(path)
+        try:
+            run = self._complete_run(planned, seed)
+        except ConfigurationError as error:
+            return RunRecord(**values, problem=str(error))
         if run is None:
             reason = str(report.get("problem") or problem or "it is not trained yet")
             return RunRecord(**values, problem=reason)
         manifest = run.manifest
         if known and known.completed_at == manifest.completed_at:
             return known
-        report = report if "exact_match" in report else _evaluate(run)
+        report = report if "exact_match" in report else _evaluate(run, planned.config.task.name)
         values |= {name: report[name] for name in EVALUATED}
         return RunRecord(**values, seconds=manifest.seconds, completed_at=manifest.completed_at)
 
@@ -148,21 +156,34 @@ class SweepFolder:
         return {(record.cell, record.seed): record for record in records}
 
     def read_results(self) -> tuple[Sweep, list[RunRecord]]:
-        """Return the saved description and the results; ModelError if there are none."""
-        sweep, records = self.read(), list(self.saved().values())
+        """Return the saved description and the results of the runs as they are now.
+
+        Raises ModelError if there are none.
+        """
+        sweep = self.read()
+        records = list(filter(self._is_current, self.saved().values()))
         if not records:
+            command = sweep_command(self.path, sweep.custom_tasks())
             raise ModelError(
-                f"the sweep {self.path} has no results: resume it with "
-                f"`{sweep_command(self.path)}`, which also collects the runs that are complete"
+                f"the sweep {self.path} has no results: resume it with `{command}`, which also "
+                "collects the runs that are complete"
             )
         return sweep, records
+
+    def _is_current(self, record: RunRecord) -> bool:
+        """Return whether a record is that of its run, which may be gone or trained further."""
+        try:
+            run = read_manifest(self.path / seed_run(record.cell, record.seed))
+        except ModelError:
+            return not record.completed_at
+        return record.completed_at == run.completed_at
 
     def write_results(self, records: Sequence[RunRecord]) -> None:
         """Rewrite the results, a line for each cell and seed."""
         write_records(self.results, records)
 
 
-def _complete_run(path: Path) -> Run | None:
+def _open(path: Path) -> Run | None:
     """Return a complete run, unless a training is about to replace it."""
     try:
         if (path / MANIFEST).is_file() and not is_stopped(path):
@@ -206,8 +227,8 @@ def _changeable(config: RunConfig) -> list[object]:
     return [values[name] for name in CHANGEABLE]
 
 
-def _evaluate(run: Run) -> dict[str, Any]:
-    name = run.config.task.name
+def _evaluate(run: Run, name: str) -> dict[str, Any]:
+    """Evaluate a run on the task of this name, which may be a custom one that has moved."""
     task = load_task(name) if names_function(name) else None
     report = evaluate(load_network(run), validation_samples(run.config), n_examples=0, task=task)
     return dict(vars(report))

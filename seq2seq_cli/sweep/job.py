@@ -188,8 +188,9 @@ def _reason(errors: IO[bytes], code: int) -> str:
 
 
 def _reports(output: IO[bytes]) -> dict[int, Mapping[str, Any]] | None:
+    """Return the reports in the last line that has any; custom code may print others."""
     output.seek(0)
-    try:
-        return {int(report["seed"]): report for report in json.loads(output.read())["seeds"]}
-    except (ValueError, KeyError, TypeError):
-        return None
+    for line in reversed(output.read().splitlines()):
+        with suppress(ValueError, KeyError, TypeError):
+            return {int(report["seed"]): report for report in json.loads(line)["seeds"]}
+    return None

@@ -88,7 +88,10 @@ def plan_cell(cell: Cell, n_seeds: int, jobs: int = 1) -> PlannedCell:
 
 
 def plan_cells(cells: Iterable[Cell], n_seeds: int, jobs: int = 1) -> list[PlannedCell]:
-    """Return the plans of all cells; raises an error with all problems if any cannot be trained."""
+    """Return the plans of all cells; raises an error with all problems if any cannot be trained.
+
+    Raises ConfigurationError if two have the same settings, written differently.
+    """
     planned, failures = list[PlannedCell](), list[tuple[str, S2sError]]()
     for cell in cells:
         try:
@@ -99,6 +102,13 @@ def plan_cells(cells: Iterable[Cell], n_seeds: int, jobs: int = 1) -> list[Plann
         kinds = {type(error) for _, error in failures}
         kind = kinds.pop() if len(kinds) == 1 else ConfigurationError
         raise kind("\n".join(_grouped(failures, len(planned) + len(failures))))
+    names: dict[str, str] = {}
+    for item in planned:
+        twin = names.setdefault(item.config.to_toml(), item.name)
+        if twin != item.name:
+            raise ConfigurationError(
+                f"the cells {twin} and {item.name} have the same settings: use only one of the two"
+            )
     return planned
 
 

@@ -14,10 +14,13 @@ from seq2seq_cli.errors import StorageError
 from seq2seq_cli.metrics import LEARNED, spread_as_json
 from seq2seq_cli.runs.manifest import Record
 from seq2seq_cli.settings import flat_settings
-from seq2seq_cli.storage import write_text
+from seq2seq_cli.storage import read_file, write_text
 
 RESULTS_FILES = "sweep*.jsonl"
 """The result files of all processes in a sweep's folder."""
+
+MOST_RESULTS = 2**30
+"""Maximum bytes that are read of such a file."""
 
 EVALUATED = ("exact_match", "exact_match_low", "exact_match_high", "exact", "token_accuracy",
              "loss", "n_samples", "notes")  # fmt: skip
@@ -101,7 +104,7 @@ def cells_by_note(records: Iterable[RunRecord]) -> dict[str, list[str]]:
 def read_records(path: Path) -> list[RunRecord]:
     """Return the records in a file; incomplete lines, as after a power cut, are skipped."""
     try:
-        lines = path.read_bytes().splitlines()
+        lines = read_file(path, MOST_RESULTS).splitlines()
     except FileNotFoundError:
         return []
     except OSError as error:

@@ -4,13 +4,13 @@ The value is doubled until no seed learns, then the interval is halved. All seed
 each value. A seed that does not learn at a value is assumed not to learn beyond it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from seq2seq_cli.errors import S2sError
 from seq2seq_cli.sweep.description import Sweep
 from seq2seq_cli.sweep.grid import Cell
-from seq2seq_cli.sweep.plan import PlannedCell, plan_cell
+from seq2seq_cli.sweep.plan import PlannedCell, plan_cell, plan_cells
 from seq2seq_cli.sweep.results import RunRecord
 
 PRECISION = 0.05
@@ -82,20 +82,16 @@ class Search:
 class Searches:
     """A search for each cell of a sweep, all in parallel."""
 
-    def __init__(self, sweep: Sweep, cells: Iterable[Cell], jobs: int = 1) -> None:
+    def __init__(self, sweep: Sweep, cells: Sequence[Cell], jobs: int = 1) -> None:
         assert sweep.until
         self.until, self._sweep, self._jobs = sweep.until, sweep, jobs
-        least, most = sweep.bounds()
+        bounds = sweep.bounds()
         self._cells = {cell.name: cell for cell in cells}
         # Problems with the smallest or largest value are reported before anything starts.
-        self.known = [
-            self._plan(cell, value)
-            for cell in self._cells.values()
-            for value in (least, most)
-            if value
-        ]
+        known = [sweep.searched(cell, value) for cell in cells for value in bounds]
+        self.known = plan_cells(known, sweep.seeds, jobs)
         seeds = self.known[0].seeds if self.known else range(0)
-        self.searches = {name: Search(seeds, least, most) for name in self._cells}
+        self.searches = {name: Search(seeds, *bounds) for name in self._cells}
         self._tried: dict[str, tuple[str, int]] = {}  # trained cell's name -> search and value
         self.notes: list[str] = []
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from seq2seq_cli.errors import ConfigurationError, S2sError
 from seq2seq_cli.runs.lock import hold_lock
 from seq2seq_cli.sweep.description import Sweep
-from seq2seq_cli.sweep.dispatch import CellEnded, Dispatcher, Event, Failure
+from seq2seq_cli.sweep.dispatch import CellEnded, Dispatcher, Event
 from seq2seq_cli.sweep.executors import Workers, fitting_jobs
-from seq2seq_cli.sweep.folder import Shard, SweepFolder
+from seq2seq_cli.sweep.folder import Shard, SweepFolder, TrainedFurtherError
 from seq2seq_cli.sweep.plan import PlannedCell, plan_cells
 from seq2seq_cli.sweep.results import RunRecord, write_csv
 from seq2seq_cli.sweep.search import Searches
@@ -44,7 +44,6 @@ class Result:
     searches: Searches | None
     ended: list[CellEnded]
     left: list[PlannedCell]  # cells that there was no time for
-    failures: list[Failure]
 
     @property
     def records(self) -> list[RunRecord]:
@@ -54,11 +53,12 @@ class Result:
     @property
     def error(self) -> S2sError | None:
         """The error of a sweep with failed cells, with the exit code of the first one."""
-        if not self.failures:
+        failed = [cell for cell in self.ended if cell.code]
+        if not failed:
             return None
-        code, n_cells = self.failures[0].code, len(self.ended) + len(self.left)
-        kinds = [kind for kind in S2sError.__subclasses__() if kind.exit_code == code]
-        lines = [f"{failure.cell}: {failure.reason}" for failure in self.failures]
+        n_cells = len(self.ended) + len(self.left)
+        kinds = [kind for kind in S2sError.__subclasses__() if kind.exit_code == failed[0].code]
+        lines = [f"{cell.planned.name}: {cell.reason}" for cell in failed]
         lines.append(f"{len(lines)} of {n_cells} cells have failed; the others are as shown")
         return next(iter(kinds), S2sError)("\n".join(lines))
 
@@ -88,6 +88,8 @@ def prepare_sweep(
     for item in searches.known if searches else plan_cells(cells, sweep.seeds, jobs):
         try:
             planned.append(folder.remaining(item) if folder else item)
+        except TrainedFurtherError:
+            planned.append(item)  # its cell fails alone
         except ConfigurationError as error:
             problems.append(str(error))
     if problems:
@@ -122,8 +124,7 @@ def run_sweep(
                 searches.order(cell.planned) if searches else (numbers[cell.planned.name], 0)
             ),
         )
-        failures, left = dispatcher.failures, dispatcher.left
-        result = Result(folder, searches, ended, left, failures)
+        result = Result(folder, searches, ended, dispatcher.left)
         if result.records or shard is None:
             folder.write_results(result.records)
     return result

@@ -258,12 +258,12 @@ def test_a_sweep_is_resumed_and_its_changed_run_replaced(s2s, paste):
     settings = ["task.n_in=4", "task.n_out=2", "task.cardinality=13", "training.batch_size=16",
                 "training.n_samples=640"]  # fmt: skip
     cell = [word for setting in settings for word in ("--set", setting)]
-    _, messages = s2s(
-        "sweep", "--grid", "model.units=8", "--seeds", "1", *cell, "--name", "grid",
-        "--runs-dir", FOLDER, "--time-budget", "1s",
-    )  # fmt: skip
-    assert "the time budget is used up" in messages
-    _, messages = paste(re.search(r"resume with: (s2s .*)", messages)[1])
+    with pytest.raises(ConfigurationError, match="the time budget is used up") as refused:
+        s2s(
+            "sweep", "--grid", "model.units=8", "--seeds", "1", *cell, "--name", "grid",
+            "--runs-dir", FOLDER, "--time-budget", "1s",
+        )  # fmt: skip
+    _, messages = paste(re.search(r"resume with: (s2s .*)", str(refused.value))[1])
     assert "units-8-seed-0" in paste(re.search(r"next: (s2s .*)", messages)[1])[0]
     run = ["--run", "grid/units-8-seed-0", "--runs-dir", FOLDER]
     shown, _ = s2s("train", "--resume", *run, "--epochs", "9")

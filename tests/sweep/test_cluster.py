@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from seq2seq_cli.errors import ConfigurationError, StorageError
+from seq2seq_cli.sweep import executors
 from seq2seq_cli.sweep.executors import dask_workers
 
 needs_distributed = pytest.mark.skipif(
@@ -154,18 +155,23 @@ def test_a_sweep_ends_with_its_scheduler(cluster):
     assert "Traceback" not in errors
 
 
-@pytest.mark.slow
 @needs_distributed
-def test_a_missing_scheduler_is_reported(tmp_path):
-    process = subprocess.run(
-        [sys.executable, "-m", "seq2seq_cli", "sweep", "--scheduler", "tcp://127.0.0.1:1",
-         "--grid", "model.units=1"],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert process.returncode == StorageError.exit_code
-    assert process.stderr.startswith("s2s: tcp://127.0.0.1:1: there is no scheduler")
-    assert "Traceback" not in process.stderr
-    assert list(tmp_path.iterdir()) == []
+def test_a_missing_scheduler_is_reported(monkeypatch):
+    monkeypatch.setattr(executors, "CONNECT_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        for port in (1, silent.getsockname()[1]):
+            address = f"tcp://127.0.0.1:{port}"
+            expected = pytest.raises(StorageError, match=f"{address}: there is no scheduler")
+            with expected, dask_workers(address):
+                pass
+
+
+@needs_distributed
+@pytest.mark.parametrize("address", ["http://127.0.0.1:8787", "tls://127.0.0.1:1", "localhost"])
+def test_other_addresses_are_refused(address):
+    expected = pytest.raises(ConfigurationError, match="is not a scheduler's address")
+    with expected, dask_workers(address):
+        pass
 
 
 def test_without_distributed_the_extra_is_named(monkeypatch):

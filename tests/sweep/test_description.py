@@ -155,6 +155,26 @@ def test_a_file_may_name_its_base(tmp_path):
     assert [axis.key for axis in sweep.axes] == ["task.n_in", "model.layers"]
 
 
+def test_paths_in_a_file_are_relative_to_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("maps").mkdir()
+    Path("maps", "c,d.csv").touch()
+    Path("maps", "sweep.toml").write_text(
+        '[base]\ntask.validation_data = "a.txt,b.txt"\nmodel.pretrained_embedding = "/e.npy"\n'
+        '[changes]\ntask.data = ["c,d.csv", "../e.csv"]\ntask.name = ["own.py:f", "copy"]\n'
+    )
+    sweep = read_sweep(Path("maps", "sweep.toml"))
+    assert sweep.base == {
+        "task.validation_data": "maps/a.txt,maps/b.txt",
+        "model.pretrained_embedding": "/e.npy",
+    }
+    assert [axis.values for axis in sweep.axes] == [
+        ("maps/c,d.csv", "maps/../e.csv"), ("maps/own.py:f", "copy"),
+    ]  # fmt: skip
+    assert sweep.custom_tasks() == ["maps/own.py:f"]
+    assert parse_sweep(sweep.to_toml(), Path("runs/s/sweep.toml")) == sweep  # as it is saved
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -199,6 +219,10 @@ def test_each_problem_is_reported_once_with_its_cells():
     ]
     with pytest.raises(ConfigurationError, match="^training.epochs = 0: .*equal to 1$"):
         plan_cells(describe("task.n_in=6,12", settings=["training.epochs=0"]).cells(), 1)
+    twins = describe("training.learning_rate=1,1.0", "task.n_in=6,7")
+    names = "learning_rate-1-n_in-6 and learning_rate-1.0-n_in-6"
+    with pytest.raises(ConfigurationError, match=f"{names} have the same settings"):
+        plan_cells(twins.cells(), 1)
     with pytest.raises(ConfigurationError, match=r"model.units = 900000: .* \(in units-900000\)"):
         plan_cells(describe("model.units=8,900000").cells(), 3)  # more memory than there is
 

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import shutil
 import time
 
 import pytest
@@ -12,6 +14,7 @@ from seq2seq_cli.errors import (
     ExistsError,
     Interrupted,
     ModelError,
+    StorageError,
 )
 from seq2seq_cli.runs.lock import hold_lock
 from seq2seq_cli.sweep import dispatch, executors
@@ -78,7 +81,7 @@ def test_lost_results_are_evaluated_again(folder, monkeypatch):
     folder.results.write_text("\n".join([*lines[:-1], lines[-1][:40]]))
     evaluated = []
     monkeypatch.setattr(
-        "seq2seq_cli.sweep.folder._evaluate", lambda run: evaluated.append(run) or report(0.125)
+        "seq2seq_cli.sweep.folder._evaluate", lambda run, _: evaluated.append(run) or report(0.125)
     )
     result, _ = run(describe(GRID), folder_at(folder.path))
     assert [run.name for run in evaluated] == ["units-3-seed-1"]
@@ -101,6 +104,7 @@ def test_a_cell_is_tried_again_if_that_may_help(folder, end):
 @pytest.mark.parametrize(
     ("end", "attempts", "code"),
     [(Outcome(-9, "killed by SIGKILL"), 3, 6), (Outcome(6, "the disk is full"), 3, 6),
+     (Outcome(6, "cannot write runs/s/a: Read-only file system"), 1, 6),
      *((Outcome(code, "it is wrong"), 1, code) for code in (1, 2, 3, 4))],
 )  # fmt: skip
 def test_a_failed_cell_is_reported_and_stops_no_other(folder, end, attempts, code):
@@ -115,7 +119,7 @@ def test_a_failed_cell_is_reported_and_stops_no_other(folder, end, attempts, cod
 
 
 def test_a_cell_killed_after_its_last_run_is_complete(folder, monkeypatch):
-    monkeypatch.setattr("seq2seq_cli.sweep.folder._evaluate", lambda run: report(0.125))
+    monkeypatch.setattr("seq2seq_cli.sweep.folder._evaluate", lambda *_: report(0.125))
     fake = Fake(folder)
 
     def work(job):
@@ -162,18 +166,43 @@ def test_in_parallel_the_longest_cells_begin_first(folder, slots, seconds, order
     assert [cell.planned.name for cell in result.ended] == ["units-1", "units-900", "units-30"]
 
 
-def test_a_run_that_was_trained_further_is_not_its_cell_s(folder):
+def train_further(folder, planned, seed):
+    """Train a cell's run to 9 epochs."""
+    config = planned.with_seed(seed)
+    longer = config.training.model_copy(update={"epochs": 9})
+    config, name = config.model_copy(update={"training": longer}), f"{planned.name}-seed-{seed}"
+    small.train(folder.path, name, now="2026-02-01T12:00:00Z", config=config, force=True)
+
+
+def test_a_run_that_was_trained_further_fails_its_cell_alone(folder):
+    sweep = describe("model.units=1,2,3")
+    run(sweep, folder, Fake(folder, {"units-3": [Outcome(3, "bad data")]}))
+    train_further(folder, prepare_sweep(sweep).planned[0], 1)
+    fake = Fake(folder)
+    result, _ = run(sweep, folder_at(folder.path), fake)
+    assert [job.cell for job in fake.jobs] == ["units-3"]
+    assert result.error.exit_code == 2
+    reason, _ = str(result.error).splitlines()
+    assert "units-1-seed-1: it has been trained further, to training.epochs = 9" in reason
+    assert "runs --remove s/units-1-seed-1" in reason
+    assert [record.exact_match for record in result.records] == [1.0, None, 1.0, 1.0, 1.0, 1.0]
+
+
+def test_results_are_those_of_the_runs_as_they_are_now(folder):
     sweep = describe("model.units=1,2")
     run(sweep, folder)
-    config = prepare_sweep(sweep).planned[0].with_seed(1)
-    longer = config.training.model_copy(update={"epochs": 9})
-    config = config.model_copy(update={"training": longer})
-    small.train(folder.path, "units-1-seed-1", config=config, force=True)
-    with pytest.raises(ConfigurationError) as caught:
-        prepare_sweep(sweep, folder)
-    (line,) = str(caught.value).splitlines()
-    assert line.startswith("units-1-seed-1: it has been trained further, to training.epochs = 9")
-    assert "runs --remove s/units-1-seed-1" in line
+    train_further(folder, prepare_sweep(sweep).planned[0], 1)
+    shutil.rmtree(folder.path / "units-2-seed-0")
+    records = folder_at(folder.path).read_results()[1]
+    assert [record.run for record in records] == ["s/units-1-seed-0", "s/units-2-seed-1"]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_results_are_read_from_regular_files_only(folder, make):
+    run(describe("model.units=1"), folder)
+    make(folder.path / "sweep-0-of-2.jsonl")
+    with pytest.raises(StorageError, match=r"sweep-0-of-2.jsonl: it is not a regular file"):
+        folder.read_results()
 
 
 def test_an_empty_description_is_damaged(folder):
@@ -265,6 +294,16 @@ def test_a_search_trains_few_cells_and_none_again(folder, limits):
     assert values(result) == limits
     names = [cell.planned.name for cell in result.ended]
     assert names == sorted(names, key=lambda name: int(name.rpartition("-")[2]))
+
+
+def test_the_cells_of_searches_are_sorted_by_their_numbers(folder):
+    sweep = describe(
+        "task.n_in=4,9", "model.units=8,16,128", settings=["task.n_out=1"],
+        until=(0.99, "task.n_in"), seeds=1,
+    )  # fmt: skip
+    result, _ = run(sweep, folder, Fake(folder, slots=3))
+    names = [cell.planned.name for cell in result.ended]
+    assert names == [f"units-{units}-n_in-{n}" for units in (8, 16, 128) for n in (4, 8, 9)]
 
 
 def test_a_search_with_a_failed_cell_is_unfinished(folder):

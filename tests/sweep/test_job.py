@@ -102,6 +102,11 @@ def test_the_reason_is_the_last_message(trains, tmp_path, script, code, reason):
     assert (outcome.code, outcome.reason, outcome.reports) == (code, reason, None)
 
 
+def test_other_lines_on_standard_output_are_ignored(trains, tmp_path):
+    trains("print('mine')\n" + ECHO + "print('{}'); print('at the end')")
+    assert run_job(a_job(tmp_path), never).reports[1] == {"seed": 1}
+
+
 def test_a_stopped_process_saves_a_checkpoint(trains, tmp_path):
     trains(WAITING)
     outcome = run_job(a_job(tmp_path), (tmp_path / "ready").exists)

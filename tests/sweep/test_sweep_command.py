@@ -15,7 +15,7 @@ from conftest import run_s2s
 from typer import TyperException
 
 from seq2seq_cli.cli.app import app
-from seq2seq_cli.errors import S2sError
+from seq2seq_cli.errors import ConfigurationError, S2sError
 from seq2seq_cli.sweep import job
 
 FAKE = str(Path(__file__).with_name("fake_training.py"))
@@ -62,17 +62,16 @@ def test_a_sweep_writes_its_results_and_shows_them_again(sweep, capsys):
     ("arguments", "code", "message"),
     [
         (["--grid", "task.n_in=2,6"], 2, "task.n_out = 3: should be at most task.n_in"),
-        (["--grid", "task.nin=2,6"], 2, "did you mean task.n_in?"),
         (["--grid", "task.n_in=6", "--grid", "task.n_in=7"], 2, "is given twice"),
         (["--grid", "task.n_in=6", "--name", "../x", "--dry-run"], 2, "run name '../x'"),
         (["there.toml", "--output", "there.toml", "--force"], 2, "is read from that file"),
         (["--until", "0.9", "--dry-run"], 2, "give SHARE and SETTING"),
         ([], 2, "give a file, a grid or until"),
-        (["--grid", "task.n_in=6", "--derive", "task.n_out = 3"], 2, "should be NAME = NAME"),
         (["--grid", "task.n_in=6", "--time-budget", "10"], 2, "such as 90s, 10m or 2h"),
         (["--grid", "task.n_in=6", "--shard", "4/4"], 2, "with I from 0 to N-1"),
         (["--grid", "task.n_in=6", "--jobs", "100000"], 2, "the number of cores"),
         (["--grid", "task.n_in=6", "--output", "there.csv"], 5, "there.csv exists"),
+        (["--grid", "task.n_in=6", "--output", "-"], 2, "--output -: give a file"),
         (["--grid", "task.n_in=6", "--output", "no/a.csv"], 6, "there is no folder no"),
         (["--grid", "task.n_in=6", "--seeds", "1001"], 2, "seeds = 1001: should be at most 1000"),
         (["--resume", "none"], 4, "there is no sweep runs/none"),
@@ -100,18 +99,54 @@ def test_a_dry_run_shows_the_cells_and_trains_none(tmp_path, sweep, capsys):
     assert re.search(r"2 cells x 2 seeds: [\d,]+ steps left, about \d", errors)
     assert re.search(r"n_in-13 +13 +6 +1,563 +0 of 2", output)
     sweep("lengths.toml", "--dry-run", "--json")
-    first = json.loads(capsys.readouterr().out.splitlines()[0])
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
     assert first["settings"] == {"task.n_in": 6, "task.n_out": 3}
-    assert (first["seeds"], first["steps"]) == ([0, 1], 1563)
+    assert (first["seeds"], first["missing"], first["steps"]) == ([0, 1], [0, 1], 1563)
+    assert 0 < first["expected_seconds"] < second["expected_seconds"]
     assert not (tmp_path / "runs").exists()
 
 
-def test_cells_without_time_are_reported(sweep, capsys):
-    sweep("--grid", "task.n_in=6,12", "--time-budget", "1s")
-    assert (
-        "not started, the time budget is used up: n_in-6, n_in-12; resume with: s2s sweep --resume"
-        in capsys.readouterr().err
+def test_code_that_only_a_file_names_is_not_imported(tmp_path, sweep, capsys):
+    Path("own.py").write_text(
+        "from pathlib import Path\nPath('imported').touch()\n"
+        "def own(sources): print('mine'); return sources\n"
     )
+    Path("a.toml").write_text('[base]\ntask.name = "own.py:own"\n[changes]\nmodel.units = [1]\n')
+    options = ["--seeds", "1", "--name", "a", "--jobs", "1"]
+    for arguments in (["a.toml", "--dry-run"], ["a.toml", *options]):
+        with pytest.raises(S2sError, match="own.py:own, which runs only if you name it"):
+            sweep(*arguments)
+    assert not Path("imported").exists()
+    for named in (["--task", "own.py:own"], ["--set", "task.name=own.py:own"],
+                  ["--grid", "task.name=own.py:own"]):  # fmt: skip
+        sweep("a.toml", "--dry-run", *named)
+    sweep("a.toml", *options, "--task", "own.py:own")
+    Path("imported").unlink()
+    with pytest.raises(S2sError, match="own.py:own, which runs only if you name it"):
+        sweep("--resume", "a")
+    assert not Path("imported").exists()
+    capsys.readouterr()
+    sweep("--resume", "a", "--task", "own.py:own")
+    assert "complete before" in capsys.readouterr().err
+    Path("own.py").write_text("def own(sources): return sources[:, ::-1]\n")
+    with pytest.raises(ConfigurationError, match="not the one that the run was begun with"):
+        sweep("--resume", "a", "--task", "own.py:own")
+
+
+def test_a_sweep_without_temporary_files_is_not_begun(tmp_path, sweep, monkeypatch):
+    def refuse():
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.gettempdir", refuse)
+    with pytest.raises(FileNotFoundError):
+        sweep("--grid", "model.units=8")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sweep_without_time_for_any_cell_is_an_error(sweep):
+    expected = "the time budget is used up: n_in-6, n_in-12; resume with: s2s sweep --resume"
+    with pytest.raises(ConfigurationError, match=expected):
+        sweep("--grid", "task.n_in=6,12", "--time-budget", "1s")
 
 
 def process_in(folder: Path) -> int:

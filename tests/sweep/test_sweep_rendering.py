@@ -8,7 +8,6 @@ from fake import Fake, describe, folder_at, run
 
 from seq2seq_cli.cli.rendering.sweep import (
     SweepProgress,
-    cells_as_json,
     result_as_json,
     show_plan,
     show_result,
@@ -94,12 +93,3 @@ def test_a_search_is_shown_by_the_largest_value_of_each_seed(tmp_path, capsys):
     (line,) = [line for line in result_as_json(result) if line["kind"] == "until"]
     assert (line["largest"], line["at_least"], line["median"]) == ([5, 9], [False, True], 7)
     assert line["finished"] is True
-
-
-def test_planned_cells_are_shown_with_derived_settings():
-    sweep = describe("task.n_in=6,13", derive=["task.n_out = task.n_in / 2"])
-    first, second = cells_as_json(prepare_sweep(sweep))
-    assert first["settings"] == {"task.n_in": 6, "task.n_out": 3}
-    assert second["settings"] == {"task.n_in": 13, "task.n_out": 6}
-    assert first["missing"] == [0, 1]
-    assert 0 < first["expected_seconds"] < second["expected_seconds"]

@@ -44,6 +44,14 @@ def sweep(
     seeds: Annotated[int | None, option("--seeds", "Number of seeds per cell. [3]", min=1)] = None,
     config_file: options.ConfigFile = None,
     settings: options.SetOptions = None,
+    tasks: Annotated[
+        list[str] | None,
+        option(
+            "--task",
+            "A custom task of the sweep, to be imported; may be repeated.",
+            metavar="FILE.py:FUNCTION",
+        ),
+    ] = None,
     until: Annotated[
         tuple[float, str] | None,
         option(
@@ -121,12 +129,22 @@ def sweep(
     from seq2seq_cli.runs.names import check_name
     from seq2seq_cli.shipped import SWEEPS, find_file
     from seq2seq_cli.storage import check_replaceable
-    from seq2seq_cli.sweep.description import Sweep, default_name, extend, read_sweep, with_options
+    from seq2seq_cli.sweep.description import (
+        Sweep,
+        default_name,
+        extend,
+        parse_settings,
+        read_sweep,
+        with_options,
+    )
     from seq2seq_cli.sweep.executors import check_jobs, dask_workers, local_workers, threads_each
     from seq2seq_cli.sweep.folder import SweepFolder, new_folder, shared_folder
+    from seq2seq_cli.sweep.grid import Axis
     from seq2seq_cli.sweep.session import prepare_sweep
 
     if csv_file is not None:
+        if str(csv_file) == "-":
+            raise ConfigurationError("--output -: give a file; standard output has the tables")
         check_replaceable(csv_file, force, "another --output")
     if jobs is not None:
         check_jobs(jobs)
@@ -155,6 +173,13 @@ def sweep(
             described or Sweep(), config_file, settings or [], grid or [], derive or [],
             one_factor, seeds, until,
         )  # fmt: skip
+    typed = Sweep(parse_settings(settings or []), tuple(map(Axis.parse, grid or [])))
+    for custom in set(requested.custom_tasks()) - {*(tasks or []), *typed.custom_tasks()}:
+        raise ConfigurationError(
+            f"the sweep names the custom task {custom}, which runs only if you name it",
+            "task",
+            custom,
+        )
     prepared = prepare_sweep(requested, folder, shard, 1 if scheduler else jobs or 1)
     slots = 1 if scheduler else jobs or prepared.fitting_jobs
     if dry_run:
@@ -178,7 +203,7 @@ def sweep(
         share = f"{shard[0]}/{shard[1]}" if shard else None
         kept = {"--jobs": jobs, "--scheduler": scheduler, "--output": csv_file, "--shard": share}
         words = [str(word) for pair in kept.items() if pair[1] is not None for word in pair]
-        command = sweep_command(folder.path, words)
+        command = sweep_command(folder.path, requested.custom_tasks(), words)
         limits = {"deadline": None if time_budget is None else time.monotonic() + time_budget,
                   "shard": shard, "checkpoint_seconds": checkpoint_seconds}  # fmt: skip
         result = _run(prepared, folder, workers, as_json, quiet, limits, command)
@@ -207,11 +232,14 @@ def _run(
         try:
             return run_sweep(prepared, folder, workers, progress.show, **limits)
         except (Stopped, KeyboardInterrupt, StorageError) as error:
-            raise type(error)(f"{error or 'interrupted'}; resume with: {command}") from None
+            raise type(error)(f"{str(error) or 'interrupted'}; resume with: {command}") from None
 
 
 def _show(result: "Result", as_json: bool, quiet: bool, command: str) -> None:
-    """Show the results of a sweep; raises the error of the cells that failed."""
+    """Show the results of a sweep.
+
+    Raises the error of the cells that failed, and ConfigurationError without time for any cell.
+    """
     from seq2seq_cli.cli.rendering.sweep import result_as_json, show_result
     from seq2seq_cli.runs.advice import list_command
 
@@ -220,13 +248,14 @@ def _show(result: "Result", as_json: bool, quiet: bool, command: str) -> None:
             output.write_json(line)
     elif result.ended:
         show_result(result, quiet)
-    if result.left:
-        names = ", ".join(planned.name for planned in result.left)
-        output.message(
-            f"not started, the time budget is used up: {names}; resume with: {command}", quiet
-        )
+    path, names = result.folder.path, ", ".join(planned.name for planned in result.left)
+    left = f"not started, the time budget is used up: {names}; resume with: {command}"
+    error = result.error
+    if result.left and not error and not any(cell.seconds for cell in result.ended):
+        error = ConfigurationError(left)
+    elif result.left:
+        output.message(left, quiet)
     elif not as_json:
-        path = result.folder.path
         output.message(f"saved in {path}; next: {list_command(path)}", quiet)
-    if result.error:
-        raise result.error
+    if error:
+        raise error

@@ -68,7 +68,7 @@ class SweepProgress(Progress):
             output.flush()
         time = f"in {duration(event.seconds)}" if event.seconds else "complete before"
         result = f"exact match {', '.join(map(_exact_match, event.records))}, {time}"
-        if event.reason:
+        if event.code:
             result = f"failed: {event.reason}"
         left = f"; about {duration(event.left_seconds)} left" if event.left_seconds else ""
         self.say(f"cell {self._n_ended}{self._total} {event.planned.name}: {result}{left}")
