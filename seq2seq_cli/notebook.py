@@ -30,10 +30,9 @@ class Progress:
             self._done += event.n_samples
             self._note = f"loss {event.loss:.3f}, exact {percent(event.exact_match)}"
         elif isinstance(event, EpochEnded):
-            self._lines.append(
-                f"epoch {event.epoch}/{event.epochs}: held out: loss {event.loss:.6f}, "
-                f"exact match {percent(event.exact_match)}"
-            )
+            share = percent(event.exact_match, event.exact_match_low, event.exact_match_high)
+            epoch = f"epoch {event.epoch}/{event.epochs}"
+            self._lines.append(f"{epoch}: validation: loss {event.loss:.6f}, exact match {share}")
         else:
             return
         self._show(is_line=isinstance(event, EpochEnded))

@@ -33,7 +33,7 @@ from seq2seq_cli.evaluation import (
 )
 from seq2seq_cli.generalization import SAMPLES, evaluate_lengths, parse_range
 from seq2seq_cli.inference.network import LoadedRun
-from seq2seq_cli.metrics import matches
+from seq2seq_cli.metrics import matches, percent
 from seq2seq_cli.prediction import encode_arrays, predict
 from seq2seq_cli.report import TRAINING_CHARTS
 from seq2seq_cli.report.data import (
@@ -244,7 +244,10 @@ def encoder_states(loaded: LoadedRun, sources: Sequence[Sequence[int]]) -> Chart
     """Return the last encoder layer's hidden states in their first two principal components."""
     hidden, _ = encode_arrays(loaded, sources)
     projected, explained = principal_components(hidden[:, -1])
-    names = [f"component {i} ({share:.0%} of the variance)" for i, share in enumerate(explained, 1)]
+    names = [
+        f"component {number} ({percent(share, 0, 1)} of variance)"
+        for number, share in enumerate(explained, 1)
+    ]
     data = [
         {"first token": source[0]} | dict(zip(names, point, strict=True))
         for source, point in zip(sources, np.round(projected, 4).tolist(), strict=True)

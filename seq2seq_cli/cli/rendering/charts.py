@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from seq2seq_cli.cli.rendering.output import write
 from seq2seq_cli.cli.rendering.tables import table
-from seq2seq_cli.metrics import percent, spread
+from seq2seq_cli.metrics import percent, percent_range, spread
 
 if TYPE_CHECKING:
     from seq2seq_cli.report.data import Chart
@@ -59,9 +59,9 @@ def _terminal_width() -> int:
 
 
 def _show_curve(chart: "Chart") -> None:
-    trained = [(x, y) for _, kind, x, y in chart.rows if kind == "in training"]
-    held_out = [(x, y) for _, kind, x, y in chart.rows if kind == "held out"]
-    _draw(trained, held_out, "sequences")
+    trained = [(x, y) for _, kind, x, y in chart.rows if kind == "training"]
+    validated = [(x, y) for _, kind, x, y in chart.rows if kind == "validation"]
+    _draw(trained, validated, "sequences")
 
 
 def _show_points(chart: "Chart") -> None:
@@ -97,7 +97,7 @@ def _draw(
 
 def _show_shares(chart: "Chart") -> None:
     rows = [
-        (str(at), percent(share), f"{percent(low)} to {percent(high)}")
+        (str(at), percent(share, low, high), percent_range(low, high))
         for at, share, low, high, _ in chart.rows
     ]
     columns = (f">{chart.columns[0]}", f">{chart.columns[1]}", ">95% interval")
