@@ -13,7 +13,7 @@ from seq2seq_cli.evaluation import Evaluation
 from seq2seq_cli.inference.network import LoadedRun
 from seq2seq_cli.metrics import LEARNED, percent, percent_range, spread_text
 from seq2seq_cli.report import SECTIONS, TRAINING_CHARTS
-from seq2seq_cli.report.data import Chart, learning_curve, results, sweep_charts
+from seq2seq_cli.report.data import Chart, Row, learning_curve, results, sweep_charts
 from seq2seq_cli.report.pictures import IN_DARK, draw_for_page, variable
 from seq2seq_cli.report.run import NoChartError, RunCharts
 from seq2seq_cli.runs.advice import again_command, evaluate_command, report_command
@@ -106,15 +106,9 @@ def sweep_page(folder: SweepFolder) -> str:
 
 def _cell(summary: Summary) -> tuple[str, ...]:
     """Return a cell's row: every seed's exact match, their median and range, how many learned."""
-    seeds = [
-        "none"
-        if record.exact_match is None
-        else percent(record.exact_match, record.exact_match_low or 0, record.exact_match_high or 0)
-        for record in summary.records
-    ]
+    seeds = ", ".join(map(percent, summary.shares)) or "none"
     learned = f"{summary.n_learned} of {len(summary.records)}"
-    problems = "; ".join(summary.problems)
-    return summary.cell, ", ".join(seeds), *spread_text(summary.shares), learned, problems
+    return summary.cell, seeds, *spread_text(summary.shares), learned, "; ".join(summary.problems)
 
 
 def verdict(evaluation: Evaluation) -> str:
@@ -153,15 +147,13 @@ def number(value: object) -> str:
 def cells(chart: Chart) -> list[list[str]]:
     """Return the rows of a chart's table as text, with shares as percentages."""
     shares = set(chart.columns) if chart.kind == "grid" else SHARES
-    return [
-        [
-            percent(value, row.get("low", 0), row.get("high", 0))
-            if column in shares and isinstance(value, float)
-            else number(value)
-            for column, value in row.items()
-        ]
-        for row in chart.data
-    ]
+
+    def text(column: str, row: Row) -> str:
+        is_share = column in shares and isinstance(row[column], float)
+        ends = row.get("low", 0), row.get("high", 0)
+        return percent(row[column], *ends) if is_share else number(row[column])
+
+    return [[text(column, row) for column in row] for row in chart.data]
 
 
 def _render(template: str, **values: Any) -> str:

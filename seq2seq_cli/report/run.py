@@ -196,8 +196,12 @@ def attention(loaded: LoadedRun, example: Example) -> Chart:
     text = "How much each predicted token (row) looks at each token of the source (column)."
     if max(n_rows, n_columns) > 1:
         text += f" A cell has the largest weight of {n_rows} by {n_columns} tokens."
-    title = f"Attention, a {_result(example)} prediction"
-    return Chart("map", title, text, _map("predicted by source", rows, columns, pooled))
+    return Chart(
+        "map",
+        f"Attention, {_title(example)}",
+        text,
+        _map("predicted by source", rows, columns, pooled),
+    )
 
 
 def decoder_states(loaded: LoadedRun, example: Example) -> Chart:
@@ -217,7 +221,7 @@ def decoder_states(loaded: LoadedRun, example: Example) -> Chart:
         f"The {len(units)} units of the decoder's hidden state that change most, before each "
         "predicted token: blue above zero, orange below."
     )
-    return Chart("map", f"Decoder's states, a {_result(example)} prediction", text, data)
+    return Chart("map", f"Decoder's states, {_title(example)}", text, data)
 
 
 def _labels(tokens: Sequence[int]) -> tuple[list[str], int]:
@@ -229,8 +233,11 @@ def _labels(tokens: Sequence[int]) -> tuple[list[str], int]:
     return [f"{number * size + 1}-{end}" for number, end in enumerate(ends)], size
 
 
-def _result(example: Example) -> str:
-    return "right" if example.target == example.predicted else "wrong"
+def _title(example: Example) -> str:
+    """Return the source, or its beginning, and whether its prediction is right."""
+    result = "right" if example.target == example.predicted else "wrong"
+    source = " ".join(map(str, example.source[:6]))
+    return f"{result}: {source}{' …' if len(example.source) > 6 else ''}"
 
 
 def _map(title: str, rows: Sequence[str], columns: Sequence[str], values: Floats) -> list[Row]:
