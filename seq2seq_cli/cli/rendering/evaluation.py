@@ -156,7 +156,7 @@ def show_seeds(results: Sequence[SeedResult], quiet: bool = False) -> None:
         middle, ends = spread_text([report.exact_match for report in reports])
         rows += [(f"median{of}", middle, ""), (f"range{of}", "", ends)]
     n_learned = _n_learned(results)
-    share = percent(n_learned / len(results))
+    share = percent(n_learned / len(results), 0, 1)
     rows.append((f"at least {LEARNED:.0%}", share, f"{n_learned} of {len(results)} seeds"))
     name = results[0].path.name.removesuffix(str(results[0].seed))
     columns = ("seed", ">exact match", "95% interval")
