@@ -9,7 +9,7 @@ without tokens is None.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import floor, log10, sqrt
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,32 @@ def percent_of(right: int, n: int, exact: bool = False) -> str:
 def percent_range(low: float, high: float) -> str:
     """Return the ends of an interval as percentages."""
     return f"{percent(low, low, high)} to {percent(high, low, high)}"
+
+
+class Estimate(Protocol):
+    """An exact match and the ends of its interval."""
+
+    @property
+    def exact_match(self) -> float:
+        """The share of sequences predicted without an error."""
+
+    @property
+    def exact_match_low(self) -> float:
+        """The lower end."""
+
+    @property
+    def exact_match_high(self) -> float:
+        """The upper end."""
+
+
+def exact_match_text(result: Estimate) -> str:
+    """Return an exact match as a percentage."""
+    return percent(result.exact_match, result.exact_match_low, result.exact_match_high)
+
+
+def interval_text(result: Estimate) -> str:
+    """Return the interval of an exact match."""
+    return percent_range(result.exact_match_low, result.exact_match_high)
 
 
 class Spread(NamedTuple):

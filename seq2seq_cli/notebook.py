@@ -3,7 +3,7 @@
 from html import escape
 from typing import Any
 
-from seq2seq_cli.metrics import percent
+from seq2seq_cli.metrics import exact_match_text, percent
 from seq2seq_cli.training.events import Advanced, EpochEnded, Event, Planned, Resumed
 
 
@@ -30,9 +30,10 @@ class Progress:
             self._done += event.n_samples
             self._note = f"loss {event.loss:.3f}, exact {percent(event.exact_match)}"
         elif isinstance(event, EpochEnded):
-            share = percent(event.exact_match, event.exact_match_low, event.exact_match_high)
-            epoch = f"epoch {event.epoch}/{event.epochs}"
-            self._lines.append(f"{epoch}: validation: loss {event.loss:.6f}, exact match {share}")
+            self._lines.append(
+                f"epoch {event.epoch}/{event.epochs}: validation: loss {event.loss:.6f}, "
+                f"exact match {exact_match_text(event)}"
+            )
         else:
             return
         self._show(is_line=isinstance(event, EpochEnded))

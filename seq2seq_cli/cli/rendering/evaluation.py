@@ -9,6 +9,8 @@ from seq2seq_cli.cli.rendering.output import message
 from seq2seq_cli.cli.rendering.tables import mark_errors, shorten, table
 from seq2seq_cli.metrics import (
     LEARNED,
+    exact_match_text,
+    interval_text,
     percent,
     percent_of,
     percent_range,
@@ -32,7 +34,7 @@ def show_evaluation(report: "Evaluation", quiet: bool = False) -> None:
     if len(tally.lengths) > 1:
         shares += _grouped("length", sorted(tally.lengths.items()), report.exact)
     first = [
-        ("exact match", _exact_match(report)),
+        ("exact match", exact_match_text(report)),
         ("  exact" if report.exact else "  95% interval", _interval(report)),
         *([] if tokens is None else [("token accuracy", percent(tokens))]),
     ]
@@ -65,15 +67,11 @@ def show_evaluation(report: "Evaluation", quiet: bool = False) -> None:
         message(f"note: {note}", quiet)
 
 
-def _exact_match(report: "Evaluation") -> str:
-    return percent(report.exact_match, report.exact_match_low, report.exact_match_high)
-
-
 def _interval(report: "Evaluation") -> str:
     """Return the 95% interval of the exact match, unless the report covers every sequence."""
     if report.exact:
         return "all of them"
-    return percent_range(report.exact_match_low, report.exact_match_high)
+    return interval_text(report)
 
 
 def _grouped(
@@ -144,7 +142,7 @@ def show_seeds(results: Sequence[SeedResult], quiet: bool = False) -> None:
     """Print a table of all seeds to standard output, and the notes to standard error."""
     reports = [result.report for result in results if result.report]
     rows = [
-        (str(result.seed), _exact_match(result.report), _interval(result.report))
+        (str(result.seed), exact_match_text(result.report), _interval(result.report))
         if result.report
         else (str(result.seed), "none", "its loss is not finite")
         for result in results
