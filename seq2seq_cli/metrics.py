@@ -182,9 +182,14 @@ class Tally:
         return wilson_interval(self.exact, self.n_samples)
 
     @property
+    def tokens(self) -> tuple[int, int]:
+        """Numbers of right and of all tokens."""
+        return int(self.right.sum()), int(self.all.sum())
+
+    @property
     def token_accuracy(self) -> float | None:
         """Share of tokens predicted correctly."""
-        return _share(int(self.right.sum()), int(self.all.sum()))
+        return _share(*self.tokens)
 
     @property
     def position_accuracy(self) -> list[float | None]:

@@ -95,10 +95,10 @@ def test_a_position_without_tokens_has_no_accuracy(capsys):
     assert short.position_accuracy[0] is not None
     document = json.loads(json.dumps(evaluation_as_json(short), allow_nan=False))
     assert document["position_accuracy"][-1] is None
-    show_evaluation(replace(short, loss=None, token_accuracy=None))
+    show_evaluation(replace(short, loss=None))
     shown = capsys.readouterr().out
     assert "position 1" in shown
-    for words in ("position 6", "loss", "token accuracy", "nan", "None"):
+    for words in ("position 6", "loss", "nan", "None"):
         assert words not in shown
 
 

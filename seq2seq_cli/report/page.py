@@ -11,7 +11,14 @@ from seq2seq_cli.config import RunConfig
 from seq2seq_cli.errors import ExistsError
 from seq2seq_cli.evaluation import Evaluation
 from seq2seq_cli.inference.network import LoadedRun
-from seq2seq_cli.metrics import LEARNED, percent, percent_range, spread_text
+from seq2seq_cli.metrics import (
+    LEARNED,
+    exact_match_text,
+    interval_text,
+    percent,
+    percent_of,
+    spread_text,
+)
 from seq2seq_cli.report import SECTIONS, TRAINING_CHARTS
 from seq2seq_cli.report.data import Chart, Row, learning_curve, results, sweep_charts
 from seq2seq_cli.report.pictures import IN_DARK, draw_for_page, variable
@@ -168,7 +175,8 @@ def _render(template: str, **values: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "cells": cells, "drawn": draw_for_page}
-    environment.globals |= {"percent": percent, "percent_range": percent_range}
+    environment.globals |= {"percent": percent, "percent_of": percent_of}
+    environment.filters |= {"exact_match": exact_match_text, "interval": interval_text}
     colours = [(variable(light), light, dark) for light, dark in IN_DARK.items()]
     return environment.get_template(template).render(
         colours=colours, generator=Markup(GENERATOR), **values

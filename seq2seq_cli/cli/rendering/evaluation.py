@@ -28,7 +28,7 @@ MOST_ROWS = 12
 
 def show_evaluation(report: "Evaluation", quiet: bool = False) -> None:
     """Print the accuracies and the examples to standard output, and the notes to standard error."""
-    tally, tokens, loss = report.tally, report.token_accuracy, report.loss
+    tally, loss, (n_right, n_tokens) = report.tally, report.loss, report.tally.tokens
     positions = enumerate(zip(tally.right.tolist(), tally.all.tolist(), strict=True), 1)
     shares = _grouped("position", positions, report.exact)
     if len(tally.lengths) > 1:
@@ -36,7 +36,7 @@ def show_evaluation(report: "Evaluation", quiet: bool = False) -> None:
     first = [
         ("exact match", exact_match_text(report)),
         ("  exact" if report.exact else "  95% interval", _interval(report)),
-        *([] if tokens is None else [("token accuracy", percent(tokens))]),
+        *([("token accuracy", percent_of(n_right, n_tokens, report.exact))] if n_tokens else []),
     ]
     last = [
         *([] if loss is None else [("loss", f"{loss:.6f}")]),
