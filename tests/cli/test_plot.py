@@ -61,6 +61,9 @@ def test_a_curve_has_the_range_of_its_numbers(folder, capsys, monkeypatch):
     assert below.split() == ["128", "sequences", "640"]
     dots = [line[11:] for line in (first, *middle, last)]
     assert 0 < len(dots[0]) < len(dots[-1]) == 48
+    plot("exact-match", run="plain", runs_dir=folder)
+    _, first, *_, last, _ = capsys.readouterr().out.splitlines()
+    assert (first.split()[0], last.split()[0]) == ("50.00%", "0%")
 
 
 @pytest.mark.parametrize("width", [80, 40])
