@@ -252,7 +252,7 @@ def encoder_states(loaded: LoadedRun, sources: Sequence[Sequence[int]]) -> Chart
     hidden, _ = encode_arrays(loaded, sources)
     projected, explained = principal_components(hidden[:, -1])
     names = [
-        f"component {number} ({percent(share, 0, 1)} of variance)"
+        f"component {number} ({percent(round(share, 6), 0, 1)} of variance)"
         for number, share in enumerate(explained, 1)
     ]
     data = [
