@@ -161,12 +161,7 @@ def _compare(names: list[str], runs_dir: Path, as_json: bool) -> None:
         output.write_json({"runs": each, "settings": by_run})
         return
     rows = [
-        (
-            run.name,
-            exact_match_text(result),
-            interval_text(result),
-            f"{result.loss:.6f}",
-        )
+        (run.name, exact_match_text(result), interval_text(result), f"{result.loss:.6f}")
         for run, result in zip(opened, results, strict=True)
     ]
     columns = ("run", ">exact match", ">95% interval", ">loss")
