@@ -197,7 +197,7 @@ def test_runs_on_a_custom_task_are_compared(runs, tmp_path, monkeypatch):
     save_random_run(runs, "custom", PLAIN.model_copy(update={"task": task}))
     file = tmp_path / "page.html"
     options = {"compare": True, "runs_dir": runs, "n_samples": 50, "quiet": True, "file": file}
-    with pytest.raises(ConfigurationError, match="--task mine.py:same"):
+    with pytest.raises(ConfigurationError, match="task mine.py:same is custom code"):
         report(["custom", "plain"], **options)
     report(["custom", "plain"], task="mine.py:same", **options)
     assert "mine.py:same" in file.read_text()
