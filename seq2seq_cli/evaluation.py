@@ -30,7 +30,7 @@ from seq2seq_cli.inference.greedy import Decoded, decoding_limits, greedy
 from seq2seq_cli.inference.network import LoadedRun
 from seq2seq_cli.inference.threads import map_batches
 from seq2seq_cli.machine import cores
-from seq2seq_cli.metrics import Tally, percent
+from seq2seq_cli.metrics import Tally, exact_match_text, interval_text, percent_of
 from seq2seq_cli.resources import check, evaluation_needs
 
 OnProgress = Callable[[int], None]
@@ -87,11 +87,11 @@ class Evaluation:
 
     def _repr_html_(self) -> str:
         """Return the accuracies and examples as HTML for a notebook."""
-        low, high = percent(self.exact_match_low), percent(self.exact_match_high)
-        tokens = [] if self.token_accuracy is None else [percent(self.token_accuracy)]
+        n_right, n_tokens = self.tally.tokens
+        tokens = [percent_of(n_right, n_tokens, self.exact)] if n_tokens else []
         rows = [
-            ("exact match", percent(self.exact_match)),
-            ("interval", "all of them" if self.exact else f"{low} to {high}"),
+            ("exact match", exact_match_text(self)),
+            ("interval", "all of them" if self.exact else interval_text(self)),
             *(("token accuracy", share) for share in tokens),
         ]
         checks = [

@@ -8,8 +8,8 @@ without tokens is None.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import sqrt
-from typing import NamedTuple
+from math import floor, log10, sqrt
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +25,53 @@ Z_95 = 1.959963984540054
 """The standard normal quantile of a two-sided 95% interval."""
 
 
-def percent(share: float) -> str:
-    """Return a share as a percentage, with more digits if it is close to 100 but below."""
-    return f"{share:.4%}" if 0.999 < share < 1 else f"{share:.2%}"
+def percent(share: float, low: float = 0.0, high: float = 0.0) -> str:
+    """Return a share as a percentage with the digits that its interval deserves, or with two.
+
+    Only all is 100%, and only none is 0%: other shares have the digits that it takes.
+    """
+    if share in (0, 1):
+        return f"{share:.0%}"
+    digits = max(0, -floor(log10(high - low)) - 1) if high > low else 2
+    while float(f"{share:.{digits}%}"[:-1]) in (0, 100):
+        digits += 1
+    return f"{share:.{digits}%}"
+
+
+def percent_of(right: int, n: int, exact: bool = False) -> str:
+    """Return the share of counts as a percentage; exact shares have two digits."""
+    return percent(right / n, *(() if exact else wilson_interval(right, n)))
+
+
+def percent_range(low: float, high: float) -> str:
+    """Return the ends of an interval as percentages."""
+    return f"{percent(low, low, high)} to {percent(high, low, high)}"
+
+
+class Estimate(Protocol):
+    """An exact match and the ends of its interval."""
+
+    @property
+    def exact_match(self) -> float:
+        """The share of sequences predicted without an error."""
+
+    @property
+    def exact_match_low(self) -> float:
+        """The lower end."""
+
+    @property
+    def exact_match_high(self) -> float:
+        """The upper end."""
+
+
+def exact_match_text(result: Estimate) -> str:
+    """Return an exact match as a percentage."""
+    return percent(result.exact_match, result.exact_match_low, result.exact_match_high)
+
+
+def interval_text(result: Estimate) -> str:
+    """Return the interval of an exact match."""
+    return percent_range(result.exact_match_low, result.exact_match_high)
 
 
 class Spread(NamedTuple):
@@ -47,6 +91,14 @@ def spread_as_json(shares: Sequence[float]) -> dict[str, float | None]:
     """Return the spread of exact matches for `--json`; without any, the figures are null."""
     figures = spread(shares) if shares else (None, None, None)
     return dict(zip((f"exact_match_{name}" for name in Spread._fields), figures, strict=True))
+
+
+def spread_text(shares: Sequence[float]) -> tuple[str, str]:
+    """Return the median and the range of several exact matches as text."""
+    if not shares:
+        return "none", ""
+    middle, low, high = map(percent, spread(shares))
+    return middle, low if low == high else f"{low} to {high}"
 
 
 def wilson_interval(successes: int, trials: int, z: float = Z_95) -> tuple[float, float]:
@@ -130,9 +182,14 @@ class Tally:
         return wilson_interval(self.exact, self.n_samples)
 
     @property
+    def tokens(self) -> tuple[int, int]:
+        """Numbers of right and of all tokens."""
+        return int(self.right.sum()), int(self.all.sum())
+
+    @property
     def token_accuracy(self) -> float | None:
         """Share of tokens predicted correctly."""
-        return _share(int(self.right.sum()), int(self.all.sum()))
+        return _share(*self.tokens)
 
     @property
     def position_accuracy(self) -> list[float | None]:

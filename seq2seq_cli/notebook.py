@@ -3,7 +3,7 @@
 from html import escape
 from typing import Any
 
-from seq2seq_cli.metrics import percent
+from seq2seq_cli.metrics import exact_match_text, percent
 from seq2seq_cli.training.events import Advanced, EpochEnded, Event, Planned, Resumed
 
 
@@ -31,8 +31,8 @@ class Progress:
             self._note = f"loss {event.loss:.3f}, exact {percent(event.exact_match)}"
         elif isinstance(event, EpochEnded):
             self._lines.append(
-                f"epoch {event.epoch}/{event.epochs}: held out: loss {event.loss:.6f}, "
-                f"exact match {percent(event.exact_match)}"
+                f"epoch {event.epoch}/{event.epochs}: validation: loss {event.loss:.6f}, "
+                f"exact match {exact_match_text(event)}"
             )
         else:
             return

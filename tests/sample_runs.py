@@ -31,9 +31,9 @@ def record(epoch: int, **values: object) -> EpochRecord:
     return EpochRecord(*figures, **{"steps_done": 40 * epoch} | values)  # type: ignore[arg-type]
 
 
-def save_runs(runs_dir: Path) -> Path:
-    """Write runs "plain" and "looking" with a history, and return their folder."""
-    for name, config in (("plain", PLAIN), ("looking", LOOKING)):
+def save_runs(runs_dir: Path, *more: str) -> Path:
+    """Write runs "plain", "looking" and `more` plain ones with a history; return their folder."""
+    for name, config in {"plain": PLAIN, "looking": LOOKING, **dict.fromkeys(more, PLAIN)}.items():
         path = save_random_run(runs_dir, name, config)
         ended = record(1, steps_done=40, calls=CALLS)
         replace_file(path, "history.jsonl", history_text([ended]).encode())

@@ -8,13 +8,15 @@ import pytest
 from random_run import load_random, random_run
 
 from seq2seq_cli.architecture import Architecture
+from seq2seq_cli.cli.commands.evaluate import evaluate as command
+from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.cli.rendering.evaluation import evaluation_as_json, show_evaluation
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.data.files import read_pairs
 from seq2seq_cli.data.plan import open_stream, prepare
 from seq2seq_cli.data.sampling import SourceSpace, Split, hash_ragged, hash_sequences, split_codes
 from seq2seq_cli.data.tasks import load_task
-from seq2seq_cli.errors import ConfigurationError, DataError, ModelError
+from seq2seq_cli.errors import AccuracyError, ConfigurationError, DataError, ModelError
 from seq2seq_cli.evaluation import evaluate
 from seq2seq_cli.inference.loading import load_network
 from seq2seq_cli.prediction import encode, predict
@@ -93,11 +95,21 @@ def test_a_position_without_tokens_has_no_accuracy(capsys):
     assert short.position_accuracy[0] is not None
     document = json.loads(json.dumps(evaluation_as_json(short), allow_nan=False))
     assert document["position_accuracy"][-1] is None
-    show_evaluation(replace(short, loss=None, token_accuracy=None))
+    show_evaluation(replace(short, loss=None))
     shown = capsys.readouterr().out
     assert "position 1" in shown
-    for words in ("position 6", "loss", "token accuracy", "nan", "None"):
+    for words in ("position 6", "loss", "nan", "None"):
         assert words not in shown
+
+
+def test_an_accuracy_just_below_the_demanded_one_is_shown_apart(monkeypatch):
+    run = random_weights(n_in=4, n_out=2, cardinality=11)
+    nearly = replace(evaluate(run, 20), exact_match=1 - 1 / 3e6)
+    monkeypatch.setattr(output, "end_with_reader", lambda: None)
+    monkeypatch.setattr("seq2seq_cli.inference.loading.load_run", lambda *_: run)
+    monkeypatch.setattr("seq2seq_cli.evaluation.evaluate", lambda *_: nearly)
+    with pytest.raises(AccuracyError, match=r"99.999967% is below --min-accuracy 1\.0"):
+        command(min_accuracy=1.0, as_json=True)
 
 
 def test_all_of_a_small_space_is_exact(capsys):

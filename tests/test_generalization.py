@@ -102,13 +102,13 @@ def test_the_command_prints_the_numbers_of_its_json(monkeypatch, capsys):
     set_results(monkeypatch, {2: 1.0, 5: 0.99951, 8: 0.25})
     command(lengths="2-8", step=3)
     shown = capsys.readouterr().out
-    for text in ("100.00%", "99.9510%", "25.00%", "at least 99% exact", "beyond 5"):
+    for text in ("100%", "99.95%", "25%", "at least 99% exact", "beyond 5"):
         assert text in shown
     command(lengths="2-8", step=3, as_json=True)
     document = json.loads(capsys.readouterr().out)
     assert [item["exact_match"] for item in document["lengths"]] == [1.0, 0.99951, 0.25]
     assert (document["longest_learned"], document["mean_beyond"]) == (5, 0.25)
-    with pytest.raises(AccuracyError, match=r"0\.25"):
+    with pytest.raises(AccuracyError, match="exact match 25.0% is below"):
         command(lengths="2-8", step=3, as_json=True, min_accuracy=0.3)
     for wrong in ({"n_in": "4"}, {"data": "a.csv"}, {"examples": 3}):
         with pytest.raises(ConfigurationError, match="use only one of it and --lengths"):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seq2seq_cli.metrics import Tally, matches, wilson_interval
+from seq2seq_cli.metrics import Tally, matches, percent, percent_range, wilson_interval
 
 steady = settings(derandomize=True, deadline=None, max_examples=150)
 
@@ -55,6 +55,32 @@ def padded_batches(draw):
 )
 def test_wilson_interval_of_known_proportions(successes, trials, low, high, tolerance):
     assert wilson_interval(successes, trials) == pytest.approx((low, high), abs=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("successes", "trials", "share", "interval"),
+    [
+        (1, 2, "50%", "9% to 91%"),
+        (5000, 10_000, "50.0%", "49.0% to 51.0%"),
+        (9999, 10_000, "99.990%", "99.943% to 99.998%"),
+        (10_000, 10_000, "100%", "99.962% to 100%"),
+        (0, 10_000, "0%", "0% to 0.038%"),
+        (3 * 10**6 - 1, 3 * 10**6, "99.99997%", "99.99981% to 99.99999%"),
+    ],
+)
+def test_a_percentage_has_the_digits_of_its_interval(successes, trials, share, interval):
+    ends = wilson_interval(successes, trials)
+    assert percent(successes / trials, *ends) == share
+    assert percent_range(*ends) == interval
+
+
+@steady
+@given(proportions())
+def test_only_all_is_100_percent(proportion):
+    successes, trials = proportion
+    for interval in ((0.0, 0.0), (0.0, 1.0), wilson_interval(successes, trials)):
+        shown = float(percent(successes / trials, *interval).removesuffix("%"))
+        assert (shown == 100, shown == 0) == (successes == trials, successes == 0)
 
 
 @steady

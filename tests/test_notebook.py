@@ -42,7 +42,7 @@ def test_the_tutorials_notebook_runs_and_has_its_outputs(tmp_path, monkeypatch, 
     assert predicted.tolist() == expected.tolist()
     assert list(shown[6]) == [(1, 48), (1, 48)]
     assert names["difference"] < 1e-5
-    assert re.search(r"^epoch 1/1: held out: loss .* exact match ", capsys.readouterr().out)
+    assert re.search(r"^epoch 1/1: validation: loss .* exact match ", capsys.readouterr().out)
     assert all(cell["outputs"] for cell in CELLS[1:])
 
 
@@ -70,7 +70,7 @@ def test_a_notebook_shows_a_bar_that_moves(monkeypatch, capsys):
         progress(EpochEnded(**vars(record(epoch)) | {"epochs": 2}))
     values = [int(re.search(r'value="(\d+)" max="1280"', html)[1]) for html in shown]
     assert values == [0, 640, 640, 1280, 1280]
-    assert shown[-1].count("held out") == 2
+    assert shown[-1].count("validation") == 2
     assert capsys.readouterr().out == ""
 
 

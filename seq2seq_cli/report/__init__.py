@@ -1,8 +1,8 @@
 """Reports: from results to the data of charts, charts, pictures and a page."""
 
 SECTIONS = {
+    "Accuracy": ("lengths", "positions", "generalization", "confusions"),
     "How it learned": ("loss", "exact-match", "learning-rate"),
-    "Accuracy": ("positions", "lengths", "generalization", "confusions"),
     "Inside the model": ("attention", "decoder-states", "encoder-states"),
 }
 """The names of a run's charts, by the sections of its page."""

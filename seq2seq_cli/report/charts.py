@@ -3,6 +3,7 @@
 from math import ceil, floor, log10
 from typing import Any
 
+from seq2seq_cli.metrics import percent
 from seq2seq_cli.report.data import Chart, Row, in_order
 
 Spec = dict[str, Any]
@@ -11,6 +12,10 @@ WIDTH, HEIGHT = 350, 230
 
 LOG_FROM = 30.0
 """From this ratio of the largest to the smallest loss, the axis is logarithmic."""
+
+SHADES = {"title": None, "orient": "bottom", "symbolType": "square", "symbolStrokeWidth": 0,
+          "values": [0.25, 0.5, 0.75, 1]}  # fmt: skip
+"""The legend of a map's opacities."""
 
 POINT: Row = {"type": "point", "filled": True, "opacity": 1}
 
@@ -43,18 +48,19 @@ def _curve(chart: Chart) -> Spec:
             y["scale"] = {"type": "log", "domain": [10.0 ** powers[0], 10.0 ** powers[-1]]}
             y["axis"] = {"format": "~g", "values": [10.0**power for power in powers]}
     several = len(runs) > 1
-    n_calls = sum(row[label] == "in training" for row in chart.data)
+    n_calls = sum(row[label] == "training" for row in chart.data)
     marks: dict[str, Row] = {
-        "in training": {"type": "line" if n_calls > len(runs) else "point"},
-        "held out": {"type": "line", "strokeDash": [4, 3], "point": {"size": 40, "filled": True}},
+        "training": {"type": "line" if n_calls > len(runs) else "point"},
+        "validation": {"type": "line", "strokeDash": [4, 3], "point": {"size": 40, "filled": True}},
     }
     layer = [
         {"transform": [{"filter": {"field": label, "equal": name}}], "mark": marks[name]}
         for name in labels
     ]
     colour = _series(run, runs) if several else _series(label, labels)
-    x = _quantity(samples, format="~s", tickCount=5)
-    return {"layer": layer, "encoding": {"x": x, "y": y, "color": colour}}
+    x = _quantity(samples, labelExpr="format(datum.value, '~s')", tickCount=5)
+    height = HEIGHT + (_legend_height(colour) if several else 0)
+    return {"height": height, "layer": layer, "encoding": {"x": x, "y": y, "color": colour}}
 
 
 def _shares(chart: Chart) -> Spec:
@@ -74,8 +80,9 @@ def _shares(chart: Chart) -> Spec:
 def _results(chart: Chart) -> Spec:
     """Draw a point with its interval for each run."""
     run, share, *_ = chart.columns
-    y = {"field": run, "type": "nominal", "sort": None, "title": None}
-    colour = {**_series(run, _values(chart, run)), "legend": None}
+    runs = _values(chart, run)
+    y = _names(run, runs, grid=True)
+    colour = {**_series(run, runs), "legend": None}
     return {
         "height": 70 + 30 * len(chart.data),
         "layer": _with_intervals(chart, share, "x", size=60),
@@ -100,12 +107,11 @@ def _counts(chart: Chart) -> Spec:
     """Draw a bar for each pair of an expected and a predicted token."""
     most = max(row["times"] for row in chart.data)
     ticks: Row = {"values": list(range(most + 1))} if most <= 6 else {"tickCount": 5}
-    pair = {"calculate": "datum.expected + ' → ' + datum.predicted", "as": "pair"}
-    y = {"field": "pair", "type": "nominal", "sort": None, "title": "expected → predicted",
-         "axis": {"labelOverlap": False, "grid": False}}  # fmt: skip
+    data = [{**row, "pair": f"{row['expected']} → {row['predicted']}"} for row in chart.data]
+    y = _names("pair", [row["pair"] for row in data], grid=False)
     return {
         "height": 70 + 15 * len(chart.data),
-        "transform": [pair],
+        "data": {"values": data},
         "mark": "bar",
         "encoding": {"x": _quantity("times", format="d", **ticks), "y": y},
     }
@@ -116,7 +122,7 @@ def _map(chart: Chart) -> Spec:
     size = {"field": "size", "scale": {"domain": [0, 1], "range": [0, 1]}}
     sign = {"field": "negative", "type": "nominal", "scale": {"domain": [False, True]}}
     return {
-        "height": min(420, max(130, 70 + 14 * len(chart.data))),
+        "height": min(440, max(150, 90 + 14 * len(chart.data))),
         "data": {"values": _cells(chart)},
         "transform": [
             {"calculate": "abs(datum.value)", "as": "size"},
@@ -126,7 +132,7 @@ def _map(chart: Chart) -> Spec:
         "mark": "rect",
         "encoding": {
             **_bands(chart, labelAngle=0 if len(chart.columns) <= 9 else -90),
-            "opacity": {**size, "type": "quantitative", "legend": None},
+            "opacity": {**size, "type": "quantitative", "legend": {**SHADES, "format": ".2f"}},
             "color": {**sign, "legend": None},
         },
     }
@@ -135,14 +141,14 @@ def _map(chart: Chart) -> Spec:
 def _grid(chart: Chart) -> Spec:
     """Draw a cell for each value, stronger for larger ones, and the value if there is room."""
     shade = {"field": "value", "scale": {"domain": [0, 1], "range": [0.04, 0.6]}}
-    opacity = {**shade, "type": "quantitative", "legend": None}
+    opacity = {**shade, "type": "quantitative", "legend": {**SHADES, "format": ".0%"}}
     layer: list[Spec] = [{"mark": "rect", "encoding": {"opacity": opacity}}]
     if len(chart.columns) <= 7:
-        text = {"field": "value", "type": "quantitative", "format": ".1%"}
+        text = {"field": "text", "type": "nominal"}
         layer.append({"mark": "text", "encoding": {"text": text}})
     return {
-        "height": min(420, 90 + 26 * len(chart.data)),
-        "data": {"values": _cells(chart)},
+        "height": min(440, 110 + 26 * len(chart.data)),
+        "data": {"values": [{**cell, "text": percent(cell["value"])} for cell in _cells(chart)]},
         "layer": layer,
         "encoding": _bands(chart, labelAngle=0),
     }
@@ -177,9 +183,9 @@ def _lines(chart: Chart) -> Spec:
     axis = {"labelAngle": 0, "labelLimit": 90}
     x = _ordinal(setting.replace(".", r"\."), setting, values, axis)
     y = _quantity(share, [0, 1], format=".0%", tickCount=5)
-    colour = _series(others, names, columns=1)
+    colour = _series(others, names)
     return {
-        "height": HEIGHT + (16 * len(names) if len(names) > 1 else 0),
+        "height": HEIGHT + _legend_height(colour),
         "layer": [
             {"mark": "line", "encoding": {"y": {**y, "aggregate": "median"}}},
             {"mark": {**POINT, "size": 30, "opacity": 0.8}, "encoding": {"y": y}},
@@ -214,10 +220,24 @@ def _ordinal(field: str, title: str, values: list[Any], axis: Spec) -> Spec:
     return {"field": field, "type": "ordinal", "title": title, "scale": scale, "axis": axis}
 
 
-def _series(field: str, names: list[Any], **legend: object) -> Spec:
-    """Return the colours of series, with a legend if there are several."""
-    below = {"title": None, "orient": "bottom", **legend} if len(names) > 1 else None
+def _names(field: str, names: list[str], **axis: object) -> Spec:
+    """Return an axis of names, with room for a font wider than the one that measures them."""
+    room = {"minExtent": min(200, 7 * max(map(len, names))), "labelLimit": 170}
+    axis |= {"labelOverlap": False, **room}
+    return {"field": field, "type": "nominal", "sort": None, "title": None, "axis": axis}
+
+
+def _series(field: str, names: list[Any]) -> Spec:
+    """Return the colours of series; several have a legend in as many columns as fit."""
+    columns = max(1, WIDTH // (40 + 7 * max(map(len, names), default=0)))
+    below = {"title": None, "orient": "bottom", "columns": columns} if len(names) > 1 else None
     return {"field": field, "type": "nominal", "scale": {"domain": names}, "legend": below}
+
+
+def _legend_height(colour: Spec) -> int:
+    """Return the height of the legend of series."""
+    legend, names = colour["legend"], colour["scale"]["domain"]
+    return 16 * ceil(len(names) / legend["columns"]) if legend else 0
 
 
 _SPECIFICATIONS = {

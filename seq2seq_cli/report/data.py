@@ -58,9 +58,9 @@ def learning_curve(runs: Iterable[Run], name: str) -> Chart:
     for run in runs:
         history = run.history()
         points: list[tuple[str, Call | EpochRecord]] = []
-        points += [("in training", call) for record in history for call in record.calls]
+        points += [("training", call) for record in history for call in record.calls]
         if name != "learning-rate":
-            points += [("held out", record) for record in history]
+            points += [("validation", record) for record in history]
         for label, point in points:
             samples = point.steps_done * run.config.training.batch_size
             row = {"run": run.name, "data": label, "sequences trained on": samples}

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,26 @@ from seq2seq_cli.config import RunConfig
 from seq2seq_cli.errors import ExistsError
 from seq2seq_cli.evaluation import Evaluation
 from seq2seq_cli.inference.network import LoadedRun
-from seq2seq_cli.metrics import LEARNED, percent
+from seq2seq_cli.metrics import (
+    LEARNED,
+    exact_match_text,
+    interval_text,
+    percent,
+    percent_of,
+    spread_text,
+)
 from seq2seq_cli.report import SECTIONS, TRAINING_CHARTS
-from seq2seq_cli.report.data import Chart, learning_curve, results, sweep_charts
+from seq2seq_cli.report.data import Chart, Row, learning_curve, results, sweep_charts
 from seq2seq_cli.report.pictures import IN_DARK, draw_for_page, variable
 from seq2seq_cli.report.run import NoChartError, RunCharts
 from seq2seq_cli.runs.advice import again_command, evaluate_command, report_command
 from seq2seq_cli.settings import differing_settings, flat_settings
 from seq2seq_cli.storage import check_replaceable
 from seq2seq_cli.sweep.folder import SweepFolder
-from seq2seq_cli.sweep.results import summarize
+from seq2seq_cli.sweep.results import Summary, summarize
+
+SHARES = {"exact match", "token accuracy", "low", "high"}
+"""The columns of charts' tables that are shares."""
 
 GENERATOR = '<meta name="generator" content="s2s">'
 """The line that distinguishes a report from other pages."""
@@ -42,14 +53,15 @@ def run_page(run: RunCharts) -> str:
     path, settings = loaded.run.path, flat_settings(loaded.config.model_dump())
     return _render(
         "run.html",
-        title=path.name,
+        title=loaded.run.name,
         summary=summary(loaded.config),
         sections={title: _section(run, names) for title, names in SECTIONS.items()},
         evaluation=run.evaluation,
-        wrong=run.wrong,
+        verdict=verdict(run.evaluation),
+        wrong=[example for example in run.wrong if example not in run.evaluation.examples],
         layers=Architecture.of(loaded.config).all_layers,
         manifest=loaded.run.manifest,
-        settings={key: value for key, value in settings.items() if value != ""},
+        settings={key: value for key, value in settings.items() if value not in ("", None)},
         commands=[
             command(path, task) for command in (again_command, evaluate_command, report_command)
         ],
@@ -77,7 +89,7 @@ def comparison_page(loaded: Sequence[LoadedRun], evaluations: Sequence[Evaluatio
         "comparison.html",
         title="Comparison of " + ", ".join(run.name for run in runs),
         charts=charts,
-        evaluations=evaluations,
+        evaluations=list(zip(loaded, evaluations, strict=True)),
         settings=[(key, *values) for key, values in differing.items()],
     )
 
@@ -93,10 +105,27 @@ def sweep_page(folder: SweepFolder) -> str:
         n_records=len(records),
         n_learned=sum(summary.n_learned == len(summary.records) for summary in summaries),
         learned_from=LEARNED,
-        cells=[summary.as_json() for summary in summaries],
+        cells=[_cell(summary) for summary in summaries],
         base=sweep.base,
         charts=sweep_charts(sweep, records),
     )
+
+
+def _cell(summary: Summary) -> tuple[str, ...]:
+    """Return a cell's row: every seed's exact match, their median and range, how many learned."""
+    seeds = ", ".join(map(percent, summary.shares)) or "none"
+    learned = f"{summary.n_learned} of {len(summary.records)}"
+    return summary.cell, seeds, *spread_text(summary.shares), learned, "; ".join(summary.problems)
+
+
+def verdict(evaluation: Evaluation) -> str:
+    """Return whether the run learned its task and, if lengths vary, up to which length."""
+    if evaluation.exact_match >= LEARNED:
+        return "Learned"
+    accuracy = evaluation.length_accuracy
+    learned = list(takewhile(lambda length: accuracy[length] >= LEARNED, accuracy))
+    up_to = f", at lengths up to {learned[-1]} only" if learned else ""
+    return f"{'Learned' if learned else 'Not learned'}{up_to}"
 
 
 def summary(config: RunConfig) -> str:
@@ -122,6 +151,18 @@ def number(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
+def cells(chart: Chart) -> list[list[str]]:
+    """Return the rows of a chart's table as text, with shares as percentages."""
+    shares = set(chart.columns) if chart.kind == "grid" else SHARES
+
+    def text(column: str, row: Row) -> str:
+        is_share = column in shares and isinstance(row[column], float)
+        ends = row.get("low", 0), row.get("high", 0)
+        return percent(row[column], *ends) if is_share else number(row[column])
+
+    return [[text(column, row) for column in row] for row in chart.data]
+
+
 def _render(template: str, **values: Any) -> str:
     import jinja2
     from markupsafe import Markup
@@ -133,7 +174,9 @@ def _render(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "number": number, "drawn": draw_for_page}
+    environment.filters |= {"number": number, "cells": cells, "drawn": draw_for_page}
+    environment.globals |= {"percent": percent, "percent_of": percent_of}
+    environment.filters |= {"exact_match": exact_match_text, "interval": interval_text}
     colours = [(variable(light), light, dark) for light, dark in IN_DARK.items()]
     return environment.get_template(template).render(
         colours=colours, generator=Markup(GENERATOR), **values

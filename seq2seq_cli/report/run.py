@@ -33,7 +33,7 @@ from seq2seq_cli.evaluation import (
 )
 from seq2seq_cli.generalization import SAMPLES, evaluate_lengths, parse_range
 from seq2seq_cli.inference.network import LoadedRun
-from seq2seq_cli.metrics import matches
+from seq2seq_cli.metrics import matches, percent
 from seq2seq_cli.prediction import encode_arrays, predict
 from seq2seq_cli.report import TRAINING_CHARTS
 from seq2seq_cli.report.data import (
@@ -196,8 +196,12 @@ def attention(loaded: LoadedRun, example: Example) -> Chart:
     text = "How much each predicted token (row) looks at each token of the source (column)."
     if max(n_rows, n_columns) > 1:
         text += f" A cell has the largest weight of {n_rows} by {n_columns} tokens."
-    title = f"Attention, a {_result(example)} prediction"
-    return Chart("map", title, text, _map("predicted by source", rows, columns, pooled))
+    return Chart(
+        "map",
+        f"Attention, {_title(example)}",
+        text,
+        _map("predicted by source", rows, columns, pooled),
+    )
 
 
 def decoder_states(loaded: LoadedRun, example: Example) -> Chart:
@@ -217,7 +221,7 @@ def decoder_states(loaded: LoadedRun, example: Example) -> Chart:
         f"The {len(units)} units of the decoder's hidden state that change most, before each "
         "predicted token: blue above zero, orange below."
     )
-    return Chart("map", f"Decoder's states, a {_result(example)} prediction", text, data)
+    return Chart("map", f"Decoder's states, {_title(example)}", text, data)
 
 
 def _labels(tokens: Sequence[int]) -> tuple[list[str], int]:
@@ -229,8 +233,11 @@ def _labels(tokens: Sequence[int]) -> tuple[list[str], int]:
     return [f"{number * size + 1}-{end}" for number, end in enumerate(ends)], size
 
 
-def _result(example: Example) -> str:
-    return "right" if example.target == example.predicted else "wrong"
+def _title(example: Example) -> str:
+    """Return the source, or its beginning, and whether its prediction is right."""
+    result = "right" if example.target == example.predicted else "wrong"
+    source = " ".join(map(str, example.source[:6]))
+    return f"{result}: {source}{' …' if len(example.source) > 6 else ''}"
 
 
 def _map(title: str, rows: Sequence[str], columns: Sequence[str], values: Floats) -> list[Row]:
@@ -244,7 +251,10 @@ def encoder_states(loaded: LoadedRun, sources: Sequence[Sequence[int]]) -> Chart
     """Return the last encoder layer's hidden states in their first two principal components."""
     hidden, _ = encode_arrays(loaded, sources)
     projected, explained = principal_components(hidden[:, -1])
-    names = [f"component {i} ({share:.0%} of the variance)" for i, share in enumerate(explained, 1)]
+    names = [
+        f"component {number} ({percent(round(share, 6), 0, 1)} of variance)"
+        for number, share in enumerate(explained, 1)
+    ]
     data = [
         {"first token": source[0]} | dict(zip(names, point, strict=True))
         for source, point in zip(sources, np.round(projected, 4).tolist(), strict=True)

@@ -28,16 +28,12 @@ from seq2seq_cli.storage import unreadable
 
 @dataclass(frozen=True)
 class Run:
-    """A complete run: its folder, configuration and manifest."""
+    """A complete run: its name, as it was opened, its folder, configuration and manifest."""
 
+    name: str  # SWEEP/RUN for a sweep's
     path: Path
     config: RunConfig
     manifest: Manifest
-
-    @property
-    def name(self) -> str:
-        """The run's name, which is its folder's."""
-        return self.path.name
 
     def read(self, file: str) -> bytes:
         """Return a recorded file's content; ModelError unless it matches the manifest."""
@@ -54,7 +50,7 @@ def open_run(runs_dir: Path, name: str | None = None) -> Run:
     Raises ModelError if there is none, or if it is incomplete or damaged.
     """
     if name is not None:
-        return _open_run(run_path(runs_dir, name))
+        return _open_run(run_path(runs_dir, name), name)
     ages = dict[Path, str]()
     for run in run_folders(runs_dir):
         _settle(run)
@@ -62,7 +58,7 @@ def open_run(runs_dir: Path, name: str | None = None) -> Run:
             ages[run] = read_manifest(run).completed_at
     for run in sorted(ages, key=ages.__getitem__, reverse=True):
         with suppress(S2sError, OSError):
-            return _open_run(run)
+            return _open_run(run, run.name)
     advice = f"train one with `{train_command(runs_dir)}`"
     raise ModelError(f"there is no completed run in {runs_dir}: {advice}")
 
@@ -169,7 +165,7 @@ def _settle(run: Path) -> None:
 def _list_run(run: Path) -> ListedRun:
     """Describe a run; a damaged one does not keep the others from being listed."""
     try:
-        return ListedRun(run.name, _open_run(run), under_way=_under_way(run))
+        return ListedRun(run.name, _open_run(run, run.name), under_way=_under_way(run))
     except (S2sError, OSError) as error:
         if (run / MANIFEST).exists():
             return ListedRun(run.name, None, f"damaged: {error}")
@@ -183,7 +179,7 @@ def _under_way(run: Path) -> str:
     return "stopped" if is_stopped(run) else ""
 
 
-def _open_run(run: Path) -> Run:
+def _open_run(run: Path, name: str) -> Run:
     if not (run / MANIFEST).exists():
         _settle(run)
     if not (run / MANIFEST).exists():
@@ -200,7 +196,7 @@ def _open_run(run: Path) -> Run:
     unknown = problems(config.task)
     if unknown:
         raise ModelError(f"{path} does not fit this s2s: {'; '.join(unknown)}")
-    return Run(run, config, manifest)
+    return Run(name, run, config, manifest)
 
 
 def _not_complete(run: Path) -> ModelError:

@@ -61,6 +61,9 @@ def test_a_curve_has_the_range_of_its_numbers(folder, capsys, monkeypatch):
     assert below.split() == ["128", "sequences", "640"]
     dots = [line[11:] for line in (first, *middle, last)]
     assert 0 < len(dots[0]) < len(dots[-1]) == 48
+    plot("exact-match", run="plain", runs_dir=folder)
+    _, first, *_, last, _ = capsys.readouterr().out.splitlines()
+    assert (first.split()[0], last.split()[0]) == ("50.00%", "0%")
 
 
 @pytest.mark.parametrize("width", [80, 40])
@@ -95,7 +98,7 @@ def test_a_chart_is_written(folder, tmp_path, suffix, capsys):
 @pytest.mark.parametrize(
     ("what", "options", "message"),
     [
-        ("curves", {}, "there is no such chart: give one of loss"),
+        ("curves", {}, "there is no such chart: give one of lengths"),
         ("lengths", {"n_samples": 60}, "All sources have 4 integers"),
         ("attention", {"n_samples": 60}, "--attention dot"),
         ("generalization", {}, "--lengths RANGE"),
@@ -131,7 +134,7 @@ def test_a_history_that_was_changed_is_refused(folder):
 def test_runs_are_compared(folder, capsys):
     runs(["plain", "looking", "plain"], compare=True, runs_dir=folder)
     shown = capsys.readouterr().out
-    for words in ("plain", "looking", "50.00%", "40.00% to 60.00%", "training.seed"):
+    for words in ("plain", "looking", "50%", "40% to 60%", "training.seed"):
         assert words in shown
     assert "training.epochs" not in shown
     runs(["plain", "looking"], compare=True, runs_dir=folder, as_json=True)

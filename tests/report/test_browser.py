@@ -12,7 +12,7 @@ from seq2seq_cli.cli.commands.report import report
 from seq2seq_cli.cli.rendering.evaluation import evaluation_as_json
 from seq2seq_cli.evaluation import evaluate
 from seq2seq_cli.inference.loading import load_run
-from seq2seq_cli.metrics import wilson_interval
+from seq2seq_cli.metrics import percent, wilson_interval
 
 pytestmark = pytest.mark.browser
 
@@ -21,18 +21,26 @@ OPTIONS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+SEEDS = [f"a-run-with-a-rather-long-name-seed-{seed}" for seed in range(4)]
 PAGES = {
     "plain": {"run": "plain"},
     "looking": {"run": "looking", "lengths": "1-8"},
-    "compared": {"names": ["plain", "looking"], "compare": True},
+    "compared": {"names": ["plain", *SEEDS], "compare": True},
     "grid": {"sweep": "grid"},
 }
 N_SAMPLES = 400
+CLIPPED = """() => [...document.querySelectorAll("figure svg text")].filter(text => {
+    const inner = text.getBoundingClientRect();
+    const outer = text.ownerSVGElement.getBoundingClientRect();
+    return inner.left < outer.left - 1 || inner.right > outer.right + 1
+        || inner.top < outer.top - 1 || inner.bottom > outer.bottom + 1;
+}).map(text => text.textContent)"""
+"""The texts of drawings that are not wholly inside their drawing."""
 
 
 @pytest.fixture(scope="module")
 def runs_dir(tmp_path_factory):
-    runs_dir = save_runs(tmp_path_factory.mktemp("seen") / "runs")
+    runs_dir = save_runs(tmp_path_factory.mktemp("seen") / "runs", *SEEDS)
     save_sweep(runs_dir)
     return runs_dir
 
@@ -107,6 +115,7 @@ def test_a_page_fits_and_is_accessible(page_of, name, scheme, are_open):
         for inner, outer in boxes:
             assert inner > 100
             assert 200 < outer <= width
+        assert page.evaluate(CLIPPED) == []
     # Of a long table a few rows are enough, and all of them would take most of the test's time.
     page.eval_on_selector_all("tbody tr:nth-child(n+9)", "rows => rows.map(row => row.remove())")
     page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text())
@@ -143,16 +152,20 @@ def luminance(colour):
 def test_the_page_has_the_numbers_of_the_evaluation(page_of, runs_dir, name):
     page = page_of(name)
     evaluation = evaluation_as_json(evaluate(load_run(name, runs_dir), N_SAMPLES))
+    ends = evaluation["exact_match_low"], evaluation["exact_match_high"]
     share = page.locator("#exact-match-share").text_content()
-    assert share == f"{evaluation['exact_match']:.2%}"
-    positions = [[float(cell) for cell in row] for row in cells_of(page, "#positions")]
-    assert [row[0] for row in positions] == list(range(1, len(positions) + 1))
-    assert [row[1] for row in positions] == close(evaluation["position_accuracy"])
-    for _, share, low, high, n in positions:
-        assert (low, high) == close(wilson_interval(round(share * n), int(n)))
+    assert share == percent(evaluation["exact_match"], *ends)
+    positions = cells_of(page, "#positions")
+    for number, share in enumerate(evaluation["position_accuracy"]):
+        n = int(positions[number][-1])
+        ends = wilson_interval(round(share * n), n)
+        shares = [percent(value, *ends) for value in (share, *ends)]
+        assert positions[number] == [str(number + 1), *shares, str(n)]
     if name == "looking":
-        by_length = {int(row[0]): float(row[1]) for row in cells_of(page, "#lengths")}
-        assert by_length == close(evaluation["length_accuracy"])
+        assert {int(row[0]): float(row[1][:-1]) / 100 for row in cells_of(page, "#lengths")} == {
+            length: pytest.approx(share, abs=0.006)
+            for length, share in evaluation["length_accuracy"].items()
+        }
     expected = [
         [
             *(" ".join(map(str, example[key])) for key in ("source", "target", "predicted")),
@@ -162,7 +175,3 @@ def test_the_page_has_the_numbers_of_the_evaluation(page_of, runs_dir, name):
     ]
     shown = cells_of(page, "[aria-label='Spot checks']")
     assert [[cell.replace("!", "") for cell in row] for row in shown] == expected
-
-
-def close(values):
-    return pytest.approx(values, rel=1e-5, abs=1e-9)

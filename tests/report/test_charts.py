@@ -11,7 +11,7 @@ from seq2seq_cli.report.data import Chart
 from seq2seq_cli.report.pictures import IN_DARK, INK, SERIES, draw, draw_for_page
 
 
-def curve(values, column="loss, nats per token", runs=("a",), label="in training"):
+def curve(values, column="loss, nats per token", runs=("a",), label="training"):
     data = [
         {"run": run, "data": label, "sequences trained on": 64 * step, column: value}
         for run in runs
@@ -21,7 +21,8 @@ def curve(values, column="loss, nats per token", runs=("a",), label="in training
 
 
 def shares(at, low=0.5):
-    data = [{at: n, "share": 0.75, "low": low, "high": 1.0, "sequences": 16} for n in (1, 2)]
+    keys = ("a", "b") if at == "run" else (1, 2)
+    data = [{at: key, "share": 0.75, "low": low, "high": 1.0, "sequences": 16} for key in keys]
     return Chart("shares", "Shares", "Shares, with intervals.", data, limit=1)
 
 

@@ -37,11 +37,9 @@ RECORDS = [
 def test_a_curve_has_each_call_and_each_validation(tmp_path, name, field):
     run = load_run("plain", save_runs(tmp_path / "runs")).run
     chart = learning_curve([run], name)
-    trained = [
-        ("plain", "in training", call.steps_done * 16, getattr(call, field)) for call in CALLS
-    ]
+    trained = [("plain", "training", call.steps_done * 16, getattr(call, field)) for call in CALLS]
     (record,) = run.history()
-    validated = [("plain", "held out", 640, getattr(record, field))]
+    validated = [("plain", "validation", 640, getattr(record, field))]
     assert chart.rows == trained + (validated if name != "learning-rate" else [])
 
 

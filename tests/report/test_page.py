@@ -1,5 +1,6 @@
 """Pages are valid and need no network, and names in them stay text."""
 
+import json
 import re
 import resource
 import sys
@@ -7,15 +8,17 @@ from dataclasses import replace
 from html import unescape
 
 import pytest
-from random_run import save_random_run
+from random_run import load_random, save_random_run
 from sample_runs import LOOKING, PLAIN, save_runs, save_sweep, swept
 
 from seq2seq_cli.cli.commands.report import report
+from seq2seq_cli.cli.commands.runs import runs as runs_command
 from seq2seq_cli.config import TaskConfig
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError
 from seq2seq_cli.evaluation import evaluate
 from seq2seq_cli.inference.loading import load_network, load_run
-from seq2seq_cli.report.page import comparison_page, run_page, summary
+from seq2seq_cli.report.data import learning_curve
+from seq2seq_cli.report.page import comparison_page, run_page, summary, verdict
 from seq2seq_cli.report.run import RunCharts
 from seq2seq_cli.sweep.folder import SweepFolder
 
@@ -54,11 +57,41 @@ def test_names_that_are_markup_stay_text(runs):
     loaded = load_run("plain", runs)
     strange = runs / MARKUP.replace("/", "")
     strange.symlink_to(runs / "plain", target_is_directory=True)
-    named = load_network(replace(loaded.run, path=strange))
+    named = load_network(replace(loaded.run, name=strange.name, path=strange))
     for page in (run_page(RunCharts(named, 50)), compared([loaded, named])):
         assert not re.search("<(script|b)>", page)
         assert "&lt;script&gt;alert(1)&lt;script&gt;" in page
     strange.unlink()
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ({4: (99, 100)}, "Learned"),
+        ({4: (98, 100)}, "Not learned"),
+        ({1: (10, 10), 2: (10, 10), 3: (5, 10), 4: (10, 10)}, "Learned, at lengths up to 2 only"),
+    ],
+)
+def test_the_verdict_says_up_to_which_length_the_task_is_learned(counts, expected):
+    exact, n = map(sum, zip(*counts.values(), strict=True))
+    evaluation = evaluate(load_random(PLAIN), 1)
+    lengths = {length: right / n for length, (right, n) in counts.items()}
+    assert verdict(replace(evaluation, exact_match=exact / n, length_accuracy=lengths)) == expected
+
+
+def test_runs_of_two_sweeps_keep_their_names_apart(tmp_path, capsys):
+    for sweep in ("first", "second"):
+        save_random_run(tmp_path / sweep, "x", PLAIN)
+    names = ["first/x", "second/x"]
+    loaded = [load_run(name, tmp_path) for name in names]
+    curve = learning_curve([each.run for each in loaded], "loss")
+    assert list(dict.fromkeys(row[0] for row in curve.rows)) == names
+    page = compared(loaded)
+    assert "Comparison of first/x, second/x" in page
+    assert re.findall(r"<tr><td>(\w+/x)</td><td>0</td>", page) == names
+    runs_command(names, compare=True, runs_dir=tmp_path, as_json=True)
+    document = json.loads(capsys.readouterr().out)
+    assert [run["name"] for run in document["runs"]] == names
 
 
 def test_the_summary_names_task_and_model():
@@ -72,11 +105,12 @@ def test_the_summary_names_task_and_model():
 def test_spot_checks_mark_wrong_tokens(runs):
     charts = RunCharts(load_run("plain", runs), 50)
     page = run_page(charts)
-    for example in charts.evaluation.examples:
+    examples = charts.evaluation.examples
+    for example in examples:
         assert f"<tr><td>{' '.join(map(str, example.source))}</td>" in page
     wrong = [
         token
-        for example in (*charts.evaluation.examples, *charts.wrong)
+        for example in [*(each for each in charts.wrong if each not in examples), *examples]
         for token, right in zip(example.predicted, example.target, strict=True)
         if token != right
     ]
@@ -163,7 +197,7 @@ def test_runs_on_a_custom_task_are_compared(runs, tmp_path, monkeypatch):
     save_random_run(runs, "custom", PLAIN.model_copy(update={"task": task}))
     file = tmp_path / "page.html"
     options = {"compare": True, "runs_dir": runs, "n_samples": 50, "quiet": True, "file": file}
-    with pytest.raises(ConfigurationError, match="--task mine.py:same"):
+    with pytest.raises(ConfigurationError, match="task mine.py:same is custom code"):
         report(["custom", "plain"], **options)
     report(["custom", "plain"], tasks=["mine.py:same"], **options)
     assert "mine.py:same" in file.read_text()

@@ -52,7 +52,7 @@ def test_a_sweep_writes_its_results_and_shows_them_again(sweep, capsys):
     sweep("--resume", "a")
     output, errors = capsys.readouterr()
     assert "2 cells x 2 seeds, 2 of them complete: 0 steps left" in errors
-    assert "cell 2/2 units-9: exact match 0.00%, 10.00%, complete before" in errors
+    assert "cell 2/2 units-9: exact match 0%, 10.00%, complete before" in errors
     assert "saved in runs/a; next: s2s runs --runs-dir runs/a" in errors
     assert "a: predicted freely" in output
     assert re.search(r"Wilson\s+interval", output)

@@ -69,7 +69,7 @@ def test_two_workers_train_one_model_as_one_process_does(tmp_path):
         for run in ("one", "two")
     ]
     assert steps == [[40, 80, 100, 140, 180, 200]] * 2
-    lines = [[line for line in errors.splitlines() if "held out" in line] for _, errors in ended]
+    lines = [[line for line in errors.splitlines() if "validation:" in line] for _, errors in ended]
     assert len(lines[0]) == len(lines[1]) == 6
     assert "this worker finished; the run is saved by worker 0" in ended[1][1]
     assert "saved in runs/two" in ended[0][1]

@@ -62,6 +62,7 @@ def evaluate(
         show_lengths,
     )
     from seq2seq_cli.inference.loading import load_run
+    from seq2seq_cli.metrics import percent
 
     if lengths is None:
         _refuse("remove it, or add --lengths", {"--step": step})
@@ -106,7 +107,8 @@ def evaluate(
     if min_accuracy and exact_match is None:
         raise AccuracyError(f"--min-accuracy {min_accuracy}: no source is held out")
     if exact_match is not None and exact_match < min_accuracy:
-        raise AccuracyError(f"exact match {exact_match:.6f} is below --min-accuracy {min_accuracy}")
+        share = percent(exact_match, exact_match, min_accuracy)  # digits that tell them apart
+        raise AccuracyError(f"exact match {share} is below --min-accuracy {min_accuracy}")
 
 
 def _refuse(reason: str, values: Mapping[str, object]) -> None:

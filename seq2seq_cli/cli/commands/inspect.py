@@ -16,7 +16,7 @@ def inspect(
     from seq2seq_cli.architecture import Architecture
     from seq2seq_cli.cli.rendering.training import layers_as_json, show_layers, show_settings
     from seq2seq_cli.inference.loading import load_network
-    from seq2seq_cli.metrics import percent
+    from seq2seq_cli.metrics import exact_match_text, interval_text, percent
     from seq2seq_cli.runs.listing import open_run
 
     opened = open_run(runs_dir, run)
@@ -33,9 +33,8 @@ def inspect(
         return
     show_layers(layers)
     show_settings(opened.config)
-    interval = f"{percent(results.exact_match_low)} to {percent(results.exact_match_high)}"
     rows = [
-        ("validation exact match", f"{percent(results.exact_match)} ({interval})"),
+        ("validation exact match", f"{exact_match_text(results)} ({interval_text(results)})"),
         (
             "validation token accuracy (teacher-forced)",
             percent(results.teacher_forced_token_accuracy),

@@ -79,7 +79,7 @@ def runs(
         if renamed:
             _rename(runs_dir, *renamed, quiet)
         return
-    from seq2seq_cli.metrics import percent
+    from seq2seq_cli.metrics import exact_match_text
     from seq2seq_cli.runs.advice import list_command, train_command
     from seq2seq_cli.runs.listing import chosen, list_runs
     from seq2seq_cli.sweep.listing import list_sweeps
@@ -123,7 +123,7 @@ def runs(
             learned, training = config.task, config.training
             sizes = f"{learned.n_in} → {learned.n_out} of {learned.cardinality}"
             samples = f"{training.epochs * training.n_samples:,}"
-            accuracy = percent(results.exact_match)
+            accuracy = exact_match_text(results)
             completed = item.run.manifest.completed_at[:10]
             if item.under_way:
                 completed += f" ({_state(item.under_way)})"
@@ -143,7 +143,7 @@ def _state(text: str) -> str:
 
 def _compare(names: list[str], runs_dir: Path, as_json: bool) -> None:
     """Print the final validation results of some runs, and the settings that differ."""
-    from seq2seq_cli.metrics import percent
+    from seq2seq_cli.metrics import exact_match_text, interval_text
     from seq2seq_cli.runs.listing import open_run
     from seq2seq_cli.settings import differing_settings
 
@@ -158,12 +158,7 @@ def _compare(names: list[str], runs_dir: Path, as_json: bool) -> None:
         output.write_json({"runs": each, "settings": by_run})
         return
     rows = [
-        (
-            run.name,
-            percent(result.exact_match),
-            f"{percent(result.exact_match_low)} to {percent(result.exact_match_high)}",
-            f"{result.loss:.6f}",
-        )
+        (run.name, exact_match_text(result), interval_text(result), f"{result.loss:.6f}")
         for run, result in zip(opened, results, strict=True)
     ]
     columns = ("run", ">exact match", ">95% interval", ">loss")

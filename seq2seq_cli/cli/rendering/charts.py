@@ -1,13 +1,13 @@
 """Draws charts in the terminal: curves, points, bars and maps."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from seq2seq_cli.cli.rendering.output import write
 from seq2seq_cli.cli.rendering.tables import table
-from seq2seq_cli.metrics import percent, spread
+from seq2seq_cli.metrics import percent, percent_range, spread
 
 if TYPE_CHECKING:
     from seq2seq_cli.report.data import Chart
@@ -59,17 +59,21 @@ def _terminal_width() -> int:
 
 
 def _show_curve(chart: "Chart") -> None:
-    trained = [(x, y) for _, kind, x, y in chart.rows if kind == "in training"]
-    held_out = [(x, y) for _, kind, x, y in chart.rows if kind == "held out"]
-    _draw(trained, held_out, "sequences")
+    trained = [(x, y) for _, kind, x, y in chart.rows if kind == "training"]
+    validated = [(x, y) for _, kind, x, y in chart.rows if kind == "validation"]
+    is_share = chart.columns[-1] == "exact match"
+    _draw(trained, validated, "sequences", percent if is_share else "{:.4g}".format)
 
 
 def _show_points(chart: "Chart") -> None:
-    _draw([], [(x, y) for _, x, y in chart.rows], "component 1")
+    _draw([], [(x, y) for _, x, y in chart.rows], "component 1", "{:.4g}".format)
 
 
 def _draw(
-    line: Sequence[tuple[float, float]], points: Sequence[tuple[float, float]], below: str
+    line: Sequence[tuple[float, float]],
+    points: Sequence[tuple[float, float]],
+    below: str,
+    label: Callable[[float], str],
 ) -> None:
     """Print a line through some points, and other points, with the ranges of both axes."""
     import plotille
@@ -77,6 +81,7 @@ def _draw(
     (left, right), (low, high) = (
         (min(axis), max(axis)) for axis in zip(*line, *points, strict=True)
     )
+    labels = {0: label(high), HEIGHT - 1: label(low)}
     right, high = right + (right == left), high + (high == low)
     width = max(10, min(100, _terminal_width()) - LABELS - 2)
     # Puts the last of the dots, two by four per character, at the upper ends of the axes.
@@ -86,7 +91,6 @@ def _draw(
         canvas.line(x, y, to_x, to_y)
     for x, y in points:
         canvas.point(x, y)
-    labels = {0: f"{high:.4g}", HEIGHT - 1: f"{low:.4g}"}
     for number, text in enumerate(canvas.plot().splitlines()):
         write(f"{labels.get(number, ''):>{LABELS}} {text.rstrip(BLANK)}".rstrip())
     ends = f"{left:,.4g}", f"{right:,.10g}"
@@ -97,7 +101,7 @@ def _draw(
 
 def _show_shares(chart: "Chart") -> None:
     rows = [
-        (str(at), percent(share), f"{percent(low)} to {percent(high)}")
+        (str(at), percent(share, low, high), percent_range(low, high))
         for at, share, low, high, _ in chart.rows
     ]
     columns = (f">{chart.columns[0]}", f">{chart.columns[1]}", ">95% interval")

@@ -1,13 +1,22 @@
 """Shows evaluations: of a run, at each length, and of several seeds."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seq2seq_cli.cli.rendering.output import message
 from seq2seq_cli.cli.rendering.tables import mark_errors, shorten, table
-from seq2seq_cli.metrics import LEARNED, percent, spread, spread_as_json
+from seq2seq_cli.metrics import (
+    LEARNED,
+    exact_match_text,
+    interval_text,
+    percent,
+    percent_of,
+    percent_range,
+    spread_as_json,
+    spread_text,
+)
 
 if TYPE_CHECKING:
     from seq2seq_cli.evaluation import Evaluation
@@ -19,20 +28,15 @@ MOST_ROWS = 12
 
 def show_evaluation(report: "Evaluation", quiet: bool = False) -> None:
     """Print the accuracies and the examples to standard output, and the notes to standard error."""
-    lengths, tokens, loss = report.length_accuracy, report.token_accuracy, report.loss
-    positions = [
-        (number, share)
-        for number, share in enumerate(report.position_accuracy, 1)
-        if share is not None
-    ]
-    shares = [
-        *_grouped("position", positions),
-        *(_grouped("length", sorted(lengths.items())) if len(lengths) > 1 else []),
-    ]
+    tally, loss, (n_right, n_tokens) = report.tally, report.loss, report.tally.tokens
+    positions = enumerate(zip(tally.right.tolist(), tally.all.tolist(), strict=True), 1)
+    shares = _grouped("position", positions, report.exact)
+    if len(tally.lengths) > 1:
+        shares += _grouped("length", sorted(tally.lengths.items()), report.exact)
     first = [
-        ("exact match", percent(report.exact_match)),
+        ("exact match", exact_match_text(report)),
         ("  exact" if report.exact else "  95% interval", _interval(report)),
-        *([] if tokens is None else [("token accuracy", percent(tokens))]),
+        *([("token accuracy", percent_of(n_right, n_tokens, report.exact))] if n_tokens else []),
     ]
     last = [
         *([] if loss is None else [("loss", f"{loss:.6f}")]),
@@ -42,8 +46,8 @@ def show_evaluation(report: "Evaluation", quiet: bool = False) -> None:
     table(
         f"{report.run}: {n}{report.origin}, predicted freely",
         ("accuracy", ">value"),
-        [*first, *((name, percent(share)) for name, share in shares), *last],
-        bars=[*[None] * len(first), *(share for _, share in shares), *[None] * len(last)],
+        [*first, *((name, text) for name, text, _ in shares), *last],
+        bars=[*[None] * len(first), *(share for *_, share in shares), *[None] * len(last)],
     )
     if report.examples:
         table(
@@ -67,18 +71,24 @@ def _interval(report: "Evaluation") -> str:
     """Return the 95% interval of the exact match, unless the report covers every sequence."""
     if report.exact:
         return "all of them"
-    return f"{percent(report.exact_match_low)} to {percent(report.exact_match_high)}"
+    return interval_text(report)
 
 
-def _grouped(label: str, shares: list[tuple[int, float]]) -> list[tuple[str, float]]:
-    """Return names and shares of positions or lengths; many are averaged with their neighbours."""
-    size = max(1, -(-len(shares) // MOST_ROWS))
+def _grouped(
+    label: str, counts: Iterable[tuple[int, tuple[int, int]]], exact: bool
+) -> list[tuple[str, str, float]]:
+    """Return names and shares of positions or lengths from counts of right and all.
+
+    If there are many, neighbours share a row.
+    """
+    counted = [(number, right, n) for number, (right, n) in counts if n]
+    size = max(1, -(-len(counted) // MOST_ROWS))
     rows = []
-    for start in range(0, len(shares), size):
-        group = shares[start : start + size]
-        first, last = group[0][0], group[-1][0]
+    for start in range(0, len(counted), size):
+        numbers, rights, totals = zip(*counted[start : start + size], strict=True)
+        first, last, right, n = numbers[0], numbers[-1], sum(rights), sum(totals)
         name = f"  {label} {first}" if first == last else f"  {label}s {first} to {last}"
-        rows.append((name, sum(share for _, share in group) / len(group)))
+        rows.append((name, percent_of(right, n, exact), right / n))
     return rows
 
 
@@ -112,8 +122,8 @@ def _length_row(result: "LengthResult") -> tuple[str, ...]:
     trained = "yes" if result.is_trained else ""
     if result.exact_match is None or result.exact_match_low is None:
         return f"{result.length:,}", "", "none held out", "0", trained
-    interval = f"{percent(result.exact_match_low)} to {percent(result.exact_match_high or 0)}"
-    share = percent(result.exact_match)
+    low, high = result.exact_match_low, result.exact_match_high or 0
+    share, interval = percent(result.exact_match, low, high), percent_range(low, high)
     n_samples = f"{'all ' if result.exact else ''}{result.n_samples:,}"
     return f"{result.length:,}", share, "exact" if result.exact else interval, n_samples, trained
 
@@ -132,7 +142,7 @@ def show_seeds(results: Sequence[SeedResult], quiet: bool = False) -> None:
     """Print a table of all seeds to standard output, and the notes to standard error."""
     reports = [result.report for result in results if result.report]
     rows = [
-        (str(result.seed), percent(result.report.exact_match), _interval(result.report))
+        (str(result.seed), exact_match_text(result.report), _interval(result.report))
         if result.report
         else (str(result.seed), "none", "its loss is not finite")
         for result in results
@@ -144,21 +154,13 @@ def show_seeds(results: Sequence[SeedResult], quiet: bool = False) -> None:
         middle, ends = spread_text([report.exact_match for report in reports])
         rows += [(f"median{of}", middle, ""), (f"range{of}", "", ends)]
     n_learned = _n_learned(results)
-    share = f"{n_learned / len(results):.0%}"
+    share = percent(n_learned / len(results), 0, 1)
     rows.append((f"at least {LEARNED:.0%}", share, f"{n_learned} of {len(results)} seeds"))
     name = results[0].path.name.removesuffix(str(results[0].seed))
     columns = ("seed", ">exact match", "95% interval")
     table(f"{name}...: {origin}, predicted freely", columns, rows)
     for note in dict.fromkeys(note for report in reports for note in report.notes):
         message(f"note: {note}", quiet)
-
-
-def spread_text(shares: Sequence[float]) -> tuple[str, str]:
-    """Return the median and the range of several exact matches as text."""
-    if not shares:
-        return "none", ""
-    middle, low, high = map(percent, spread(shares))
-    return middle, low if low == high else f"{low} to {high}"
 
 
 def seeds_as_json(results: Sequence[SeedResult]) -> dict[str, Any]:

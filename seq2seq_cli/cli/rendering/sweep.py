@@ -4,11 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from seq2seq_cli.cli.rendering import output
-from seq2seq_cli.cli.rendering.evaluation import spread_text
 from seq2seq_cli.cli.rendering.output import duration
 from seq2seq_cli.cli.rendering.progress import Progress
 from seq2seq_cli.cli.rendering.tables import make_console, table
-from seq2seq_cli.metrics import LEARNED, percent, spread
+from seq2seq_cli.metrics import LEARNED, percent, spread, spread_text
 
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn

@@ -140,7 +140,7 @@ class TrainingProgress(Progress):
 
     def show(self, event: "Event") -> None:
         """Show an event of the training."""
-        from seq2seq_cli.metrics import percent
+        from seq2seq_cli.metrics import exact_match_text, percent
         from seq2seq_cli.training import events
 
         if phase := _PHASES.get(type(event).__name__):
@@ -177,8 +177,8 @@ class TrainingProgress(Progress):
                 first = "" if event.is_whole else "its first "
                 self.say(
                     f"{label}: {first}{event.n_samples:,} sequences in {event.seconds:.1f} s, "
-                    f"loss {event.training_loss:.4f}; held out: loss {event.loss:.6f}, "
-                    f"exact match {percent(event.exact_match)}"
+                    f"loss {event.training_loss:.4f}; validation: loss {event.loss:.6f}, "
+                    f"exact match {exact_match_text(event)}"
                 )
             case events.Finished():
                 last = event.epoch, event.n_samples
