@@ -12,6 +12,7 @@ from typing import ClassVar, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from seq2seq_cli.errors import ModelError, S2sError
+from seq2seq_cli.machine import cores
 from seq2seq_cli.storage import read_file, sha256, sha256_of, unreadable
 
 CONFIG_FILE = "config.toml"
@@ -174,7 +175,7 @@ def current_environment(device: str) -> Environment:
     return Environment(
         versions=installed_versions(),
         device=device,
-        threads=os.cpu_count() or 1,
+        threads=cores(),
         flags=_flags(),
     )
 

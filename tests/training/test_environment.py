@@ -13,6 +13,7 @@ import pytest
 from tiny import assert_identical
 
 from seq2seq_cli.errors import ConfigurationError
+from seq2seq_cli.runs.environment import current_environment
 from seq2seq_cli.training.process import configure_process
 
 OPTIONS = ["--n-in", "4", "--n-out", "2", "--cardinality", "13", "--units", "8", "--batch-size",
@@ -161,3 +162,9 @@ def test_memory_of_a_gpu_is_taken_as_needed_unless_the_user_sets_it(monkeypatch,
         monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", setting)
     configure_process()
     assert os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] == (setting or "true")
+
+
+def test_threads_are_the_cores_that_the_process_may_use(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0}, raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    assert current_environment("CPU").threads == 1
