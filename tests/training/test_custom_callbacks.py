@@ -39,9 +39,14 @@ class Record(keras.callbacks.Callback):
         with open("seen.jsonl", "a") as file:
             file.writelines(json.dumps(line) + "\\n" for line in self.lines)
 
-class Fails(keras.callbacks.Callback):
-    def on_epoch_end(self, epoch, logs):
-        raise KeyError("mine")
+def fail(self, *arguments):
+    raise KeyError("mine")
+
+def leave(self, *arguments):
+    raise SystemExit(0)
+
+def with_hook(name, hook):
+    return type("Fails", (keras.callbacks.Callback,), {name: hook})()
 
 def one(config, run):
     return Record(config, run)
@@ -56,7 +61,16 @@ def fails(config, run):
     raise ValueError("no network")
 
 def failing(config, run):
-    return Fails()
+    return with_hook("on_epoch_end", fail)
+
+def failing_model(config, run):
+    return with_hook("set_model", fail)
+
+def failing_params(config, run):
+    return with_hook("set_params", fail)
+
+def leaving(config, run):
+    return with_hook("on_train_begin", leave)
 
 number = 3
 """
@@ -125,6 +139,8 @@ def test_any_statement_may_bind_the_name(folder, bound):
         ("wrong", "it returned str: should be Keras callbacks"),
         ("fails", "it raised ValueError: no network"),
         ("number", "number is not a function"),
+        ("failing_model", "failing_model: it raised KeyError: 'mine'"),
+        ("failing_params", "failing_params: it raised KeyError: 'mine'"),
     ],
 )
 def test_a_function_that_fails_leaves_no_folder(folder, name, problem):
@@ -134,8 +150,10 @@ def test_a_function_that_fails_leaves_no_folder(folder, name, problem):
 
 
 def test_an_exception_of_a_callback_is_reported_and_the_training_can_be_resumed(folder, whole):
+    with pytest.raises(ConfigurationError, match=r"mine.py:leaving: it raised SystemExit: 0"):
+        train(tiny_config(), "runs", "r", callback="mine.py:leaving")
     with pytest.raises(ConfigurationError, match=r"mine.py:failing: it raised KeyError: 'mine'"):
-        train(tiny_config(), "runs", "r", callback="mine.py:failing")
+        train(tiny_config(), "runs", "r", force=True, callback="mine.py:failing")
     run = train(tiny_config(), "runs", "r", resume=True)
     assert_identical(run.path, whole)
 
