@@ -1,5 +1,6 @@
 """Nothing is lost: a training stopped at any point resumes to the same bits."""
 
+import itertools
 import shutil
 import signal
 import subprocess
@@ -250,3 +251,38 @@ def test_batches_of_similar_length_resume_bit_for_bit(tmp_path, monkeypatch):
     train(RunConfig(), tmp_path, "part", resume=True)
     assert_identical(whole, tmp_path / "part")
     assert untimed(whole) == untimed(tmp_path / "part")
+
+
+def test_no_step_or_second_is_missing_after_an_interrupted_call(tmp_path, monkeypatch):
+    calls = itertools.count(1)
+
+    def interrupted(self, chunk, original=Runner.train):
+        result = original(self, chunk)
+        if next(calls) == 2:
+            raise Interrupted("interrupted")
+        return result
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Runner, "train", interrupted)
+        interrupt(tiny_config(), tmp_path, "run", None)
+    seconds = load_checkpoint(tmp_path / "run")[0].status.epoch_seconds
+    run = train(RunConfig(), tmp_path, resume=True)
+    history = read_history(run.path / "history.jsonl")
+    assert [sum(call.steps for call in line.calls) for line in history] == [EPOCH_STEPS] * 3
+    assert history[0].seconds > seconds > 0
+    assert history[0].samples_per_s == pytest.approx(640 / history[0].seconds, rel=0.05)
+
+
+def test_an_edited_custom_task_is_refused_and_a_moved_one_is_not(tmp_path):
+    def task(name):
+        return TaskConfig(name=f"{tmp_path / name}:f", n_in=4, cardinality=13)
+
+    code = "def f(sources):\n    return sources[:, 1::-1]\n"
+    (tmp_path / "custom.py").write_text(code)
+    config = tiny_config().model_copy(update={"task": task("custom.py")})
+    interrupt(config, tmp_path / "runs", "run", stop_after(1, EpochEnded))
+    (tmp_path / "custom.py").write_text(f"{code}# edited\n")
+    with pytest.raises(ConfigurationError, match=r"task.name = .*: the file is not the one that"):
+        train(RunConfig(task=task("custom.py")), tmp_path / "runs", resume=True)
+    (tmp_path / "moved.py").write_text(code)
+    assert train(RunConfig(task=task("moved.py")), tmp_path / "runs", resume=True)

@@ -286,6 +286,8 @@ def test_callbacks_see_only_epochs_and_a_cut_epoch_is_validated_again(
     run = train(RunConfig(), tmp_path, "run", resume=True)
     assert_identical(run.path, watched, but=["best"])
     assert untimed(run.path) == untimed(watched)
+    history = read_history(run.path / "history.jsonl")
+    assert sum(call.steps for record in history for call in record.calls) == 120
 
 
 def test_a_resumed_training_may_be_validated_at_other_steps(tmp_path, whole):
