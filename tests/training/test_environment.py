@@ -13,7 +13,7 @@ import pytest
 from tiny import assert_identical
 
 from seq2seq_cli.errors import ConfigurationError
-from seq2seq_cli.runs.environment import current_environment
+from seq2seq_cli.runs.manifest import current_environment
 from seq2seq_cli.training.process import configure_process
 
 OPTIONS = ["--n-in", "4", "--n-out", "2", "--cardinality", "13", "--units", "8", "--batch-size",
