@@ -197,7 +197,9 @@ def test_a_second_ctrl_c_leaves_at_once(tmp_path, monkeypatch):
     assert load_checkpoint(tmp_path / "run")[0].state.steps_done == 0
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [
+    (signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
+])  # fmt: skip
 def test_a_signal_saves_a_checkpoint_and_shows_how_to_resume(tmp_path, number, code):
     process = subprocess.Popen(
         [sys.executable, "-m", "seq2seq_cli", "train", *TINY, "--run", "long", "--epochs",
@@ -234,23 +236,6 @@ def test_a_killed_training_resumes_bit_for_bit(tmp_path):
     assert not folder.exists()
     train(RunConfig(), tmp_path / "runs", resume=True)
     assert_identical(folder, whole.path)
-
-
-def test_batches_of_similar_length_resume_bit_for_bit(tmp_path, monkeypatch):
-    monkeypatch.setattr("seq2seq_cli.data.batches.PROGRAM_COLUMNS", 1)
-    monkeypatch.setattr("seq2seq_cli.data.batches.MOST_WIDTHS", 2)
-    tiny = tiny_config(epochs=2)
-    task = TaskConfig(name="reverse", n_in="1-6", cardinality=13)
-    config = tiny.model_copy(update={"task": task})
-    assert len(prepare(config).widths) == 2
-    events = []
-    whole = train(config, tmp_path, "whole", progress=events.append).path
-    calls = sum(isinstance(event, Advanced) for event in events)
-    assert calls > 20  # a call has batches of one width
-    interrupt(config, tmp_path, "part", stop_after(calls // 3))
-    train(RunConfig(), tmp_path, "part", resume=True)
-    assert_identical(whole, tmp_path / "part")
-    assert untimed(whole) == untimed(tmp_path / "part")
 
 
 def test_no_step_or_second_is_missing_after_an_interrupted_call(tmp_path, monkeypatch):
