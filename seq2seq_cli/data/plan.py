@@ -86,7 +86,7 @@ def prepare(config: RunConfig, resumed: bool = False) -> Plan:
         if not resumed:
             report = _describe(files, stream)
     else:
-        config, stream = _open_task(config)
+        config, stream = _open_task(config, resumed)
     config = _updated(config, "task", end_of_sequence=config.task.has_end)
     embedding = None
     if config.model.pretrained_embedding and not resumed:
@@ -120,13 +120,14 @@ def open_stream(config: RunConfig, task: Task | None = None) -> TrainingStream:
     return GeneratedStream(task or find_task(config.task), config.task, config.training.seed)
 
 
-def _open_task(config: RunConfig) -> tuple[RunConfig, GeneratedStream]:
+def _open_task(config: RunConfig, resumed: bool) -> tuple[RunConfig, GeneratedStream]:
     settings = config.task
     is_imported = names_function(settings.name)
     task = load_task(settings.name) if is_imported else find_task(settings)
-    _check_same("name", settings.name, settings.name_sha256, task.sha256)
+    if resumed and is_imported:
+        _check_same("name", settings.name, settings.name_sha256, task.sha256)
     settings = task.settle(settings)
-    if task.sha256:
+    if settings.name_sha256 != task.sha256:
         settings = settings.model_copy(update={"name_sha256": task.sha256})
     length = max(1, task.target_length(settings.lengths, settings))
     if is_imported and "n_out" in settings.model_fields_set and settings.n_out != length:
@@ -214,7 +215,8 @@ def _check_same(name: str, path: str, recorded: str, sha256: str) -> None:
     """Raise ConfigurationError if a file is not the one that a run was started with."""
     if recorded not in ("", sha256):
         raise ConfigurationError(
-            f"task.{name} = {path!r}: the file is not the one that the run was started with"
+            f"task.{name} = {path!r}: the file is not the one that the run was started with: "
+            "restore it, or train another run"
         )
 
 
