@@ -87,22 +87,16 @@ def test_a_user_without_a_name_or_a_home_trains_as_any_other(whole):
         check_all(whole, folder, as_nobody=True, XDG_CACHE_HOME="relative", TMPDIR="/root")
         assert [path.name for path in folder.iterdir()] == ["runs"]
         (folder / "runs").chmod(0o555)
-        for options in (
-            [*OPTIONS, "--run", "new"],
-            [*OPTIONS, "--force", "--run", "other"],
-            ["--resume", "--run", "other", "--epochs", "2"],
-        ):
+        for options in ([*OPTIONS, "--force", "--run", "other"], ["--resume", "--run", "other"]):
             result = run("train", *options, cwd=folder, as_nobody=True)
             assert result.returncode == 6
-            written = f"runs/{'new' if 'new' in options else 'other'}.training"
-            assert result.stderr == f"s2s: cannot write {written}: Permission denied\n"
+            assert result.stderr == "s2s: cannot write runs/other.training: Permission denied\n"
         assert run("evaluate", cwd=folder, as_nobody=True).returncode == 0
-        for command in ("runs", "evaluate", "train"):
-            (folder / "runs").chmod(0o000)
-            result = run(command, cwd=folder, as_nobody=True)
-            assert result.returncode in (2, 6)
-            assert len(result.stderr.splitlines()) == 1
-            assert "runs" in result.stderr
+        (folder / "runs").chmod(0o000)
+        result = run("runs", cwd=folder, as_nobody=True)
+        assert result.returncode == 6
+        assert len(result.stderr.splitlines()) == 1
+        assert "runs" in result.stderr
     finally:
         shutil.rmtree(folder)
 
