@@ -94,7 +94,7 @@ def test_a_user_without_a_name_or_a_home_trains_as_any_other(whole):
         assert run("evaluate", cwd=folder, as_nobody=True).returncode == 0
         (folder / "runs").chmod(0o000)
         result = run("runs", cwd=folder, as_nobody=True)
-        assert result.returncode == 6
+        assert result.returncode in (2, 6)
         assert len(result.stderr.splitlines()) == 1
         assert "runs" in result.stderr
     finally:
