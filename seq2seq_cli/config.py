@@ -106,6 +106,7 @@ class TaskConfig(Section):
     end_of_sequence: bool | None = Field(
         None, description="targets end with an extra id; unset: if their lengths vary"
     )
+    name_sha256: str = Field("", description="of the file of a custom task; filled in")
     data_sha256: str = Field("", description="of the data that the run is tied to; filled in")
     validation_data_sha256: str = Field("", description="of the validation data; filled in")
 

@@ -69,6 +69,8 @@ def held_out_sequences(
         if space.is_split
         else _unsplit_notes(config, range(lengths.shortest, lengths.longest + 1))
     )
+    if custom_task and settings.name_sha256 not in ("", custom_task.sha256):
+        notes.append(f"the file of {custom_task.name} has changed since the training")
     return EvaluationData(stream, n_samples, origin, notes, exact)
 
 

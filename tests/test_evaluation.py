@@ -268,3 +268,7 @@ def test_a_custom_task_is_evaluated_when_it_is_passed(tmp_path):
         evaluate(run, 40, n_in=4, task=task)
     with pytest.raises(ConfigurationError, match="the run's task is"):
         evaluate(random_weights(n_in=3, n_out=2), task=task)
+    sizes = {"name": name, "n_in": 3, "n_out": 6, "cardinality": 30}
+    for sha256, is_noted in ((task.sha256, False), ("0" * 64, True)):
+        notes = evaluate(random_weights(**sizes, name_sha256=sha256), 40, task=task).notes
+        assert any("has changed since the training" in note for note in notes) is is_noted

@@ -86,7 +86,7 @@ def prepare(config: RunConfig, resumed: bool = False) -> Plan:
         if not resumed:
             report = _describe(files, stream)
     else:
-        config, stream = _open_task(config)
+        config, stream = _open_task(config, resumed)
     config = _updated(config, "task", end_of_sequence=config.task.has_end)
     embedding = None
     if config.model.pretrained_embedding and not resumed:
@@ -120,11 +120,15 @@ def open_stream(config: RunConfig, task: Task | None = None) -> TrainingStream:
     return GeneratedStream(task or find_task(config.task), config.task, config.training.seed)
 
 
-def _open_task(config: RunConfig) -> tuple[RunConfig, GeneratedStream]:
+def _open_task(config: RunConfig, resumed: bool) -> tuple[RunConfig, GeneratedStream]:
     settings = config.task
     is_imported = names_function(settings.name)
     task = load_task(settings.name) if is_imported else find_task(settings)
+    if resumed and is_imported:
+        _check_same("name", settings.name, settings.name_sha256, task.sha256)
     settings = task.settle(settings)
+    if settings.name_sha256 != task.sha256:
+        settings = settings.model_copy(update={"name_sha256": task.sha256})
     length = max(1, task.target_length(settings.lengths, settings))
     if is_imported and "n_out" in settings.model_fields_set and settings.n_out != length:
         raise ConfigurationError(
@@ -143,11 +147,10 @@ def _open_data(config: RunConfig) -> tuple[RunConfig, CustomStream, list[PairsFi
     task = config.task
     data = read_pairs(task.data)
     validation = read_pairs(task.validation_data) if task.validation_data else None
-    _check_same("data", task.data, task.data_sha256, data)
+    _check_same("data", task.data, task.data_sha256, data.sha256)
     if validation:
-        _check_same(
-            "validation_data", task.validation_data, task.validation_data_sha256, validation
-        )
+        recorded = task.validation_data_sha256
+        _check_same("validation_data", task.validation_data, recorded, validation.sha256)
     files = [data] if validation is None else [data, validation]
     if not any(len(file.pairs.targets.values) for file in files):
         raise DataError(f"{task.data}: all targets are empty: there is nothing to learn")
@@ -208,11 +211,12 @@ def _check_lengths(task: TaskConfig, settled: dict[str, object]) -> None:
         raise ConfigurationError("\n".join(wrong))
 
 
-def _check_same(name: str, path: str, recorded: str, file: PairsFile) -> None:
+def _check_same(name: str, path: str, recorded: str, sha256: str) -> None:
     """Raise ConfigurationError if a file is not the one that a run was started with."""
-    if recorded not in ("", file.sha256):
+    if recorded not in ("", sha256):
         raise ConfigurationError(
-            f"task.{name} = {path!r}: the file is not the one that the run was started with"
+            f"task.{name} = {path!r}: the file is not the one that the run was started with: "
+            "restore it, or train another run"
         )
 
 

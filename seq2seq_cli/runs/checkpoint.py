@@ -67,6 +67,7 @@ class TrainingStatus(Record):
     epochs_done: int = 0
     loss_sum: float = 0.0  # of the steps' losses, at the last epoch's end
     seconds: float = 0.0  # of all processes
+    epoch_seconds: float = 0.0  # of the training in the current epoch
     validations_done: int = 0  # scheduled ones
     best_epoch: int = 0  # the epoch of the best validation
     best_n_samples: int | None = None  # sequences of that epoch trained on before it; None: all

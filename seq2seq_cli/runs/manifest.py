@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from seq2seq_cli import __version__
 from seq2seq_cli.errors import ModelError, S2sError
+from seq2seq_cli.machine import cores
 from seq2seq_cli.storage import read_file, sha256, sha256_of, unreadable
 
 CONFIG_FILE = "config.toml"
@@ -175,7 +176,7 @@ def current_environment(device: str) -> Environment:
     return Environment(
         versions=installed_versions(),
         device=device,
-        threads=os.cpu_count() or 1,
+        threads=cores(),
         flags=_flags(),
     )
 

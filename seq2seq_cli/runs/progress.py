@@ -16,11 +16,21 @@ class Progress(NamedTuple):
     best_weights: list[Floats]  # of the best validation
     history: tuple[EpochRecord, ...]
 
-    def with_call(self, training: TrainingConfig, call: Call) -> "Progress":
-        """Return the progress with the figures of a call; a long training merges them."""
+    @property
+    def steps_done(self) -> int:
+        """The number of steps whose figures are included."""
+        figures = self.status.calls or self.history
+        return figures[-1].steps_done if figures else 0
+
+    def with_call(self, training: TrainingConfig, call: Call, seconds: float) -> "Progress":
+        """Return the progress with the figures of a call; a long training merges them.
+
+        `seconds` is the time since the previous call.
+        """
         n_validations = training.epochs * len(scheduled_validations(training, 1))
         calls = with_call(self.status.calls, call, max(4, MOST_CALLS // n_validations))
-        return self._replace(status=self.status.model_copy(update={"calls": calls}))
+        update = {"calls": calls, "epoch_seconds": self.status.epoch_seconds + seconds}
+        return self._replace(status=self.status.model_copy(update=update))
 
     def with_validation(
         self,
@@ -29,37 +39,36 @@ class Progress(NamedTuple):
         state: TrainState,
         results: Results,
         learning_rate: float,
-        seconds: float,
-        speed: float,
     ) -> "Progress":
         """Return the progress after a validation of this state, which is in this epoch.
 
         An unscheduled validation, after a callback stopped the epoch, is in the history until the
-        training resumes. `seconds` and `speed` are the epoch's.
+        training resumes.
         """
         status = self.status
         steps = state.steps_done - (epoch - 1) * training.epoch_steps
+        n_samples = steps * training.batch_size
         record = EpochRecord(
             epoch=epoch,
             epochs=training.epochs,
             training_loss=(state.loss_sum - status.loss_sum) / steps,
             learning_rate=learning_rate,
-            seconds=round(seconds, 3),
-            samples_per_s=round(speed, 1),
+            seconds=round(status.epoch_seconds, 3),
+            samples_per_s=round(n_samples / max(1e-9, status.epoch_seconds), 1),
             steps_done=state.steps_done,
             is_whole=steps == training.epoch_steps,
             calls=status.calls,
-            **results.model_dump() | {"n_samples": steps * training.batch_size},
+            **results.model_dump() | {"n_samples": n_samples},
         )
         history, best_weights = (*self.history, record), self.best_weights
         update: dict[str, object] = {"calls": ()}
         if record.is_whole:
-            update |= {"epochs_done": epoch, "loss_sum": state.loss_sum}
+            update |= {"epochs_done": epoch, "loss_sum": state.loss_sum, "epoch_seconds": 0.0}
         if state.steps_done in scheduled_validations(training, epoch):
             update |= {"validations_done": len(history)}
         if is_better(results, status.best):
-            n_samples = None if record.is_whole else record.n_samples
-            update |= {"best_epoch": epoch, "best_n_samples": n_samples, "best": results}
+            best_n_samples = None if record.is_whole else n_samples
+            update |= {"best_epoch": epoch, "best_n_samples": best_n_samples, "best": results}
             best_weights = state.weights
         return Progress(status.model_copy(update=update), best_weights, history)
 

@@ -33,10 +33,11 @@ CHANGEABLE = (
 """Settings that may differ when a training is resumed. Only `epochs` changes its steps: the cosine
 schedule ends later, so the learning rates of the steps that are left change."""
 
-FILES = ("task.data", "task.validation_data")
+FILES = ("task.name", "task.data", "task.validation_data")
 """Files that may have moved when a training is resumed; their hashes are settings too."""
 
 FILLED_IN = (
+    "task.name_sha256",
     "task.data_sha256",
     "task.validation_data_sha256",
     "model.pretrained_embedding_sha256",
@@ -131,7 +132,9 @@ def check_resumable(saved: RunConfig, config: RunConfig, run: str = "") -> None:
             if name in CHANGEABLE or name in FILLED_IN:
                 continue
             hashes = {before[section].get(f"{key}_sha256"), settings.get(f"{key}_sha256")}
-            if name in FILES and "" not in hashes:
+            # A custom task's file may move, but the function has the same name.
+            is_moved = name != "task.name" or value.split(":")[-1] == was.split(":")[-1]
+            if name in FILES and "" not in hashes and is_moved:
                 if len(hashes) > 1:
                     problems.append(
                         f"{name} = {value!r}: the file is not the one that the run was begun with, "
@@ -161,7 +164,10 @@ def resumed_checkpoint(checkpoint: Checkpoint, config: RunConfig, run: Path) -> 
     if is_complete or config.training != checkpoint.config.training:
         status = status.model_copy(update={"has_ended": False})
     if not status.has_ended and not finished:
-        history = history[: status.validations_done]  # without an epoch that a callback cut short
+        # Without an epoch that a callback cut short, except for its calls.
+        cut, history = history[status.validations_done :], history[: status.validations_done]
+        calls = tuple(call for record in cut for call in record.calls)
+        status = status.model_copy(update={"calls": calls + status.calls})
     return replace(checkpoint, config=config, status=status, history=history)
 
 

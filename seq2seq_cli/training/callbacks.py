@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from seq2seq_cli.config import RunConfig
+from seq2seq_cli.config import RunConfig, TrainingConfig
 from seq2seq_cli.custom_code import CALLBACK, load_function
 from seq2seq_cli.errors import ConfigurationError, PackageError, S2sError
 from seq2seq_cli.runs.history import EpochRecord
@@ -36,14 +36,16 @@ class Callbacks:
         self,
         callbacks: Sequence[keras.callbacks.Callback],
         model: keras.Model,
-        epochs: int,
+        training: TrainingConfig,
         name: str = "",
     ) -> None:
         self._name = name
         self._model = model
         self._optimizer = model.optimizer = keras.optimizers.Adam()
         model.stop_training = False
-        self._list = keras.callbacks.CallbackList(list(callbacks), model=model, epochs=epochs)
+        sizes = {"epochs": training.epochs, "steps": training.epoch_steps, "verbose": 0}
+        with self._reporting():
+            self._list = keras.callbacks.CallbackList(list(callbacks), model=model, **sizes)
 
     @property
     def stop(self) -> bool:
@@ -86,19 +88,24 @@ class Callbacks:
         """Call a hook of all callbacks; the optimizer shows this learning rate meanwhile."""
         self._optimizer.learning_rate = rate
         shown = float(self._optimizer.learning_rate)
-        try:
+        with self._reporting():
             hook(*arguments)
-        except (S2sError, OSError, MemoryError):
-            raise
-        except Exception as error:
-            if not self._name:
-                raise
-            raise _raised(self._name, error) from error
         if (rate_set := float(self._optimizer.learning_rate)) != shown:
             raise ConfigurationError(
                 f"a callback set the learning rate to {rate_set:g}: callbacks cannot change it, "
                 "remove that one; training.schedule says how the rate changes"
             )
+
+    @contextmanager
+    def _reporting(self) -> Iterator[None]:
+        try:
+            yield
+        except (S2sError, OSError, MemoryError):
+            raise
+        except (Exception, SystemExit) as error:
+            if not self._name:
+                raise
+            raise _raised(self._name, error) from error
 
 
 def load_callbacks(name: str, config: RunConfig, run: str) -> list[keras.callbacks.Callback]:
@@ -111,7 +118,7 @@ def load_callbacks(name: str, config: RunConfig, run: str) -> list[keras.callbac
     function = load_function(CALLBACK, name)
     try:
         returned = function(config.model_dump(), run)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _raised(name, error) from error
     callbacks = list(returned) if isinstance(returned, Iterable) else [returned]
     for item in callbacks:
@@ -122,7 +129,7 @@ def load_callbacks(name: str, config: RunConfig, run: str) -> list[keras.callbac
     return callbacks
 
 
-def _raised(name: str, error: Exception) -> ConfigurationError:
+def _raised(name: str, error: BaseException) -> ConfigurationError:
     return ConfigurationError(f"{CALLBACK} {name}: it raised {type(error).__name__}: {error}")
 
 

@@ -23,10 +23,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from seq2seq_cli.errors import StorageError
-from seq2seq_cli.machine import hardware
+from seq2seq_cli.machine import cores, hardware
 from seq2seq_cli.runs.lock import hold_lock, is_locked
 from seq2seq_cli.storage import atomic_path, sha256_of
-from seq2seq_cli.training.release import CACHE_FLAG, behaviour, cache_folder
+from seq2seq_cli.training.release import CACHE_FLAG, behaviour, cache_folder, private_folder
 
 MOST_BYTES = 200 * 2**20
 """Maximum size of the cache; when it grows larger, it is emptied."""
@@ -45,7 +45,7 @@ class CompilationCache:
     def __init__(self, root: Path, own: Path) -> None:
         self.root, self.own = root, own
         self._programs = root / PROGRAMS
-        self._kept = self._programs / machine_key()
+        self._machine = machine_key()
         self._known: set[str] = set()
 
     def size(self) -> tuple[int, int]:
@@ -58,8 +58,8 @@ class CompilationCache:
 
     def take(self, key: str) -> bool:
         """Let TensorFlow find the programs cached under a key; return whether there are any."""
-        is_cached = False
-        for path in (self._kept / key).glob("[!.]*.pb"):  # except those being written
+        is_cached, folder = False, private_folder(self.root, PROGRAMS, self._machine, key)
+        for path in folder.glob("[!.]*.pb") if folder else ():  # except those being written
             # Another process may have removed it, or the disk may be full.
             with suppress(OSError, StorageError):
                 digest, _, name = path.name.partition("-")
@@ -75,14 +75,14 @@ class CompilationCache:
 
     def keep(self, key: str) -> None:
         """Cache under a key what TensorFlow has compiled since the last call."""
+        folder = private_folder(self.root, PROGRAMS, self._machine, key)
+        programs = [path for path in self.own.glob("*.pb") if path.name not in self._known]
+        self._known |= {path.name for path in programs}
         with suppress(OSError, StorageError):
-            for path in self.own.glob("*.pb"):
-                if path.name not in self._known:
-                    self._known.add(path.name)
-                    content = path.read_bytes()
-                    folder = self._kept / key
-                    folder.mkdir(parents=True, exist_ok=True)
-                    with atomic_path(folder / f"{sha256_of(content)}-{path.name}") as temporary:
+            for path in programs:
+                content, name = path.read_bytes(), path.name
+                if folder:
+                    with atomic_path(folder / f"{sha256_of(content)}-{name}") as temporary:
                         temporary.write_bytes(content)
                         temporary.chmod(0o600)
         if self.size()[1] > MOST_BYTES:
@@ -116,7 +116,7 @@ def machine_key() -> str:
     """Return a key of everything a compiled program depends on besides what it computes."""
     names = ("XLA_FLAGS", FLAGS_VARIABLE, "TF_NUM_INTRAOP_THREADS")
     flags = [os.environ.get(name, "") for name in names]
-    described = [version("tensorflow"), *flags, str(os.cpu_count()), *hardware()]
+    described = [version("tensorflow"), *flags, str(cores()), *hardware()]
     return sha256_of("\n".join(described).encode())[:16]
 
 

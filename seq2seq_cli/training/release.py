@@ -60,17 +60,28 @@ def cache_folder() -> Path | None:
     from platformdirs import user_cache_path
 
     # It raises RuntimeError for a user without a home folder.
-    with suppress(OSError, RuntimeError):
-        root = Path(named).absolute() if named else user_cache_path("s2s")
+    with suppress(RuntimeError):
+        root = Path(named).expanduser().absolute() if named else user_cache_path("s2s")
         # A relative home folder is not usable, and TensorFlow's flag cannot contain a quote.
-        if not root.is_absolute() or "'" in str(root):
-            return None
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = root.stat()
-        if not hasattr(os, "getuid"):
-            return root
-        is_safe = status.st_uid == os.getuid() and not status.st_mode & 0o022
-        return root if is_safe else None
+        if root.is_absolute() and "'" not in str(root):
+            return private_folder(root)
+    return None
+
+
+def private_folder(root: Path, *names: str) -> Path | None:
+    """Return the folder root/name/..., created if needed; None if others can write to part of it.
+
+    Also None if it cannot be created.
+    """
+    folder = root
+    with suppress(OSError):
+        for name in ("", *names):
+            folder /= name
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            status = folder.stat()
+            if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022):
+                return None
+        return folder
     return None
 
 
@@ -87,7 +98,8 @@ def behaviour() -> Behaviour:
         return Behaviour(flags=flags, keeps_programs=True)
     key = sha256_of("\n".join([release, flags, *hardware()]).encode())[:16]
     folder = cache_folder()
-    path = folder / "releases" / f"{release}-{key}.json" if folder else None
+    folder = private_folder(folder, "releases") if folder else None
+    path = folder / f"{release}-{key}.json" if folder else None
     if path:
         with suppress(OSError, ValueError):
             return Behaviour.model_validate_json(path.read_bytes())
@@ -96,10 +108,8 @@ def behaviour() -> Behaviour:
     except (OSError, subprocess.TimeoutExpired):
         return UNKNOWN
     if path:
-        with suppress(OSError, StorageError):
-            path.parent.mkdir(exist_ok=True)
-            with atomic_path(path) as temporary:
-                temporary.write_text(outcome.model_dump_json(), encoding="utf-8")
+        with suppress(OSError, StorageError), atomic_path(path) as temporary:
+            temporary.write_text(outcome.model_dump_json(), encoding="utf-8")
     return outcome
 
 

@@ -56,6 +56,7 @@ class Runner:
         self._call_steps = loop.call_steps or 1
         self._thread, self._preparation = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
         self._current: Future[Any] | None = None
+        self.trained: tuple[Chunk, ChunkResult] | None = None  # the last chunk and its result
         self._held_out: Future[HeldOutBatches] | None = None
         self.validated: list[Ids] = []  # the targets of the last validation, of several widths
         self._tracing = Lock()  # anything else traced meanwhile would change a program's name
@@ -103,7 +104,9 @@ class Runner:
         return result, seconds
 
     def _train(self, chunk: Chunk) -> ChunkResult:
-        return self.loop.train(chunk.sources, chunk.targets, chunk.rates)
+        result = self.loop.train(chunk.sources, chunk.targets, chunk.rates)
+        self.trained = chunk, result
+        return result
 
     def _first_call(self, chunk: Chunk) -> ChunkResult:
         """Train with a program that is compiled now, and then cached, or is cached already."""

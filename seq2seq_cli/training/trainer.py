@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 import numpy as np
 
 from seq2seq_cli.architecture import Architecture
-from seq2seq_cli.config import TrainingConfig
 from seq2seq_cli.errors import LossError, Stopped
 from seq2seq_cli.runs.checkpoint import Checkpoint, TrainingStatus, TrainState
 from seq2seq_cli.runs.history import Call
@@ -27,7 +26,7 @@ from seq2seq_cli.training.events import (
 from seq2seq_cli.training.models import models_to_save
 from seq2seq_cli.training.outcome import shortfall
 from seq2seq_cli.training.program.device import device_name
-from seq2seq_cli.training.program.loop import Loop
+from seq2seq_cli.training.program.loop import ChunkResult, Loop
 from seq2seq_cli.training.program.optimizer import learning_rates
 from seq2seq_cli.training.runner import Chunk, Runner
 from seq2seq_cli.training.start import Options, Start
@@ -53,9 +52,9 @@ class Trainer:
         self._has_state_note = bool(callbacks)
         if options.write_tensorboard and folder:
             callbacks.append(tensorboard(folder.tensorboard))
-        self._callbacks = Callbacks(callbacks, loop.model, training.epochs, options.callback)
+        self._callbacks = Callbacks(callbacks, loop.model, training, options.callback)
         self._checkpoint_seconds = options.checkpoint_seconds
-        self._started = self._saved_at = time.perf_counter()
+        self._started = self._saved_at = self._recorded_at = time.perf_counter()
         self._loop, self._runner = loop, Runner(loop, start.plan)
         self._progress = Progress(TrainingStatus(), [], ())
         self._last_state: TrainState | None = None  # once the last step is taken
@@ -118,21 +117,18 @@ class Trainer:
 
     def _train_epoch(self, epoch: int) -> None:
         """Train an epoch, or the rest of it, and validate it at its scheduled steps."""
-        training, done_before = self._training, self._loop.steps_done
-        first = (epoch - 1) * training.epoch_steps
-        seconds = 1e-9
+        first = (epoch - 1) * self._training.epoch_steps
         self._callbacks.begin_epoch(epoch, self._rate(first))
-        for end in self._progress.validations_left(training, epoch, done_before):
-            started = time.perf_counter()
+        steps_done = self._loop.steps_done
+        for end in self._progress.validations_left(self._training, epoch, steps_done):
             self._train_until(end, epoch, first)
-            seconds += time.perf_counter() - started
-            speed = (self._loop.steps_done - done_before) * training.batch_size / seconds
-            self._validate(epoch, seconds, speed)
+            self._validate(epoch)
             if self._is_over:
                 break
 
     def _train_until(self, end: int, epoch: int, first: int) -> None:
         """Take the steps before `end` unless a callback stops; the epoch begins at `first`."""
+        self._recorded_at = time.perf_counter()
         for chunk in self._runner.chunks(end):
             self._train_chunk(epoch, chunk, chunk.start - first)
             if time.perf_counter() - self._saved_at > self._checkpoint_seconds:
@@ -142,28 +138,32 @@ class Trainer:
 
     def _train_chunk(self, epoch: int, chunk: Chunk, batch: int) -> None:
         """Take the steps of a chunk, the first of which is number `batch` of the epoch, from 0."""
-        epochs = self._training.epochs
+        epochs, n_samples = self._training.epochs, chunk.steps * self._training.batch_size
         if self._runner.compiles(chunk):
             self._report(Compiling(epoch, epochs))
-        rate = float(chunk.rates[-1])
         self._callbacks.begin_batch(batch, float(chunk.rates[0]))
         result, seconds = self._runner.train(chunk)
-        if not np.isfinite(result.loss):
-            where = f"at step {self._loop.steps_done:,}, in epoch {epoch}"
-            raise _loss_error(result.loss, where, self._training)
-        self._callbacks.end_batch(batch + chunk.steps - 1, rate, result.loss)
-        share, speed = result.exact / result.n_samples, result.n_samples / seconds
-        call = Call(chunk.start + chunk.steps, chunk.steps, result.loss, share, rate)
-        self._progress = self._progress.with_call(self._training, call)
-        self._report(Advanced(epoch, epochs, result.n_samples, result.loss, share, speed))
+        self._check_finite(result.loss, epoch)
+        call = self._record(chunk, result)
+        self._callbacks.end_batch(batch + chunk.steps - 1, call.learning_rate, call.loss)
+        speed = n_samples / seconds
+        self._report(Advanced(epoch, epochs, n_samples, result.loss, call.exact_match, speed))
 
-    def _validate(self, epoch: int, seconds: float, speed: float) -> None:
+    def _record(self, chunk: Chunk, result: ChunkResult) -> Call:
+        """Add a trained chunk to the progress; return its figures."""
+        share, rate = result.exact / result.n_samples, float(chunk.rates[-1])
+        call = Call(chunk.start + chunk.steps, chunk.steps, result.loss, share, rate)
+        now = time.perf_counter()
+        self._progress = self._progress.with_call(self._training, call, now - self._recorded_at)
+        self._recorded_at = now
+        return call
+
+    def _validate(self, epoch: int) -> None:
         """Validate an epoch at one of its scheduled steps, or where a callback stopped it."""
         state, results = self._loop.state, self._runner.validate()
+        self._check_finite(results.loss, epoch, state)
         rate = self._rate(state.steps_done - 1)
-        progress = self._progress.with_validation(
-            self._training, epoch, state, results, rate, seconds, speed
-        )
+        progress = self._progress.with_validation(self._training, epoch, state, results, rate)
         record = progress.history[-1]
         if self._folder:
             self._folder.add_record(record)
@@ -181,20 +181,22 @@ class Trainer:
         self._progress = self._progress._replace(status=status)
 
     def _complete(self) -> None:
+        training, history = self._training, self._progress.history
+        self._check_finite(history[-1].loss, history[-1].epoch, self._last_state)
         self._end()
-        training, status = self._training, self._progress.status
+        status = self._progress.status
         if self._folder:
             assert status.best is not None
             models = models_to_save(self._config, self._progress.best_weights)
             now = datetime.now(UTC).isoformat()
             self._folder.complete(self._checkpoint(), status.best, models, now)
-        last = self._progress.history[-1]
+        last = history[-1]
         reason = stop_reason(status, training)
         if status.epochs_done < training.epochs:
             reason = reason or "a callback stopped it"
         n_samples = None if last.is_whole else last.n_samples
         best = status.best_epoch, status.best_n_samples
-        missing = shortfall(self._config, self._progress.history, self._runner.validated)
+        missing = shortfall(self._config, history, self._runner.validated)
         self._report(Finished(last.epoch, training.epochs, n_samples, *best, reason, missing))
 
     def _checkpoint(self) -> Checkpoint:
@@ -210,12 +212,14 @@ class Trainer:
             history=history,
         )
 
-    def _save(self) -> None:
+    def _save(self) -> bool:
         """Write a checkpoint, unless weights are not finite: then the last good one stays."""
         checkpoint = self._checkpoint()
-        if self._folder and all(np.isfinite(array).all() for array in checkpoint.state.weights):
+        is_saved = self._folder is not None and _is_finite(checkpoint.state)
+        if self._folder and is_saved:
             self._folder.save_checkpoint(checkpoint)
         self._saved_at = time.perf_counter()
+        return is_saved
 
     def _stop(self, resume_command: str) -> str:
         """Write a checkpoint if the current call ends in time; return what is saved."""
@@ -225,18 +229,31 @@ class Trainer:
             return f"the run {self._folder.run} is complete"
         saved = "the last checkpoint is kept"
         if self._runner.wait(STOP_SECONDS):
-            self._save()
-            saved = f"checkpoint saved at step {self._loop.steps_done:,}"
+            chunk, result = self._runner.trained or (None, None)
+            if chunk and result and self._progress.steps_done <= chunk.start:
+                self._record(chunk, result)
+            if self._save():
+                saved = f"checkpoint saved at step {self._loop.steps_done:,}"
         return f"{saved}; resume with: {resume_command}" if resume_command else saved
+
+    def _check_finite(self, loss: float, epoch: int, state: TrainState | None = None) -> None:
+        """Raise LossError for a loss or weights that are not finite; the last checkpoint stays."""
+        problem = f"the loss became {loss}"
+        if np.isfinite(loss):
+            if state is None or _is_finite(state):
+                return
+            problem = "the weights became infinite or NaN"
+        training = self._training
+        raise LossError(
+            f"{problem} at step {self._loop.steps_done:,}, in epoch {epoch}: start again, with "
+            "--force or another --run NAME and with a lower training.learning_rate, which is "
+            f"{training.learning_rate}, or with training.clip_norm=1.0, which is "
+            f"{training.clip_norm}: a resumed training keeps them"
+        )
 
     def _rate(self, step: int) -> float:
         return float(learning_rates(self._training, step, 1)[0])
 
 
-def _loss_error(loss: float, where: str, training: TrainingConfig) -> LossError:
-    """Return the error for a loss that is not finite; the last good checkpoint stays."""
-    return LossError(
-        f"the loss became {loss} {where}: start again, with --force or another --run NAME and "
-        f"with a lower training.learning_rate, which is {training.learning_rate}, or with "
-        f"training.clip_norm=1.0, which is {training.clip_norm}: a resumed training keeps them"
-    )
+def _is_finite(state: TrainState) -> bool:
+    return all(np.isfinite(array).all() for array in state.weights)

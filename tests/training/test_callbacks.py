@@ -64,7 +64,8 @@ class Record(keras.callbacks.Callback):
 def test_callbacks_are_called_as_by_fit_and_change_no_bit(tmp_path, whole):
     record = Record()
     save = keras.callbacks.ModelCheckpoint(str(tmp_path / "{epoch}.keras"))
-    run, _ = run_with(tmp_path, tiny_config(), record, save)
+    run, _ = run_with(tmp_path, tiny_config(), record, save, keras.callbacks.ProgbarLogger())
+    assert record.params == {"epochs": 3, "steps": EPOCH_STEPS, "verbose": 0}
     calls = "".join(record.calls)
     assert re.fullmatch(r"train\((epoch\d\((\d+-\d+,)+\)){3}\)", calls)
     for epoch in range(3):

@@ -84,6 +84,25 @@ def test_a_damaged_program_never_reaches_tensorflow(tmp_path, content):
     assert not kept.exists()
 
 
+def test_folders_of_programs_that_others_can_write_are_not_used(tmp_path):
+    cache, own = a_cache(tmp_path)
+    compiled(own, "train", b"machine code")
+    before = os.umask(0o002)
+    try:
+        cache.keep("a")
+    finally:
+        os.umask(before)
+    folders = list(tmp_path.glob("programs/**/"))
+    assert len(folders) == 3
+    again, _ = a_cache(tmp_path, 2)
+    for folder in folders:
+        assert folder.stat().st_mode & 0o777 == 0o700
+        folder.chmod(0o775)
+        assert not again.take("a")
+        folder.chmod(0o700)
+    assert again.take("a")  # negative control
+
+
 def test_other_files_are_ignored(tmp_path):
     cache, own = a_cache(tmp_path)
     compiled(own, "train", b"machine code")
@@ -113,7 +132,9 @@ def test_a_cache_over_its_limit_is_emptied(tmp_path, monkeypatch):
     assert [again.take(key) for key in "abcd"] == [False, False, False, True]
 
 
-def test_the_folder_is_its_owners_alone(root):
+def test_the_folder_is_its_owners_alone(root, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv(FOLDER_VARIABLE, "~/kept")
     assert OPEN() is not None
     assert root.stat().st_mode & 0o777 == 0o700
     assert CACHE_FLAG in os.environ[FLAGS_VARIABLE]
@@ -249,7 +270,7 @@ def test_another_kind_of_machine_has_other_programs(monkeypatch, change):
     elif change == "processor":
         monkeypatch.setattr(compilation_cache, "hardware", lambda: ["x86_64", "without avx"])
     else:
-        monkeypatch.setattr(os, "cpu_count", lambda: 64)
+        monkeypatch.setattr(compilation_cache, "cores", lambda: 64)
     assert machine_key() != before
 
 

@@ -8,7 +8,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from conftest import SMALL, run_s2s
 from tiny import assert_identical, stop_after, tiny_config
 
 from seq2seq_cli import train, train_seeds
@@ -39,9 +38,14 @@ class Record(keras.callbacks.Callback):
         with open("seen.jsonl", "a") as file:
             file.writelines(json.dumps(line) + "\\n" for line in self.lines)
 
-class Fails(keras.callbacks.Callback):
-    def on_epoch_end(self, epoch, logs):
-        raise KeyError("mine")
+def fail(self, *arguments):
+    raise KeyError("mine")
+
+def leave(self, *arguments):
+    raise SystemExit(0)
+
+def with_hook(name, hook):
+    return type("Fails", (keras.callbacks.Callback,), {name: hook})()
 
 def one(config, run):
     return Record(config, run)
@@ -56,7 +60,16 @@ def fails(config, run):
     raise ValueError("no network")
 
 def failing(config, run):
-    return Fails()
+    return with_hook("on_epoch_end", fail)
+
+def failing_model(config, run):
+    return with_hook("set_model", fail)
+
+def failing_params(config, run):
+    return with_hook("set_params", fail)
+
+def leaving(config, run):
+    return with_hook("on_train_begin", leave)
 
 number = 3
 """
@@ -125,6 +138,8 @@ def test_any_statement_may_bind_the_name(folder, bound):
         ("wrong", "it returned str: should be Keras callbacks"),
         ("fails", "it raised ValueError: no network"),
         ("number", "number is not a function"),
+        ("failing_model", "failing_model: it raised KeyError: 'mine'"),
+        ("failing_params", "failing_params: it raised KeyError: 'mine'"),
     ],
 )
 def test_a_function_that_fails_leaves_no_folder(folder, name, problem):
@@ -134,8 +149,10 @@ def test_a_function_that_fails_leaves_no_folder(folder, name, problem):
 
 
 def test_an_exception_of_a_callback_is_reported_and_the_training_can_be_resumed(folder, whole):
+    with pytest.raises(ConfigurationError, match=r"mine.py:leaving: it raised SystemExit: 0"):
+        train(tiny_config(), "runs", "r", callback="mine.py:leaving")
     with pytest.raises(ConfigurationError, match=r"mine.py:failing: it raised KeyError: 'mine'"):
-        train(tiny_config(), "runs", "r", callback="mine.py:failing")
+        train(tiny_config(), "runs", "r", force=True, callback="mine.py:failing")
     run = train(tiny_config(), "runs", "r", resume=True)
     assert_identical(run.path, whole)
 
@@ -153,16 +170,14 @@ def test_the_examples_are_a_function_for_each_library(folder):
         check_function(CALLBACK, f"tracking.py:{name}")
 
 
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.skipif(find_spec("mlflow") is None, reason="mlflow-skinny is not installed")
 def test_mlflow_has_the_history_and_the_settings_of_a_training(folder, monkeypatch):
     """A real library without its server: it writes files."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", (folder / "tracked").as_uri())
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")  # or it wants a database
     (folder / "tracking.py").write_text(EXAMPLES)
-    run_s2s(
-        "train", *SMALL, "--epochs", "2", "--n-samples", "320", "--run", "r",
-        "--callback", "tracking.py:in_mlflow", cwd=folder,
-    )  # fmt: skip
+    train(tiny_config(epochs=2), "runs", "r", callback="tracking.py:in_mlflow")
     (losses,) = (folder / "tracked").glob("*/*/metrics/val_loss")
     values = [line.split()[1:3] for line in losses.read_text().splitlines()]
     history = (folder / "runs" / "r" / "history.jsonl").read_text().splitlines()
@@ -170,6 +185,6 @@ def test_mlflow_has_the_history_and_the_settings_of_a_training(folder, monkeypat
         (json.loads(line)["loss"], epoch) for epoch, line in enumerate(history)
     ]
     tracked = losses.parents[1]
-    assert (tracked / "params" / "units").read_text() == "48"
+    assert (tracked / "params" / "units").read_text() == "8"
     assert "run_name: r" in (tracked / "meta.yaml").read_text()
     assert "status: 3" in (tracked / "meta.yaml").read_text()  # finished

@@ -1,5 +1,6 @@
 """Nothing is lost: a training stopped at any point resumes to the same bits."""
 
+import itertools
 import shutil
 import signal
 import subprocess
@@ -196,7 +197,9 @@ def test_a_second_ctrl_c_leaves_at_once(tmp_path, monkeypatch):
     assert load_checkpoint(tmp_path / "run")[0].state.steps_done == 0
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [
+    (signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
+])  # fmt: skip
 def test_a_signal_saves_a_checkpoint_and_shows_how_to_resume(tmp_path, number, code):
     process = subprocess.Popen(
         [sys.executable, "-m", "seq2seq_cli", "train", *TINY, "--run", "long", "--epochs",
@@ -235,18 +238,36 @@ def test_a_killed_training_resumes_bit_for_bit(tmp_path):
     assert_identical(folder, whole.path)
 
 
-def test_batches_of_similar_length_resume_bit_for_bit(tmp_path, monkeypatch):
-    monkeypatch.setattr("seq2seq_cli.data.batches.PROGRAM_COLUMNS", 1)
-    monkeypatch.setattr("seq2seq_cli.data.batches.MOST_WIDTHS", 2)
-    tiny = tiny_config(epochs=2)
-    task = TaskConfig(name="reverse", n_in="1-6", cardinality=13)
-    config = tiny.model_copy(update={"task": task})
-    assert len(prepare(config).widths) == 2
-    events = []
-    whole = train(config, tmp_path, "whole", progress=events.append).path
-    calls = sum(isinstance(event, Advanced) for event in events)
-    assert calls > 20  # a call has batches of one width
-    interrupt(config, tmp_path, "part", stop_after(calls // 3))
-    train(RunConfig(), tmp_path, "part", resume=True)
-    assert_identical(whole, tmp_path / "part")
-    assert untimed(whole) == untimed(tmp_path / "part")
+def test_no_step_or_second_is_missing_after_an_interrupted_call(tmp_path, monkeypatch):
+    calls = itertools.count(1)
+
+    def interrupted(self, chunk, original=Runner.train):
+        result = original(self, chunk)
+        if next(calls) == 2:
+            raise Interrupted("interrupted")
+        return result
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Runner, "train", interrupted)
+        interrupt(tiny_config(), tmp_path, "run", None)
+    seconds = load_checkpoint(tmp_path / "run")[0].status.epoch_seconds
+    run = train(RunConfig(), tmp_path, resume=True)
+    history = read_history(run.path / "history.jsonl")
+    assert [sum(call.steps for call in line.calls) for line in history] == [EPOCH_STEPS] * 3
+    assert history[0].seconds > seconds > 0
+    assert history[0].samples_per_s == pytest.approx(640 / history[0].seconds, rel=0.05)
+
+
+def test_an_edited_custom_task_is_refused_and_a_moved_one_is_not(tmp_path):
+    def task(name):
+        return TaskConfig(name=f"{tmp_path / name}:f", n_in=4, cardinality=13)
+
+    code = "def f(sources):\n    return sources[:, 1::-1]\n"
+    (tmp_path / "custom.py").write_text(code)
+    config = tiny_config().model_copy(update={"task": task("custom.py")})
+    interrupt(config, tmp_path / "runs", "run", stop_after(1, EpochEnded))
+    (tmp_path / "custom.py").write_text(f"{code}# edited\n")
+    with pytest.raises(ConfigurationError, match=r"task.name = .*: the file is not the one that"):
+        train(RunConfig(task=task("custom.py")), tmp_path / "runs", resume=True)
+    (tmp_path / "moved.py").write_text(code)
+    assert train(RunConfig(task=task("moved.py")), tmp_path / "runs", resume=True)

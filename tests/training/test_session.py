@@ -8,7 +8,7 @@ import pytest
 from tiny import tiny_config
 
 from seq2seq_cli import train
-from seq2seq_cli.errors import ConfigurationError
+from seq2seq_cli.errors import ConfigurationError, LossError
 from seq2seq_cli.runs import folder
 from seq2seq_cli.runs.checkpoint import load_checkpoint
 
@@ -70,3 +70,20 @@ def test_a_loss_that_is_not_finite_names_the_step_and_keeps_the_checkpoint(tmp_p
     assert notes == []
     assert checkpoint.state.steps_done == 40
     assert all(np.isfinite(array).all() for array in checkpoint.state.weights)
+
+
+@pytest.mark.usefixtures("compiled_once")
+def test_a_run_whose_last_step_diverges_is_not_saved(tmp_path):
+    config = tiny_config(epochs=1, n_samples=16, learning_rate=1e39, schedule="constant")
+    with pytest.raises(LossError, match="the loss became (nan|inf) at step 1, in epoch 1: start"):
+        train(config, tmp_path, "run")
+    assert [path.name for path in tmp_path.iterdir()] == ["run.training"]
+    assert (tmp_path / "run.training" / "history.jsonl").read_text() == ""
+
+    class Explode(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.trainable_variables[0].assign(np.full((13, 32), np.nan))
+
+    with pytest.raises(LossError, match="the weights became infinite or NaN at step 40, in epo"):
+        train(tiny_config(epochs=1), tmp_path, "other", callbacks=[Explode()])
+    assert not (tmp_path / "other").exists()

@@ -24,7 +24,6 @@ from seq2seq_cli.training.events import Advanced, EpochEnded, Finished, Validate
 from seq2seq_cli.training.models import build_models
 from seq2seq_cli.training.program.loop import Loop
 from seq2seq_cli.training.runner import Runner
-from seq2seq_cli.training.session import train_seeds
 
 pytestmark = pytest.mark.usefixtures("compiled_once")
 
@@ -74,19 +73,6 @@ def drawn(monkeypatch):
     return numbers
 
 
-@pytest.fixture
-def traced(monkeypatch):
-    """Return the widths of the sources for which validation is traced."""
-    widths, scores = [], Loop._validation_scores
-
-    def counted(self, sources, *rest):
-        widths.append(sources.shape[1])
-        return scores(self, sources, *rest)
-
-    monkeypatch.setattr(Loop, "_validation_scores", counted)
-    return widths
-
-
 def varying(**training):
     """Return settings of a training in which sources have one of several widths."""
     tiny = tiny_config(epochs=2, **training)
@@ -101,12 +87,25 @@ def several_widths(monkeypatch):
     monkeypatch.setattr("seq2seq_cli.training.runner.validation_batch", lambda config: 900)
 
 
-def test_held_out_rows_are_drawn_once_and_each_width_is_traced_once(
-    tmp_path, drawn, traced, several_widths
+def test_batches_of_several_widths_are_prepared_once_and_resume_bit_for_bit(
+    tmp_path, drawn, several_widths, monkeypatch
 ):
-    runs = train_seeds(varying(validate_every=EVERY), 2, tmp_path)
-    assert all(len(untimed(run.path)) == 6 for run in runs)
-    assert drawn == [(10_000, False)] * 2  # of each seed
+    traced, scores = [], Loop._validation_scores
+
+    def counted(self, sources, *rest):
+        traced.append(sources.shape[1])
+        return scores(self, sources, *rest)
+
+    monkeypatch.setattr(Loop, "_validation_scores", counted)
+    events = []
+    whole = train(varying(), tmp_path, "whole", progress=events.append).path
+    assert drawn == [(10_000, False)]
+    calls = sum(isinstance(event, Advanced) for event in events)
+    assert calls > 20  # a call has batches of one width
+    with pytest.raises(Interrupted):
+        train(varying(), tmp_path, "part", progress=stop_after(calls // 3))
+    train(RunConfig(), tmp_path, "part", resume=True)
+    assert_same_end(tmp_path / "part", whole)
     assert len(set(traced)) == len(traced) > 1
 
 
@@ -286,6 +285,8 @@ def test_callbacks_see_only_epochs_and_a_cut_epoch_is_validated_again(
     run = train(RunConfig(), tmp_path, "run", resume=True)
     assert_identical(run.path, watched, but=["best"])
     assert untimed(run.path) == untimed(watched)
+    history = read_history(run.path / "history.jsonl")
+    assert sum(call.steps for record in history for call in record.calls) == 120
 
 
 def test_a_resumed_training_may_be_validated_at_other_steps(tmp_path, whole):

@@ -22,7 +22,8 @@ from seq2seq_cli.inference.loading import load_decoder, load_encoder, read_weigh
 from seq2seq_cli.inference.network import LoadedRun
 from seq2seq_cli.training.models import build_models
 from seq2seq_cli.training.program.forward import Forward
-from seq2seq_cli.training.program.loop import Loop
+from seq2seq_cli.training.program.loop import Loop, dropout_seed
+from seq2seq_cli.training.program.network import Network
 
 FIXED = TaskConfig(n_in=4, n_out=3, cardinality=9)
 VARYING = TaskConfig(n_in="1-4", n_out=3, cardinality=9)
@@ -211,6 +212,15 @@ def test_dropout_follows_the_seed_and_the_step():
     assert not np.array_equal(logits(3), logits(4))
     assert not np.array_equal(logits(3), logits(None))
     assert not np.array_equal(logits(3), logits(3, seed=9))
+
+
+def test_consecutive_seeds_share_no_dropout_mask():
+    masks = []
+    for seed in range(3):
+        seed_tensor = tf.constant(dropout_seed(seed), tf.int64)
+        network = Network({}, ModelConfig(dropout=0.5), tf.constant(1), seed_tensor)
+        masks += [network._drop(tf.ones((8, 8)), 0.5).numpy().tobytes() for _ in range(3)]
+    assert len(set(masks)) == 9
 
 
 @pytest.mark.parametrize("embedding", [0, 5])

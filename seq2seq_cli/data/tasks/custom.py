@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from seq2seq_cli.custom_code import load_function
 from seq2seq_cli.data.tasks.task import Parameters, Task
 from seq2seq_cli.data.vocabulary import PADDING, Ids, lengths
 from seq2seq_cli.errors import ConfigurationError
+from seq2seq_cli.storage import sha256_of
 
 PROBES = 8
 """Sources of each length that a custom task is tried on to find the lengths of its targets."""
@@ -120,4 +122,5 @@ def load_task(name: str) -> CustomTask:
     cannot be imported.
     """
     function = load_function("task", name)
-    return CustomTask(name, "a custom task", lambda sources, _: function(sources))
+    sha256 = sha256_of(Path(name.rpartition(":")[0]).read_bytes())
+    return CustomTask(name, "a custom task", lambda sources, _: function(sources), sha256=sha256)

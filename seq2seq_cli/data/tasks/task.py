@@ -133,6 +133,7 @@ class Task:
     ends_early: bool = False
     number: Number | None = None
     digit_order: DigitOrder | None = None
+    sha256: str = ""  # of a custom task's file
     counts: bool = False
     least_cardinality: int = 2
     alike: str = ""

@@ -70,8 +70,8 @@ class Forward:
     ) -> Tensor:
         """Return unnormalised log-probabilities (batch, n_out, n_features).
 
-        With the number of an optimizer step and a seed, int32 each, the model is in training mode
-        and its dropout is a pure function of them; without, it is in prediction mode.
+        With the number of an optimizer step and a `dropout_seed` the model is in training mode and
+        its dropout is a pure function of them; without, it is in prediction mode.
         """
         shards = self._logits(weights, sources, shifted, step, seed)
         return tf.transpose(tf.concat(shards, axis=1), (1, 0, 2))

@@ -54,7 +54,7 @@ class Loop:
         # cannot read them.
         self._steps_done = tf.Variable(0, dtype=tf.int64)
         self._loss_sum = tf.Variable(0.0, dtype=tf.float64)
-        self._seed = tf.Variable(_dropout_seed(config.training.seed), dtype=tf.int64)
+        self._seed = tf.Variable(dropout_seed(config.training.seed), dtype=tf.int64)
         self.ran: set[tuple[int, int]] = set()
         self.traces = 0
         self._train = tf.function(self._train_steps, jit_compile=True, autograph=False)
@@ -88,7 +88,7 @@ class Loop:
         """Begin another training with the same program, from these weights, under this seed."""
         zeros = [np.zeros_like(array) for array in weights]
         self.state = TrainState(weights, zeros, zeros, 0, 0.0)
-        self._seed.assign(_dropout_seed(seed))
+        self._seed.assign(dropout_seed(seed))
 
     def trace(self, n_in: int, n_out: int, key: str) -> None:
         """Trace the program that trains on sequences of these widths; `key` names it."""
@@ -167,9 +167,9 @@ class Loop:
         return [[variable.read_value() for variable in group] for group in self._variables]
 
     def _counters(self) -> tuple[Any, Any, Any]:
-        """Return the steps done and the seed, int32, and the sum of the losses, float64."""
-        done, seed = (tf.cast(v.read_value(), tf.int32) for v in (self._steps_done, self._seed))
-        return done, seed, self._loss_sum.read_value()
+        """Return the steps done, int32, the seed, int64, and the sum of the losses, float64."""
+        done = tf.cast(self._steps_done.read_value(), tf.int32)
+        return done, self._seed.read_value(), self._loss_sum.read_value()
 
     def _assign(self, steps_done: Any, loss_sum: Any, moved: Any) -> None:
         self._steps_done.assign(tf.cast(steps_done, tf.int64))
@@ -221,9 +221,12 @@ def _likeliest(logits: Any) -> Any:
     return others + PADDING + 1
 
 
-def _dropout_seed(seed: int) -> int:
-    """Return a training's seed reduced to an int32 for dropout."""
-    return seed % 2**31
+def dropout_seed(seed: int) -> int:
+    """Return a hash of a training's seed, an int64: each dropout adds its number to it.
+
+    Without the hash consecutive seeds would share masks.
+    """
+    return int(np.random.SeedSequence(seed).generate_state(1, np.uint64).view(np.int64)[0])
 
 
 def token_counts(targets: Ids, steps: int) -> Floats:

@@ -220,8 +220,8 @@ class Network:
             return values
         self._sites += 1
         assert self._seed is not None  # every step has one
-        seed = tf.stack([self._seed + self._sites, self._step])
-        kept = tf.random.stateless_uniform(values.shape, seed) >= rate
+        words = tf.cast(self._seed, tf.int64) + self._sites, tf.cast(self._step, tf.int64)
+        kept = tf.random.stateless_uniform(values.shape, tf.stack(words)) >= rate
         return tf.where(kept, values / (1 - rate), 0.0)
 
 
