@@ -23,7 +23,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from seq2seq_cli.config import Section
-from seq2seq_cli.custom_code import names_function
+from seq2seq_cli.custom_code import names_function, same_function
 from seq2seq_cli.errors import ConfigurationError
 from seq2seq_cli.settings import MOST_TOML, find_setting, flat_settings, parse_toml, parse_value
 from seq2seq_cli.storage import read_text
@@ -100,6 +100,22 @@ class Sweep:
         axes = (axis.values for axis in self.axes if axis.key == TASK)
         names = map(str, [self.base.get(TASK, ""), *itertools.chain(*axes)])
         return [name for name in names if names_function(name)]
+
+    def with_tasks(self, names: Sequence[str]) -> "Sweep":
+        """Return the sweep with the names of custom tasks as the user gives them; files may move.
+
+        Raises ConfigurationError for a task that the user does not name: it is not imported.
+        """
+        for custom in self.custom_tasks():
+            if not any(same_function(custom, name) for name in names):
+                raise ConfigurationError(
+                    f"the sweep names the custom task {custom}, which runs only if you name it",
+                    "task",
+                    custom,
+                )
+        mine = str(self.base.get(TASK))
+        moved = next((name for name in names if same_function(mine, name)), None)
+        return replace(self, base={**self.base, TASK: moved}) if moved else self
 
     def to_toml(self) -> str:
         """Return the TOML text that describes it."""

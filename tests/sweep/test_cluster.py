@@ -176,5 +176,5 @@ def test_other_addresses_are_refused(address):
 
 def test_without_distributed_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(ConfigurationError, match=r"seq2seq-cli\[cluster\]"), dask_workers("x"):
+    with pytest.raises(ConfigurationError, match=r"'\.\[cluster\]'"), dask_workers("x"):
         pass

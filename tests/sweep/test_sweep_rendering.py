@@ -31,7 +31,7 @@ def test_a_table_has_every_seed_and_their_spread(mixed, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
     show_result(mixed[0], quiet=False)
     shown = capsys.readouterr().out
-    assert re.search(r"1 +50.00%, 100%, 75.00% +75.00% +50.00% to 100% +1 of 3", shown)
+    assert re.search(r"1 +50%, 100%, 75% +75.00% +50.00% to 100% +1 of 3", shown)
     assert re.search(r"2 +none, none, none +none +0 of 3", shown)
     assert "Wilson" in shown
 
@@ -58,7 +58,7 @@ def test_each_cell_has_a_line_when_it_ends(mixed, capsys):
     plan, *lines = capsys.readouterr().err.splitlines()
     assert plan.startswith("2 cells x 3 seeds: 9,378 steps left, about ")
     assert lines[0] == "waiting for workers"
-    assert lines[1].startswith("cell 1/2 units-1: exact match 50.00%, 100%, 75.00%, in 2 s")
+    assert lines[1].startswith("cell 1/2 units-1: exact match 50%, 100%, 75%, in 2 s")
     assert lines[2] == "cell 2/2 units-2: failed: bad data"
     assert lines[3] == "units-1: killed by SIGKILL; trying again"
 

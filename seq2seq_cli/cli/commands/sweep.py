@@ -174,12 +174,7 @@ def sweep(
             one_factor, seeds, until,
         )  # fmt: skip
     typed = Sweep(parse_settings(settings or []), tuple(map(Axis.parse, grid or [])))
-    for custom in set(requested.custom_tasks()) - {*(tasks or []), *typed.custom_tasks()}:
-        raise ConfigurationError(
-            f"the sweep names the custom task {custom}, which runs only if you name it",
-            "task",
-            custom,
-        )
+    requested = requested.with_tasks([*(tasks or []), *typed.custom_tasks()])
     prepared = prepare_sweep(requested, folder, shard, 1 if scheduler else jobs or 1)
     slots = 1 if scheduler else jobs or prepared.fitting_jobs
     if dry_run:

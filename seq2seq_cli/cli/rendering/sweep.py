@@ -215,7 +215,9 @@ def _count(n: int, noun: str) -> str:
 
 
 def _exact_match(record: "RunRecord") -> str:
-    return "none" if record.exact_match is None else percent(record.exact_match)
+    if record.exact_match is None:
+        return "none"
+    return percent(record.exact_match, record.exact_match_low or 0, record.exact_match_high or 0)
 
 
 def _keys(settings: Iterable[Mapping[str, object]]) -> list[str]:
