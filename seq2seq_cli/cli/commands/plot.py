@@ -10,7 +10,7 @@ from seq2seq_cli.cli.commands.report import open_sweep, run_charts
 from seq2seq_cli.cli.options import option
 from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.errors import ConfigurationError
-from seq2seq_cli.report import RUN_CHARTS, SWEEP_CHARTS, TRAINING_CHARTS
+from seq2seq_cli.reports import RUN_CHARTS, SWEEP_CHARTS, TRAINING_CHARTS
 
 
 def plot(
@@ -38,9 +38,9 @@ def plot(
 ) -> None:
     """Draw one chart of a run, or of a sweep: to a file, or in the terminal."""
     from seq2seq_cli.cli.rendering.charts import show_chart
-    from seq2seq_cli.report.data import sweep_charts
-    from seq2seq_cli.report.pictures import FORMATS, draw, need_libraries
-    from seq2seq_cli.report.run import NoChartError
+    from seq2seq_cli.reports.data import sweep_charts
+    from seq2seq_cli.reports.pictures import FORMATS, draw, need_libraries
+    from seq2seq_cli.reports.run import NoChartError
     from seq2seq_cli.storage import atomic_path, check_replaceable
 
     _check_chart(what, sweep, {"--lengths": lengths, "--n-samples": n_samples})

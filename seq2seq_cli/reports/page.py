@@ -19,10 +19,10 @@ from seq2seq_cli.metrics import (
     percent_of,
     spread_text,
 )
-from seq2seq_cli.report import SECTIONS, TRAINING_CHARTS
-from seq2seq_cli.report.data import Chart, Row, learning_curve, results, sweep_charts
-from seq2seq_cli.report.pictures import IN_DARK, draw_for_page, variable
-from seq2seq_cli.report.run import NoChartError, RunCharts
+from seq2seq_cli.reports import SECTIONS, TRAINING_CHARTS
+from seq2seq_cli.reports.data import Chart, Row, learning_curve, results, sweep_charts
+from seq2seq_cli.reports.pictures import IN_DARK, draw_for_page, variable
+from seq2seq_cli.reports.run import NoChartError, RunCharts
 from seq2seq_cli.runs.advice import again_command, evaluate_command, report_command
 from seq2seq_cli.settings import differing_settings, flat_settings
 from seq2seq_cli.storage import check_replaceable
@@ -168,7 +168,7 @@ def _render(template: str, **values: Any) -> str:
     from markupsafe import Markup
 
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("seq2seq_cli.report"),
+        loader=jinja2.PackageLoader("seq2seq_cli.reports"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -35,8 +35,8 @@ from seq2seq_cli.generalization import SAMPLES, evaluate_lengths, parse_range
 from seq2seq_cli.inference.network import LoadedRun
 from seq2seq_cli.metrics import matches, percent
 from seq2seq_cli.prediction import encode_arrays, predict
-from seq2seq_cli.report import TRAINING_CHARTS
-from seq2seq_cli.report.data import (
+from seq2seq_cli.reports import TRAINING_CHARTS
+from seq2seq_cli.reports.data import (
     Chart,
     Row,
     confusions,

@@ -5,8 +5,8 @@ import re
 
 from seq2seq_cli.errors import ConfigurationError, PackageError
 from seq2seq_cli.machine import address_limit
-from seq2seq_cli.report.charts import Spec, specification
-from seq2seq_cli.report.data import Chart
+from seq2seq_cli.reports.charts import Spec, specification
+from seq2seq_cli.reports.data import Chart
 
 VEGA_LITE = "5.20"
 FORMATS = ("svg", "png", "pdf")
