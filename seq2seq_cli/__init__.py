@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from seq2seq_cli.inference.greedy import predict_sequence as predict_sequence
     from seq2seq_cli.inference.loading import load_run as load_run
     from seq2seq_cli.notebook import Progress as Progress
+    from seq2seq_cli.prediction import encode as encode
+    from seq2seq_cli.prediction import predict as predict
+    from seq2seq_cli.reports.page import report as report
+    from seq2seq_cli.reports.pictures import plot as plot
     from seq2seq_cli.training.models import define_models as define_models
     from seq2seq_cli.training.session import train as train
     from seq2seq_cli.training.session import train_seeds as train_seeds
@@ -24,13 +28,17 @@ __version__ = "0.1.0"
 _HOMES = {
     "Progress": "notebook",
     "define_models": "training.models",
+    "encode": "prediction",
     "evaluate": "evaluation",
     "generate_sequence": "data.tutorial",
     "get_dataset": "data.tutorial",
     "load_run": "inference.loading",
     "one_hot_decode": "data.vocabulary",
     "one_hot_encode": "data.vocabulary",
+    "plot": "reports.pictures",
+    "predict": "prediction",
     "predict_sequence": "inference.greedy",
+    "report": "reports.page",
     "train": "training.session",
     "train_seeds": "training.session",
 }

@@ -4,6 +4,7 @@ A configuration has one section per concern. The requirements of the tasks are n
 """
 
 import re
+from numbers import Integral
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import (
@@ -15,8 +16,16 @@ from pydantic import (
     model_validator,
 )
 
+from seq2seq_cli.errors import ConfigurationError
+
 LIMIT = 2**63
 """Every integer setting is smaller than this, so that it can be counted and multiplied with."""
+
+
+def check_integer(name: str, value: object, least: int = 0, most: int = LIMIT - 1) -> None:
+    """Raise ConfigurationError unless a value is an integer from `least` to `most`."""
+    if not isinstance(value, Integral) or not least <= int(value) <= most:
+        raise ConfigurationError(f"{name} = {value!r}: should be an integer from {least} to {most}")
 
 
 class Section(BaseModel):
@@ -172,11 +181,14 @@ class TrainingConfig(Section):
     n_samples: int = Field(100_000, ge=1, description="sequences per epoch")
     epochs: int = Field(1, ge=1, description="epochs, each of new sequences")
     batch_size: int = Field(64, ge=1, description="sequences per optimizer step")
-    learning_rate: float = Field(0.01, gt=0, description="peak learning rate of Adam")
+    # Numbers beyond these limits are infinite as 32-bit floats.
+    learning_rate: float = Field(0.01, gt=0, le=3.4e38, description="peak learning rate of Adam")
     schedule: Literal["cosine", "constant"] = Field(
         "cosine", description="warm-up, then cosine decay to zero; or constant"
     )
-    clip_norm: float = Field(0.0, ge=0, description="limit of the gradients' norm; 0: none")
+    clip_norm: float = Field(
+        0.0, ge=0, le=3.4e38, description="limit of the gradients' norm; 0: none"
+    )
     stop_at: float = Field(
         0.0, ge=0, le=1, description="stop once held-out exact match reaches this; 0: never"
     )

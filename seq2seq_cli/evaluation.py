@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from seq2seq_cli.config import TaskConfig
+from seq2seq_cli.config import TaskConfig, check_integer
 from seq2seq_cli.custom_code import same_function
 from seq2seq_cli.data.sampling import Split
 from seq2seq_cli.data.streams import Stream
@@ -27,7 +27,7 @@ from seq2seq_cli.evaluation_data import (
     pairs_of_file,
 )
 from seq2seq_cli.inference.greedy import Decoded, decoding_limits, greedy
-from seq2seq_cli.inference.network import LoadedRun
+from seq2seq_cli.inference.network import LoadedRun, check_loaded
 from seq2seq_cli.inference.threads import map_batches
 from seq2seq_cli.machine import cores
 from seq2seq_cli.metrics import Tally, exact_match_text, interval_text, percent_of
@@ -85,6 +85,11 @@ class Evaluation:
     notes: list[str]
     tally: Tally = field(default_factory=Tally, repr=False, compare=False)  # all counts
 
+    @property
+    def evaluated(self) -> str:
+        """What was evaluated, such as "100 held-out sequences"."""
+        return self.origin if self.exact else f"{self.n_samples:,} {self.origin}"
+
     def _repr_html_(self) -> str:
         """Return the accuracies and examples as HTML for a notebook."""
         n_right, n_tokens = self.tally.tokens
@@ -101,8 +106,7 @@ class Evaluation:
             )
             for example in self.examples
         ]
-        n = "" if self.exact else f"{self.n_samples:,} "
-        title = f"{self.run}: {n}{self.origin}, predicted freely"
+        title = f"{self.run}: {self.evaluated}, predicted freely"
         headed = [("spot check", "source", "expected", "predicted"), *checks] if checks else []
         return html_table(title, rows, self.notes) + html_table("Spot checks", headed)
 
@@ -120,7 +124,7 @@ def html_table(title: str, rows: Iterable[Sequence[str]], notes: Iterable[str] =
 
 def evaluate(
     loaded: LoadedRun,
-    n_samples: int = DEFAULT_SAMPLES,
+    n_samples: int | None = None,
     data: str | Path | None = None,
     n_examples: int = 10,
     seed: int | None = None,
@@ -132,34 +136,37 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate a loaded run on held-out sequences of its task, or on the pairs in `data`.
 
-    The sequences are the first `n_samples` of the test stream under the run's seed, or another
-    `seed`; no training, whatever its seed, sees a held-out source. In a small space they are all
-    held-out sources, each once. With `n_in` they have other lengths than the training's. With
-    `data` the whole file is evaluated. `task` is the run's task if it is a custom one. `stream` is
-    the one that the run was trained on, if it is open already. `observe` is called with each batch.
+    The sequences are the first `n_samples`, by default 10,000, of the test stream under the run's
+    seed, or another `seed`; no training, whatever its seed, sees a held-out source. In a small
+    space they are all held-out sources, each once. With `n_in` they have other lengths than the
+    training's. With `data` they are the file's first `n_samples` pairs, by default all. `task` is
+    the run's task if it is a custom one. `stream` is the one that the run was trained on, if it is
+    open already. `observe` is called with each batch.
 
-    Raises ConfigurationError for sizes below 1 or beyond the memory, and if there is nothing to
-    evaluate; DataError and StorageError for a bad file, and DataError for targets of lengths that
-    the run cannot predict.
+    Raises ConfigurationError for sizes below 1 or beyond the memory, for `seed` or `n_in` with
+    custom data, and if there is nothing to evaluate; DataError and StorageError for a bad file, and
+    DataError for targets of lengths that the run cannot predict.
     """
-    for name, value, least in (("n_samples", n_samples, 1), ("examples", n_examples, 0)):
-        if value < least:
-            raise ConfigurationError(f"{name} = {value}: should be at least {least}")
-    if seed is not None and not 0 <= seed < 2**63:
-        raise ConfigurationError(f"seed = {seed}: should be from 0 to 2**63 - 1")
+    check_loaded(loaded)
+    n_drawn = DEFAULT_SAMPLES if n_samples is None else n_samples
+    check_integer("n_samples", n_drawn, 1)
+    check_integer("examples", n_examples)
+    check_integer("seed", seed or 0)
     config = loaded.config
     if task and not same_function(task.name, config.task.name):
         raise ConfigurationError(f"task {task.name}: the run's task is {config.task.name}")
-    if data is not None:
-        pairs = pairs_of_file(config, data)
-    elif config.task.data:
-        if n_in is not None:
-            raise ConfigurationError(
-                f"n_in = {n_in}: only generated tasks have sources of other lengths"
-            )
-        pairs = held_out_pairs(config, n_samples, stream)
+    if data is not None or config.task.data:
+        for name, value in {"seed": seed, "n_in": n_in}.items():
+            if value is not None:
+                raise ConfigurationError(
+                    f"{name} = {value}: only generated tasks have other sequences: remove it"
+                )
+        if data is None:
+            pairs = held_out_pairs(config, n_drawn, stream)
+        else:
+            pairs = pairs_of_file(config, data, n_samples)
     else:
-        pairs = held_out_sequences(config, n_samples, seed, n_in, task, stream)
+        pairs = held_out_sequences(config, n_drawn, seed, n_in, task, stream)
     return evaluate_on(loaded, pairs, n_examples, progress, observe)
 
 

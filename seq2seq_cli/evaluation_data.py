@@ -4,13 +4,14 @@ This module knows what a run was trained on, and which targets it can predict.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from seq2seq_cli.config import Lengths, RunConfig, TaskConfig
 from seq2seq_cli.data.files import MOST_PROBLEMS, PairsFile, data_files, read_pairs
+from seq2seq_cli.data.pairs import Pairs
 from seq2seq_cli.data.plan import open_stream
 from seq2seq_cli.data.sampling import SourceSpace, Split, hash_ragged, split_codes
 from seq2seq_cli.data.streams import GeneratedStream, GivenStream, Stream
@@ -61,7 +62,7 @@ def held_out_sequences(
             f"n_in = {lengths}: none of the {space.size:,} sources is held out: give other lengths"
         )
     n_samples = n_samples if size is None else min(n_samples, size)
-    kind = "held-out sequences" if space.is_split else "sequences"
+    kind = f"{'held-out ' * space.is_split}sequence{'s' * (n_samples != 1)}"
     exact = n_samples == size
     origin = f"all {n_samples:,} {kind}" if exact else kind if space.is_split else f"random {kind}"
     notes = (
@@ -86,22 +87,28 @@ def held_out_pairs(
         stream = open_stream(config)
     size = stream.size(Split.TEST)
     n_samples = n_samples if size is None else min(n_samples, size)
-    origin = f"held-out pairs of {task.validation_data or task.data}"
+    kind = f"held-out pair{'s' * (n_samples != 1)}"
+    origin = f"{kind} of {task.validation_data or task.data}"
     notes = _chosen_notes(config) if _is_shared(stream) else []
     return EvaluationData(stream, n_samples, origin, notes)
 
 
-def pairs_of_file(config: RunConfig, data: str | Path) -> EvaluationData:
-    """Return the pairs of a file, with notes on whether the run was trained on them."""
+def pairs_of_file(config: RunConfig, data: str | Path, n_samples: int | None) -> EvaluationData:
+    """Return the pairs of a file, with notes on whether the run was trained on them.
+
+    They are the first `n_samples` pairs, or all.
+    """
     task = config.task
     file = read_pairs(data, task.cardinality)
+    n = min(n_samples or len(file.pairs), len(file.pairs))
+    file = replace(file, pairs=Pairs(file.pairs.sources.head(n), file.pairs.targets.head(n)))
     _check_lengths(file, task)
-    n = len(file.pairs)
-    pairs = EvaluationData(GivenStream(file.pairs, task), n, str(data))
+    kind = f"pair{'s' * (n != 1)}"
+    pairs = EvaluationData(GivenStream(file.pairs, task), n, f"{kind} of {data}")
     if not task.data:
         pairs.notes = _training_side_notes(config, file)
     elif file.sha256 == task.validation_data_sha256:
-        pairs.origin, pairs.notes = "the validation data", _chosen_notes(config)
+        pairs.origin, pairs.notes = f"{kind} of the validation data", _chosen_notes(config)
     elif file.sha256 == task.data_sha256:
         codes = split_codes(hash_ragged(file.pairs.sources), custom=True)
         n_trained = n if task.validation_data else int((codes == 0).sum())

@@ -2,18 +2,23 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seq2seq_cli.data.vocabulary import Floats, Vocabulary, check_ids, pad
+from seq2seq_cli.config import check_integer
+from seq2seq_cli.data.text import parse_sequence
+from seq2seq_cli.data.vocabulary import Floats, Vocabulary, check_ids, one_hot_decode, pad
 from seq2seq_cli.errors import ConfigurationError, DataError
 from seq2seq_cli.inference.beam import beam_search
 from seq2seq_cli.inference.greedy import decoding_limits, greedy
-from seq2seq_cli.inference.network import LoadedRun
+from seq2seq_cli.inference.network import LoadedRun, check_loaded
 from seq2seq_cli.resources import check, decoding_needs, encoding_needs
 from seq2seq_cli.storage import atomic_path, check_replaceable
+
+Sequences = str | Sequence[int] | Sequence[str] | Sequence[Sequence[int]] | NDArray[Any]
+"""One sequence or several, see `predict`."""
 
 
 class Prediction(NamedTuple):
@@ -28,20 +33,26 @@ class Prediction(NamedTuple):
 
 def predict(
     loaded: LoadedRun,
-    sequences: Sequence[Sequence[int]],
+    sequences: Sequences,
     beam: int = 1,
     top: int = 1,
     attention: bool = False,
 ) -> list[Prediction]:
     """Predict the targets of sequences of any lengths.
 
+    They are one or several: a text such as "22 17 23" or a list of integers is one; a list of
+    these, or an array of ids (n, steps) or of one-hot vectors (n, steps, cardinality), is several.
     The number of tokens of a target follows from the run's task and the source's length or, if
     targets have an end of sequence, from the model. A `beam` wider than 1 is a beam search, and
     each sequence has its `top` best targets: finished ones first, then by descending probability.
     With `attention` each has the decoder's attention weights, if the model has attention. Raises
-    DataError for an empty sequence and for values outside the run's vocabulary.
+    DataError for an empty sequence and for values outside the run's vocabulary, and
+    ConfigurationError for a wrong `beam` or `top`.
     """
-    each = predict_each(loaded, sequences, beam, top, attention)
+    check_loaded(loaded)
+    check_integer("beam", beam, 1)
+    check_integer("top", top, 1, beam)
+    each = predict_each(loaded, _as_lists(sequences), beam, top, attention)
     return [prediction for candidates in each for prediction in candidates]
 
 
@@ -54,10 +65,7 @@ def predict_each(
 ) -> list[list[Prediction]]:
     """Return a list of predictions for each sequence; like `predict`, which joins the lists."""
     task = loaded.config.task
-    for sequence in sequences:
-        if not len(sequence):
-            raise DataError("the sequence is empty: give at least one integer")
-        check_ids(sequence, task.cardinality)
+    _check_sources(sequences, task.cardinality)
     longest = max(map(len, sequences), default=1)
     check(decoding_needs(loaded.config, 1, 1, beam=beam))
     limits = decoding_limits(task, np.array([len(sequence) for sequence in sequences], np.int64))
@@ -118,22 +126,26 @@ class Encoded(NamedTuple):
     cell: list[list[float]]
 
 
-def encode(loaded: LoadedRun, sequences: Sequence[Sequence[int]]) -> list[Encoded]:
+def encode(loaded: LoadedRun, sequences: Sequences) -> list[Encoded]:
     """Return the encoder's states after sequences, from which the decoder starts.
 
-    Raises DataError for values outside the run's vocabulary.
+    The sequences are those that `predict` takes. Raises DataError for an empty sequence and for
+    values outside the run's vocabulary.
     """
-    hidden, cell = encode_arrays(loaded, sequences)
+    check_loaded(loaded)
+    lists = _as_lists(sequences)
+    hidden, cell = encode_arrays(loaded, lists)
     return [
-        Encoded(list(sequence), h.tolist(), c.tolist())
-        for sequence, h, c in zip(sequences, hidden, cell, strict=True)
+        Encoded(sequence, h.tolist(), c.tolist())
+        for sequence, h, c in zip(lists, hidden, cell, strict=True)
     ]
 
 
 def encode_arrays(loaded: LoadedRun, sequences: Sequence[Sequence[int]]) -> tuple[Floats, Floats]:
     """Return hidden and cell states after n sequences, (n, layers, width) each."""
-    for sequence in sequences:
-        check_ids(sequence, loaded.config.task.cardinality)
+    _check_sources(sequences, loaded.config.task.cardinality)
+    if not sequences:
+        raise DataError("there is no sequence to encode")
     parts = []
     longest = max(map(len, sequences), default=1)
     check(encoding_needs(loaded.config, longest, len(sequences)), error=DataError)
@@ -145,6 +157,33 @@ def encode_arrays(loaded: LoadedRun, sequences: Sequence[Sequence[int]]) -> tupl
         )
     hidden, cell = zip(*parts, strict=True)
     return np.concatenate(hidden), np.concatenate(cell)
+
+
+def _as_lists(sequences: Sequences) -> list[list[int]]:
+    """Return one or several sequences as lists; DataError for what is not a sequence."""
+    if isinstance(sequences, np.ndarray) and sequences.ndim == 3:
+        sequences = one_hot_decode(sequences)
+    rows = [sequences] if isinstance(sequences, str) else _as_list(sequences)
+    if rows and not hasattr(rows[0], "__len__"):
+        rows = [rows]
+    return [_as_list(row) for row in rows]
+
+
+def _as_list(sequence: Any) -> list[Any]:
+    if isinstance(sequence, str):
+        return list(parse_sequence(sequence))
+    try:
+        return list(sequence.tolist() if isinstance(sequence, np.ndarray) else sequence)
+    except TypeError:
+        raise DataError(f"{sequence!r} is not a sequence of integers") from None
+
+
+def _check_sources(sequences: Sequence[Sequence[int]], cardinality: int) -> None:
+    for sequence in sequences:
+        if not len(sequence):
+            raise DataError("the sequence is empty: give at least one integer")
+        if check_ids(sequence, cardinality).ndim > 1:
+            raise DataError(f"{sequence} is not a sequence of integers")
 
 
 def write_states(

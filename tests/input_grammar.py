@@ -13,7 +13,7 @@ import typer
 
 from seq2seq_cli.cli.app import COMMANDS, make_command
 from seq2seq_cli.config import RunConfig
-from seq2seq_cli.report import RUN_CHARTS
+from seq2seq_cli.reports import RUN_CHARTS
 
 NINES = "9" * 400
 

@@ -196,10 +196,28 @@ def test_the_training_file_is_known_by_its_hash(tmp_path):
     assert not held_out.exact
 
 
+def test_the_first_pairs_of_a_file_are_evaluated(tmp_path):
+    run = run_on_pairs(tmp_path)
+    data = tmp_path / "data.jsonl"
+    whole, some = evaluate(run, data=data, n_examples=400), evaluate(run, 7, data, n_examples=400)
+    assert (whole.evaluated, whole.n_samples) == (f"400 pairs of {data}", 400)
+    assert (some.evaluated, some.examples) == (f"7 pairs of {data}", whole.examples[:7])
+    assert f"{some.n_trained_on} of 7 pairs were trained on" in some.notes
+    assert evaluate(run, 1, data).evaluated == f"1 pair of {data}"
+    assert evaluate(run, 401, data).n_samples == 400
+    assert evaluate(run, 1).evaluated == f"1 held-out pair of {data}"
+    generated = random_weights(n_in=6)
+    assert evaluate(generated, 1).evaluated == "1 held-out sequence"
+    for evaluated, options in ((run, {}), (generated, {"data": data})):
+        for wrong in ({"seed": 3}, {"n_in": 4}):
+            with pytest.raises(ConfigurationError, match="= [34]: only generated tasks have other"):
+                evaluate(evaluated, **options, **wrong)
+
+
 def test_the_validation_file_is_named(tmp_path):
     run = run_on_pairs(tmp_path, n_validation=30)
     assert evaluate(run).origin == f"held-out pairs of {tmp_path / 'held.jsonl'}"
-    assert evaluate(run, data=tmp_path / "held.jsonl").origin == "the validation data"
+    assert evaluate(run, data=tmp_path / "held.jsonl").origin == "pairs of the validation data"
     evaluation = evaluate(run, data=tmp_path / "data.jsonl")
     assert evaluation.n_trained_on == 400
     assert "400 of 400 pairs were trained on" in evaluation.notes

@@ -135,7 +135,7 @@ HeldOut = Annotated[
     int | None,
     option(
         "--n-samples",
-        "Number of held-out sequences. [10000; with --lengths 1000 each]",
+        "Number of sequences. [10000; with --lengths 1000 each; with --data all]",
         "Sequences",
         min=1,
     ),

@@ -41,6 +41,10 @@ class Ragged:
         """Length of the longest sequence."""
         return int(self.lengths.max())
 
+    def head(self, n: int) -> "Ragged":
+        """Return the first `n` sequences."""
+        return Ragged(self.values[: self.offsets[n]], self.offsets[: n + 1])
+
     def padded(self, rows: Rows, width: int) -> Ids:
         """Return these sequences as int32 (len(rows), width), padded at the end.
 

@@ -119,10 +119,20 @@ def one_hot_encode(ids: ArrayLike, cardinality: int) -> Floats:
 def one_hot_decode(encoded: ArrayLike) -> Ids:
     """Decode one-hot vectors or probabilities (..., steps, cardinality) to ids (..., steps).
 
-    Each vector becomes the index of its largest entry.
+    Each vector becomes the index of its largest entry. Raises DataError for anything else.
     """
-    ids: Ids = np.asarray(encoded).argmax(axis=-1).astype(np.int32)
+    array = _as_array(encoded)
+    if array.ndim < 2 or not array.shape[-1] or array.dtype.kind not in "biuf":
+        raise DataError(f"{array.dtype} of shape {array.shape}: give (..., steps, cardinality)")
+    ids: Ids = array.argmax(axis=-1).astype(np.int32)
     return ids
+
+
+def _as_array(values: ArrayLike) -> NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise DataError("the sequences differ in length: an array has one length") from error
 
 
 def check_ids(ids: ArrayLike, cardinality: int, lowest: int = 1) -> Ids:
@@ -131,7 +141,7 @@ def check_ids(ids: ArrayLike, cardinality: int, lowest: int = 1) -> Ids:
     `lowest` is 1 for sources and targets, whose values exclude the reserved id, and 0 for
     decoder inputs.
     """
-    array: NDArray[Any] = np.asarray(ids)
+    array = _as_array(ids)
     if array.dtype.kind not in "iu" and array.size:
         raise DataError(f"{array.ravel()[0]!s} is not an integer: sequences hold integers only")
     wrong = array[(array < lowest) | (array >= cardinality)]

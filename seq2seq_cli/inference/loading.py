@@ -22,6 +22,7 @@ from seq2seq_cli.inference.layers import LstmWeights, fold_ids, fold_lstm
 from seq2seq_cli.inference.network import Attention, Decoder, Encoder, EncoderLayer, LoadedRun
 from seq2seq_cli.runs.listing import Run, open_run
 from seq2seq_cli.runs.manifest import DECODER_MODEL, ENCODER_MODEL
+from seq2seq_cli.runs.names import runs_path
 from seq2seq_cli.storage import read_member, reason
 
 MOST_ARCHITECTURE = 2**24
@@ -37,10 +38,11 @@ Weights = Mapping[str, tuple[Floats, ...]]
 def load_run(run: str | None = None, runs_dir: str | Path = "runs") -> LoadedRun:
     """Load a completed run's encoder and decoder, without TensorFlow.
 
-    Takes the newest completed run unless `run` names one. Raises ModelError if there is none, or if
-    a file is missing, corrupt or does not fit the run's configuration.
+    Takes the newest completed run unless `run` names one. Raises ConfigurationError for a wrong
+    name or folder, and ModelError if there is none, or if a file is missing, corrupt or does not
+    fit the run's configuration.
     """
-    return load_network(open_run(Path(runs_dir), run))
+    return load_network(open_run(runs_path(runs_dir), run))
 
 
 def load_network(run: Run) -> LoadedRun:

@@ -74,6 +74,7 @@ class TrainingStatus(Record):
     best: Results | None = None
     calls: tuple[Call, ...] = ()  # since the last validation
     has_ended: bool = False  # only the run's files are left to write
+    has_diverged: bool = False  # the steps after this checkpoint lead to a loss that is not finite
 
 
 class Description(Document):
@@ -166,6 +167,22 @@ def numbers(folder: Path) -> list[str]:
 def is_stopped(run: Path) -> bool:
     """Return whether a training of this run has a checkpoint; it may also be running."""
     return bool(numbers(training_path(run) / CHECKPOINTS))
+
+
+def has_diverged(run: Path) -> bool:
+    """Return whether a training of this run ended with a loss that is not finite."""
+    newest = newest_description(run) if is_stopped(run) else None
+    return newest is not None and newest.status.has_diverged
+
+
+def mark_diverged(run: Path) -> None:
+    """Record that the training of this run diverges after its newest checkpoint."""
+    folder = _folder(run)
+    for name in numbers(folder)[:1]:
+        newest = _describe(folder, name)
+        status = newest.status.model_copy(update={"has_diverged": True})
+        newest = newest.model_copy(update={"status": status})
+        write_text(folder / f"{name}.json", newest.to_json())
 
 
 def has_checkpoint(run: Path) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from seq2seq_cli.config import TaskConfig
 from seq2seq_cli.errors import ExistsError, StorageError
-from seq2seq_cli.runs.checkpoint import is_stopped
+from seq2seq_cli.runs.checkpoint import has_diverged, is_stopped
 from seq2seq_cli.runs.folder import RunFolder, clear, hold_run, remove
 from seq2seq_cli.runs.listing import is_run
 from seq2seq_cli.runs.lock import LOCK, is_locked
@@ -27,7 +27,7 @@ def create_folder(
     run of this name stays until this one is complete. Raises ExistsError if a named run exists or
     is in use.
     """
-    base = check_name(name or default_name(task))
+    base = check_name(default_name(task) if name is None else name)
     make_folder(runs_dir)
     with ExitStack() as held:
         for run in _numbered(runs_dir / base):
@@ -81,7 +81,7 @@ def free_name(
     ExistsError if a named run exists or is in use.
     """
     seeds = list(seeds)
-    for base in _numbered(runs_dir / check_name(name or default_name(task))):
+    for base in _numbered(runs_dir / check_name(default_name(task) if name is None else name)):
         try:
             for seed in seeds:
                 check_free(runs_dir / seed_run(base.name, seed), force)
@@ -139,5 +139,7 @@ def _check_replaceable(run: Path, force: bool) -> None:
         raise ExistsError(f"{run} exists", "replace")
     if os.path.lexists(run) and not is_run(run):
         raise ExistsError(f"{run} exists and is not a run: choose another name")
+    if has_diverged(run) and not force:
+        raise ExistsError(f"{run} has a training that diverged", "replace")
     if is_stopped(run) and not force:
         raise ExistsError(f"{run} has a stopped training", "resume")

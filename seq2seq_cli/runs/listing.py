@@ -9,7 +9,7 @@ from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.tasks import problems
 from seq2seq_cli.errors import ConfigurationError, ModelError, S2sError
 from seq2seq_cli.runs.advice import anew_command, list_command, resume_command, train_command
-from seq2seq_cli.runs.checkpoint import is_stopped, newest_description
+from seq2seq_cli.runs.checkpoint import has_diverged, is_stopped, newest_description
 from seq2seq_cli.runs.folder import settle
 from seq2seq_cli.runs.history import EpochRecord, parse_history
 from seq2seq_cli.runs.lock import is_locked
@@ -176,6 +176,8 @@ def _under_way(run: Path) -> str:
     """Return the state of a run's training; empty if there is none."""
     if is_locked(training_path(run)):
         return "in training"
+    if has_diverged(run):
+        return "diverged"
     return "stopped" if is_stopped(run) else ""
 
 
@@ -202,6 +204,8 @@ def _open_run(run: Path, name: str) -> Run:
 def _not_complete(run: Path) -> ModelError:
     if is_locked(training_path(run)):
         return ModelError(f"the run {run} is still in training")
+    if has_diverged(run):
+        return ModelError(f"the training of {run} diverged: train it anew at a lower learning rate")
     if is_stopped(run):
         newest = newest_description(run)
         command = resume_command(run, newest.config.task) if newest else anew_command(run)

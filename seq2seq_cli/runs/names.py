@@ -23,7 +23,7 @@ MOST_STEM = 150
 
 def check_name(name: str) -> str:
     """Return the run's name, or raise ConfigurationError if it is not a plain folder name."""
-    if not re.fullmatch(r"\w[\w.+-]*", name):
+    if not isinstance(name, str) or not re.fullmatch(r"\w[\w.+-]*", name):
         raise ConfigurationError(
             f"run name {name!r}: use letters, digits, '.', '-' and '_', beginning with no dot"
         )
@@ -36,12 +36,19 @@ def check_name(name: str) -> str:
     return name
 
 
+def runs_path(runs_dir: str | Path) -> Path:
+    """Return the folder of runs; ConfigurationError if its name is empty or not a path."""
+    if not isinstance(runs_dir, str | Path) or not str(runs_dir):
+        raise ConfigurationError(f"runs_dir = {runs_dir!r}: should be the path of a folder")
+    return Path(runs_dir)
+
+
 def run_path(runs_dir: Path, name: str) -> Path:
     """Return the folder of the run of this name; SWEEP/RUN is a sweep's.
 
     Raises ConfigurationError if it is not such a name.
     """
-    sweep, slash, run = name.partition("/")
+    sweep, slash, run = str(name).partition("/")
     return runs_dir / check_name(sweep) / check_name(run) if slash else runs_dir / check_name(name)
 
 

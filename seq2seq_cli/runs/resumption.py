@@ -14,6 +14,7 @@ from seq2seq_cli.runs.checkpoint import (
     Checkpoint,
     TrainingStatus,
     has_checkpoint,
+    has_diverged,
     is_stopped,
     newest_description,
 )
@@ -56,7 +57,7 @@ class State(Enum):
 def find_resumable(runs_dir: Path, name: str | None) -> Path:
     """Return the named run or, without a name, the stopped training that was saved last.
 
-    A training that runs is not a stopped one. Raises ModelError if there is none.
+    A training that runs or diverged is not a stopped one. Raises ModelError if there is none.
     """
     if name is not None:
         run = find_run(runs_dir, name)
@@ -66,7 +67,7 @@ def find_resumable(runs_dir: Path, name: str | None) -> Path:
                 f"`{anew_command(run)}`"
             )
         return run
-    begun = [run for run in run_folders(runs_dir) if is_stopped(run)]
+    begun = [run for run in run_folders(runs_dir) if is_stopped(run) and not has_diverged(run)]
     stopped = [run for run in begun if not is_locked(training_path(run))]
     if not stopped:
         running = f", only running ones, such as {begun[0].name}" if begun else ""
@@ -88,7 +89,7 @@ def find_seeds(runs_dir: Path, name: str | None) -> tuple[str, list[int]]:
         parts = re.fullmatch(r"(.+)-seed-(0|[1-9]\d*)", run.name)
         if parts and has_checkpoint(run):
             saved.setdefault(parts[1], {})[int(parts[2])] = written_at(run)
-    if name and check_name(name) not in saved:
+    if name is not None and check_name(name) not in saved:
         raise ModelError(f"there is no run {runs_dir / name}-seed-... to resume")
     idle = [
         base

@@ -18,6 +18,7 @@ from seq2seq_cli.errors import ConfigurationError, LossError, Stopped
 from seq2seq_cli.resources import check_training
 from seq2seq_cli.runs.advice import resume_command
 from seq2seq_cli.runs.listing import Run, open_run
+from seq2seq_cli.runs.names import runs_path
 from seq2seq_cli.runs.resumption import State
 from seq2seq_cli.training.cluster import Cluster, join, read_cluster
 from seq2seq_cli.training.events import OnEvent, Planned, SeedBegun, SeedFailed
@@ -75,9 +76,9 @@ def train(
     DataError for bad data, ExistsError if a named run exists or is in use, ModelError if there is
     nothing to resume, and StorageError if reading or writing fails or another worker is lost.
     """
-    report, cluster = progress or (lambda event: None), _set_up(callback)
+    report, cluster = progress or (lambda event: None), _set_up(config, callback)
     options = Options(report, checkpoint_seconds, callbacks, write_tensorboard, callback)
-    with hold_start(config, Path(runs_dir), run, force, resume, cluster) as start:
+    with hold_start(config, runs_path(runs_dir), run, force, resume, cluster) as start:
         plan, folder = start.plan, start.folder
         resumed = folder.run.name if folder and start.checkpoint else ""
         worker, n_workers = cluster.index + 1, cluster.n_workers
@@ -115,7 +116,7 @@ def train_seeds(
 
     Raises what `train` raises, and ConfigurationError if TF_CONFIG names several workers.
     """
-    report, cluster = progress or (lambda event: None), _set_up(callback)
+    report, cluster = progress or (lambda event: None), _set_up(config, callback)
     if cluster.n_workers > 1:
         raise ConfigurationError(
             f"seeds = {n_seeds}: TF_CONFIG names {cluster.n_workers} workers, which train one seed "
@@ -123,7 +124,7 @@ def train_seeds(
         )
     options = Options(report, checkpoint_seconds, (), write_tensorboard, callback)
     find = resumed_seeds if resume else new_seeds
-    seeds = find(config, n_seeds, Path(runs_dir), run, force)
+    seeds = find(config, n_seeds, runs_path(runs_dir), run, force)
     epochs = seeds.plan.config.training.epochs
 
     def result(seed: int, problem: str = "") -> SeedRun:
@@ -168,8 +169,10 @@ def train_seeds(
             raise type(error)(f"{str(error) or 'interrupted'}{advice}") from None
 
 
-def _set_up(callback: str) -> Cluster:
+def _set_up(config: RunConfig, callback: str) -> Cluster:
     """Prepare this process for a training; return the workers that it belongs to."""
+    if not isinstance(config, RunConfig):
+        raise ConfigurationError(f"config = {config!r}: should be a seq2seq_cli.config.RunConfig")
     cluster = read_cluster()
     configure_process()
     if callback:

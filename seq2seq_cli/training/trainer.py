@@ -8,7 +8,7 @@ import numpy as np
 
 from seq2seq_cli.architecture import Architecture
 from seq2seq_cli.errors import LossError, Stopped
-from seq2seq_cli.runs.checkpoint import Checkpoint, TrainingStatus, TrainState
+from seq2seq_cli.runs.checkpoint import Checkpoint, TrainingStatus, TrainState, mark_diverged
 from seq2seq_cli.runs.history import Call
 from seq2seq_cli.runs.manifest import current_environment, differences
 from seq2seq_cli.runs.progress import Progress, stop_reason
@@ -74,6 +74,10 @@ class Trainer:
             if self._last_state is None:
                 self._train_epochs()
             self._complete()
+        except LossError:
+            if self._folder:
+                mark_diverged(self._folder.run)
+            raise
         except (Stopped, KeyboardInterrupt, LostWorkerError) as error:
             saved = self._stop(resume_command)
             raise type(error)(f"{str(error) or 'interrupted'}, {saved}") from None
@@ -205,7 +209,7 @@ class Trainer:
         return Checkpoint(
             state=self._last_state or self._loop.state,
             best_weights=best_weights,
-            status=status.model_copy(update={"seconds": seconds}),
+            status=status.model_copy(update={"seconds": seconds, "has_diverged": False}),
             config=self._config,
             environment=current_environment(device_name()),
             written_at=datetime.now(UTC).isoformat(),

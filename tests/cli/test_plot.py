@@ -15,7 +15,7 @@ from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, S2sError
 from seq2seq_cli.metrics import percent
-from seq2seq_cli.report import RUN_CHARTS, TRAINING_CHARTS
+from seq2seq_cli.reports import RUN_CHARTS, TRAINING_CHARTS
 from seq2seq_cli.runs.history import Call, EpochRecord, history_text
 from seq2seq_cli.sweep.folder import SweepFolder
 

@@ -201,13 +201,24 @@ def test_dataset_is_that_of_the_tutorial():
 
 
 @pytest.mark.parametrize(
-    "sizes", [(0, 1, 51, 5), (6, 0, 51, 5), (6, 3, 1, 5), (6, 3, 51, 0), (6, 3, 51, -2000)]
+    "sizes",
+    [(0, 1, 51, 5), (6, 0, 51, 5), (6, 3, 1, 5), (6, 3, 51, 0), (6, 3, 51, -2000), (6, 3, 51, 1.5)],
 )
 def test_dataset_refuses_wrong_sizes(sizes):
-    with pytest.raises(ValueError, match=r"."):
+    with pytest.raises(ConfigurationError, match=r" = (0|1|-2000|1\.5): should be"):
         get_dataset(*sizes)
     with pytest.raises(ConfigurationError, match="n_out = 4"):
         get_dataset(3, 4, 51, 5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [((-1, 51), "length = -1"), ((6, 1), "n_unique = 1"), ((6, 2**40), "n_unique = 10995"),
+     ((1.5, 51), "length = 1.5"), ((6, 51, -1), "seed = -1")],
+)  # fmt: skip
+def test_a_sequence_refuses_wrong_sizes(arguments, name):
+    with pytest.raises(ConfigurationError, match=f"^{name}.*: should be an integer from"):
+        generate_sequence(*arguments)
 
 
 def test_the_tutorials_functions_draw_anew_unless_seeded():

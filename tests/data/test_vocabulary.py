@@ -54,6 +54,14 @@ def test_decoding_probabilities_takes_the_largest():
     np.testing.assert_array_equal(one_hot_decode([[0.2, 0.5, 0.3], [0.4, 0.3, 0.3]]), [1, 0])
 
 
+@pytest.mark.parametrize("wrong", [[], [1, 2], [[], []], [[1, 2], [3]], [["a"]], None, 5])
+def test_what_is_not_one_hot_is_refused(wrong):
+    with pytest.raises(DataError, match=r"steps, cardinality\)$|differ in length"):
+        one_hot_decode(wrong)
+    with pytest.raises(DataError, match="differ in length"):
+        one_hot_encode([[1, 2], [3]], 5)
+
+
 @pytest.mark.parametrize("wrong", [-1, 5, 2**32 + 1])
 def test_encoding_names_an_id_outside_the_vocabulary(wrong):
     with pytest.raises(DataError, match=rf"^{wrong} is not a value.*0 to 4"):

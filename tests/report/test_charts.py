@@ -6,9 +6,9 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from seq2seq_cli.report.charts import specification
-from seq2seq_cli.report.data import Chart
-from seq2seq_cli.report.pictures import IN_DARK, INK, SERIES, draw, draw_for_page
+from seq2seq_cli.reports.charts import specification
+from seq2seq_cli.reports.data import Chart
+from seq2seq_cli.reports.pictures import IN_DARK, INK, SERIES, draw, draw_for_page
 
 
 def curve(values, column="loss, nats per token", runs=("a",), label="training"):

@@ -12,7 +12,7 @@ from seq2seq_cli.evaluation import evaluate
 from seq2seq_cli.generalization import evaluate_lengths
 from seq2seq_cli.inference.loading import load_run
 from seq2seq_cli.metrics import wilson_interval
-from seq2seq_cli.report.data import (
+from seq2seq_cli.reports.data import (
     generalization,
     learning_curve,
     lengths,

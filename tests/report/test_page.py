@@ -17,9 +17,9 @@ from seq2seq_cli.config import TaskConfig
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError
 from seq2seq_cli.evaluation import evaluate
 from seq2seq_cli.inference.loading import load_network, load_run
-from seq2seq_cli.report.data import learning_curve
-from seq2seq_cli.report.page import comparison_page, run_page, summary, verdict
-from seq2seq_cli.report.run import RunCharts
+from seq2seq_cli.reports.data import learning_curve
+from seq2seq_cli.reports.page import comparison_page, run_page, summary, verdict
+from seq2seq_cli.reports.run import RunCharts
 from seq2seq_cli.sweep.folder import SweepFolder
 
 MARKUP = "<script>alert(1)</script><b>&amp;"

@@ -10,8 +10,8 @@ from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
 from seq2seq_cli.data.vocabulary import PADDING, START
 from seq2seq_cli.evaluation import Example, evaluate
 from seq2seq_cli.prediction import encode, predict
-from seq2seq_cli.report import run as report_run
-from seq2seq_cli.report.run import (
+from seq2seq_cli.reports import run as report_run
+from seq2seq_cli.reports.run import (
     RunCharts,
     attention,
     decoder_states,
@@ -35,7 +35,7 @@ def values_of(chart):
 
 
 def test_confusions_are_counted_token_by_token(monkeypatch):
-    monkeypatch.setattr("seq2seq_cli.report.data.MOST_CONFUSIONS", 1000)
+    monkeypatch.setattr("seq2seq_cli.reports.data.MOST_CONFUSIONS", 1000)
     run, expected = random_weights({"name": "reverse", "n_in": "1-3", "cardinality": 7}), Counter()
 
     def observe(_, targets, tokens):

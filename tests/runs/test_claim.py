@@ -9,6 +9,7 @@ from small import CONFIG, NOON, TASK, a_checkpoint, complete, contents, stop, st
 from seq2seq_cli.config import TaskConfig
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, StorageError
 from seq2seq_cli.runs import claim
+from seq2seq_cli.runs.checkpoint import load_checkpoint, mark_diverged
 from seq2seq_cli.runs.claim import check_free, create_folder, reopen_folder
 from seq2seq_cli.runs.folder import hold_run
 from seq2seq_cli.runs.listing import list_runs, open_run
@@ -282,6 +283,22 @@ def test_a_running_training_is_not_resumed_unless_it_is_named(runs_dir):
         assert find_seeds(runs_dir, None) == ("stopped", [1])
         assert find_resumable(runs_dir, running.name) == running
     assert find_resumable(runs_dir, None) == running
+
+
+def test_a_diverged_training_is_not_resumed_unless_it_is_named(runs_dir):
+    run = stop(runs_dir, 7)
+    mark_diverged(run)
+    with pytest.raises(ModelError, match="no stopped training"):
+        find_resumable(runs_dir, None)
+    assert find_resumable(runs_dir, "a") == run
+    assert [item.problem for item in list_runs(runs_dir)] == ["diverged"]
+    with pytest.raises(ModelError, match="diverged: train it anew at a lower learning rate"):
+        open_run(runs_dir, "a")
+    with pytest.raises(ExistsError, match="diverged") as taken:
+        check_free(run, force=False)
+    assert taken.value.remedy == "replace"
+    assert load_checkpoint(run)[0].state.steps_done == 7
+    check_free(run, force=True)
 
 
 def test_a_copied_training_is_resumed_by_the_time_of_its_checkpoint(runs_dir):

@@ -289,6 +289,10 @@ def test_the_table_has_every_seed_and_their_median_and_range(capsys):
     shown = capsys.readouterr().out
     assert "its loss is not finite" in shown
     assert "median of 4" in shown
+    show_seeds(failed[-1:])
+    shown = capsys.readouterr().out
+    assert shown.startswith("t-seed-...: no seed finished")
+    assert "at least" not in shown
 
 
 @pytest.mark.usefixtures("compiled_once")

@@ -5,12 +5,14 @@ import json
 import keras
 import numpy as np
 import pytest
-from tiny import tiny_config
+from tiny import stop_after, tiny_config
 
 from seq2seq_cli import train
-from seq2seq_cli.errors import ConfigurationError, LossError
+from seq2seq_cli.config import RunConfig
+from seq2seq_cli.errors import ConfigurationError, Interrupted, LossError, ModelError
 from seq2seq_cli.runs import folder
 from seq2seq_cli.runs.checkpoint import load_checkpoint
+from seq2seq_cli.runs.listing import list_runs
 
 
 def events_of(tmp_path, config, **options):
@@ -70,11 +72,19 @@ def test_a_loss_that_is_not_finite_names_the_step_and_keeps_the_checkpoint(tmp_p
     assert notes == []
     assert checkpoint.state.steps_done == 40
     assert all(np.isfinite(array).all() for array in checkpoint.state.weights)
+    (listed,) = list_runs(tmp_path)
+    assert listed.problem == "diverged"
+    with pytest.raises(ModelError, match="no stopped training"):
+        train(RunConfig(), tmp_path, resume=True)
+    with pytest.raises(Interrupted):
+        train(RunConfig(), tmp_path, "run", resume=True, progress=stop_after(1))
+    (listed,) = list_runs(tmp_path)
+    assert listed.problem == "stopped"
 
 
 @pytest.mark.usefixtures("compiled_once")
 def test_a_run_whose_last_step_diverges_is_not_saved(tmp_path):
-    config = tiny_config(epochs=1, n_samples=16, learning_rate=1e39, schedule="constant")
+    config = tiny_config(epochs=1, n_samples=16, learning_rate=3e38, schedule="constant")
     with pytest.raises(LossError, match="the loss became (nan|inf) at step 1, in epoch 1: start"):
         train(config, tmp_path, "run")
     assert [path.name for path in tmp_path.iterdir()] == ["run.training"]

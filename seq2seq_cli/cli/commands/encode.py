@@ -6,7 +6,6 @@ from typing import Annotated
 from seq2seq_cli.cli import options
 from seq2seq_cli.cli.options import option
 from seq2seq_cli.cli.rendering import output
-from seq2seq_cli.errors import DataError
 
 
 def encode(
@@ -42,8 +41,6 @@ def encode(
     with read_sequences(sequences, file, loaded.config.task.cardinality) as source_reader:
         if output_file:
             sources = source_reader.all()
-            if not sources:
-                raise DataError("there is no sequence to encode")
             lengths.update(map(len, sources))
             write_states(output_file, loaded, sources, force)
             output.message(f"wrote the states of {len(sources):,} to {output_file}", quiet)

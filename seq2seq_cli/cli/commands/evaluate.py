@@ -81,8 +81,8 @@ def evaluate(
     shares: list[float | None]
     if lengths is None:
         n_examples = 10 if examples is None else examples
-        n_samples = n_samples or evaluation.DEFAULT_SAMPLES
-        with Progress("evaluating", n_samples, is_quiet or bool(data)) as progress:
+        n_shown = n_samples or evaluation.DEFAULT_SAMPLES
+        with Progress("evaluating", n_shown, is_quiet or bool(data)) as progress:
             result = evaluation.evaluate(
                 loaded, n_samples, data, n_examples, seed, progress.advance, n_in, custom_task
             )

@@ -10,7 +10,7 @@ from seq2seq_cli.cli.commands.report import open_sweep, run_charts
 from seq2seq_cli.cli.options import option
 from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.errors import ConfigurationError
-from seq2seq_cli.report import RUN_CHARTS, SWEEP_CHARTS, TRAINING_CHARTS
+from seq2seq_cli.reports import RUN_CHARTS, SWEEP_CHARTS, TRAINING_CHARTS
 
 
 def plot(
@@ -38,21 +38,15 @@ def plot(
 ) -> None:
     """Draw one chart of a run, or of a sweep: to a file, or in the terminal."""
     from seq2seq_cli.cli.rendering.charts import show_chart
-    from seq2seq_cli.report.data import sweep_charts
-    from seq2seq_cli.report.pictures import FORMATS, draw, need_libraries
-    from seq2seq_cli.report.run import NoChartError
-    from seq2seq_cli.storage import atomic_path, check_replaceable
+    from seq2seq_cli.reports.data import sweep_charts
+    from seq2seq_cli.reports.pictures import check_picture, write_picture
+    from seq2seq_cli.reports.run import NoChartError
 
     _check_chart(what, sweep, {"--lengths": lengths, "--n-samples": n_samples})
     if sweep is not None and (run or task):
         raise ConfigurationError(f"--sweep {sweep}: remove --run and --task")
-    tasks, kind = [task] if task else [], ""
     if file:
-        kind = file.suffix.lower().removeprefix(".")
-        if kind not in FORMATS:
-            raise ConfigurationError(f"{file}: the name should end in .svg, .png or .pdf")
-        check_replaceable(file, force)
-        need_libraries()
+        check_picture(file, force)
     if sweep is not None:
         charts = sweep_charts(*open_sweep(runs_dir, sweep).read_results())[what]
         if not charts:
@@ -61,6 +55,7 @@ def plot(
                 "lines need a seed with a result"
             )
     else:
+        tasks = [task] if task else []
         with run_charts(run, runs_dir, n_samples, lengths, tasks, quiet, n_each=n_samples) as drawn:
             try:
                 charts = drawn.charts(what)[:1]
@@ -71,9 +66,7 @@ def plot(
         for chart in charts:
             show_chart(chart)
         return
-    picture = draw(charts[0], kind)
-    with atomic_path(file) as temporary:
-        temporary.write_bytes(picture)
+    write_picture(charts[0], file)
     output.message(f"wrote {file}", quiet)
     if len(charts) > 1:
         output.message(f"the first of {len(charts)}: the sweep's report has all of them", quiet)

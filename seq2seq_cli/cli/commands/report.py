@@ -14,11 +14,11 @@ from seq2seq_cli.cli.rendering.progress import Progress
 from seq2seq_cli.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from seq2seq_cli.report.run import RunCharts
+    from seq2seq_cli.reports.run import RunCharts
     from seq2seq_cli.sweep.folder import SweepFolder
 
 if TYPE_CHECKING:
-    from seq2seq_cli.report.run import RunCharts
+    from seq2seq_cli.reports.run import RunCharts
 
 
 def report(
@@ -47,8 +47,8 @@ def report(
     reproduce it. The page needs no network. An earlier report is replaced.
     """
     from seq2seq_cli.evaluation import DEFAULT_SAMPLES
-    from seq2seq_cli.report.page import check_free, run_page, sweep_page
-    from seq2seq_cli.report.pictures import need_libraries
+    from seq2seq_cli.reports.page import check_free, run_page, sweep_page
+    from seq2seq_cli.reports.pictures import need_libraries
     from seq2seq_cli.storage import write_text
 
     is_sweep = sweep is not None
@@ -88,7 +88,7 @@ def run_charts(
     """Provide the charts of a run, and show the progress of its evaluation."""
     from seq2seq_cli.evaluation import DEFAULT_SAMPLES
     from seq2seq_cli.inference.loading import load_run
-    from seq2seq_cli.report.run import RunCharts
+    from seq2seq_cli.reports.run import RunCharts
 
     loaded, n_samples = load_run(run, runs_dir), n_samples or DEFAULT_SAMPLES
     (custom_task,) = options.load_custom_tasks(tasks, [loaded])
@@ -109,7 +109,7 @@ def _comparison(
 ) -> str:
     from seq2seq_cli.evaluation import evaluate
     from seq2seq_cli.inference.loading import load_run
-    from seq2seq_cli.report.page import comparison_page
+    from seq2seq_cli.reports.page import comparison_page
 
     loaded = [load_run(name, runs_dir) for name in dict.fromkeys(names)]
     custom_tasks = options.load_custom_tasks(tasks, loaded)

@@ -10,7 +10,7 @@ from seq2seq_cli.cli.rendering.tables import table
 from seq2seq_cli.metrics import percent, percent_range, spread
 
 if TYPE_CHECKING:
-    from seq2seq_cli.report.data import Chart
+    from seq2seq_cli.reports.data import Chart
 
 HEIGHT = 12
 

@@ -42,9 +42,8 @@ def show_evaluation(report: "Evaluation", quiet: bool = False) -> None:
         *([] if loss is None else [("loss", f"{loss:.6f}")]),
         ("sequences/s", f"{report.sequences_per_s:,.0f}"),
     ]
-    n = "" if report.exact else f"{report.n_samples:,} "
     table(
-        f"{report.run}: {n}{report.origin}, predicted freely",
+        f"{report.run}: {report.evaluated}, predicted freely",
         ("accuracy", ">value"),
         [*first, *((name, text) for name, text, _ in shares), *last],
         bars=[*[None] * len(first), *(share for *_, share in shares), *[None] * len(last)],
@@ -147,18 +146,18 @@ def show_seeds(results: Sequence[SeedResult], quiet: bool = False) -> None:
         else (str(result.seed), "none", "its loss is not finite")
         for result in results
     ]
-    origin = "no run"
+    title = "no seed finished"
     if reports:
-        origin = f"{'' if reports[0].exact else f'{reports[0].n_samples:,} '}{reports[0].origin}"
+        title = f"{reports[0].evaluated}, predicted freely"
         of = "" if len(reports) == len(results) else f" of {len(reports)}"
         middle, ends = spread_text([report.exact_match for report in reports])
         rows += [(f"median{of}", middle, ""), (f"range{of}", "", ends)]
-    n_learned = _n_learned(results)
-    share = percent(n_learned / len(results), 0, 1)
-    rows.append((f"at least {LEARNED:.0%}", share, f"{n_learned} of {len(results)} seeds"))
+        n_learned = _n_learned(results)
+        share = percent(n_learned / len(results), 0, 1)
+        rows.append((f"at least {LEARNED:.0%}", share, f"{n_learned} of {len(results)} seeds"))
     name = results[0].path.name.removesuffix(str(results[0].seed))
     columns = ("seed", ">exact match", "95% interval")
-    table(f"{name}...: {origin}, predicted freely", columns, rows)
+    table(f"{name}...: {title}", columns, rows)
     for note in dict.fromkeys(note for report in reports for note in report.notes):
         message(f"note: {note}", quiet)
 

@@ -23,8 +23,7 @@ def learning_rates(config: TrainingConfig, start: int, n: int) -> Floats:
     "cosine" rises linearly over the first 5% of the steps, then falls to zero along half a cosine
     (Loshchilov and Hutter 2017, without restarts).
     """
-    with np.errstate(over="ignore"):  # a training that diverges says so itself
-        return np.array([_rate(config, step) for step in range(start, start + n)], np.float32)
+    return np.array([_rate(config, step) for step in range(start, start + n)], np.float32)
 
 
 def _rate(config: TrainingConfig, step: int) -> float:

@@ -24,7 +24,6 @@ from seq2seq_cli.data.vocabulary import (
 )
 from seq2seq_cli.errors import ConfigurationError
 from seq2seq_cli.evaluation import (
-    DEFAULT_SAMPLES,
     Evaluation,
     Example,
     OnProgress,
@@ -35,8 +34,8 @@ from seq2seq_cli.generalization import SAMPLES, evaluate_lengths, parse_range
 from seq2seq_cli.inference.network import LoadedRun
 from seq2seq_cli.metrics import matches, percent
 from seq2seq_cli.prediction import encode_arrays, predict
-from seq2seq_cli.report import TRAINING_CHARTS
-from seq2seq_cli.report.data import (
+from seq2seq_cli.reports import RUN_CHARTS, TRAINING_CHARTS
+from seq2seq_cli.reports.data import (
     Chart,
     Row,
     confusions,
@@ -72,7 +71,7 @@ class RunCharts:
     """
 
     loaded: LoadedRun
-    n_samples: int = DEFAULT_SAMPLES
+    n_samples: int | None = None
     lengths: str | None = None
     n_each: int | None = None
     task: Task | None = None
@@ -80,7 +79,7 @@ class RunCharts:
 
     @property
     def evaluation(self) -> Evaluation:
-        """The evaluation on `n_samples` held-out sequences."""
+        """The evaluation on `n_samples` held-out sequences, see `evaluate`."""
         return self._evaluated[0]
 
     @property
@@ -103,8 +102,13 @@ class RunCharts:
     def charts(self, name: str) -> list[Chart]:
         """Return the charts of a name: several maps, or one chart of another kind.
 
-        Raises NoChartError if the run has none, and ConfigurationError for wrong `lengths`.
+        Raises NoChartError if the run has none, and ConfigurationError for another name and for
+        wrong `lengths`.
         """
+        if name not in RUN_CHARTS:
+            raise ConfigurationError(
+                f"{name}: there is no such chart: give one of {', '.join(RUN_CHARTS)}"
+            )
         if name in TRAINING_CHARTS:
             return [learning_curve([self.loaded.run], name)]
         if name == "generalization":

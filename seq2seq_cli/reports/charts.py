@@ -4,7 +4,7 @@ from math import ceil, floor, log10
 from typing import Any
 
 from seq2seq_cli.metrics import percent
-from seq2seq_cli.report.data import Chart, Row, in_order
+from seq2seq_cli.reports.data import Chart, Row, in_order
 
 Spec = dict[str, Any]
 

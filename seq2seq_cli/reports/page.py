@@ -8,9 +8,10 @@ from typing import Any
 
 from seq2seq_cli.architecture import Architecture
 from seq2seq_cli.config import RunConfig
+from seq2seq_cli.data.tasks import Task
 from seq2seq_cli.errors import ExistsError
 from seq2seq_cli.evaluation import Evaluation
-from seq2seq_cli.inference.network import LoadedRun
+from seq2seq_cli.inference.network import LoadedRun, check_loaded
 from seq2seq_cli.metrics import (
     LEARNED,
     exact_match_text,
@@ -19,13 +20,13 @@ from seq2seq_cli.metrics import (
     percent_of,
     spread_text,
 )
-from seq2seq_cli.report import SECTIONS, TRAINING_CHARTS
-from seq2seq_cli.report.data import Chart, Row, learning_curve, results, sweep_charts
-from seq2seq_cli.report.pictures import IN_DARK, draw_for_page, variable
-from seq2seq_cli.report.run import NoChartError, RunCharts
+from seq2seq_cli.reports import SECTIONS, TRAINING_CHARTS
+from seq2seq_cli.reports.data import Chart, Row, learning_curve, results, sweep_charts
+from seq2seq_cli.reports.pictures import IN_DARK, draw_for_page, need_libraries, variable
+from seq2seq_cli.reports.run import NoChartError, RunCharts
 from seq2seq_cli.runs.advice import again_command, evaluate_command, report_command
 from seq2seq_cli.settings import differing_settings, flat_settings
-from seq2seq_cli.storage import check_replaceable
+from seq2seq_cli.storage import check_replaceable, write_text
 from seq2seq_cli.sweep.folder import SweepFolder
 from seq2seq_cli.sweep.results import Summary, summarize
 
@@ -34,6 +35,19 @@ SHARES = {"exact match", "token accuracy", "low", "high"}
 
 GENERATOR = '<meta name="generator" content="s2s">'
 """The line that distinguishes a report from other pages."""
+
+
+def report(run: LoadedRun, file: str | Path, task: Task | None = None, force: bool = False) -> None:
+    """Write a page of charts of a loaded run, as `s2s report` does.
+
+    An earlier report is replaced. `task` is the run's task if it is a custom one. Raises
+    ConfigurationError without the extra "report", ExistsError if the file exists and is not a
+    report, unless `force` is set, and StorageError if writing fails.
+    """
+    check_loaded(run)
+    need_libraries()
+    check_free(Path(file), force)
+    write_text(Path(file), run_page(RunCharts(run, task=task)))
 
 
 def check_free(file: Path, force: bool) -> None:
@@ -168,7 +182,7 @@ def _render(template: str, **values: Any) -> str:
     from markupsafe import Markup
 
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("seq2seq_cli.report"),
+        loader=jinja2.PackageLoader("seq2seq_cli.reports"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -2,11 +2,16 @@
 
 import html
 import re
+from pathlib import Path
 
+from seq2seq_cli.data.tasks import Task
 from seq2seq_cli.errors import ConfigurationError, PackageError
+from seq2seq_cli.inference.network import LoadedRun, check_loaded
 from seq2seq_cli.machine import address_limit
-from seq2seq_cli.report.charts import Spec, specification
-from seq2seq_cli.report.data import Chart
+from seq2seq_cli.reports.charts import Spec, specification
+from seq2seq_cli.reports.data import Chart
+from seq2seq_cli.reports.run import RunCharts
+from seq2seq_cli.storage import atomic_path, check_replaceable
 
 VEGA_LITE = "5.20"
 FORMATS = ("svg", "png", "pdf")
@@ -72,6 +77,37 @@ CONFIG = {
 def variable(colour: str) -> str:
     """Return the name of a colour in a page's style sheet."""
     return f"--chart-{colour.removeprefix('#')}"
+
+
+def plot(
+    run: LoadedRun, what: str, file: str | Path, task: Task | None = None, force: bool = False
+) -> None:
+    """Draw a chart of a loaded run to an .svg, .png or .pdf file, as `s2s plot` does.
+
+    `what` is one of "loss", "exact-match", "learning-rate", "positions", "lengths",
+    "generalization", "confusions", "attention", "decoder-states" and "encoder-states"; `task` is
+    the run's task if it is a custom one. Raises ConfigurationError if the run has no such chart,
+    for another suffix and without the extra "report", ExistsError if the file exists, unless
+    `force` is set, and StorageError if writing fails.
+    """
+    check_loaded(run)
+    check_picture(Path(file), force)
+    write_picture(RunCharts(run, task=task).charts(what)[0], Path(file))
+
+
+def check_picture(file: Path, force: bool) -> None:
+    """Raise an error unless a picture can be drawn and written here."""
+    if file.suffix.lower().removeprefix(".") not in FORMATS:
+        raise ConfigurationError(f"{file}: the name should end in .svg, .png or .pdf")
+    check_replaceable(file, force)
+    need_libraries()
+
+
+def write_picture(chart: Chart, file: Path) -> None:
+    """Write a chart in the format of the file's suffix."""
+    picture = draw(chart, file.suffix.lower().removeprefix("."))
+    with atomic_path(file) as temporary:
+        temporary.write_bytes(picture)
 
 
 def draw(chart: Chart, suffix: str) -> bytes:
