@@ -96,7 +96,7 @@ class Evaluation:
         tokens = [percent_of(n_right, n_tokens, self.exact)] if n_tokens else []
         rows = [
             ("exact match", exact_match_text(self)),
-            ("interval", "all of them" if self.exact else interval_text(self)),
+            *([] if self.exact else [("95% interval", interval_text(self))]),
             *(("token accuracy", share) for share in tokens),
         ]
         checks = [

@@ -116,7 +116,7 @@ def test_empty_targets_are_trained_evaluated_and_predicted(tmp_path, s2s_here):
     sizes = "--task filter --n-in 2 --cardinality 5 --units 24 --n-samples 12800".split()
     s2s_here("train", *sizes, "-q", "--set", "training.learning_rate=0.02")
     assert "end_of_sequence = true" in next(tmp_path.rglob("config.toml")).read_text()
-    assert "all of them" in s2s_here("evaluate", "--min-accuracy", "1").stdout
+    assert "all 16 sequences" in s2s_here("evaluate", "--min-accuracy", "1").stdout
     assert s2s_here("predict", "4 1", "1 4").stdout.splitlines() == ["", "4"]
     best = s2s_here("predict", "4 1", "--beam", "3", "--top", "2").stdout
     assert best.splitlines()[0].endswith("\t")

@@ -35,7 +35,7 @@ def show_evaluation(report: "Evaluation", quiet: bool = False) -> None:
         shares += _grouped("length", sorted(tally.lengths.items()), report.exact)
     first = [
         ("exact match", exact_match_text(report)),
-        ("  exact" if report.exact else "  95% interval", _interval(report)),
+        *([] if report.exact else [("  95% interval", interval_text(report))]),
         *([("token accuracy", percent_of(n_right, n_tokens, report.exact))] if n_tokens else []),
     ]
     last = [
@@ -64,13 +64,6 @@ def show_evaluation(report: "Evaluation", quiet: bool = False) -> None:
         )
     for note in report.notes:
         message(f"note: {note}", quiet)
-
-
-def _interval(report: "Evaluation") -> str:
-    """Return the 95% interval of the exact match, unless the report covers every sequence."""
-    if report.exact:
-        return "all of them"
-    return interval_text(report)
 
 
 def _grouped(
@@ -141,8 +134,8 @@ def show_seeds(results: Sequence[SeedResult], quiet: bool = False) -> None:
     """Print a table of all seeds to standard output, and the notes to standard error."""
     reports = [result.report for result in results if result.report]
     rows = [
-        (str(result.seed), exact_match_text(result.report), _interval(result.report))
-        if result.report
+        (str(result.seed), exact_match_text(report), "" if report.exact else interval_text(report))
+        if (report := result.report)
         else (str(result.seed), "none", "its loss is not finite")
         for result in results
     ]
