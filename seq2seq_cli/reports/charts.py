@@ -93,6 +93,7 @@ def _results(chart: Chart) -> Spec:
 def _with_intervals(chart: Chart, share: str, axis: str, size: int) -> list[Spec]:
     """Return the layers of points with their intervals, on an axis that has room for all."""
     least = min(row["low"] for row in chart.data)
+    least = least if least < 1 else 0.9  # an axis from 100% to 100% would have no length
     digits = 0 if least < 0.9 else 1 if least < 0.99 else 2 if least < 0.999 else 3
     position = _quantity(share, [least if least > 0.5 else 0, 1], format=f".{digits}%", tickCount=5)
     position["scale"]["nice"] = True
