@@ -32,9 +32,9 @@ NOISE = 1e-6
 
 
 def perturb_initial_weights(seed: int) -> None:
-    from seq2seq_cli.training import compiled
+    from seq2seq_cli.training import distribution
 
-    build = compiled.build_models
+    build = distribution.build_models
 
     def perturbed(*arguments: object) -> object:
         models, generator = build(*arguments), np.random.default_rng(seed)
@@ -43,7 +43,7 @@ def perturb_initial_weights(seed: int) -> None:
             variable.assign(variable * (1 + NOISE * noise))
         return models
 
-    compiled.build_models = perturbed
+    distribution.build_models = perturbed
 
 
 def measure(args: argparse.Namespace) -> list[dict[str, object]]:
