@@ -226,7 +226,9 @@ def contents_of(case: Case, folder: Path) -> dict[Path, object]:
 
 def main() -> None:
     args = parse(__doc__, 1000)
-    with work_folder() as folder:
+    with work_folder() as top:
+        folder = top / "cases"  # apart from the compiled programs
+        folder.mkdir()
         counts, wrong = run(args.n, args.seed, folder)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     endings = ", ".join(f"{n:,} {ending}" for ending, n in sorted(counts.items()))
