@@ -85,12 +85,15 @@ def find_seeds(runs_dir: Path, name: str | None) -> tuple[str, list[int]]:
     Raises ModelError if there is none.
     """
     saved: dict[str, dict[int, str]] = {}
-    for run in run_folders(runs_dir):
+    runs = run_folders(runs_dir)
+    for run in runs:
         parts = re.fullmatch(r"(.+)-seed-(0|[1-9]\d*)", run.name)
         if parts and has_checkpoint(run):
             saved.setdefault(parts[1], {})[int(parts[2])] = written_at(run)
     if name is not None and check_name(name) not in saved:
-        raise ModelError(f"there is no run {runs_dir / name}-seed-... to resume")
+        if runs_dir / name in runs:
+            raise ModelError(f"{runs_dir / name} is a run of one seed: remove --seeds")
+        raise ModelError(f"there is no run {runs_dir / name}-seed-...: remove --resume")
     idle = [
         base
         for base, seeds in saved.items()

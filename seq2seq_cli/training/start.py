@@ -80,6 +80,8 @@ def hold_start(
                 folder = held.enter_context(create_folder(runs_dir, run, plan.config.task, force))
             yield Start(plan, folder)
             return
+        if force:
+            raise ConfigurationError("resume and force: use only one of the two")
         folder = held.enter_context(reopen_folder(runs_dir, run)) if cluster.is_chief else None
         path = folder.run if folder else find_resumable(runs_dir, run)
         checkpoint, notes = load_checkpoint(path)

@@ -66,3 +66,17 @@ def test_forced_seeds_have_settings_that_fit_together(resume):
         2,
         "s2s: task.end_of_sequence = false: targets whose lengths vary need their end\n",
     )
+
+
+def test_one_run_is_resumed_or_replaced(resume):
+    assert resume("--run", "one", "--force") == (
+        2,
+        "s2s: resume and force: use only one of the two\n",
+    )
+
+
+def test_a_run_of_one_seed_is_not_resumed_as_several(resume):
+    assert resume("--run", "one", "--seeds", "2") == (
+        4,
+        "s2s: runs/one is a run of one seed: remove --seeds\n",
+    )
