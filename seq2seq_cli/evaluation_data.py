@@ -147,7 +147,7 @@ def _check_target_width(
 
 
 def _check_lengths(file: PairsFile, task: TaskConfig) -> None:
-    """Raise DataError with a line for each pair whose target the run cannot predict, ten at most.
+    """Raise DataError with a line for each of the first pairs whose target the run cannot predict.
 
     Targets must have the run's fixed length or, if lengths vary, respect its limit.
     """

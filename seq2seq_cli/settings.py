@@ -97,13 +97,18 @@ def find_setting(key: str, value: object = "") -> FieldInfo:
 
 
 def laid_over(base: RunConfig, changes: RunConfig) -> RunConfig:
-    """Return `base` with the settings in the `model_fields_set` of `changes`."""
+    """Return `base` with the settings in the `model_fields_set` of `changes`, not validated."""
     sections = {}
     for name in RunConfig.model_fields:
         before, override = getattr(base, name), getattr(changes, name)
         update = {key: getattr(override, key) for key in override.model_fields_set}
         sections[name] = before.model_copy(update=update)
-    return RunConfig(**sections)
+    return base.model_copy(update=sections)
+
+
+def validated(config: RunConfig) -> RunConfig:
+    """Return the configuration; ConfigurationError if its settings do not fit together."""
+    return _merge(config.model_dump(exclude_unset=True), [], None)
 
 
 def _merge(values: dict[str, Any], problems: list[str], check: Check | None) -> RunConfig:
@@ -168,7 +173,8 @@ def _validate(name: str, values: object, problems: list[str]) -> Section | None:
         for detail in error.errors():
             accepted = detail["msg"].removeprefix("Input ").removeprefix("Value error, ")
             key = ".".join([name, *map(str, detail["loc"])])
-            problems.append(f"{key} = {_shown(detail['input'])}: {accepted}")
+            value = f" = {_shown(detail['input'])}: " if detail["loc"] else "."
+            problems.append(f"{key}{value}{accepted}")
         return None
 
 

@@ -78,9 +78,9 @@ def test_targets_that_a_run_cannot_predict_are_refused_by_line(tmp_path):
     ):
         evaluate(fixed, data=csv)
     many = write_pairs(tmp_path / "many.jsonl", [([1, 2, 3], [1, 2, 3, 4])] * 12)
-    with pytest.raises(DataError, match="and 2 more such targets") as refused:
+    with pytest.raises(DataError, match="and 9 more such targets") as refused:
         evaluate(fixed, data=many)
-    assert str(refused.value).count("\n") == 10
+    assert str(refused.value).count("\n") == 3
     varying = random_weights(name="copy", n_in="1-5", cardinality=9)
     with pytest.raises(DataError, match="line 1: a target of 4 .* 3 the run predicts at most 3"):
         evaluate(varying, data=many)

@@ -66,8 +66,12 @@ class InputSequences:
 
 
 def check_input(sequences: list[str] | None, file: Path | None) -> None:
-    """Raise ConfigurationError unless there are either sequences or a file."""
-    if bool(sequences) == bool(file):
+    """Raise ConfigurationError unless the sequences are arguments, standard input or a file."""
+    if sequences and file:
+        raise ConfigurationError("sequences and --input: use only one of the two")
+    if sequences and len(sequences) > 1 and "-" in sequences:
+        raise ConfigurationError("-: standard input has all sequences: remove the others")
+    if not sequences and not file:
         raise ConfigurationError('give sequences, such as "22 17 23 5 29 11", or --input FILE')
 
 

@@ -45,7 +45,7 @@ SUFFIXES = (".jsonl", ".csv", ".tsv", ".npz")
 MEMORY_SHARE = 8
 """A file may take at most the memory divided by this, since the checks copy its content."""
 
-MOST_PROBLEMS = 10
+MOST_PROBLEMS = 3
 """Bad lines of a file that are listed; the rest are only counted."""
 
 Parsed = tuple[int, Pair | DataError]
@@ -103,7 +103,7 @@ def sniff_suffix(content: bytes) -> str:
 def read_pairs(data: str | Path, cardinality: int = MAX_CARDINALITY) -> PairsFile:
     """Read the pairs of a file, or of two, whose values are in 1 .. cardinality-1.
 
-    Raises DataError with a line for each bad line of the file, at most ten, and StorageError if it
+    Raises DataError with a line for each of the first bad lines, and StorageError if the file
     cannot be read.
     """
     paths = data_files(str(data))

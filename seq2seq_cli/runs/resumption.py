@@ -23,7 +23,7 @@ from seq2seq_cli.runs.lock import is_locked
 from seq2seq_cli.runs.manifest import MANIFEST
 from seq2seq_cli.runs.names import check_name, seed_run, training_path
 from seq2seq_cli.runs.progress import is_finished, stop_reason
-from seq2seq_cli.settings import laid_over
+from seq2seq_cli.settings import laid_over, validated
 
 CHANGEABLE = (
     "training.epochs",
@@ -85,12 +85,15 @@ def find_seeds(runs_dir: Path, name: str | None) -> tuple[str, list[int]]:
     Raises ModelError if there is none.
     """
     saved: dict[str, dict[int, str]] = {}
-    for run in run_folders(runs_dir):
+    runs = run_folders(runs_dir)
+    for run in runs:
         parts = re.fullmatch(r"(.+)-seed-(0|[1-9]\d*)", run.name)
         if parts and has_checkpoint(run):
             saved.setdefault(parts[1], {})[int(parts[2])] = written_at(run)
     if name is not None and check_name(name) not in saved:
-        raise ModelError(f"there is no run {runs_dir / name}-seed-... to resume")
+        if runs_dir / name in runs:
+            raise ModelError(f"{runs_dir / name} is a run of one seed: remove --seeds")
+        raise ModelError(f"there is no run {runs_dir / name}-seed-...: remove --resume")
     idle = [
         base
         for base, seeds in saved.items()
@@ -108,15 +111,18 @@ def written_at(run: Path) -> str:
     return newest.written_at if newest else ""
 
 
-def resumed_config(saved: RunConfig, changes: RunConfig) -> RunConfig:
+def resumed_config(saved: RunConfig, changes: RunConfig, force: bool = False) -> RunConfig:
     """Return the saved settings, overridden by those that are set in `changes`.
 
-    Raises ConfigurationError for a custom task that `changes` does not name: the code of a saved
-    run is not imported.
+    Raises ConfigurationError for a setting that may not change, unless `force`, and for a custom
+    task that `changes` does not name: the code of a saved run is not imported.
     """
     merged = laid_over(saved, changes)
     if names_function(merged.task.name) and "name" not in changes.task.model_fields_set:
         find_task(merged.task)  # says how to name it
+    if force:
+        return validated(merged)
+    check_resumable(saved, merged)
     return merged
 
 
@@ -134,7 +140,7 @@ def check_resumable(saved: RunConfig, config: RunConfig, run: str = "") -> None:
                 continue
             hashes = {before[section].get(f"{key}_sha256"), settings.get(f"{key}_sha256")}
             # A custom task's file may move, but the function has the same name.
-            is_moved = name != "task.name" or value.split(":")[-1] == was.split(":")[-1]
+            is_moved = value and (name != "task.name" or value.split(":")[-1] == was.split(":")[-1])
             if name in FILES and "" not in hashes and is_moved:
                 if len(hashes) > 1:
                     problems.append(

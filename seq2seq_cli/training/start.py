@@ -80,12 +80,12 @@ def hold_start(
                 folder = held.enter_context(create_folder(runs_dir, run, plan.config.task, force))
             yield Start(plan, folder)
             return
+        if force:
+            raise ConfigurationError("resume and force: use only one of the two")
         folder = held.enter_context(reopen_folder(runs_dir, run)) if cluster.is_chief else None
         path = folder.run if folder else find_resumable(runs_dir, run)
         checkpoint, notes = load_checkpoint(path)
-        merged = resumed_config(checkpoint.config, config)
-        check_resumable(checkpoint.config, merged)
-        plan = prepare(merged, resumed=True)
+        plan = prepare(resumed_config(checkpoint.config, config), resumed=True)
         check_training(plan.config, cluster.n_workers)
         checkpoint = resumed_checkpoint(checkpoint, plan.config, path)
         yield Start(plan, folder, checkpoint, tuple(notes))
@@ -164,8 +164,10 @@ def resumed_seeds(
             f"training.seed = {seeds[0]}: of {runs_dir / name}-seed-... there are only "
             f"{', '.join(map(str, saved_seeds))}: remove it, or remove --resume"
         )
-    merged = resumed_config(_saved_config(runs_dir / seed_run(name, known[0])), config)
-    plan = prepare(merged, resumed=True).with_seed(seeds[0])
+    saved = _saved_config(runs_dir / seed_run(name, known[0]))
+    training = saved.training.model_copy(update={"seed": seeds[0]})
+    saved = saved.model_copy(update={"training": training})
+    plan = prepare(resumed_config(saved, config, force), resumed=True)
     states = {
         seed: _state(runs_dir / seed_run(name, seed), plan.with_seed(seed).config, force)
         for seed in seeds

@@ -173,6 +173,9 @@ def test_a_file_may_move_if_its_content_is_the_same(name):
     with pytest.raises(ConfigurationError, match=f"task.{name} = 'b.csv'.*begun with 'a.csv'"):
         check_resumable(saved, custom(**{name: "b.csv", hashed: ""}))
     check_resumable(saved, custom(**{name: "a.csv", hashed: ""}))
+    without = saved.model_copy(update={"task": saved.task.model_copy(update={name: ""})})
+    with pytest.raises(ConfigurationError, match=f"task.{name} = ''.*begun with 'a.csv'"):
+        check_resumable(saved, without)
 
 
 def test_another_environment_is_noted(monkeypatch):

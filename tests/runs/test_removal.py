@@ -106,6 +106,10 @@ def test_a_renamed_run_is_the_same_and_can_be_locked_again(place, capsys):
         runs(runs_dir=place, renamed=("better", "../x"))
     with pytest.raises(ConfigurationError, match="only one of the two"):
         runs(runs_dir=place, renamed=("better", "x"), removed=["better"])
+    with pytest.raises(
+        ConfigurationError, match="--rename better better: .* already has this name"
+    ):
+        runs(runs_dir=place, renamed=("better", "better"))
     assert names(capsys, place) == ["better", "stopped"]
 
 

@@ -76,6 +76,7 @@ def test_a_sweep_writes_its_results_and_shows_them_again(sweep, capsys):
         (["--grid", "task.n_in=6", "--seeds", "1001"], 2, "seeds = 1001: should be at most 1000"),
         (["--resume", "none"], 4, "there is no sweep runs/none"),
         (["--resume", "none", "--derive", "a.b = a.c * 2"], 2, "--derive with --resume"),
+        (["--resume", "none", "--force"], 2, "--force with --resume: it needs --output"),
         (["none.toml"], 6, "cannot read none.toml"),
         (["--grid", "task.data=none.csv"], 6, "none.csv"),
     ],

@@ -208,6 +208,8 @@ def _rename(runs_dir: Path, old: str, new: str, quiet: bool) -> None:
     folder = _find(runs_dir, old)
     if is_sweep(folder.parent):
         raise ConfigurationError(f"--rename {old}: its sweep knows it by that name")
+    if folder.name == new:
+        raise ConfigurationError(f"--rename {old} {new}: {folder} already has this name")
     renamed = (rename_sweep if is_sweep(folder) else rename_run)(folder, new)
     output.message(f"{folder} is now {renamed}", quiet)
 

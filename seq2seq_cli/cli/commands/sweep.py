@@ -166,6 +166,10 @@ def sweep(
             raise ConfigurationError(
                 f"{refused} with --resume: a sweep keeps its settings; remove it"
             )
+        if force and not csv_file:
+            raise ConfigurationError(
+                "--force with --resume: it needs --output, the file to replace"
+            )
         folder = SweepFolder(runs_dir / check_name(resume), shard)
         requested = extend(folder.read(), described, grid or [], seeds)
     else:
