@@ -93,7 +93,7 @@ def find_seeds(runs_dir: Path, name: str | None) -> tuple[str, list[int]]:
     if name is not None and check_name(name) not in saved:
         if runs_dir / name in runs:
             raise ModelError(f"{runs_dir / name} is a run of one seed: remove --seeds")
-        raise ModelError(f"there is no run {runs_dir / name}-seed-...: remove --resume")
+        raise ModelError(f"there is no run {runs_dir / name}-seed-... to resume")
     idle = [
         base
         for base, seeds in saved.items()
