@@ -162,8 +162,3 @@ def test_characters_outside_the_encoding_are_shown_in_ascii(folder, environment)
     assert b"... (30)" in many
     table = run(folder, "runs", env=env, check=0).stdout.decode("ascii")
     assert table.isascii()
-
-
-def test_a_name_that_is_not_text_is_shown(folder):
-    result = run(folder, "predict", "--input", os.fsencode("x") + b"\xff", check=6)
-    assert result.stderr.startswith(b"s2s: x")
