@@ -18,8 +18,11 @@ CALLBACK = "--callback"
 
 
 def names_function(name: str) -> bool:
-    """Return whether a task's name is that of a function in a file, path/to/file.py:function."""
-    return ".py:" in name
+    """Return whether a task's name is that of a function in a file, path/to/file.py:function.
+
+    A file without its function counts too, so that loading it says what is missing.
+    """
+    return ".py:" in name or name.endswith(".py")
 
 
 def same_function(name: str, other: str) -> bool:
@@ -47,7 +50,7 @@ def check_function(kind: str, name: str) -> None:
     except (OSError, SyntaxError, ValueError) as error:
         raise ConfigurationError(f"{kind} {name}: {type(error).__name__}: {error}") from error
     if not any(_binds(node, function_name) for node in ast.walk(tree)):
-        raise ConfigurationError(f"{kind} {name}: there is no {function_name} in {path}")
+        raise _missing(kind, name, path)
 
 
 def load_function(kind: str, name: str) -> Callable[..., Any]:
@@ -64,11 +67,13 @@ def load_function(kind: str, name: str) -> Callable[..., Any]:
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
-        function = getattr(module, function_name)
     except (Exception, SystemExit) as error:
         raise ConfigurationError(
             f"{kind} {name}: importing it failed: {type(error).__name__}: {error}"
         ) from error
+    if not hasattr(module, function_name):
+        raise _missing(kind, name, path)
+    function = getattr(module, function_name)
     if not callable(function):
         raise ConfigurationError(f"{kind} {name}: {function_name} is not a function")
     loaded: Callable[..., Any] = function
@@ -76,14 +81,21 @@ def load_function(kind: str, name: str) -> Callable[..., Any]:
 
 
 def _parts(kind: str, name: str) -> tuple[Path, str]:
-    if not names_function(name):
-        raise ConfigurationError(f"{kind} {name}: should be path/to/file.py:function")
+    if name.endswith((".py", ".py:")):
+        raise ConfigurationError(
+            f"{kind} {name}: name its function, as {name.removesuffix(':')}:FUNCTION"
+        )
     path, _, function_name = name.rpartition(":")
-    if not Path(path).is_file():
-        raise ConfigurationError(f"{kind} {name}: there is no file {path}")
     if not path.endswith(".py"):
         raise ConfigurationError(f"{kind} {name}: should be path/to/file.py:function")
+    if not Path(path).is_file():
+        raise ConfigurationError(f"{kind} {name}: there is no file {path}")
     return Path(path), function_name
+
+
+def _missing(kind: str, name: str, path: Path) -> ConfigurationError:
+    function_name = name.rpartition(":")[2]
+    return ConfigurationError(f"{kind} {name}: there is no {function_name} in {path}")
 
 
 def _binds(node: ast.AST, name: str) -> bool:

@@ -51,6 +51,13 @@ def test_no_word_of_a_table_is_cut(capsys, monkeypatch, width, columns):
     assert {word for row in rows for cell in row for word in cell.split()} <= set(words)
 
 
+@pytest.mark.parametrize("columns", ["0", "-5", "many", "\u00b2", ""])
+def test_a_width_that_is_not_one_is_ignored(capsys, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    table("A title", ("a", "b"), [("1", "2")])
+    assert "A title" in capsys.readouterr().out
+
+
 def test_without_colours_nothing_is_bold(capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     table("A title", ("a", "b"), [("1", "2")])

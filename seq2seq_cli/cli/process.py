@@ -87,7 +87,10 @@ def run_command() -> tuple[str, int]:
         return _described(error), StorageError.exit_code
     except MemoryError:
         return "the memory is full: make the sizes smaller", StorageError.exit_code
-    return "", code if isinstance(code, int) else 0
+    # Typer's answer to a KeyboardInterrupt; Ctrl-C raises Interrupted.
+    is_raised = code == Interrupted.exit_code
+    message = "interrupted: custom code raised KeyboardInterrupt" if is_raised else ""
+    return message, code if isinstance(code, int) else 0
 
 
 def _described(error: OSError) -> str:

@@ -90,3 +90,31 @@ def test_runs_of_several_custom_tasks_are_compared(s2s_here):
     result = s2s_here(*report, *named[:2], check=False)
     assert result.returncode == 2
     assert "add --task second/mine.py:same" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [("mine.py", "name its function, as mine.py:FUNCTION"),
+     ("mine.py:", "name its function, as mine.py:FUNCTION"),
+     ("mine.py:other", "there is no other in mine.py"),
+     ("none.py:same", "there is no file none.py")],
+)  # fmt: skip
+@pytest.mark.parametrize("option", ["--task", "--callback"])
+def test_a_wrong_name_of_a_function_has_one_message(s2s_here, tmp_path, option, name, problem):
+    write("mine.py", SAME, tmp_path)
+    result = s2s_here("train", option, name, "--dry-run", check=False)
+    assert result.returncode == 2
+    assert f"{option.strip('-')} {name}: {problem}" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "code",
+    [SAME + "raise KeyboardInterrupt\n", "def same(sources):\n    raise KeyboardInterrupt\n"],
+)
+def test_custom_code_that_raises_keyboard_interrupt_does_not_end_in_silence(
+    s2s_here, tmp_path, code
+):
+    write("mine.py", code, tmp_path)
+    result = s2s_here("generate", "--task", "mine.py:same", check=False)
+    assert result.returncode == 130
+    assert "custom code raised KeyboardInterrupt" in result.stderr

@@ -1,6 +1,7 @@
 """Tables, drawn with rich, which is imported only when needed."""
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ def make_console(stderr: bool = False) -> "Console":
         def on_broken_pipe(self) -> None:
             raise
 
+    columns = os.environ.get("COLUMNS", "")
+    is_width = re.fullmatch(r"0*[1-9][0-9]{0,3}", columns)
     return Console(
         file=None if stderr else stdout(),
         stderr=stderr,
@@ -32,6 +35,7 @@ def make_console(stderr: bool = False) -> "Console":
         highlight=False,
         markup=False,
         emoji=False,
+        _environ={**os.environ, "COLUMNS": columns if is_width else ""},
     )
 
 
