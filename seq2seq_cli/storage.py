@@ -112,6 +112,13 @@ def append_line(path: Path, line: str) -> None:
         raise unwritable(path, error) from error
 
 
+def check_folder(folder: Path) -> None:
+    """Raise StorageError if a folder cannot be created, or used, because a file has its place."""
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        raise StorageError(f"cannot write {folder}: {nearest} is not a folder")
+
+
 def make_folder(folder: Path) -> None:
     """Create a folder and its parents if needed; StorageError if that fails."""
     try:

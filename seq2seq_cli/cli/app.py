@@ -64,10 +64,13 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments; ConfigurationError for a value that is empty or not UTF-8."""
         values, _, _ = self.make_parser(ctx).parse_args(list(args))
+        options = {name for each in self.get_params(ctx) for name in each.opts if name[0] == "-"}
         for parameter in () if ctx.resilient_parsing else self.get_params(ctx):
             value, _ = parameter.consume_value(ctx, values)
             for text in value if isinstance(value, list | tuple) else [value]:
                 metavar = parameter.metavar or ""
+                if parameter.opts != [parameter.name] and text in options:
+                    raise ConfigurationError(f"{parameter.opts[0]}: its value is missing")
                 if isinstance(text, str) and (problem := _problem(text, "=" in metavar)):
                     name = metavar if parameter.opts == [parameter.name] else parameter.opts[0]
                     raise ConfigurationError(f"{name} {text!r}: {problem}")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -78,6 +79,13 @@ def parse_share(text: str) -> tuple[int, int]:
     if not parts or int(parts[1]) >= int(parts[2]):
         raise ValueError("should be I/N, with I from 0 to N-1, such as 0/4")
     return int(parts[1]), int(parts[2])
+
+
+def parse_folder(text: str) -> Path:
+    """Return a path; the shell leaves a `~` in quotes, and the home folder replaces it here."""
+    with suppress(RuntimeError):  # there is no such user
+        return Path(text).expanduser()
+    return Path(text)
 
 
 TaskName = Annotated[
@@ -177,7 +185,15 @@ RunName = Annotated[
     ),
 ]
 RunsDir = Annotated[
-    Path, option("--runs-dir", "The folder of the runs.", "Run", "DIR", envvar="S2S_RUNS_DIR")
+    Path,
+    option(
+        "--runs-dir",
+        "The folder of the runs.",
+        "Run",
+        "DIR",
+        envvar="S2S_RUNS_DIR",
+        parser=parse_folder,
+    ),
 ]
 Json = Annotated[bool, option("--json", "Write JSON to standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress and no messages.")]

@@ -9,7 +9,7 @@ from typing import Any
 from seq2seq_cli.architecture import Architecture
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.tasks import Task
-from seq2seq_cli.errors import ExistsError
+from seq2seq_cli.errors import ConfigurationError, ExistsError
 from seq2seq_cli.evaluation import Evaluation
 from seq2seq_cli.inference.network import LoadedRun, check_loaded
 from seq2seq_cli.metrics import (
@@ -52,6 +52,8 @@ def report(run: LoadedRun, file: str | Path, task: Task | None = None, force: bo
 
 def check_free(file: Path, force: bool) -> None:
     """Raise an error if the file cannot be written, or exists and is not an earlier report."""
+    if file.suffix not in (".html", ".htm"):
+        raise ConfigurationError(f"{file}: the name should end in .html")
     check_replaceable(file, is_replaced=True, other="another --output")
     if force or not file.exists():
         return

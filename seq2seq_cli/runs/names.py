@@ -23,6 +23,10 @@ MOST_STEM = 150
 
 def check_name(name: str) -> str:
     """Return the run's name, or raise ConfigurationError if it is not a plain folder name."""
+    if isinstance(name, str) and "/" in name:
+        raise ConfigurationError(
+            f"run name {name!r}: give the name alone, {Path(name).name!r}, without its folder"
+        )
     if not isinstance(name, str) or not re.fullmatch(r"\w[\w.+-]*", name):
         raise ConfigurationError(
             f"run name {name!r}: use letters, digits, '.', '-' and '_', beginning with no dot"
@@ -48,8 +52,11 @@ def run_path(runs_dir: Path, name: str) -> Path:
 
     Raises ConfigurationError if it is not such a name.
     """
-    sweep, slash, run = str(name).partition("/")
-    return runs_dir / check_name(sweep) / check_name(run) if slash else runs_dir / check_name(name)
+    sweep, _, run = str(name).partition("/")
+    is_path = not sweep.strip(".") or (sweep == runs_dir.name and not (runs_dir / sweep).exists())
+    if run and not is_path:
+        return runs_dir / check_name(sweep) / check_name(run)
+    return runs_dir / check_name(name)
 
 
 def training_path(run: Path) -> Path:

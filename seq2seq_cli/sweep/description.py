@@ -220,13 +220,16 @@ def with_options(
     Raises ConfigurationError if an option is wrong, or if the sweep changes nothing.
     """
     file = read_base(config_file) if config_file else {}
-    base = {**sweep.base, **file, **parse_settings(settings)}
+    fixed = parse_settings(settings)
+    base = {**sweep.base, **file, **fixed}
     added = [Axis.parse(text) for text in grid]
     keys = [axis.key for axis in added]
     if twice := next((key for key in keys if keys.count(key) > 1), None):
         raise ConfigurationError(f"{twice}: is given twice: give all its values at once")
     axes = {axis.key: axis for axis in (*sweep.axes, *added)}
     rules = [*sweep.derivations, *map(Derivation.parse, derive)]
+    if changed := fixed.keys() & {*axes, *(rule.target for rule in rules)}:
+        raise ConfigurationError(f"{min(changed)}: the sweep changes it, so --set cannot fix it")
     search = sweep.until
     if until:
         if not 0 < until[0] <= 1:

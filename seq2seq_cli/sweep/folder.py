@@ -31,7 +31,7 @@ from seq2seq_cli.runs.manifest import MANIFEST, read_manifest
 from seq2seq_cli.runs.names import check_name, seed_run
 from seq2seq_cli.runs.resumption import CHANGEABLE, check_resumable
 from seq2seq_cli.settings import MOST_TOML, flat_settings
-from seq2seq_cli.storage import append_line, make_folder, read_text, write_text
+from seq2seq_cli.storage import append_line, check_folder, read_text, write_text
 from seq2seq_cli.sweep.description import Sweep, parse_sweep
 from seq2seq_cli.sweep.listing import SWEEP_FILE
 from seq2seq_cli.sweep.plan import PlannedCell
@@ -194,15 +194,15 @@ def _open(path: Path) -> Run | None:
 
 
 def new_folder(runs_dir: Path, name: str | None, default: str) -> SweepFolder:
-    """Create the folder of a sweep; without a name the default one, numbered if it is taken.
+    """Return the folder of a new sweep; without a name the default one, numbered if it is taken.
 
-    Raises ExistsError if the named folder exists.
+    Raises ExistsError if the named folder exists, StorageError if it cannot be created.
     """
     base = check_name(name or default)
     for number in itertools.count(1):
         path = runs_dir / (base if number == 1 else f"{base}-{number}")
-        make_folder(path)
-        if not {file.name for file in path.iterdir()} - {LOCK}:  # new, or killed early
+        check_folder(path)
+        if not path.exists() or {file.name for file in path.iterdir()} <= {LOCK}:  # killed early
             return SweepFolder(path)
         if name:
             break
@@ -210,12 +210,12 @@ def new_folder(runs_dir: Path, name: str | None, default: str) -> SweepFolder:
 
 
 def shared_folder(runs_dir: Path, name: str, sweep: Sweep, shard: Shard) -> SweepFolder:
-    """Create the folder of a sweep for one of several processes, unless another one did.
+    """Return the folder of a sweep for one of several processes, which may exist already.
 
-    Raises ExistsError if it is that of another sweep.
+    Raises ExistsError if it is that of another sweep, StorageError if it cannot be created.
     """
     folder = SweepFolder(runs_dir / check_name(name), shard)
-    make_folder(folder.path)
+    check_folder(folder.path)
     file = folder.path / SWEEP_FILE
     if file.is_file() and read_text(file, MOST_TOML) != sweep.to_toml():
         raise ExistsError(f"{folder.path} is another sweep's: give another --name")

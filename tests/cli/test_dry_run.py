@@ -9,7 +9,7 @@ from seq2seq_cli.cli.commands.train import train
 from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.cli.rendering.output import duration
 from seq2seq_cli.config import RunConfig
-from seq2seq_cli.errors import ConfigurationError, ExistsError
+from seq2seq_cli.errors import ConfigurationError, ExistsError, StorageError
 
 
 @pytest.fixture
@@ -59,6 +59,8 @@ def test_an_error_that_would_prevent_the_start_is_raised(planned):
         planned(run="taken")
     with pytest.raises(ConfigurationError, match=r"model.units = 10000000: .* of memory"):
         planned(units=10**7)
+    with pytest.raises(StorageError, match=r"taken/config.toml is not a folder"):
+        planned(runs_dir=Path("runs/taken/config.toml/runs"))
     assert [path.name for path in Path("runs").iterdir()] == ["taken"]
 
 

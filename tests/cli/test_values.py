@@ -61,7 +61,7 @@ def test_a_byte_order_mark_is_skipped(s2s_here, tmp_path):
 @pytest.mark.parametrize(
     "line",
     ["generate --output x.txt", "encode 1,2,3,4 --output x.txt", "plot loss --output x.txt",
-     "train --data x.txt"],
+     "train --data x.txt", "report --output x.txt"],
 )  # fmt: skip
 def test_a_wrong_suffix_has_one_exit_code(s2s_here, line):
     result = s2s_here(*line.split(), check=False)
@@ -74,6 +74,8 @@ def test_sweeps_are_found_by_the_names_that_init_lists(s2s_here):
     (name, *_) = (name for name in names if name.startswith("sweeps/"))
     assert s2s_here("init", name).stdout
     assert s2s_here("sweep", name, "--dry-run").stdout
+    assert s2s_here("init", "lengths").stdout == s2s_here("init", "sweeps/lengths").stdout
+    assert s2s_here("init", "attention").stdout != s2s_here("init", "sweeps/attention").stdout
 
 
 def test_a_package_that_is_not_installed_has_its_version(monkeypatch):
@@ -104,3 +106,21 @@ def test_a_run_is_not_compared_with_itself(s2s_here, command):
     result = s2s_here(command, "--compare", "complete", "complete", check=False)
     assert result.returncode == 2
     assert "at least two different runs" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["runs/complete", "runs/complete/", "../x/complete", "{}"])
+def test_a_path_is_not_the_name_of_a_run(s2s_here, random_runs, name):
+    name = name.format(random_runs / "complete")
+    for command in ("evaluate", "train"):
+        result = s2s_here(command, "--run", name, check=False)
+        assert result.returncode == 2
+        assert f"run name '{name}': give the name alone, 'complete'" in result.stderr
+
+
+@pytest.mark.usefixtures("random_runs")
+def test_the_home_folder_is_found_in_quotes(s2s_here, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    shown = s2s_here("inspect", "--runs-dir", "~/runs", "--json").stdout
+    monkeypatch.setenv("S2S_RUNS_DIR", "~/runs")
+    assert s2s_here("inspect", "--json").stdout == shown
+    assert "~nobody-here/runs" in s2s_here("runs", "--runs-dir", "~nobody-here/runs").stderr

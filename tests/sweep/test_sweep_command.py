@@ -64,19 +64,22 @@ def test_a_sweep_writes_its_results_and_shows_them_again(sweep, capsys):
         (["--grid", "task.n_in=2,6"], 2, "task.n_out = 3: should be at most task.n_in"),
         (["--grid", "task.n_in=6", "--grid", "task.n_in=7"], 2, "is given twice"),
         (["--grid", "task.n_in=6", "--name", "../x", "--dry-run"], 2, "run name '../x'"),
-        (["there.toml", "--output", "there.toml", "--force"], 2, "is read from that file"),
-        (["--until", "0.9", "--dry-run"], 2, "give SHARE and SETTING"),
+        (["there.toml", "--output", "there.toml", "--force"], 2, "should end in .csv"),
+        (["--until", "0.9", "--dry-run"], 2, "--until: its value is missing"),
         ([], 2, "give a file, a grid or until"),
         (["--grid", "task.n_in=6", "--time-budget", "10"], 2, "such as 90s, 10m or 2h"),
         (["--grid", "task.n_in=6", "--shard", "4/4"], 2, "with I from 0 to N-1"),
         (["--grid", "task.n_in=6", "--jobs", "100000"], 2, "the number of cores"),
         (["--grid", "task.n_in=6", "--output", "there.csv"], 5, "there.csv exists"),
-        (["--grid", "task.n_in=6", "--output", "-"], 2, "--output -: give a file"),
+        (["--grid", "task.n_in=6", "--output", "-"], 2, "--output -: the name should end in .csv"),
         (["--grid", "task.n_in=6", "--output", "no/a.csv"], 6, "there is no folder no"),
         (["--grid", "task.n_in=6", "--seeds", "1001"], 2, "seeds = 1001: should be at most 1000"),
         (["--resume", "none"], 4, "there is no sweep runs/none"),
         (["--resume", "none", "--derive", "a.b = a.c * 2"], 2, "--derive with --resume"),
         (["--resume", "none", "--force"], 2, "--force with --resume: it needs --output"),
+        (["--resume", "--dry-run"], 2, "--resume: its value is missing"),
+        (["--grid", "task.n_in=6", "--set", "task.n_in=7"], 2, "so --set cannot fix it"),
+        (["there.toml", "--set", "task.n_in=7"], 2, "so --set cannot fix it"),
         (["none.toml"], 6, "cannot read none.toml"),
         (["--grid", "task.data=none.csv"], 6, "none.csv"),
     ],
@@ -105,6 +108,27 @@ def test_a_dry_run_shows_the_cells_and_trains_none(tmp_path, sweep, capsys):
     assert (first["seeds"], first["missing"], first["steps"]) == ([0, 1], [0, 1], 1563)
     assert 0 < first["expected_seconds"] < second["expected_seconds"]
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        ("--name there.csv", 6, "runs/there.csv is not a folder"),
+        ("--name a", 5, "runs/a exists"),
+        ("--name a --shard 0/2", 5, "runs/a is another sweep's"),
+        ("--runs-dir runs/there.csv", 6, "runs/there.csv is not a folder"),
+        ("--scheduler tcp://127.0.0.1:1", 6, "there is no scheduler"),
+    ],
+)
+def test_a_dry_run_refuses_what_the_sweep_would(sweep, options, code, message):
+    Path("runs/a").mkdir(parents=True)
+    for file in ("there.csv", "a/sweep.toml"):
+        (Path("runs") / file).touch()
+    for dry_run in ([], ["--dry-run"]):
+        with pytest.raises(S2sError) as caught:
+            sweep("--grid", "model.units=1", *options.split(), *dry_run)
+        assert message in str(caught.value)
+        assert caught.value.exit_code == code
 
 
 def test_code_that_only_a_file_names_is_not_imported(tmp_path, sweep, capsys):

@@ -44,8 +44,9 @@ def init(
 
         output.write((schema_text() if as_schema else commented()).rstrip("\n"))
     elif name:
-        folder, _, of_sweep = name.rpartition("/")
-        file = shipped_file(of_sweep, SWEEPS) if folder == SWEEPS else shipped_file(name)
+        of_sweep = name.removeprefix(f"{SWEEPS}/")
+        is_sweep = of_sweep != name or name in {*shipped_names(SWEEPS)} - {*shipped_names()}
+        file = shipped_file(of_sweep, SWEEPS) if is_sweep else shipped_file(name)
         output.write(read_text(file).rstrip("\n"))
         return
     else:

@@ -128,7 +128,7 @@ def sweep(
     from seq2seq_cli.runs.advice import sweep_command
     from seq2seq_cli.runs.names import check_name
     from seq2seq_cli.shipped import SWEEPS, find_file
-    from seq2seq_cli.storage import check_replaceable
+    from seq2seq_cli.storage import check_replaceable, make_folder
     from seq2seq_cli.sweep.description import (
         Sweep,
         default_name,
@@ -143,20 +143,15 @@ def sweep(
     from seq2seq_cli.sweep.session import prepare_sweep
 
     if csv_file is not None:
-        if str(csv_file) == "-":
-            raise ConfigurationError("--output -: give a file; standard output has the tables")
+        if csv_file.suffix != ".csv":
+            raise ConfigurationError(f"--output {csv_file}: the name should end in .csv")
         check_replaceable(csv_file, force, "another --output")
     if jobs is not None:
         check_jobs(jobs)
     config_file = find_file(config_file) if config_file else None
     file = find_file(file, SWEEPS) if file else None
-    for source in filter(None, (file, config_file)):
-        if csv_file and csv_file.resolve() == source.resolve():
-            raise ConfigurationError(f"--output {csv_file}: the sweep is read from that file")
     if name:
         check_name(name)
-    if until and until[1].startswith("-"):
-        raise ConfigurationError(f"--until {until[0]:g} {until[1]}: give SHARE and SETTING")
     described = read_sweep(file) if file else None
     folder = None
     if resume:
@@ -181,24 +176,25 @@ def sweep(
     requested = requested.with_tasks([*(tasks or []), *typed.custom_tasks()])
     prepared = prepare_sweep(requested, folder, shard, 1 if scheduler else jobs or 1)
     slots = 1 if scheduler else jobs or prepared.fitting_jobs
-    if dry_run:
-        if as_json:
-            for line in cells_as_json(prepared):
-                output.write_json(line)
+    if folder is None:
+        default = name or (file.stem if file else default_name(requested))
+        if csv_file and csv_file.resolve() == (runs_dir / default).resolve():
+            raise ConfigurationError(f"--output {csv_file}: the sweep has that folder")
+        if shard:
+            folder = shared_folder(runs_dir, default, requested, shard)
+            prepared = prepare_sweep(requested, folder, shard)
         else:
-            show_cells(prepared)
-            show_plan(prepared, slots, threads_each(slots), quiet)
-        return
+            folder = new_folder(runs_dir, name, default)
     with dask_workers(scheduler) if scheduler else local_workers(slots) as workers:
-        if folder is None:
-            default = name or (file.stem if file else default_name(requested))
-            if csv_file and csv_file.resolve() == (runs_dir / default).resolve():
-                raise ConfigurationError(f"--output {csv_file}: the sweep has that folder")
-            if shard:
-                folder = shared_folder(runs_dir, default, requested, shard)
-                prepared = prepare_sweep(requested, folder, shard)
+        if dry_run:
+            if as_json:
+                for line in cells_as_json(prepared):
+                    output.write_json(line)
             else:
-                folder = new_folder(runs_dir, name, default)
+                show_cells(prepared)
+                show_plan(prepared, slots, threads_each(slots), quiet)
+            return
+        make_folder(folder.path)
         share = f"{shard[0]}/{shard[1]}" if shard else None
         kept = {"--jobs": jobs, "--scheduler": scheduler, "--output": csv_file, "--shard": share}
         words = [str(word) for pair in kept.items() if pair[1] is not None for word in pair]

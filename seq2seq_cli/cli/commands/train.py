@@ -176,7 +176,9 @@ def _plan(
     from seq2seq_cli.resources import check_training
     from seq2seq_cli.runs.claim import check_free, free_name
     from seq2seq_cli.runs.names import check_name
+    from seq2seq_cli.storage import check_folder
 
+    check_folder(runs_dir)
     plan = prepare(config)
     if seeds is not None:
         first = plan.config.training.seed
