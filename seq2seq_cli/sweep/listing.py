@@ -1,6 +1,7 @@
 """Finding, listing, removing and renaming the sweeps in the runs' folder."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from seq2seq_cli.errors import ExistsError, S2sError, StorageError
@@ -10,6 +11,9 @@ from seq2seq_cli.runs.listing import run_folders
 from seq2seq_cli.runs.lock import LOCK, hold_lock, is_locked
 from seq2seq_cli.runs.manifest import MANIFEST
 from seq2seq_cli.runs.names import check_name, training_path
+from seq2seq_cli.settings import MOST_TOML
+from seq2seq_cli.storage import read_text
+from seq2seq_cli.sweep.description import parse_sweep
 from seq2seq_cli.sweep.results import RESULTS_FILES, read_records, write_records
 
 SWEEP_FILE = "sweep.toml"
@@ -25,7 +29,10 @@ def is_sweep(folder: Path) -> bool:
 
 
 def list_sweeps(runs_dir: Path) -> list[tuple[str, int, int]]:
-    """Return the sweeps in the runs' folder: name, number of complete runs, number of all runs."""
+    """Return the sweeps in the runs' folder: name, number of complete runs, number of all runs.
+
+    Of a search, whose cells are found as it proceeds, all runs are those that have begun.
+    """
     sweeps = []
     for folder in sorted(runs_dir.glob("*")):
         if is_sweep(folder):
@@ -34,8 +41,17 @@ def list_sweeps(runs_dir: Path) -> list[tuple[str, int, int]]:
             except S2sError:  # a folder of someone else
                 continue
             complete = sum((run / MANIFEST).is_file() for run in begun)
-            sweeps.append((folder.name, complete, len(begun)))
+            sweeps.append((folder.name, complete, _planned_runs(folder) or len(begun)))
     return sweeps
+
+
+def _planned_runs(folder: Path) -> int | None:
+    """Return the number of runs that a sweep's description asks for; None if it is not known."""
+    with suppress(S2sError):
+        file = folder / SWEEP_FILE
+        sweep = parse_sweep(read_text(file, MOST_TOML), file)
+        return None if sweep.until else len(sweep.cells()) * sweep.seeds
+    return None
 
 
 def remove_sweep(folder: Path) -> bool:

@@ -131,6 +131,18 @@ def test_a_dry_run_refuses_what_the_sweep_would(sweep, options, code, message):
         assert caught.value.exit_code == code
 
 
+def test_sweeps_are_listed_with_the_runs_that_they_ask_for(sweep, s2s_here):
+    Path("runs/other").mkdir(parents=True)
+    Path("runs/other/sweep.toml").write_text("seeds = ")
+    with pytest.raises(S2sError, match="the time budget is used up"):
+        sweep("--grid", "model.units=4,5", "--seeds", "2", "--name", "a", "--time-budget", "0s")
+    listed = s2s_here("runs").stderr.splitlines()
+    assert listed == [
+        "sweep a: 0 of 4 runs complete; s2s runs --runs-dir runs/a",
+        "sweep other: 0 of 0 runs complete; s2s runs --runs-dir runs/other",
+    ]
+
+
 def test_code_that_only_a_file_names_is_not_imported(tmp_path, sweep, capsys):
     Path("own.py").write_text(
         "from pathlib import Path\nPath('imported').touch()\n"

@@ -103,9 +103,10 @@ def runs(
                 document["problem"] = item.problem
             output.write_json(document)
         return
-    for name, complete, begun in list_sweeps(runs_dir):
+    sweeps = list_sweeps(runs_dir)
+    for name, complete, planned in sweeps:
         output.message(
-            f"sweep {name}: {complete} of {begun} runs complete; {list_command(runs_dir / name)}",
+            f"sweep {name}: {complete} of {planned} runs complete; {list_command(runs_dir / name)}",
             quiet,
         )
     if every and not listed:
@@ -113,7 +114,8 @@ def runs(
         return
     if not listed:
         output.message(
-            f"there are no runs in {runs_dir}: train one with `{train_command(runs_dir)}`", quiet
+            f"there are no runs in {runs_dir}: train one with `{train_command(runs_dir)}`",
+            quiet or bool(sweeps),
         )
         return
     rows = []
