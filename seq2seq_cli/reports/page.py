@@ -41,8 +41,8 @@ def report(run: LoadedRun, file: str | Path, task: Task | None = None, force: bo
     """Write a page of charts of a loaded run, as `s2s report` does.
 
     An earlier report is replaced. `task` is the run's task if it is a custom one. Raises
-    ConfigurationError without the extra "report", ExistsError if the file exists and is not a
-    report, unless `force` is set, and StorageError if writing fails.
+    ConfigurationError without the extra "report" or for a suffix other than .html, ExistsError if
+    the file exists and is not a report, unless `force` is set, and StorageError if writing fails.
     """
     check_loaded(run)
     need_libraries()
@@ -52,7 +52,7 @@ def report(run: LoadedRun, file: str | Path, task: Task | None = None, force: bo
 
 def check_free(file: Path, force: bool) -> None:
     """Raise an error if the file cannot be written, or exists and is not an earlier report."""
-    if file.suffix not in (".html", ".htm"):
+    if file.suffix.lower() not in (".html", ".htm"):
         raise ConfigurationError(f"{file}: the name should end in .html")
     check_replaceable(file, is_replaced=True, other="another --output")
     if force or not file.exists():
