@@ -142,6 +142,8 @@ def usage_message(error: typer.TyperException) -> str:
     """Return a usage error's message, with the option, its value and a suggestion."""
     from pydantic import ValidationError  # Typer converts values with it
 
+    if setting := _meant_setting(error):
+        return f"No such option: {setting[0]}. It is a setting: --set {setting[1]}=VALUE"
     message = error.message or " ".join(error.format_message().split())  # for a missing parameter
     if meant := getattr(error, "possibilities", None):
         return f"{message}. Did you mean {' or '.join(map(repr, meant))}?"
@@ -154,6 +156,18 @@ def usage_message(error: typer.TyperException) -> str:
         message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
         value = "" if repr(detail["input"]) in message else f" {detail['input']}"
     return f"{names[0]}{value}: {message}"
+
+
+def _meant_setting(error: typer.TyperException) -> tuple[str, str] | None:
+    """Return an unknown option of a command with `--set`, and the setting of that name."""
+    option, context = getattr(error, "option_name", ""), getattr(error, "ctx", None)
+    if not context or not any("--set" in parameter.opts for parameter in context.command.params):
+        return None
+    from seq2seq_cli.settings import all_settings
+
+    name = option.removeprefix("--").replace("-", "_")
+    keys = [key for key in all_settings() if name in (key, key.partition(".")[2])]
+    return (option, keys[0]) if keys else None
 
 
 def _problem(text: str, is_assignment: bool) -> str:

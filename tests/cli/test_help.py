@@ -102,6 +102,15 @@ def test_no_help_shows_a_python_type(name, help_of):
             "No such option: --exmples. Did you mean '--examples' or '--n-samples'?",
         ),
         ("predict --xyz", "No such option: --xyz"),
+        ("predict --clip-norm 1", "No such option: --clip-norm"),
+        (
+            "train --clip-norm 1",
+            "No such option: --clip-norm. It is a setting: --set training.clip_norm=VALUE",
+        ),
+        (
+            "generate --digit-order=big-endian",
+            "No such option: --digit-order. It is a setting: --set task.digit_order=VALUE",
+        ),
     ],
 )
 def test_a_mistyped_word_gets_a_suggestion(words, meant, monkeypatch):

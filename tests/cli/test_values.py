@@ -51,6 +51,21 @@ def test_a_number_is_written_the_same_way_in_an_option_and_a_setting(s2s_here):
     assert json.loads(as_options.stdout)["config"]["training"]["learning_rate"] == 0.001
 
 
+def test_every_option_of_train_that_is_named_after_a_setting_sets_it(s2s_here):
+    line = "train --dry-run --json --dropout 0.1 --bidirectional --patience 3 --stop-at 0.999"
+    config = json.loads(s2s_here(*line.split(), "--epochs", "5").stdout)["config"]
+    assert (config["model"]["dropout"], config["model"]["bidirectional"]) == (0.1, True)
+    assert (config["training"]["patience"], config["training"]["stop_at"]) == (3, 0.999)
+    result = s2s_here(*line.split(), "--dropout", "1", check=False)
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+    assert "model.dropout = 1.0" in result.stderr
+
+
+def test_a_flag_that_is_absent_keeps_the_value_of_the_file(s2s_here):
+    line = "train --dry-run --json --set model.bidirectional=true"
+    assert json.loads(s2s_here(*line.split()).stdout)["config"]["model"]["bidirectional"]
+
+
 def test_a_byte_order_mark_is_skipped(s2s_here, tmp_path):
     (tmp_path / "marked.toml").write_text("[task]\nn_in = 5\n", encoding="utf-8-sig")
     shown = s2s_here("train", "--dry-run", "--json", "--config", "marked.toml").stdout
