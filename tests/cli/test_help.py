@@ -47,6 +47,7 @@ def test_commands_and_options_are_completed(typed):
     assert set(COMMANDS) <= set(typed(""))
     assert typed("train", "--epo") == ["--epochs"]
     assert {"--run", "--runs-dir"} <= set(typed("evaluate", "--run"))
+    assert typed("runs", "") == ["compare", "rm", "mv"]
 
 
 def test_tasks_configurations_and_choices_are_completed(typed):
@@ -63,6 +64,7 @@ def test_runs_are_completed_from_the_chosen_folder(typed, tmp_path, monkeypatch)
         (tmp_path / folder / CONFIG_FILE).touch()
     (tmp_path / "runs" / "no-run").mkdir()
     assert typed("evaluate", "--run", "") == ["one", "two"]
+    assert typed("evaluate", "tw") == ["two"]
     assert typed("predict", "--run", "tw") == ["two"]
     assert typed("inspect", "--runs-dir", "elsewhere", "--run", "") == ["other"]
     assert typed("predict", "--runs-dir", "runs/one/config.toml", "--run", "") == []

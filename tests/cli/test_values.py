@@ -4,6 +4,8 @@ import importlib.metadata
 import json
 
 import pytest
+from random_run import save_random_run
+from tiny import tiny_config
 
 import seq2seq_cli
 from seq2seq_cli import load_run
@@ -119,3 +121,50 @@ def test_a_run_is_not_compared_with_itself(s2s_here, command):
     result = s2s_here(command, "--compare", "complete", "complete", check=False)
     assert result.returncode == 2
     assert "at least two different runs" in result.stderr
+
+
+@pytest.mark.usefixtures("random_runs")
+@pytest.mark.parametrize("command", ["evaluate --n-samples 20", "inspect"])
+def test_a_run_may_be_an_argument(s2s_here, command):
+    words = [*command.split(), "--json"]
+    by_option = json.loads(s2s_here(*words, "--run", "complete").stdout)
+    for line in (["complete"], ["complete", "--run", "complete"]):
+        by_argument = json.loads(s2s_here(*words, *line).stdout)
+        assert by_argument.get("run", by_argument.get("name")) == "complete"
+        assert by_argument.keys() == by_option.keys()
+    result = s2s_here(*words, "other", "--run", "complete", check=False)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == "s2s: other and --run complete: name the run only once\n"
+    assert s2s_here(*words, "other", check=False).returncode == 4
+
+
+def test_what_happens_to_runs_may_be_a_word(s2s_here, random_runs):
+    save_random_run(random_runs, "other", tiny_config(seed=3))
+    words = ("complete", "other", "--json")
+    compared = s2s_here("runs", "compare", *words).stdout
+    assert compared == s2s_here("runs", "--compare", *words).stdout
+    assert [run["name"] for run in json.loads(compared)["runs"]] == ["complete", "other"]
+    s2s_here("runs", "mv", "other", "renamed")
+    save_random_run(random_runs, "third", tiny_config())
+    s2s_here("runs", "rm", "complete", "third", "--yes")
+    listed = s2s_here("runs", "--json").stdout.splitlines()
+    assert [json.loads(line)["name"] for line in listed] == ["renamed"]
+
+
+@pytest.mark.usefixtures("random_runs")
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("rm", "runs rm: use runs rm NAME..."),
+        ("mv complete", "runs mv complete: use runs mv OLD NEW"),
+        ("complete", "use runs compare RUN RUN... or runs rm NAME... or runs mv OLD NEW"),
+        ("rm complete", "complete: there is no terminal to confirm its removal: add --yes"),
+        ("rm complete --remove complete --yes", "rm: remove it, or --remove and --rename"),
+        ("compare complete", "at least two different runs"),
+    ],
+)
+def test_a_wrong_word_changes_no_run(s2s_here, random_runs, line, message):
+    result = s2s_here("runs", *line.split(), check=False)
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert message in result.stderr
+    assert (random_runs / "complete").is_dir()

@@ -83,7 +83,7 @@ def test_a_run_in_training_keeps_its_folder(place):
 def test_a_user_at_a_terminal_is_asked(place, monkeypatch, capsys, answer, is_removed):
     stdin = io.StringIO(answer)
     monkeypatch.setattr(sys, "stdin", stdin)
-    with pytest.raises(ConfigurationError, match="--remove complete: .* add --yes"):
+    with pytest.raises(ConfigurationError, match="complete: .* add --yes"):
         runs(runs_dir=place, removed=["complete"])
     assert (place / "complete").exists()
     monkeypatch.setattr(stdin, "isatty", lambda: True, raising=False)
@@ -106,9 +106,7 @@ def test_a_renamed_run_is_the_same_and_can_be_locked_again(place, capsys):
         runs(runs_dir=place, renamed=("better", "../x"))
     with pytest.raises(ConfigurationError, match="only one of the two"):
         runs(runs_dir=place, renamed=("better", "x"), removed=["better"])
-    with pytest.raises(
-        ConfigurationError, match="--rename better better: .* already has this name"
-    ):
+    with pytest.raises(ConfigurationError, match="better: .* already has this name"):
         runs(runs_dir=place, renamed=("better", "better"))
     assert names(capsys, place) == ["better", "stopped"]
 

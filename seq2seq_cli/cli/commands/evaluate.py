@@ -12,6 +12,7 @@ from seq2seq_cli.errors import AccuracyError, ConfigurationError
 
 def evaluate(
     run: options.RunName = None,
+    argument: options.RunArgument = None,
     runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
     n_samples: options.HeldOut = None,
     data: Annotated[
@@ -69,7 +70,7 @@ def evaluate(
     else:
         others = {"--n-in": n_in, "--data": data, "--examples": examples}
         _refuse("use only one of it and --lengths", others)
-    loaded = load_run(run, runs_dir)
+    loaded = load_run(options.one_run(argument, run), runs_dir)
     output.end_phase("the run loaded")
     if loaded.config.task.data:
         _refuse(

@@ -9,6 +9,7 @@ from seq2seq_cli.cli.rendering.tables import table
 
 def inspect(
     run: options.RunName = None,
+    argument: options.RunArgument = None,
     runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
     as_json: options.Json = False,
 ) -> None:
@@ -19,7 +20,7 @@ def inspect(
     from seq2seq_cli.metrics import exact_match_text, interval_text, percent
     from seq2seq_cli.runs.listing import open_run
 
-    opened = open_run(runs_dir, run)
+    opened = open_run(runs_dir, options.one_run(argument, run))
     load_network(opened)  # checks the files
     layers = Architecture.of(opened.config).all_layers
     manifest, results = opened.manifest, opened.manifest.results
