@@ -144,9 +144,9 @@ LengthRange = Annotated[
     str | None,
     option(
         "--lengths",
-        "Evaluate each length in a range such as 1-200.",
+        "Evaluate each length of a range such as 1-200, or every tenth: 1-200:10.",
         "Sequences",
-        "RANGE",
+        "RANGE[:STEP]",
     ),
 ]
 CustomTask = Annotated[

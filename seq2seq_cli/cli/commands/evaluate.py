@@ -28,7 +28,7 @@ def evaluate(
     lengths: options.LengthRange = None,
     step: Annotated[
         int | None,
-        option("--step", "Evaluate every STEP-th length of --lengths. [1]", "Sequences", min=1),
+        option("--step", "The same as --lengths RANGE:STEP.", "Sequences", min=1),
     ] = None,
     task: options.CustomTask = None,
     examples: Annotated[
@@ -93,7 +93,7 @@ def evaluate(
         else:
             show_evaluation(result, quiet)
     else:
-        each = generalization.parse_range(lengths, step or 1)
+        each = generalization.parse_range(lengths, step)
         n_samples = n_samples or generalization.SAMPLES
         with Progress("lengths", len(each), is_quiet) as progress:
             curve = generalization.evaluate_lengths(
