@@ -12,11 +12,14 @@ from seq2seq_cli import __version__
 from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.errors import ConfigurationError
 
-COMMANDS = (
-    "generate", "train", "sweep", "evaluate", "predict", "encode", "report", "plot", "inspect",
-    "export", "init", "tasks", "doctor", "runs", "help",
-)  # fmt: skip
-"""The commands in the order of the help, each a function in a module of the same name."""
+GROUPS = {
+    "Learn": ("tasks", "generate", "init", "train", "sweep"),
+    "Look": ("evaluate", "predict", "encode", "inspect", "report", "plot"),
+    "Manage": ("runs", "export", "doctor", "help"),
+}
+"""The commands as the help shows them, each a function in a module of the same name."""
+
+COMMANDS = tuple(name for names in GROUPS.values() for name in names)
 
 HELP = """Train and evaluate encoder-decoder LSTMs on integer sequences.
 
@@ -121,17 +124,26 @@ class LazyGroup(TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write each command with the first line of its docstring, without building its options."""
-        with formatter.section("Commands"):
-            formatter.write_dl(
-                [(name, (getdoc(_function(name)) or "").splitlines()[0]) for name in COMMANDS]
-            )
+        for group, names in GROUPS.items():
+            with formatter.section(group):
+                formatter.write_dl(
+                    # Padded, so that the groups' descriptions begin in the same column.
+                    [
+                        (f"{name:8}", (getdoc(_function(name)) or "").splitlines()[0])
+                        for name in names
+                    ]
+                )
 
 
 def make_command(name: str) -> Any:
-    """Return the command that Typer makes from the function of this name."""
+    """Return the command that Typer makes from the function of this name.
+
+    The lines of an indented paragraph of its docstring are kept in the help.
+    """
     single = typer.Typer(add_completion=False, **PLAIN)
     single.command(name, cls=Command)(_function(name))
     command: Any = typer.main.get_command(single)
+    command.help = command.help.replace("\n\n  ", "\n\n\b\n  ")
     for parameter in command.params:
         kind = parameter.type_descriptor.annotation
         parameter.metavar = parameter.metavar or METAVARS.get(kind)

@@ -24,6 +24,9 @@ def doctor(
     """Show versions, cores, flags and cache, and train for two seconds.
 
     It trains the default task in a temporary folder, which is removed.
+
+      s2s doctor
+      s2s doctor --seconds 10 --json
     """
     import os
     import platform

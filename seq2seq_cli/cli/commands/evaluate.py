@@ -53,6 +53,9 @@ def evaluate(
 
     The sequences are held out: no training has seen them. With --lengths each length has its own
     accuracy, which shows how far the run generalizes beyond the training's lengths.
+
+      s2s evaluate --n-samples 100000 --min-accuracy 0.999
+      s2s evaluate RUN --lengths 1-200:10
     """
     from dataclasses import asdict
 

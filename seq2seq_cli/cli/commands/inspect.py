@@ -13,7 +13,13 @@ def inspect(
     runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
     as_json: options.Json = False,
 ) -> None:
-    """Show a run's layers, configuration, results and versions."""
+    """Show a run's layers, configuration, results and versions.
+
+    The files are checked first.
+
+      s2s inspect
+      s2s inspect RUN --json
+    """
     from seq2seq_cli.architecture import Architecture
     from seq2seq_cli.cli.rendering.training import layers_as_json, show_layers, show_settings
     from seq2seq_cli.inference.loading import load_network

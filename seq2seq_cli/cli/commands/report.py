@@ -47,8 +47,17 @@ def report(
 ) -> None:
     """Make a page of charts of a run, of several runs, or of a sweep.
 
-    It shows how the run learned, its accuracy, its attention and states, and the commands that
-    reproduce it. The page needs no network. An earlier report is replaced.
+    The page needs no network. An earlier report is replaced. The page of a run has
+
+      Accuracy          by position and by length, and which tokens are mistaken
+      How it learned    loss, exact match and learning rate over the sequences
+      Inside the model  where it attends, or its states; the encoder's states
+      Examples          spot checks, and the commands that reproduce the run
+
+    Several runs are compared by accuracy and training. A sweep has its grid and every seed.
+
+      s2s report RUN --output run.html
+      s2s report RUN OTHER --output compared.html
     """
     from seq2seq_cli.evaluation import DEFAULT_SAMPLES
     from seq2seq_cli.reports.page import check_free, run_page, sweep_page

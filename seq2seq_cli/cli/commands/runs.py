@@ -77,10 +77,14 @@ def runs(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """List the runs with the exact match of their validation in training.
+    """List, compare, remove or rename the runs.
 
-    The newest completed run, which other commands use by default, is the last one before the
-    incomplete ones. The runs of a sweep are listed with --runs-dir RUNS/SWEEP.
+    The list has the exact match of each run's validation in training. The newest completed run,
+    which other commands use by default, is the last one before the incomplete ones. The runs of a
+    sweep are listed with --runs-dir RUNS/SWEEP.
+
+      s2s runs --sort exact --limit 5
+      s2s runs compare RUN OTHER
     """
     if names and not compare:
         if removed or renamed:
