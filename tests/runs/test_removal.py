@@ -210,3 +210,15 @@ def test_a_link_to_a_sweep_is_left_as_it_is(place, swept, options):
 def test_a_sweep_is_named_as_tab_completes_it(place, swept):
     runs(runs_dir=place, removed=["grid/"], is_sure=True, quiet=True)
     assert not swept.exists()
+
+
+def test_sweeps_are_listed_before_the_runs(place, capsys):
+    save_sweep(place)
+    runs(runs_dir=place, as_json=True)
+    first, *others = map(json.loads, capsys.readouterr().out.splitlines())
+    assert first == {"kind": "sweep", "name": "grid", "complete_runs": 0, "runs": 0}
+    assert [(line["kind"], line["name"]) for line in others] == [
+        ("run", "complete"), ("run", "stopped"),
+    ]  # fmt: skip
+    assert names(capsys, place, limit=1) == ["complete"]
+    assert names(capsys, place, task="copy") == []

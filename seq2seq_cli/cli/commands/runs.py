@@ -119,9 +119,14 @@ def runs(
         return
     every = list_runs(runs_dir)
     listed = chosen(every, runs_dir, task, by, limit)
+    sweeps = list_sweeps(runs_dir)
     if as_json:
+        for name, complete, begun in () if task or limit else sweeps:  # these select runs
+            counts = {"complete_runs": complete, "runs": begun}
+            output.write_json({"kind": "sweep", "name": name, **counts})
         for item in listed:
-            document: dict[str, object] = {"name": item.name, "complete": item.run is not None}
+            document: dict[str, object] = {"kind": "run", "name": item.name}
+            document["complete"] = item.run is not None
             if item.run:
                 document["config"] = item.run.config.model_dump()
                 document["validation"] = item.run.manifest.results.model_dump()
@@ -131,7 +136,7 @@ def runs(
                 document["problem"] = item.problem
             output.write_json(document)
         return
-    for name, complete, begun in list_sweeps(runs_dir):
+    for name, complete, begun in sweeps:
         output.message(
             f"sweep {name}: {complete} of {begun} runs complete; {list_command(runs_dir / name)}",
             quiet,
