@@ -70,7 +70,7 @@ def test_doctor_trains_and_shows_the_machine(s2s_here, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("last_loss", "verdict"),
     [
-        (0.5, "s2s works on this machine: trained on the CPU, and predicted."),
+        (0.5, "Training (on the CPU) and prediction work on this machine."),
         (3.0, "The training ran, but its loss did not fall: try --seconds 10."),
         (math.nan, "The training ran, but its loss did not fall"),
     ],

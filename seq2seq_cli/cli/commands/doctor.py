@@ -91,7 +91,7 @@ def doctor(
     ]
     table("This machine", ("", "value"), rows)
     output.write(
-        f"s2s works on this machine: trained on the {trial.device}, and predicted."
+        f"Training (on the {trial.device}) and prediction work on this machine."
         if works
         else "The training ran, but its loss did not fall: try --seconds 10."
     )

@@ -12,7 +12,6 @@ from seq2seq_cli.errors import AccuracyError, ConfigurationError
 
 def evaluate(
     run: options.RunName = None,
-    argument: options.RunArgument = None,
     runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
     n_samples: options.HeldOut = None,
     data: Annotated[
@@ -46,6 +45,7 @@ def evaluate(
     seed: Annotated[
         int | None, option("--seed", "Seed of the sequences. [the run's]", "Sequences")
     ] = None,
+    argument: options.RunArgument = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:

@@ -9,8 +9,8 @@ from seq2seq_cli.cli.rendering.tables import table
 
 def inspect(
     run: options.RunName = None,
-    argument: options.RunArgument = None,
     runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
+    argument: options.RunArgument = None,
     as_json: options.Json = False,
 ) -> None:
     """Show a run's layers, configuration, results and versions.
