@@ -3,6 +3,7 @@
 The sequences of each length are held out, and predicted in free running as in `evaluation`.
 """
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -58,15 +59,24 @@ class LengthCurve:
     notes: list[str]
 
 
-def parse_range(text: str, step: int = 1) -> list[int]:
+def parse_range(text: str, step: int | None = None) -> list[int]:
     """Return the lengths of a range such as "1-200", `step` apart, including the last one.
 
-    Raises ConfigurationError if it is not a range.
+    "1-200:10" has its own step, 10; the default is 1. Raises ConfigurationError if it is not a
+    range, or has two steps.
     """
+    limits_text, colon, step_text = text.partition(":")
     try:
-        limits = Lengths.parse(text)
+        limits = Lengths.parse(limits_text)
     except ValueError as error:
         raise ConfigurationError(f"lengths = {text!r}: {error}") from error
+    if colon:
+        if not re.fullmatch(r"[1-9]\d{0,17}", step_text, re.ASCII):
+            raise ConfigurationError(f"lengths = {text!r}: the step should be an integer from 1 on")
+        if step is not None:
+            raise ConfigurationError(f"lengths = {text!r} and step = {step}: give the step once")
+        step = int(step_text)
+    step = 1 if step is None else step
     if step < 1:
         raise ConfigurationError(f"step = {step}: should be at least 1")
     if (limits.longest - limits.shortest) // step >= MOST_LENGTHS:

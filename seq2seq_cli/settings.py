@@ -92,7 +92,7 @@ def find_setting(key: str, value: object = "") -> FieldInfo:
     """Return the declaration of a setting; ConfigurationError if it does not exist."""
     section, _, name = key.partition(".")
     if section not in SECTIONS or name not in SECTIONS[section].model_fields:
-        raise ConfigurationError(_unknown(key, value, _all_keys()))
+        raise ConfigurationError(_unknown(key, value, all_settings()))
     return SECTIONS[section].model_fields[name]
 
 
@@ -151,7 +151,7 @@ def _number(text: str) -> int | float | str:
 def _assign(sections: dict[str, Any], key: str, value: object, problems: list[str]) -> None:
     section, dot, name = key.partition(".")
     if not dot or section not in SECTIONS:
-        problems.append(_unknown(key, value, _all_keys()))
+        problems.append(_unknown(key, value, all_settings()))
     elif isinstance(sections.setdefault(section, {}), dict):
         sections[section][name] = value
 
@@ -163,7 +163,7 @@ def _validate(name: str, values: object, problems: list[str]) -> Section | None:
     section = SECTIONS[name]
     known = {key: value for key, value in values.items() if key in section.model_fields}
     problems += [
-        _unknown(f"{name}.{key}", value, _all_keys())
+        _unknown(f"{name}.{key}", value, all_settings())
         for key, value in values.items()
         if key not in known
     ]
@@ -192,5 +192,6 @@ def _shown(value: object) -> str:
         return "a number of thousands of digits"
 
 
-def _all_keys() -> list[str]:
+def all_settings() -> list[str]:
+    """Return the names of all settings, `section.key`."""
     return [f"{name}.{key}" for name, section in SECTIONS.items() for key in section.model_fields]

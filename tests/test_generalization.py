@@ -21,12 +21,15 @@ def random_weights(**task):
 def test_a_range_includes_its_last_length():
     for text, step, expected in (
         ("1-5", 1, [1, 2, 3, 4, 5]), ("7", 1, [7]), ("1-10", 4, [1, 5, 9, 10]),
-        ("2-10", 4, [2, 6, 10]), ("5-6", 100, [5, 6]),
+        ("2-10", 4, [2, 6, 10]), ("5-6", 100, [5, 6]), ("1-21:10", None, [1, 11, 21]),
+        ("1-20:10", None, [1, 11, 20]), ("7:3", None, [7]), ("1-3", None, [1, 2, 3]),
     ):  # fmt: skip
         assert parse_range(text, step) == expected
-    for wrong in ("", "0-4", "4-1", "a", "1-", "1,2"):
+    for wrong in ("", "0-4", "4-1", "a", "1-", "1,2", "1-4:", "1-4:0", "1-4:-1", "1-4:1:1", ":2"):
         with pytest.raises(ConfigurationError, match="lengths = "):
             parse_range(wrong)
+    with pytest.raises(ConfigurationError, match="give the step once"):
+        parse_range("1-4:2", 2)
     with pytest.raises(ConfigurationError, match="step = 0"):
         parse_range("1-4", 0)
     with pytest.raises(ConfigurationError, match="larger step"):

@@ -12,11 +12,14 @@ from seq2seq_cli import __version__
 from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.errors import ConfigurationError
 
-COMMANDS = (
-    "generate", "train", "sweep", "evaluate", "predict", "encode", "report", "plot", "inspect",
-    "export", "init", "tasks", "doctor", "runs", "help",
-)  # fmt: skip
-"""The commands in the order of the help, each a function in a module of the same name."""
+GROUPS = {
+    "Learn": ("tasks", "generate", "init", "train", "sweep"),
+    "Look": ("evaluate", "predict", "encode", "inspect", "report", "plot"),
+    "Manage": ("runs", "export", "doctor", "help"),
+}
+"""The commands as the help shows them, each a function in a module of the same name."""
+
+COMMANDS = tuple(name for names in GROUPS.values() for name in names)
 
 HELP = """Train and evaluate encoder-decoder LSTMs on integer sequences.
 
@@ -124,17 +127,26 @@ class LazyGroup(TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write each command with the first line of its docstring, without building its options."""
-        with formatter.section("Commands"):
-            formatter.write_dl(
-                [(name, (getdoc(_function(name)) or "").splitlines()[0]) for name in COMMANDS]
-            )
+        for group, names in GROUPS.items():
+            with formatter.section(group):
+                formatter.write_dl(
+                    # Padded, so that the groups' descriptions begin in the same column.
+                    [
+                        (f"{name:8}", (getdoc(_function(name)) or "").splitlines()[0])
+                        for name in names
+                    ]
+                )
 
 
 def make_command(name: str) -> Any:
-    """Return the command that Typer makes from the function of this name."""
+    """Return the command that Typer makes from the function of this name.
+
+    The lines of an indented paragraph of its docstring are kept in the help.
+    """
     single = typer.Typer(add_completion=False, **PLAIN)
     single.command(name, cls=Command)(_function(name))
     command: Any = typer.main.get_command(single)
+    command.help = command.help.replace("\n\n  ", "\n\n\b\n  ")
     for parameter in command.params:
         kind = parameter.type_descriptor.annotation
         parameter.metavar = parameter.metavar or METAVARS.get(kind)
@@ -145,6 +157,8 @@ def usage_message(error: typer.TyperException) -> str:
     """Return a usage error's message, with the option, its value and a suggestion."""
     from pydantic import ValidationError  # Typer converts values with it
 
+    if setting := _meant_setting(error):
+        return f"No such option: {setting[0]}. It is a setting: --set {setting[1]}=VALUE"
     message = error.message or " ".join(error.format_message().split())  # for a missing parameter
     if meant := getattr(error, "possibilities", None):
         return f"{message}. Did you mean {' or '.join(map(repr, meant))}?"
@@ -157,6 +171,18 @@ def usage_message(error: typer.TyperException) -> str:
         message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
         value = "" if repr(detail["input"]) in message else f" {detail['input']}"
     return f"{names[0]}{value}: {message}"
+
+
+def _meant_setting(error: typer.TyperException) -> tuple[str, str] | None:
+    """Return an unknown option of a command with `--set`, and the setting of that name."""
+    option, context = getattr(error, "option_name", ""), getattr(error, "ctx", None)
+    if not context or not any("--set" in parameter.opts for parameter in context.command.params):
+        return None
+    from seq2seq_cli.settings import all_settings
+
+    name = option.removeprefix("--").replace("-", "_")
+    keys = [key for key in all_settings() if name in (key, key.partition(".")[2])]
+    return (option, keys[0]) if keys else None
 
 
 def _problem(text: str, is_assignment: bool) -> str:

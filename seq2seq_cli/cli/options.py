@@ -152,9 +152,9 @@ LengthRange = Annotated[
     str | None,
     option(
         "--lengths",
-        "Evaluate each length in a range such as 1-200.",
+        "Evaluate each length of a range such as 1-200, or every tenth: 1-200:10.",
         "Sequences",
-        "RANGE",
+        "RANGE[:STEP]",
     ),
 ]
 CustomTask = Annotated[
@@ -183,6 +183,10 @@ RunName = Annotated[
         "NAME",
         autocompletion=run_names,
     ),
+]
+RunArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="RUN", help="The run, instead of --run NAME.", autocompletion=run_names),
 ]
 RunsDir = Annotated[
     Path,
@@ -233,12 +237,17 @@ def resolve_config(
     return config
 
 
+def one_run(argument: str | None, run: str | None) -> str | None:
+    """Return the run that the argument or --run names; ConfigurationError if they differ."""
+    if argument is not None and run not in (None, argument):
+        raise ConfigurationError(f"{argument} and --run {run}: name the run only once")
+    return run if argument is None else argument
+
+
 def check_compared(names: list[str] | None, compare: bool) -> None:
-    """Raise ConfigurationError unless runs are named only to be compared with another one."""
-    if names and not compare:
-        raise ConfigurationError(f"{names[0]}: to compare runs add --compare")
+    """Raise ConfigurationError if fewer than two different runs are to be compared."""
     if compare and len(set(names or ())) < 2:
-        raise ConfigurationError("--compare: give at least two different runs: --compare RUN RUN")
+        raise ConfigurationError("to compare runs give at least two different runs: RUN RUN")
 
 
 def load_custom_tasks(names: Sequence[str], runs: Sequence["LoadedRun"]) -> "list[Task | None]":

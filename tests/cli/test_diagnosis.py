@@ -1,12 +1,15 @@
 """`s2s doctor`, and what `s2s --debug` shows."""
 
 import json
+import math
 import re
 from pathlib import Path
 
 import pytest
 
 from seq2seq_cli.cli.rendering import output
+from seq2seq_cli.runs.listing import open_run
+from seq2seq_cli.training.self_test import SelfTest
 
 TIMES = re.compile(r"^ +([\d.]+) s  (.+)$", re.MULTILINE)
 
@@ -53,6 +56,7 @@ def test_doctor_trains_and_shows_the_machine(s2s_here, tmp_path, monkeypatch):
     assert document["samples_per_s"] > 0
     assert document["predicted_per_s"] > 0
     assert 0 < document["last_loss"] < 10
+    assert document["works"] == (document["last_loss"] < document["first_loss"])
     assert document["device"] == "CPU"
     assert Path(document["cache"]).is_dir()
     assert document["cached_programs"] > 0
@@ -61,3 +65,17 @@ def test_doctor_trains_and_shows_the_machine(s2s_here, tmp_path, monkeypatch):
     assert "mine" not in result.stdout
     assert result.stderr == ""
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("last_loss", "verdict"),
+    [
+        (0.5, "Training (on the CPU) and prediction work on this machine."),
+        (3.0, "The training ran, but its loss did not fall: try --seconds 10."),
+        (math.nan, "The training ran, but its loss did not fall"),
+    ],
+)
+def test_doctor_ends_with_a_verdict(s2s_here, random_runs, monkeypatch, last_loss, verdict):
+    trial = SelfTest(open_run(random_runs), 640, 1.0, 2.0, last_loss, False, None, 0, 0, "CPU")
+    monkeypatch.setattr("seq2seq_cli.training.self_test.run_self_test", lambda *_: trial)
+    assert s2s_here("doctor").stdout.splitlines()[-1].startswith(verdict)

@@ -1,15 +1,17 @@
 """Help in sections, tab completion, and what a mistyped word may have meant."""
 
 import re
+import shlex
 import sys
 from typing import get_args
 
 import pytest
 
-from seq2seq_cli.cli.app import COMMANDS, app, make_command
+from seq2seq_cli.cli.app import COMMANDS, GROUPS, app, make_command
 from seq2seq_cli.cli.process import run_command
 from seq2seq_cli.config import ModelConfig
 from seq2seq_cli.data.tasks import TASKS
+from seq2seq_cli.reports import RUN_CHARTS, SECTIONS, SWEEP_CHARTS
 from seq2seq_cli.runs.manifest import CONFIG_FILE
 from seq2seq_cli.shipped import shipped_names
 
@@ -47,6 +49,7 @@ def test_commands_and_options_are_completed(typed):
     assert set(COMMANDS) <= set(typed(""))
     assert typed("train", "--epo") == ["--epochs"]
     assert {"--run", "--runs-dir"} <= set(typed("evaluate", "--run"))
+    assert typed("runs", "") == ["compare", "rm", "mv"]
 
 
 def test_tasks_configurations_and_choices_are_completed(typed):
@@ -63,6 +66,7 @@ def test_runs_are_completed_from_the_chosen_folder(typed, tmp_path, monkeypatch)
         (tmp_path / folder / CONFIG_FILE).touch()
     (tmp_path / "runs" / "no-run").mkdir()
     assert typed("evaluate", "--run", "") == ["one", "two"]
+    assert typed("evaluate", "tw") == ["two"]
     assert typed("predict", "--run", "tw") == ["two"]
     assert typed("inspect", "--runs-dir", "elsewhere", "--run", "") == ["other"]
     assert typed("predict", "--runs-dir", "runs/one/config.toml", "--run", "") == []
@@ -74,6 +78,37 @@ def test_the_help_names_each_command_with_its_purpose(help_of):
     shown = " ".join(help_of().split())
     for name in COMMANDS:
         assert f"{name} {make_command(name).help.splitlines()[0]}" in shown
+
+
+def test_the_help_has_groups_whose_lines_are_whole(help_of):
+    shown = help_of()
+    for group, names in GROUPS.items():
+        lines = re.search(rf"^{group}:\n((?:  .*\n)+)", shown, re.MULTILINE)[1].splitlines()
+        assert [line.split()[0] for line in lines] == list(names)
+        assert len({re.match(r"  \w+ +", line).end() for line in lines}) == 1
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_help_has_examples_with_options_that_exist(name, help_of):
+    command = make_command(name)
+    lines = help_of(name).splitlines()
+    examples = [line for line in lines if line.startswith("    s2s ")]
+    assert 1 <= len(examples) <= 5
+    for line in examples:
+        words = shlex.split(line.partition(">")[0])
+        assert words[1] == name
+        command.make_context(name, words[2:])
+    assert max(map(len, lines)) <= 80
+
+
+def test_the_help_says_what_each_chart_shows(help_of):
+    shown = help_of("plot")
+    for chart in (*RUN_CHARTS, *SWEEP_CHARTS):
+        assert re.search(rf"^    {chart}  +\w.*", shown, re.MULTILINE)
+    shown = help_of("report")
+    for section in SECTIONS:
+        assert re.search(rf"^    {section}  +\w.*", shown, re.MULTILINE)
 
 
 def test_the_help_of_train_has_its_sections(help_of):
@@ -102,6 +137,15 @@ def test_no_help_shows_a_python_type(name, help_of):
             "No such option: --exmples. Did you mean '--examples' or '--n-samples'?",
         ),
         ("predict --xyz", "No such option: --xyz"),
+        ("predict --clip-norm 1", "No such option: --clip-norm"),
+        (
+            "train --clip-norm 1",
+            "No such option: --clip-norm. It is a setting: --set training.clip_norm=VALUE",
+        ),
+        (
+            "generate --digit-order=big-endian",
+            "No such option: --digit-order. It is a setting: --set task.digit_order=VALUE",
+        ),
     ],
 )
 def test_a_mistyped_word_gets_a_suggestion(words, meant, monkeypatch):

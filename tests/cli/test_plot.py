@@ -148,5 +148,5 @@ def test_runs_are_compared(folder, capsys):
     ("names", "compare"), [(["plain"], True), ([], True), (["plain", "looking"], False)]
 )
 def test_one_run_alone_is_not_compared(folder, names, compare):
-    with pytest.raises(ConfigurationError, match="--compare"):
+    with pytest.raises(ConfigurationError, match="compare"):
         runs(names, compare=compare, runs_dir=folder)

@@ -4,6 +4,8 @@ import importlib.metadata
 import json
 
 import pytest
+from random_run import save_random_run
+from tiny import tiny_config
 
 import seq2seq_cli
 from seq2seq_cli import load_run
@@ -49,6 +51,21 @@ def test_a_number_is_written_the_same_way_in_an_option_and_a_setting(s2s_here):
     as_options, as_settings = s2s_here(*line), s2s_here(*line[:3], *settings)
     assert as_options.stdout == as_settings.stdout
     assert json.loads(as_options.stdout)["config"]["training"]["learning_rate"] == 0.001
+
+
+def test_every_option_of_train_that_is_named_after_a_setting_sets_it(s2s_here):
+    line = "train --dry-run --json --dropout 0.1 --bidirectional --patience 3 --stop-at 0.999"
+    config = json.loads(s2s_here(*line.split(), "--epochs", "5").stdout)["config"]
+    assert (config["model"]["dropout"], config["model"]["bidirectional"]) == (0.1, True)
+    assert (config["training"]["patience"], config["training"]["stop_at"]) == (3, 0.999)
+    result = s2s_here(*line.split(), "--dropout", "1", check=False)
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+    assert "model.dropout = 1.0" in result.stderr
+
+
+def test_a_flag_that_is_absent_keeps_the_value_of_the_file(s2s_here):
+    line = "train --dry-run --json --set model.bidirectional=true"
+    assert json.loads(s2s_here(*line.split()).stdout)["config"]["model"]["bidirectional"]
 
 
 def test_a_byte_order_mark_is_skipped(s2s_here, tmp_path):
@@ -124,3 +141,50 @@ def test_the_home_folder_is_found_in_quotes(s2s_here, tmp_path, monkeypatch):
     monkeypatch.setenv("S2S_RUNS_DIR", "~/runs")
     assert s2s_here("inspect", "--json").stdout == shown
     assert "~nobody-here/runs" in s2s_here("runs", "--runs-dir", "~nobody-here/runs").stderr
+
+
+@pytest.mark.usefixtures("random_runs")
+@pytest.mark.parametrize("command", ["evaluate --n-samples 20", "inspect"])
+def test_a_run_may_be_an_argument(s2s_here, command):
+    words = [*command.split(), "--json"]
+    by_option = json.loads(s2s_here(*words, "--run", "complete").stdout)
+    for line in (["complete"], ["complete", "--run", "complete"]):
+        by_argument = json.loads(s2s_here(*words, *line).stdout)
+        assert by_argument.get("run", by_argument.get("name")) == "complete"
+        assert by_argument.keys() == by_option.keys()
+    result = s2s_here(*words, "other", "--run", "complete", check=False)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == "s2s: other and --run complete: name the run only once\n"
+    assert s2s_here(*words, "other", check=False).returncode == 4
+
+
+def test_what_happens_to_runs_may_be_a_word(s2s_here, random_runs):
+    save_random_run(random_runs, "other", tiny_config(seed=3))
+    words = ("complete", "other", "--json")
+    compared = s2s_here("runs", "compare", *words).stdout
+    assert compared == s2s_here("runs", "--compare", *words).stdout
+    assert [run["name"] for run in json.loads(compared)["runs"]] == ["complete", "other"]
+    s2s_here("runs", "mv", "other", "renamed")
+    save_random_run(random_runs, "third", tiny_config())
+    s2s_here("runs", "rm", "complete", "third", "--yes")
+    listed = s2s_here("runs", "--json").stdout.splitlines()
+    assert [json.loads(line)["name"] for line in listed] == ["renamed"]
+
+
+@pytest.mark.usefixtures("random_runs")
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("rm", "runs rm: use runs rm NAME..."),
+        ("mv complete", "runs mv complete: use runs mv OLD NEW"),
+        ("complete", "use runs compare RUN RUN... or runs rm NAME... or runs mv OLD NEW"),
+        ("rm complete", "complete: there is no terminal to confirm its removal: add --yes"),
+        ("rm complete --remove complete --yes", "rm: remove it, or --remove and --rename"),
+        ("compare complete", "at least two different runs"),
+    ],
+)
+def test_a_wrong_word_changes_no_run(s2s_here, random_runs, line, message):
+    result = s2s_here("runs", *line.split(), check=False)
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert message in result.stderr
+    assert (random_runs / "complete").is_dir()

@@ -147,10 +147,12 @@ def test_only_reports_are_replaced(runs, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"names": ["plain"]}, "plain: give --run plain"),
+        ({"names": ["looking"], "run": "plain"}, "looking and --run plain: name the run only once"),
         ({"names": ["plain"], "compare": True}, "at least two different runs"),
         ({"compare": True, "run": "plain"}, "without --run and --lengths"),
-        ({"sweep": "grid", "run": "plain"}, "use only one of --compare and --sweep"),
+        ({"names": ["plain", "looking"], "lengths": "1-9"}, "without --run and --lengths"),
+        ({"names": ["plain"], "run": None, "sweep": "grid"}, "without --run and --lengths"),
+        ({"sweep": "grid", "run": "plain"}, "(or RUN RUN) and --sweep, without --run"),
         ({"sweep": "grid", "run": None, "tasks": ["x.py:f"]}, "--task x.py:f: a sweep is already"),
         ({"sweep": "grid", "run": None}, "--n-samples 50: a sweep is already"),
         ({"lengths": "nonsense"}, "nonsense"),

@@ -83,7 +83,7 @@ def test_a_run_in_training_keeps_its_folder(place):
 def test_a_user_at_a_terminal_is_asked(place, monkeypatch, capsys, answer, is_removed):
     stdin = io.StringIO(answer)
     monkeypatch.setattr(sys, "stdin", stdin)
-    with pytest.raises(ConfigurationError, match="--remove complete: .* add --yes"):
+    with pytest.raises(ConfigurationError, match="complete: .* add --yes"):
         runs(runs_dir=place, removed=["complete"])
     assert (place / "complete").exists()
     monkeypatch.setattr(stdin, "isatty", lambda: True, raising=False)
@@ -106,9 +106,7 @@ def test_a_renamed_run_is_the_same_and_can_be_locked_again(place, capsys):
         runs(runs_dir=place, renamed=("better", "../x"))
     with pytest.raises(ConfigurationError, match="only one of the two"):
         runs(runs_dir=place, renamed=("better", "x"), removed=["better"])
-    with pytest.raises(
-        ConfigurationError, match="--rename better better: .* already has this name"
-    ):
+    with pytest.raises(ConfigurationError, match="better: .* already has this name"):
         runs(runs_dir=place, renamed=("better", "better"))
     assert names(capsys, place) == ["better", "stopped"]
 
@@ -212,3 +210,15 @@ def test_a_link_to_a_sweep_is_left_as_it_is(place, swept, options):
 def test_a_sweep_is_named_as_tab_completes_it(place, swept):
     runs(runs_dir=place, removed=["grid/"], is_sure=True, quiet=True)
     assert not swept.exists()
+
+
+def test_sweeps_are_listed_before_the_runs(place, capsys):
+    save_sweep(place)
+    runs(runs_dir=place, as_json=True)
+    first, *others = map(json.loads, capsys.readouterr().out.splitlines())
+    assert first == {"kind": "sweep", "name": "grid", "complete_runs": 0, "runs": 0}
+    assert [(line["kind"], line["name"]) for line in others] == [
+        ("run", "complete"), ("run", "stopped"),
+    ]  # fmt: skip
+    assert names(capsys, place, limit=1) == ["complete"]
+    assert names(capsys, place, task="copy") == []

@@ -23,7 +23,11 @@ def doctor(
 ) -> None:
     """Show versions, cores, flags and cache, and train for two seconds.
 
-    It trains the default task in a temporary folder, which is removed.
+    It trains the default task in a temporary folder, which is removed. The last line says whether
+    the loss fell, as it does where everything works.
+
+      s2s doctor
+      s2s doctor --seconds 10 --json
     """
     import os
     import platform
@@ -65,6 +69,7 @@ def doctor(
         "last_loss": trial.last_loss,
         "predicted_per_s": evaluated.sequences_per_s,
     }
+    document["works"] = works = trial.last_loss < trial.first_loss
     if as_json:
         output.write_json(document)
         return
@@ -85,3 +90,8 @@ def doctor(
         ("predicted", f"{evaluated.sequences_per_s:,.0f} sequences/s"),
     ]
     table("This machine", ("", "value"), rows)
+    output.write(
+        f"Training (on the {trial.device}) and prediction work on this machine."
+        if works
+        else "The training ran, but its loss did not fall: try --seconds 10."
+    )

@@ -26,6 +26,9 @@ def encode(
     """Print the encoder's hidden and cell states for sequences.
 
     They are all that the decoder knows about a source: the context vector. Blank lines are skipped.
+
+      s2s encode "22 17 23 5 29 11"
+      s2s encode --run RUN --input sources.txt --output states.npz
     """
     from seq2seq_cli.cli.sequences import check_input, read_sequences
     from seq2seq_cli.inference.loading import load_run

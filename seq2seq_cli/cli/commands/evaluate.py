@@ -27,7 +27,7 @@ def evaluate(
     lengths: options.LengthRange = None,
     step: Annotated[
         int | None,
-        option("--step", "Evaluate every STEP-th length of --lengths. [1]", "Sequences", min=1),
+        option("--step", "The same as --lengths RANGE:STEP.", "Sequences", min=1),
     ] = None,
     task: options.CustomTask = None,
     examples: Annotated[
@@ -45,6 +45,7 @@ def evaluate(
     seed: Annotated[
         int | None, option("--seed", "Seed of the sequences. [the run's]", "Sequences")
     ] = None,
+    argument: options.RunArgument = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -52,6 +53,9 @@ def evaluate(
 
     The sequences are held out: no training has seen them. With --lengths each length has its own
     accuracy, which shows how far the run generalizes beyond the training's lengths.
+
+      s2s evaluate --n-samples 100000 --min-accuracy 0.999
+      s2s evaluate RUN --lengths 1-200:10
     """
     from dataclasses import asdict
 
@@ -69,7 +73,7 @@ def evaluate(
     else:
         others = {"--n-in": n_in, "--data": data, "--examples": examples}
         _refuse("use only one of it and --lengths", others)
-    loaded = load_run(run, runs_dir)
+    loaded = load_run(options.one_run(argument, run), runs_dir)
     output.end_phase("the run loaded")
     if loaded.config.task.data:
         _refuse(
@@ -92,7 +96,7 @@ def evaluate(
         else:
             show_evaluation(result, quiet)
     else:
-        each = generalization.parse_range(lengths, step or 1)
+        each = generalization.parse_range(lengths, step)
         n_samples = n_samples or generalization.SAMPLES
         with Progress("lengths", len(each), is_quiet) as progress:
             curve = generalization.evaluate_lengths(

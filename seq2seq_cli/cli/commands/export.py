@@ -24,9 +24,12 @@ def export(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Write a run's encoder and decoder for TensorFlow, ONNX Runtime or LiteRT.
+    """Write a run's models for TensorFlow, ONNX Runtime or LiteRT.
 
     Their predictions are compared with NumPy's; export.json describes their inputs and outputs.
+
+      s2s export exported --format onnx
+      s2s export exported --format saved-model --run RUN
     """
     from seq2seq_cli.export import check_export, export_run
     from seq2seq_cli.runs.listing import open_run

@@ -40,6 +40,9 @@ def generate(
     """Show examples, or write them to a file.
 
     If there are few possible sources, --split test gives each held-out one once.
+
+      s2s generate --task sort --n-in 8
+      s2s generate --n-samples 10000 --split test --output test.jsonl
     """
     import numpy as np
 

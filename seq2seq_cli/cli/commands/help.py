@@ -25,7 +25,13 @@ def help(  # noqa: A001
         ),
     ] = None,
 ) -> None:
-    """Explain a topic such as data, seeds or sweeps; without one, list all topics."""
+    """Explain a topic such as data or sweeps.
+
+    Without a topic it lists all of them.
+
+      s2s help data
+      s2s help sweeps
+    """
     from difflib import get_close_matches
 
     from seq2seq_cli.storage import read_text

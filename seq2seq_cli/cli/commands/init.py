@@ -32,6 +32,9 @@ def init(
     Save the output, as in `s2s init long > my.toml`, and train with `--config my.toml`; `--config
     long` trains with the shipped one, and `s2s sweep lengths` is the shipped sweep. Editors
     complete the settings if the schema is next to the file: `s2s init --schema > s2s.schema.json`.
+
+      s2s init long > my.toml
+      s2s init all
     """
     from seq2seq_cli.shipped import SWEEPS, shipped_file, shipped_names, summary
     from seq2seq_cli.storage import read_text

@@ -10,16 +10,23 @@ from seq2seq_cli.cli.rendering.tables import table
 def inspect(
     run: options.RunName = None,
     runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
+    argument: options.RunArgument = None,
     as_json: options.Json = False,
 ) -> None:
-    """Show a run's layers, configuration, results and versions."""
+    """Show a run's layers, configuration, results and versions.
+
+    The files are checked first.
+
+      s2s inspect
+      s2s inspect RUN --json
+    """
     from seq2seq_cli.architecture import Architecture
     from seq2seq_cli.cli.rendering.training import layers_as_json, show_layers, show_settings
     from seq2seq_cli.inference.loading import load_network
     from seq2seq_cli.metrics import exact_match_text, interval_text, percent
     from seq2seq_cli.runs.listing import open_run
 
-    opened = open_run(runs_dir, run)
+    opened = open_run(runs_dir, options.one_run(argument, run))
     load_network(opened)  # checks the files
     layers = Architecture.of(opened.config).all_layers
     manifest, results = opened.manifest, opened.manifest.results

@@ -36,7 +36,26 @@ def plot(
     runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
     quiet: options.Quiet = False,
 ) -> None:
-    """Draw one chart of a run, or of a sweep: to a file, or in the terminal."""
+    """Draw one chart of a run or a sweep, to a file or the terminal.
+
+    With --sweep NAME the chart is grid or lines; the others are of a run.
+
+      lengths         exact match by the length of the source
+      positions       token accuracy by the position in the target
+      generalization  exact match by length, also beyond the training's
+      confusions      which tokens are mistaken for which
+      loss            loss of training and validation, by sequences trained on
+      exact-match     exact match of the validations, by sequences trained on
+      learning-rate   learning rate, by sequences trained on
+      attention       where the decoder looks at each step
+      decoder-states  the decoder's states at each step, without attention
+      encoder-states  the encoder's states in two principal components
+      grid            exact match by two settings of a sweep
+      lines           exact match of a sweep's seeds along a setting
+
+      s2s plot loss --run RUN
+      s2s plot grid --sweep NAME --output grid.svg
+    """
     from seq2seq_cli.cli.rendering.charts import show_chart
     from seq2seq_cli.reports.data import sweep_charts
     from seq2seq_cli.reports.pictures import check_picture, write_picture

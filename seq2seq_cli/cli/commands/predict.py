@@ -30,6 +30,9 @@ def predict(
     """Predict the targets of sequences; blank lines stay blank.
 
     With --top, each line has the log probability, a tab and the target, best first.
+
+      s2s predict "22 17 23 5 29 11"
+      s2s predict --run RUN --beam 5 --top 3 --input sources.txt
     """
     from seq2seq_cli.cli.rendering.charts import heat_map
     from seq2seq_cli.cli.sequences import check_input, is_stream, read_sequences

@@ -24,11 +24,15 @@ if TYPE_CHECKING:
 def report(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="RUN", help="The runs to compare, after --compare."),
+        typer.Argument(
+            metavar="RUN",
+            help="A run, instead of --run NAME, or several to compare.",
+            autocompletion=options.run_names,
+        ),
     ] = None,
     run: options.RunName = None,
     compare: Annotated[
-        bool, option("--compare", "Compare several runs: --compare RUN RUN...")
+        bool, option("--compare", "Compare several runs; implied by more than one RUN.")
     ] = False,
     sweep: Annotated[str | None, option("--sweep", "Report on a sweep.", metavar="NAME")] = None,
     file: Annotated[Path, option("--output", "The page to write.", metavar="FILE.html")] = Path(
@@ -43,8 +47,17 @@ def report(
 ) -> None:
     """Make a page of charts of a run, of several runs, or of a sweep.
 
-    It shows how the run learned, its accuracy, its attention and states, and the commands that
-    reproduce it. The page needs no network. An earlier report is replaced.
+    The page needs no network. An earlier report is replaced. The page of a run has
+
+      Accuracy          by position and by length, and which tokens are mistaken
+      How it learned    loss, exact match and learning rate over the sequences
+      Inside the model  where it attends, or its states; the encoder's states
+      Examples          spot checks, and the commands that reproduce the run
+
+    Several runs are compared by accuracy and training. A sweep has its grid and every seed.
+
+      s2s report RUN --output run.html
+      s2s report RUN OTHER --output compared.html
     """
     from seq2seq_cli.evaluation import DEFAULT_SAMPLES
     from seq2seq_cli.reports.page import check_free, run_page, sweep_page
@@ -52,12 +65,13 @@ def report(
     from seq2seq_cli.storage import write_text
 
     is_sweep = sweep is not None
+    compare = compare or len(names or ()) > 1
+    if names and not compare:
+        run = options.one_run(names[0], run)
     if (compare or is_sweep) and (run or lengths or (compare and is_sweep)):
         raise ConfigurationError(
-            "use only one of --compare and --sweep, without --run and --lengths"
+            "use only one of --compare (or RUN RUN) and --sweep, without --run and --lengths"
         )
-    if names and not compare:
-        raise ConfigurationError(f"{names[0]}: give --run {names[0]}, or --compare RUN RUN")
     options.check_compared(names, compare)
     for name, value in {"--task": " ".join(tasks or []), "--n-samples": n_samples}.items():
         if is_sweep and value:

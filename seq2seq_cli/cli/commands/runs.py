@@ -13,14 +13,25 @@ from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.cli.rendering.tables import table
 from seq2seq_cli.errors import ConfigurationError, ModelError
 
+ACTIONS = {"compare": "runs compare RUN RUN...", "rm": "runs rm NAME...", "mv": "runs mv OLD NEW"}
+"""What `s2s runs` does to the runs that follow the word, and how it is called."""
+
+
+def _words(context: typer.Context) -> list[str]:
+    return [*ACTIONS, *options.run_names(context)]
+
 
 def runs(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="RUN", help="The runs to compare, after --compare."),
+        typer.Argument(
+            metavar="ACTION",
+            help="compare RUN RUN..., rm NAME..., or mv OLD NEW; without one, list the runs.",
+            autocompletion=_words,
+        ),
     ] = None,
     compare: Annotated[
-        bool, option("--compare", "Compare several runs: --compare RUN RUN...", "List")
+        bool, option("--compare", "The same as `runs compare`: --compare RUN RUN...", "List")
     ] = False,
     runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
     task: Annotated[
@@ -41,7 +52,7 @@ def runs(
         list[str] | None,
         option(
             "--remove",
-            "Remove a run, or a sweep with its runs; may be repeated.",
+            "The same as `runs rm NAME`: remove a run, or a sweep with its runs.",
             "Change",
             "NAME",
             autocompletion=options.run_names,
@@ -51,7 +62,7 @@ def runs(
         tuple[str, str] | None,
         option(
             "--rename",
-            "Rename a run or a sweep.",
+            "The same as `runs mv OLD NEW`: rename a run or a sweep.",
             "Change",
             "OLD NEW",
             autocompletion=options.run_names,
@@ -66,11 +77,28 @@ def runs(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """List the runs with the exact match of their validation in training.
+    """List, compare, remove or rename the runs.
 
-    The newest completed run, which other commands use by default, is the last one before the
-    incomplete ones. The runs of a sweep are listed with --runs-dir RUNS/SWEEP.
+    The list has the exact match of each run's validation in training. The newest completed run,
+    which other commands use by default, is the last one before the incomplete ones. The runs of a
+    sweep are listed with --runs-dir RUNS/SWEEP.
+
+      s2s runs --sort exact --limit 5
+      s2s runs compare RUN OTHER
     """
+    if names and not compare:
+        if removed or renamed:
+            raise ConfigurationError(f"{names[0]}: remove it, or --remove and --rename")
+        match names:
+            case ["compare", *names]:
+                compare = True
+            case ["rm", _, *_]:
+                removed = names[1:]
+            case ["mv", old, new]:
+                renamed = old, new
+            case _:
+                usage = ACTIONS.get(names[0]) or " or ".join(ACTIONS.values())
+                raise ConfigurationError(f"runs {' '.join(names)}: use {usage}")
     if removed or renamed:
         if removed and renamed:
             raise ConfigurationError("--remove and --rename: use only one of the two")
@@ -91,9 +119,14 @@ def runs(
         return
     every = list_runs(runs_dir)
     listed = chosen(every, runs_dir, task, by, limit)
+    sweeps = list_sweeps(runs_dir)
     if as_json:
+        for name, complete, planned in () if task or limit else sweeps:  # these select runs
+            counts = {"complete_runs": complete, "runs": planned}
+            output.write_json({"kind": "sweep", "name": name, **counts})
         for item in listed:
-            document: dict[str, object] = {"name": item.name, "complete": item.run is not None}
+            document: dict[str, object] = {"kind": "run", "name": item.name}
+            document["complete"] = item.run is not None
             if item.run:
                 document["config"] = item.run.config.model_dump()
                 document["validation"] = item.run.manifest.results.model_dump()
@@ -103,7 +136,6 @@ def runs(
                 document["problem"] = item.problem
             output.write_json(document)
         return
-    sweeps = list_sweeps(runs_dir)
     for name, complete, planned in sweeps:
         output.message(
             f"sweep {name}: {complete} of {planned} runs complete; {list_command(runs_dir / name)}",
@@ -185,7 +217,7 @@ def _remove(runs_dir: Path, names: Sequence[str], is_sure: bool, quiet: bool) ->
     if not is_sure:
         if not sys.stdin.isatty():
             raise ConfigurationError(
-                f"--remove {names[0]}: there is no terminal to confirm it: add --yes"
+                f"{names[0]}: there is no terminal to confirm its removal: add --yes"
             )
         listed = ", ".join(
             f"the sweep {folder} and its runs," if is_sweep(folder) else str(folder)
@@ -209,9 +241,9 @@ def _rename(runs_dir: Path, old: str, new: str, quiet: bool) -> None:
 
     folder = _find(runs_dir, old)
     if is_sweep(folder.parent):
-        raise ConfigurationError(f"--rename {old}: its sweep knows it by that name")
+        raise ConfigurationError(f"{old}: its sweep knows it by that name")
     if folder.name == new:
-        raise ConfigurationError(f"--rename {old} {new}: {folder} already has this name")
+        raise ConfigurationError(f"{new}: {folder} already has this name")
     renamed = (rename_sweep if is_sweep(folder) else rename_run)(folder, new)
     output.message(f"{folder} is now {renamed}", quiet)
 

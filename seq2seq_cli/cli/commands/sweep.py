@@ -113,17 +113,17 @@ def sweep(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Train a grid of settings under several seeds, and map how far a model generalizes.
+    """Train a grid of settings under several seeds.
 
-    A cell is a combination of settings; each of its seeds becomes a run, SWEEP/CELL-seed-0 and so
-    on, which the other commands take. What is complete is never trained again.
+    It maps how far a model generalizes. A cell is a combination of settings; each of its seeds
+    becomes a run, SWEEP/CELL-seed-0 and so on, which the other commands take. What is complete is
+    never trained again.
 
-    \b
       s2s sweep --grid task.n_in=6,12,24 --derive "task.n_out = task.n_in / 2"
       s2s sweep lengths --dry-run
       s2s sweep --resume NAME
       s2s sweep --until 0.99 task.n_in
-    """  # noqa: D301
+    """
     from seq2seq_cli.cli.rendering.sweep import cells_as_json, show_cells, show_plan
     from seq2seq_cli.runs.advice import sweep_command
     from seq2seq_cli.runs.names import check_name

@@ -10,7 +10,13 @@ EXAMPLE_N_OUT = 3
 
 
 def tasks(as_json: options.Json = False) -> None:
-    """List the tasks, each with an example."""
+    """List the tasks, each with an example.
+
+    `s2s train --task NAME` learns one.
+
+      s2s tasks
+      s2s tasks --json
+    """
     from seq2seq_cli.data.tasks import TASKS, Level
 
     output.end_with_reader()

@@ -44,6 +44,12 @@ def train(
     embedding: Annotated[
         int | None, option("--embedding", "Size of the embedding; 0: one-hot. [0]", "Model")
     ] = None,
+    bidirectional: Annotated[
+        bool | None, option("--bidirectional", "Let the encoder read in both directions.", "Model")
+    ] = None,
+    dropout: Annotated[
+        float | None, option("--dropout", "Share of each layer's inputs to drop. [0]", "Model")
+    ] = None,
     n_samples: Annotated[
         int | None, option("--n-samples", "Sequences per epoch. [100000]", "Training")
     ] = None,
@@ -53,6 +59,14 @@ def train(
     ] = None,
     learning_rate: Annotated[
         float | None, option("--learning-rate", "Peak learning rate of Adam. [0.01]", "Training")
+    ] = None,
+    stop_at: Annotated[
+        float | None,
+        option("--stop-at", "Stop at this held-out exact match, such as 0.999.", "Training"),
+    ] = None,
+    patience: Annotated[
+        int | None,
+        option("--patience", "Stop after this many epochs without improvement.", "Training"),
     ] = None,
     seed: Annotated[int | None, option("--seed", "Seed of all randomness. [0]", "Training")] = None,
     seeds: Annotated[
@@ -99,6 +113,9 @@ def train(
     """Train a model, save it, and print its accuracy.
 
     The accuracy is measured on held-out sequences, which no training sees.
+
+      s2s train --n-in 6 --n-out 3 --cardinality 51
+      s2s train --n-in 1-20 --attention dot --epochs 5 --stop-at 0.999
     """
     from seq2seq_cli.shipped import suggest
 
@@ -113,10 +130,14 @@ def train(
         "model.layers": layers,
         "model.attention": attention,
         "model.embedding": embedding,
+        "model.bidirectional": bidirectional,
+        "model.dropout": dropout,
         "training.n_samples": n_samples,
         "training.epochs": epochs,
         "training.batch_size": batch_size,
         "training.learning_rate": learning_rate,
+        "training.stop_at": stop_at,
+        "training.patience": patience,
         "training.seed": seed,
     }
     # The other settings of a resumed training are not known yet; all are checked together later.
