@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from tiny import tiny_config
+from tiny import TINY, tiny_config
 
 from seq2seq_cli import train
 from seq2seq_cli.cli.rendering.training import TrainingProgress, show_run
@@ -72,3 +72,15 @@ def test_a_training_reports_its_shortfall(tmp_path, capsys):
     report = evaluate(load_network(run), 100)
     show_run(run, report, progress.shortfall, as_json=True, quiet=False)
     assert json.loads(capsys.readouterr().out)["notes"][-1] == events[-1].shortfall
+
+
+@pytest.mark.usefixtures("compiled_once")
+@pytest.mark.parametrize("seeds", [(), ("--seeds", "2")])
+def test_a_training_demands_an_accuracy_after_saving_the_run(s2s_here, seeds):
+    low = s2s_here("train", *TINY, *seeds, "--min-accuracy", "0.999", "--run", "a", check=False)
+    assert low.returncode == 7
+    *_, saved, refused = low.stderr.splitlines()
+    assert saved.startswith("saved in runs")
+    assert refused.endswith("is below --min-accuracy 0.999")
+    assert s2s_here("evaluate", "--n-samples", "10").stdout
+    s2s_here("train", *TINY, *seeds, "--min-accuracy", "0", "--run", "b")
