@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from tiny import TINY, tiny_config
 
 from seq2seq_cli import train
 from seq2seq_cli.cli.rendering.training import TrainingProgress, show_run
-from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
+from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.evaluation import evaluate
 from seq2seq_cli.inference.loading import load_network
 from seq2seq_cli.runs.history import Call, EpochRecord
@@ -57,6 +58,32 @@ def test_it_says_what_to_try():
     assert shortfall(attending, chance, [TARGETS]).endswith(
         "try more steps, such as --n-samples 200000"
     )
+
+
+def test_few_steps_are_the_first_thing_to_change():
+    few = RunConfig(training=TrainingConfig(n_samples=750))
+    advice = "only 12 optimizer steps: `--epochs 131` makes as many as the seed task has"
+    assert shortfall(few, ended(2.0, 0.0), [TARGETS]).endswith(f"; {advice}")
+    assert shortfall(few, ended(0.2, 0.5), [TARGETS]) == advice
+    assert shortfall(few, ended(0.2, 0.995), [TARGETS]) == ""
+    long = few.model_copy(update={"task": TaskConfig(n_in=400)})
+    assert "`--config long`" in shortfall(long, ended(2.0, 0.0), [TARGETS])
+
+
+def test_more_steps_of_custom_data_are_more_epochs():
+    data = RunConfig(task=TaskConfig(data="a.csv"), model=ModelConfig(attention="dot"))
+    assert shortfall(data, ended(2.0, 0.0), [TARGETS]).endswith("steps, such as --epochs 2")
+
+
+@pytest.mark.usefixtures("compiled_once")
+def test_a_training_ends_with_its_accuracy_and_what_to_try(s2s_here):
+    shown = s2s_here("train", *TINY)
+    verdict, advice, saved = shown.stderr.splitlines()[-3:]
+    assert re.fullmatch(r"exact match [\d.]+%", verdict)
+    assert verdict.split()[2] in shown.stdout
+    assert "only 40 optimizer steps: `--epochs 40`" in advice
+    assert saved.startswith("saved in ")
+    assert "exact match" not in s2s_here("evaluate", "--quiet").stderr
 
 
 @pytest.mark.usefixtures("compiled_once")
