@@ -219,7 +219,7 @@ def show_run(run: "Run", report: "Evaluation", shortfall: str, as_json: bool, qu
         return
     show_evaluation(report, quiet)
     if shortfall:
-        output.message(shortfall, quiet)
+        output.message(f"note: {shortfall}", quiet)
     source, task = report.examples[0].source, run.config.task
     commands = [evaluate_command(run.path, task), report_command(run.path, task)]
     if len(source) <= SHOWN_SOURCE:
