@@ -6,6 +6,7 @@ match if every token of its target is predicted, including the end, and none bey
 without tokens is None.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import floor, log10, sqrt
@@ -20,6 +21,9 @@ Counts = NDArray[np.int64]
 
 LEARNED = 0.99
 """The minimum exact match at which a task, or a length, counts as learned."""
+
+MOST_COUNTED = 10_000
+"""Maximum sequences whose targets are counted for the chance level."""
 
 Z_95 = 1.959963984540054
 """The standard normal quantile of a two-sided 95% interval."""
@@ -144,13 +148,14 @@ class Tally:
     lengths: dict[int, tuple[int, int]] = field(default_factory=dict)  # right and all sequences
     right: Counts = field(default_factory=lambda: np.zeros(0, np.int64))
     all: Counts = field(default_factory=lambda: np.zeros(0, np.int64))
+    targets: Counter[int] = field(default_factory=Counter)  # the first ones, by hash
 
     def add(
         self, predicted: Ids, targets: Ids, log_likelihood: float, sources: Ids | None = None
     ) -> None:
         """Count a batch: ids (n, steps) each, and the targets' summed natural-log likelihood.
 
-        With sources, (n, n_in), exact matches are also counted by their lengths.
+        With sources, (n, n_in), exact matches are also counted by their lengths, and equal targets.
         """
         width, exact, real = targets.shape[1], matches(predicted, targets), targets != PADDING
         grow = max(0, width - self.right.size)
@@ -160,6 +165,9 @@ class Tally:
         self.n_samples += len(targets)
         self.exact += int(exact.sum())
         self.log_likelihood += log_likelihood
+        if sources is not None:
+            first = targets[: max(0, MOST_COUNTED - self.targets.total())]
+            self.targets.update(hash(row.tobytes().rstrip(b"\0")) for row in first)
         source_lengths = np.zeros(0) if sources is None else lengths(sources)
         for length in np.unique(source_lengths).tolist():
             of_length = exact[source_lengths == length]
@@ -170,6 +178,12 @@ class Tally:
     def length_accuracy(self) -> dict[int, float]:
         """Share of sequences predicted without an error, by the length of the source."""
         return {length: right / n for length, (right, n) in sorted(self.lengths.items())}
+
+    @property
+    def chance_level(self) -> float:
+        """Exact match of always predicting the most frequent target; 0 if few targets are equal."""
+        count = max(self.targets.values(), default=0)
+        return count / self.targets.total() if count >= 5 else 0.0
 
     @property
     def exact_match(self) -> float:

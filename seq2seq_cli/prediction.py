@@ -1,15 +1,17 @@
 """Predicting the targets of sequences, or encoding sequences, with a trained run."""
 
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seq2seq_cli.config import check_integer
+from seq2seq_cli.config import Lengths, TaskConfig, check_integer
+from seq2seq_cli.data.tasks import find_task, is_custom, length_problem
 from seq2seq_cli.data.text import parse_sequence
-from seq2seq_cli.data.vocabulary import Floats, Vocabulary, check_ids, one_hot_decode, pad
+from seq2seq_cli.data.vocabulary import Floats, Vocabulary, check_ids, one_hot_decode, pad, unpad
 from seq2seq_cli.errors import ConfigurationError, DataError
 from seq2seq_cli.inference.beam import beam_search
 from seq2seq_cli.inference.greedy import decoding_limits, greedy
@@ -116,6 +118,25 @@ def _decode(
             candidates.append(Prediction(list(sequence), target, score, ended, looks))
         predictions.append(candidates)
     return predictions
+
+
+def expected_targets(
+    config: TaskConfig, sources: Sequence[Sequence[int]]
+) -> list[list[int] | None]:
+    """Return the right target of each source; None if it is not known.
+
+    Only built-in tasks know it, and only for the lengths that their sources can have.
+    """
+    if is_custom(config):
+        return [None] * len(sources)
+    task, expected = find_task(config), list[list[int] | None]()
+    for length, group in groupby(sources, len):
+        rows = np.array(list(group), np.int32)
+        if length_problem(config, Lengths(length, length)):
+            expected += [None] * len(rows)
+        else:
+            expected += unpad(task.unpadded_targets(rows, task.parameters(config)))
+    return expected
 
 
 class Encoded(NamedTuple):

@@ -109,7 +109,9 @@ EXIT_CODES = {
 FREE = ("--json", "predict 1", "--top", "encode 1,2,3", "--help")
 """Parts of command lines whose output is data, or has its own width."""
 
-MESSAGES = ("s2s: ", "note: ", "epoch ", "saved in ", "wrote ", "the weights ", "encoded: ")
+MESSAGES = (
+    "s2s: ", "note: ", "epoch ", "exact match ", "saved in ", "wrote ", "the weights ", "encoded: ",
+)  # fmt: skip
 
 
 def make_folder(folder: Path) -> None:

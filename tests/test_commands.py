@@ -12,7 +12,7 @@ from seq2seq_cli.cli.commands.encode import encode
 from seq2seq_cli.cli.commands.evaluate import evaluate
 from seq2seq_cli.cli.commands.generate import generate
 from seq2seq_cli.cli.commands.inspect import inspect
-from seq2seq_cli.cli.commands.predict import predict
+from seq2seq_cli.cli.commands.predict import compare, predict
 from seq2seq_cli.cli.commands.tasks import tasks
 from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.cli.rendering.training import TrainingProgress
@@ -22,6 +22,7 @@ from seq2seq_cli.data.sampling import SourceSpace, Split
 from seq2seq_cli.data.tasks import TASKS
 from seq2seq_cli.data.vocabulary import Vocabulary
 from seq2seq_cli.errors import ConfigurationError, DataError
+from seq2seq_cli.prediction import Prediction
 from seq2seq_cli.training.events import (
     EpochEnded,
     Finished,
@@ -220,3 +221,78 @@ def test_messages_name_the_current_seed(capsys):
     assert ended.startswith("seed 4, epoch 1/2: 640 sequences in")
     assert stopped == "seed 4, stopped after epoch 1/2: enough"
     assert failed == "seed 4: the loss became nan"
+
+
+def on_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+
+
+def test_on_a_terminal_a_prediction_is_compared_with_its_target(use, capsys, monkeypatch):
+    use(n_in=3, n_out=2, cardinality=9)
+    predict(["1 2 3"])
+    (first, second) = capsys.readouterr().out.split()
+    right, wrong = f"{second} {first} 5", f"{second} {8 if first != '8' else 7} 5"
+    monkeypatch.setattr(
+        "seq2seq_cli.prediction.predict_each",
+        lambda _, sources, *__: [
+            [Prediction(source, [int(first), int(second)], -1.0)] for source in sources
+        ],
+    )
+    on_terminal(monkeypatch)
+    predict([right, wrong])
+    expected = f"expected {wrong[2]} {second}, wrong from token 1"
+    assert capsys.readouterr().out == f"{first} {second}  ok\n{first} {second}  {expected}\n"
+    predict([right], plain=True)
+    assert capsys.readouterr().out == f"{first} {second}\n"
+    monkeypatch.setenv("COLUMNS", "24")
+    predict([wrong])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"{first} {second}"
+    assert " ".join(" ".join(lines[1:]).split()) == expected
+    assert max(map(len, lines)) <= 24
+
+
+@pytest.mark.parametrize(
+    ("target", "expected", "verdict"),
+    [
+        ([1, 2], [1, 2], "ok"),
+        ([1, 2], [1, 2, 3], "expected 1 2 3, wrong from token 3"),
+        ([1, 2, 3], [1, 2], "expected 1 2, wrong from token 3"),
+        ([1], [], "expected no tokens, wrong from token 1"),
+    ],
+)
+def test_a_comparison_names_the_first_wrong_token(target, expected, verdict):
+    assert compare(target, expected) == verdict
+
+
+def test_predictions_in_json_have_the_expected_target(use, capsys):
+    def documents(*sources):
+        predict(list(sources), as_json=True)
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    use(name="missing-duplicate", n_in=6, n_out=1, cardinality=11)
+    lines = documents("4 9 2 4 10 2", "4 9 10 9", "4 9 2")
+    assert [line["expected"] for line in lines] == [[9], [4], None]  # not of an odd length
+    use(name="copy", n_in=3, n_out=3, cardinality=9)
+    assert documents("1 2 3")[0]["expected"] == [1, 2, 3]
+    use(name="some.py:function", n_in=3, n_out=3, cardinality=9)
+    assert documents("1 2 3")[0]["expected"] is None
+
+
+def test_forgotten_quotes(use, capsys):
+    use(n_in=3, n_out=2, cardinality=9)
+    predict(["1 2 3"])
+    quoted = capsys.readouterr().out
+    predict(["1,", "2,", "3"])
+    unquoted = capsys.readouterr()
+    assert unquoted.out == quoted
+    assert unquoted.err == 'note: the 3 integers are read as one sequence, "1 2 3"\n'
+    predict(["1 2 3", "4"])
+    with pytest.raises(ConfigurationError, match='in quotes, such as "1 2 3 4"$'):
+        predict(["1", "2", "3", "4"])
+    use(name="reverse", n_in="1-4", n_out=4, cardinality=9)
+    capsys.readouterr()
+    predict(["1", "2", "3"], as_json=True)
+    documents = capsys.readouterr().out.splitlines()
+    assert [json.loads(line)["source"] for line in documents] == [[1], [2], [3]]

@@ -10,7 +10,7 @@ from random_run import load_random, random_run
 from seq2seq_cli.architecture import Architecture
 from seq2seq_cli.cli.commands.evaluate import evaluate as command
 from seq2seq_cli.cli.rendering import output
-from seq2seq_cli.cli.rendering.evaluation import evaluation_as_json, show_evaluation
+from seq2seq_cli.cli.rendering.evaluation import evaluation_as_json, show_evaluation, verdict
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.data.files import read_pairs
 from seq2seq_cli.data.plan import open_stream, prepare
@@ -19,6 +19,7 @@ from seq2seq_cli.data.tasks import load_task
 from seq2seq_cli.errors import AccuracyError, ConfigurationError, DataError, ModelError
 from seq2seq_cli.evaluation import evaluate
 from seq2seq_cli.inference.loading import load_network
+from seq2seq_cli.metrics import Tally
 from seq2seq_cli.prediction import encode, predict
 
 
@@ -289,3 +290,35 @@ def test_a_custom_task_is_evaluated_when_it_is_passed(tmp_path):
     for sha256, is_noted in ((task.sha256, False), ("0" * 64, True)):
         notes = evaluate(random_weights(**sizes, name_sha256=sha256), 40, task=task).notes
         assert any("has changed since the training" in note for note in notes) is is_noted
+
+
+@pytest.mark.parametrize(
+    ("lengths", "words"),
+    [
+        ({2: 9, 3: 9, 4: 8, 5: 4, 6: 1},
+         "exact match 50%: at least 99% up to length 3, half wrong from length 5"),
+        ({2: 9, 3: 6}, "exact match 50%: at least 99% up to length 2"),
+        ({2: 0, 3: 9}, "exact match 50%"),
+        ({2: 9, 3: 9}, "exact match 50%"),
+    ],
+)  # fmt: skip
+def test_the_verdict_names_the_lengths_that_are_learned(lengths, words):
+    report = evaluate(random_weights(n_in=4, n_out=2, cardinality=51), 20)
+    tally = replace(report.tally, lengths={n: (right, 9) for n, right in lengths.items()})
+    half = {"exact_match": 0.5, "exact_match_low": 0.5, "exact_match_high": 0.5}
+    assert verdict(replace(report, tally=tally, **half)) == words.replace("50%", "50.00%")
+
+
+def test_the_chance_level_is_the_share_of_the_most_frequent_target():
+    parity = evaluate(random_weights(name="parity", n_in=4, n_out=1, cardinality=31), 400)
+    assert parity.tally.chance_level == pytest.approx(0.5, abs=0.06)
+    assert ", chance level 5" in verdict(parity)
+    tally = Tally()
+    for width in (3, 4):  # however wide the batch is
+        targets = np.zeros((6, width), np.int32)
+        targets[:, 0] = 256, 256, 256, 1, 2, 3
+        tally.add(targets, targets, 0.0, targets)
+    assert tally.chance_level == 0.5
+    few = evaluate(random_weights(n_in=6, n_out=3, cardinality=51), 20)
+    assert few.tally.chance_level == 0
+    assert "chance" not in verdict(few)

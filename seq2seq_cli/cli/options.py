@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seq2seq_cli.errors import ConfigurationError, S2sError
+from seq2seq_cli.errors import AccuracyError, ConfigurationError, S2sError
 
 if TYPE_CHECKING:
     from seq2seq_cli.config import RunConfig
@@ -164,6 +164,16 @@ CustomTask = Annotated[
     ),
 ]
 
+MinAccuracy = Annotated[
+    float,
+    option(
+        "--min-accuracy",
+        "Exit with code 7 if any exact match, of a length or a seed, is lower.",
+        min=0,
+        max=1,
+    ),
+]
+
 CustomTasks = Annotated[
     list[str] | None,
     option(
@@ -248,6 +258,18 @@ def check_compared(names: list[str] | None, compare: bool) -> None:
     """Raise ConfigurationError if fewer than two different runs are to be compared."""
     if compare and len(set(names or ())) < 2:
         raise ConfigurationError("to compare runs give at least two different runs: RUN RUN")
+
+
+def check_accuracy(shares: Sequence[float | None], min_accuracy: float) -> None:
+    """Raise AccuracyError if any exact match is below the minimum, or if there is none."""
+    from seq2seq_cli.metrics import percent
+
+    exact_match = min((share for share in shares if share is not None), default=None)
+    if min_accuracy and exact_match is None:
+        raise AccuracyError(f"--min-accuracy {min_accuracy}: no source is held out")
+    if exact_match is not None and exact_match < min_accuracy:
+        share = percent(exact_match, exact_match, min_accuracy)  # digits that tell them apart
+        raise AccuracyError(f"exact match {share} is below --min-accuracy {min_accuracy}")
 
 
 def load_custom_tasks(names: Sequence[str], runs: Sequence["LoadedRun"]) -> "list[Task | None]":

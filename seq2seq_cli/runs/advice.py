@@ -42,9 +42,9 @@ def evaluate_command(run: Path, task: TaskConfig) -> str:
     return _command("evaluate", _run(run), _custom_task(task))
 
 
-def predict_command(run: Path, source: str) -> str:
-    """Return the command that predicts the target of a source, or of a placeholder."""
-    return _command("predict", _run(run), [source])
+def predict_command(run: Path, source: str, attention: bool = False) -> str:
+    """Return the command that predicts a source's target, or shows its attention as well."""
+    return _command("predict", _run(run), ["--attention"] * attention, [source])
 
 
 def resume_command(run: Path, task: TaskConfig, options: Iterable[str] = ()) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from seq2seq_cli.config import RunConfig
+from seq2seq_cli.config import RunConfig, TrainingConfig
 from seq2seq_cli.data.vocabulary import PADDING, Ids, widen
 from seq2seq_cli.metrics import LEARNED
 from seq2seq_cli.runs.history import EpochRecord
@@ -30,10 +30,10 @@ def shortfall(config: RunConfig, history: tuple[EpochRecord, ...], validated: Se
     guessing = guessing_loss(validated) if validated else float("inf")
     if best.loss >= CHANCE_SHARE * guessing:
         losses = f"the held-out loss is {best.loss:.3f}, and that of guessing is {guessing:.3f}"
-        return f"nothing was learned: {losses}; try {_advice(config)}"
+        return f"nothing was learned: {losses}; {_advice(config)}"
     if _is_falling(history):
-        return f"the loss was still falling at the end; try {_advice(config)}"
-    return ""
+        return f"the loss was still falling at the end; {_advice(config)}"
+    return _advice(config) if _has_few_steps(config) else ""
 
 
 def guessing_loss(batches: Sequence[Ids]) -> float:
@@ -62,10 +62,24 @@ def _is_falling(history: tuple[EpochRecord, ...]) -> bool:
     return means[1] < FALLING_SHARE * means[0]
 
 
+def _has_few_steps(config: RunConfig) -> bool:
+    return config.training.total_steps < TrainingConfig().total_steps
+
+
 def _advice(config: RunConfig) -> str:
-    advice = [f"more steps, such as --n-samples {2 * config.training.n_samples}"]
-    if name := suggest(config):
-        advice.insert(0, f"the settings of `--config {name}`")
+    training, better = config.training, suggest(config)
+    if _has_few_steps(config) and not better:
+        epochs = -(-TrainingConfig().total_steps // training.epoch_steps)
+        return (
+            f"only {training.total_steps:,} optimizer steps: `--epochs {epochs}` makes as many as "
+            "the seed task has"
+        )
+    option = f"--epochs {2 * training.epochs}"
+    if not config.task.data:
+        option = f"--n-samples {2 * training.n_samples}"
+    advice = [f"more steps, such as {option}"]
+    if better:
+        advice.insert(0, f"the settings of `--config {better}`")
     elif config.model.attention == "none":
         advice.insert(0, "--attention dot")
-    return " or ".join(advice)
+    return f"try {' or '.join(advice)}"

@@ -27,6 +27,7 @@ FOLDER = "my runs; $HOME"
 RUNS = Path(FOLDER)
 TASK = "--n-in 4 --n-out 2 --cardinality 13 --units 8 --batch-size 16 --n-samples 640".split()
 QUICK = [*TASK, "--runs-dir", FOLDER]
+NEXT = r"next: (s2s .*), (s2s .*), or (s2s .*)"
 COMMAND = r"`(s2s [^`]*)`"
 
 TESTED_BY = {
@@ -142,11 +143,19 @@ def test_the_runs_are_listed(s2s, paste, arguments):
 
 def test_what_to_do_after_a_training(s2s, paste):
     _, messages = s2s("train", *QUICK, "--run", "a")
-    evaluate, predict = re.search(r"next: (s2s .*), or (s2s .*)", messages).groups()
+    evaluate, report, predict = re.search(NEXT, messages).groups()
     assert "exact match" in paste(evaluate)[0]
+    assert report.startswith("s2s report --run a ")
     assert len(paste(predict)[0].split()) == 2
     _, messages = s2s("train", *QUICK, "--run", "b", "--seeds", "1")
     assert "b-seed-0" in paste(re.search(r"next: (s2s .*)", messages)[1])[0]
+
+
+def test_after_a_training_with_attention_it_is_shown(s2s, paste):
+    _, messages = s2s("train", *QUICK, "--attention", "dot", "--run", "a")
+    *_, predict = re.search(NEXT, messages).groups()
+    assert "--attention" in predict
+    assert "1" in paste(predict)[0]
 
 
 CUSTOM = "def mirrored(sources):\n    return sources[:, ::-1]\n"
@@ -156,8 +165,9 @@ def test_what_to_do_after_a_training_of_a_custom_task(s2s, paste):
     Path("my own.py").write_text(CUSTOM)
     task = ["--task", "my own.py:mirrored", *TASK[:2], *TASK[4:]]
     _, messages = s2s("train", *task, "--runs-dir", FOLDER, "--run", "a")
-    evaluate, predict = re.search(r"next: (s2s .*), or (s2s .*)", messages).groups()
+    evaluate, report, predict = re.search(NEXT, messages).groups()
     assert "exact match" in paste(evaluate)[0]
+    assert report.startswith("s2s report --run a ")
     assert len(paste(predict)[0].split()) == 4
     (RUNS / "a" / "run.json").unlink()
     with pytest.raises(ModelError, match="no completed run"):

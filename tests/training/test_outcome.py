@@ -2,14 +2,15 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
-from tiny import tiny_config
+from tiny import TINY, tiny_config
 
 from seq2seq_cli import train
 from seq2seq_cli.cli.rendering.training import TrainingProgress, show_run
-from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
+from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.evaluation import evaluate
 from seq2seq_cli.inference.loading import load_network
 from seq2seq_cli.runs.history import Call, EpochRecord
@@ -59,6 +60,32 @@ def test_it_says_what_to_try():
     )
 
 
+def test_few_steps_are_the_first_thing_to_change():
+    few = RunConfig(training=TrainingConfig(n_samples=750))
+    advice = "only 12 optimizer steps: `--epochs 131` makes as many as the seed task has"
+    assert shortfall(few, ended(2.0, 0.0), [TARGETS]).endswith(f"; {advice}")
+    assert shortfall(few, ended(0.2, 0.5), [TARGETS]) == advice
+    assert shortfall(few, ended(0.2, 0.995), [TARGETS]) == ""
+    long = few.model_copy(update={"task": TaskConfig(n_in=400)})
+    assert "`--config long`" in shortfall(long, ended(2.0, 0.0), [TARGETS])
+
+
+def test_more_steps_of_custom_data_are_more_epochs():
+    data = RunConfig(task=TaskConfig(data="a.csv"), model=ModelConfig(attention="dot"))
+    assert shortfall(data, ended(2.0, 0.0), [TARGETS]).endswith("steps, such as --epochs 2")
+
+
+@pytest.mark.usefixtures("compiled_once")
+def test_a_training_ends_with_its_accuracy_and_what_to_try(s2s_here):
+    shown = s2s_here("train", *TINY)
+    verdict, advice, saved = shown.stderr.splitlines()[-3:]
+    assert re.fullmatch(r"exact match [\d.]+%", verdict)
+    assert verdict.split()[2] in shown.stdout
+    assert "only 40 optimizer steps: `--epochs 40`" in advice
+    assert saved.startswith("saved in ")
+    assert "exact match" not in s2s_here("evaluate", "--quiet").stderr
+
+
 @pytest.mark.usefixtures("compiled_once")
 def test_a_training_reports_its_shortfall(tmp_path, capsys):
     progress, events = TrainingProgress(quiet=True), []
@@ -72,3 +99,15 @@ def test_a_training_reports_its_shortfall(tmp_path, capsys):
     report = evaluate(load_network(run), 100)
     show_run(run, report, progress.shortfall, as_json=True, quiet=False)
     assert json.loads(capsys.readouterr().out)["notes"][-1] == events[-1].shortfall
+
+
+@pytest.mark.usefixtures("compiled_once")
+@pytest.mark.parametrize("seeds", [(), ("--seeds", "2")])
+def test_a_training_demands_an_accuracy_after_saving_the_run(s2s_here, seeds):
+    low = s2s_here("train", *TINY, *seeds, "--min-accuracy", "0.999", "--run", "a", check=False)
+    assert low.returncode == 7
+    *_, saved, refused = low.stderr.splitlines()
+    assert saved.startswith("saved in runs")
+    assert refused.endswith("is below --min-accuracy 0.999")
+    assert s2s_here("evaluate", "--n-samples", "10").stdout
+    s2s_here("train", *TINY, *seeds, "--min-accuracy", "0", "--run", "b")

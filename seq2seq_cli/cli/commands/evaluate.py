@@ -7,7 +7,7 @@ from seq2seq_cli.cli import options
 from seq2seq_cli.cli.options import option
 from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.cli.rendering.progress import Progress
-from seq2seq_cli.errors import AccuracyError, ConfigurationError
+from seq2seq_cli.errors import ConfigurationError
 
 
 def evaluate(
@@ -33,15 +33,7 @@ def evaluate(
     examples: Annotated[
         int | None, option("--examples", "Number of spot checks to show. [10]", min=0)
     ] = None,
-    min_accuracy: Annotated[
-        float,
-        option(
-            "--min-accuracy",
-            "Exit with code 7 if the exact match is lower, at any length.",
-            min=0,
-            max=1,
-        ),
-    ] = 0.0,
+    min_accuracy: options.MinAccuracy = 0.0,
     seed: Annotated[
         int | None, option("--seed", "Seed of the sequences. [the run's]", "Sequences")
     ] = None,
@@ -66,7 +58,6 @@ def evaluate(
         show_lengths,
     )
     from seq2seq_cli.inference.loading import load_run
-    from seq2seq_cli.metrics import percent
 
     if lengths is None:
         _refuse("remove it, or add --lengths", {"--step": step})
@@ -107,12 +98,7 @@ def evaluate(
             output.write_json(asdict(curve))
         else:
             show_lengths(curve, quiet)
-    exact_match = min((share for share in shares if share is not None), default=None)
-    if min_accuracy and exact_match is None:
-        raise AccuracyError(f"--min-accuracy {min_accuracy}: no source is held out")
-    if exact_match is not None and exact_match < min_accuracy:
-        share = percent(exact_match, exact_match, min_accuracy)  # digits that tell them apart
-        raise AccuracyError(f"exact match {share} is below --min-accuracy {min_accuracy}")
+    options.check_accuracy(shares, min_accuracy)
 
 
 def _refuse(reason: str, values: Mapping[str, object]) -> None:

@@ -101,6 +101,7 @@ def train(
         str | None,
         option("--callback", "A function that returns Keras callbacks.", "Run", "FILE.py:FUNCTION"),
     ] = None,
+    min_accuracy: options.MinAccuracy = 0.0,
     tensorboard: Annotated[
         bool, option("--tensorboard", "Also write the history for TensorBoard.", "Run")
     ] = False,
@@ -180,13 +181,14 @@ def train(
             several = train_seeds(config, seeds, *shared, **more)
     output.end_phase("the models saved")
     if seeds is not None:
-        _show_seeds(several, as_json, quiet)
+        options.check_accuracy(_show_seeds(several, as_json, quiet), min_accuracy)
     elif single is None:
         output.message("this worker finished; the run is saved by worker 0", is_quiet)
     else:
         evaluated = _evaluate(single, progress.stream)
         output.end_phase("held-out sequences predicted")
         show_run(single, evaluated, progress.shortfall, as_json, quiet)
+        options.check_accuracy([evaluated.exact_match], min_accuracy)
 
 
 def _plan(
@@ -219,8 +221,11 @@ def _evaluate(run: "Run", stream: "TrainingStream | None", n_examples: int = 10)
     return evaluate(load_network(run), n_samples, n_examples=n_examples, stream=stream)
 
 
-def _show_seeds(seeds: "Sequence[SeedRun]", as_json: bool, quiet: bool) -> None:
-    """Evaluate each seed's run and print all of them; ConfigurationError if a seed has none."""
+def _show_seeds(seeds: "Sequence[SeedRun]", as_json: bool, quiet: bool) -> list[float]:
+    """Evaluate and print each seed's run; return the exact matches.
+
+    Raises ConfigurationError if a seed has no run.
+    """
     from seq2seq_cli.cli.rendering.evaluation import SeedResult, seeds_as_json, show_seeds
     from seq2seq_cli.runs.advice import list_command
 
@@ -243,3 +248,4 @@ def _show_seeds(seeds: "Sequence[SeedRun]", as_json: bool, quiet: bool) -> None:
     problems = [f"seed {seed.seed}: {seed.problem}" for seed in seeds if seed.problem]
     if problems:
         raise ConfigurationError("\n".join(problems))
+    return [result.report.exact_match for result in results if result.report]

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from seq2seq_cli.evaluation import Evaluation
     from seq2seq_cli.generalization import LengthCurve, LengthResult
 
+LEAST_CHANCE = 0.05
+"""The minimum chance level that is shown."""
+
 MOST_ROWS = 12
 """Maximum rows of positions or lengths; if there are more, neighbours share a row."""
 
@@ -64,6 +67,21 @@ def show_evaluation(report: "Evaluation", quiet: bool = False) -> None:
         )
     for note in report.notes:
         message(f"note: {note}", quiet)
+    message(verdict(report), quiet)
+
+
+def verdict(report: "Evaluation") -> str:
+    """Return the exact match, the chance level if it matters, and the lengths that are learned."""
+    chance, lengths = report.tally.chance_level, report.tally.length_accuracy
+    text = f"exact match {exact_match_text(report)}"
+    if chance >= LEAST_CHANCE:
+        text += f", chance level {percent(chance)}"
+    below = [length for length, share in lengths.items() if share < LEARNED]
+    half = [length for length in below if lengths[length] <= 0.5]
+    shorter = [length for length in lengths if below and length < below[0]]
+    ends = [f"at least {LEARNED:.0%} up to length {shorter[-1]}"] if shorter else []
+    ends += [f"half wrong from length {half[0]}"] if half and half[0] > min(lengths) else []
+    return ": ".join([text, ", ".join(ends)]) if ends else text
 
 
 def _grouped(

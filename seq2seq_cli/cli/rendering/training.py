@@ -189,7 +189,7 @@ class TrainingProgress(Progress):
                 if best != last:
                     self.say(f"{self._seed}the weights are those after {_moment(*best)}")
                 self.shortfall = event.shortfall
-                if event.shortfall:
+                if event.shortfall and self._seed:
                     self.say(f"{self._seed}{event.shortfall}")
 
     def _show_planned(self, event: "Planned") -> None:
@@ -210,7 +210,7 @@ def _moment(epoch: int, n_samples: int | None) -> str:
 def show_run(run: "Run", report: "Evaluation", shortfall: str, as_json: bool, quiet: bool) -> None:
     """Print the accuracy of a trained run, what it did not learn, and what to do next."""
     from seq2seq_cli.cli.rendering.evaluation import evaluation_as_json, show_evaluation
-    from seq2seq_cli.runs.advice import evaluate_command, predict_command
+    from seq2seq_cli.runs.advice import evaluate_command, predict_command, report_command
 
     if as_json:
         document = {"path": str(run.path), **evaluation_as_json(report)}
@@ -218,8 +218,12 @@ def show_run(run: "Run", report: "Evaluation", shortfall: str, as_json: bool, qu
         output.write_json(document)
         return
     show_evaluation(report, quiet)
-    source = report.examples[0].source
-    advice = evaluate_command(run.path, run.config.task)
+    if shortfall:
+        output.message(f"note: {shortfall}", quiet)
+    source, task = report.examples[0].source, run.config.task
+    commands = [evaluate_command(run.path, task), report_command(run.path, task)]
     if len(source) <= SHOWN_SOURCE:
-        advice += f", or {predict_command(run.path, output.format_ids(source))}"
-    output.message(f"saved in {run.path}; next: {advice}", quiet)
+        attends = run.config.model.attention != "none"
+        commands.append(predict_command(run.path, output.format_ids(source), attends))
+    *first, last = commands
+    output.message(f"saved in {run.path}; next: {', '.join(first)}, or {last}", quiet)
