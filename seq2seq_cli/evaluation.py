@@ -5,9 +5,8 @@ previous tokens, and the model ends them.
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,10 +26,11 @@ from seq2seq_cli.evaluation_data import (
     pairs_of_file,
 )
 from seq2seq_cli.inference.greedy import Decoded, decoding_limits, greedy
-from seq2seq_cli.inference.network import LoadedRun, check_loaded
+from seq2seq_cli.inference.loading import AnyRun, as_loaded
+from seq2seq_cli.inference.network import LoadedRun
 from seq2seq_cli.inference.threads import map_batches
 from seq2seq_cli.machine import cores
-from seq2seq_cli.metrics import Tally, exact_match_text, interval_text, percent_of
+from seq2seq_cli.metrics import Tally, exact_match_text, html_table, interval_text, percent_of
 from seq2seq_cli.resources import check, evaluation_needs
 
 OnProgress = Callable[[int], None]
@@ -111,19 +111,8 @@ class Evaluation:
         return html_table(title, rows, self.notes) + html_table("Spot checks", headed)
 
 
-def html_table(title: str, rows: Iterable[Sequence[str]], notes: Iterable[str] = ()) -> str:
-    """Return an escaped table for notebooks; the first cell of each row is its heading."""
-    lines = [f"<table><caption>{escape(title)}</caption>"]
-    for heading, *cells in rows:
-        shown = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
-        lines.append(f'<tr><th scope="row">{escape(heading)}</th>{shown}</tr>')
-    lines.append("</table>")
-    lines += [f"<p>note: {escape(note)}</p>" for note in notes]
-    return "\n".join(lines)
-
-
 def evaluate(
-    loaded: LoadedRun,
+    run: AnyRun,
     n_samples: int | None = None,
     data: str | Path | None = None,
     n_examples: int = 10,
@@ -134,7 +123,7 @@ def evaluate(
     stream: Stream | None = None,
     observe: Observe | None = None,
 ) -> Evaluation:
-    """Evaluate a loaded run on held-out sequences of its task, or on the pairs in `data`.
+    """Evaluate a run on held-out sequences of its task, or on the pairs in `data`.
 
     The sequences are the first `n_samples`, by default 10,000, of the test stream under the run's
     seed, or another `seed`; no training, whatever its seed, sees a held-out source. In a small
@@ -147,7 +136,7 @@ def evaluate(
     custom data, and if there is nothing to evaluate; DataError and StorageError for a bad file, and
     DataError for targets of lengths that the run cannot predict.
     """
-    check_loaded(loaded)
+    loaded = as_loaded(run)
     n_drawn = DEFAULT_SAMPLES if n_samples is None else n_samples
     check_integer("n_samples", n_drawn, 1)
     check_integer("examples", n_examples)

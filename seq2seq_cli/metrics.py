@@ -7,8 +7,9 @@ without tokens is None.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from math import floor, log10, sqrt
 from typing import NamedTuple, Protocol
 
@@ -119,6 +120,17 @@ def wilson_interval(successes: int, trials: int, z: float = Z_95) -> tuple[float
     low = 0.0 if successes == 0 else max(0.0, centre - half)
     high = 1.0 if successes == trials else min(1.0, centre + half)
     return low, high
+
+
+def html_table(title: str, rows: Iterable[Sequence[str]], notes: Iterable[str] = ()) -> str:
+    """Return an escaped table for notebooks; the first cell of each row is its heading."""
+    lines = [f"<table><caption>{escape(title)}</caption>"]
+    for heading, *cells in rows:
+        shown = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+        lines.append(f'<tr><th scope="row">{escape(heading)}</th>{shown}</tr>')
+    lines.append("</table>")
+    lines += [f"<p>note: {escape(note)}</p>" for note in notes]
+    return "\n".join(lines)
 
 
 def matches(predicted: Ids, targets: Ids) -> NDArray[np.bool_]:

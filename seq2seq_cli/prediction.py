@@ -15,7 +15,8 @@ from seq2seq_cli.data.vocabulary import Floats, Vocabulary, check_ids, one_hot_d
 from seq2seq_cli.errors import ConfigurationError, DataError
 from seq2seq_cli.inference.beam import beam_search
 from seq2seq_cli.inference.greedy import decoding_limits, greedy
-from seq2seq_cli.inference.network import LoadedRun, check_loaded
+from seq2seq_cli.inference.loading import AnyRun, as_loaded
+from seq2seq_cli.inference.network import LoadedRun
 from seq2seq_cli.resources import check, decoding_needs, encoding_needs
 from seq2seq_cli.storage import atomic_path, check_replaceable
 
@@ -34,7 +35,7 @@ class Prediction(NamedTuple):
 
 
 def predict(
-    loaded: LoadedRun,
+    run: AnyRun,
     sequences: Sequences,
     beam: int = 1,
     top: int = 1,
@@ -51,7 +52,7 @@ def predict(
     DataError for an empty sequence and for values outside the run's vocabulary, and
     ConfigurationError for a wrong `beam` or `top`.
     """
-    check_loaded(loaded)
+    loaded = as_loaded(run)
     check_integer("beam", beam, 1)
     check_integer("top", top, 1, beam)
     each = predict_each(loaded, _as_lists(sequences), beam, top, attention)
@@ -147,15 +148,14 @@ class Encoded(NamedTuple):
     cell: list[list[float]]
 
 
-def encode(loaded: LoadedRun, sequences: Sequences) -> list[Encoded]:
+def encode(run: AnyRun, sequences: Sequences) -> list[Encoded]:
     """Return the encoder's states after sequences, from which the decoder starts.
 
     The sequences are those that `predict` takes. Raises DataError for an empty sequence and for
     values outside the run's vocabulary.
     """
-    check_loaded(loaded)
     lists = _as_lists(sequences)
-    hidden, cell = encode_arrays(loaded, lists)
+    hidden, cell = encode_arrays(as_loaded(run), lists)
     return [
         Encoded(sequence, h.tolist(), c.tolist())
         for sequence, h, c in zip(lists, hidden, cell, strict=True)

@@ -5,16 +5,24 @@ reported together. The requirements of the tasks are passed in as a check.
 """
 
 import difflib
+import inspect
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict, TypeVar
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from seq2seq_cli.config import ModelConfig, RunConfig, Section, TaskConfig, TrainingConfig
+from seq2seq_cli.config import (
+    DigitOrder,
+    ModelConfig,
+    RunConfig,
+    Section,
+    TaskConfig,
+    TrainingConfig,
+)
 from seq2seq_cli.errors import ConfigurationError
 from seq2seq_cli.storage import read_text
 
@@ -29,6 +37,84 @@ MOST_TOML = 2**20
 
 Check = Callable[[TaskConfig], Iterable[str]]
 """Returns a line for each problem with a task's settings."""
+
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+
+class Settings(TypedDict, total=False):
+    """Every setting that a user makes, as keywords; `task` is the task's name."""
+
+    task: str
+    n_in: int | str
+    n_out: int
+    cardinality: int
+    k: int | None
+    digit_order: DigitOrder | None
+    data: str
+    validation_data: str
+    end_of_sequence: bool | None
+    units: int
+    layers: int
+    bidirectional: bool
+    attention: Literal["none", "dot"]
+    attention_radius: int
+    embedding: int
+    pretrained_embedding: str
+    dropout: float
+    token_dropout: float
+    recurrent_dropout: float
+    recurrent_dropout_in: Literal["both", "encoder", "decoder"]
+    n_samples: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    schedule: Literal["cosine", "constant"]
+    clip_norm: float
+    stop_at: float
+    patience: int
+    validate_every: int
+    seed: int
+
+
+def keywords() -> dict[str, str]:
+    """Return the setting, `section.key`, of each keyword; hashes are filled in and have none."""
+    keys = [key for key in all_settings() if not key.endswith("_sha256")]
+    return {"task" if key == "task.name" else key.partition(".")[2]: key for key in keys}
+
+
+def from_keywords(
+    config: RunConfig | None, settings: Mapping[str, object], check: Check | None = None
+) -> RunConfig:
+    """Return a configuration, by default the defaults, changed by settings given as keywords.
+
+    `check` is applied unless there is a configuration, which may be that of a saved run. Raises
+    ConfigurationError with a line for each problem.
+    """
+    if not isinstance(config, RunConfig | None):
+        raise ConfigurationError(f"config = {config!r}: should be a seq2seq_cli.config.RunConfig")
+    if config and not settings:
+        return config
+    known = keywords()
+    unknown = [_unknown(*setting, known) for setting in settings.items() if setting[0] not in known]
+    if unknown:
+        raise ConfigurationError("\n".join(unknown))
+    changes = {known[keyword]: value for keyword, value in settings.items()}
+    before = flat_settings(config.model_dump(exclude_unset=True)) if config else {}
+    # A hash belongs to the file that its setting names.
+    kept = {k: v for k, v in before.items() if k.removesuffix("_sha256") not in changes}
+    return resolve(options=kept | changes, check=None if config else check)
+
+
+def with_settings(function: Function) -> Function:
+    """Show every setting, with its type and default, in a function's signature."""
+    signature = inspect.signature(function)
+    *parameters, _ = signature.parameters.values()
+    for keyword, field in ((keyword, find_setting(key)) for keyword, key in keywords().items()):
+        shown = inspect.Parameter(keyword, inspect.Parameter.KEYWORD_ONLY, default=field.default)
+        parameters.append(shown.replace(annotation=field.annotation))
+    vars(function)["__signature__"] = signature.replace(parameters=parameters)
+    return function
 
 
 def resolve(

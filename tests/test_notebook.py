@@ -13,7 +13,7 @@ from tiny import tiny_config
 
 import seq2seq_cli
 from seq2seq_cli import Progress, evaluate
-from seq2seq_cli.evaluation import html_table
+from seq2seq_cli.metrics import html_table
 from seq2seq_cli.training.events import Advanced, EpochEnded, Planned
 
 NOTEBOOK = json.loads((Path(seq2seq_cli.__file__).parent / "help" / "tutorial.ipynb").read_text())

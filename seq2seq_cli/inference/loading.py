@@ -17,7 +17,7 @@ import numpy as np
 
 from seq2seq_cli.architecture import LSTM_SETTINGS, Architecture, Layer
 from seq2seq_cli.data.vocabulary import Floats
-from seq2seq_cli.errors import ModelError
+from seq2seq_cli.errors import ConfigurationError, ModelError
 from seq2seq_cli.inference.layers import LstmWeights, fold_ids, fold_lstm
 from seq2seq_cli.inference.network import Attention, Decoder, Encoder, EncoderLayer, LoadedRun
 from seq2seq_cli.runs.listing import Run, open_run
@@ -34,6 +34,9 @@ MOST_OVERHEAD = 2**22
 Weights = Mapping[str, tuple[Floats, ...]]
 """The arrays of each layer by its name, in Keras' order."""
 
+AnyRun = LoadedRun | Run | str
+"""A loaded run, a run as `train` returns it, or the name of a run in the folder `runs`."""
+
 
 def load_run(run: str | None = None, runs_dir: str | Path = "runs") -> LoadedRun:
     """Load a completed run's encoder and decoder, without TensorFlow.
@@ -43,6 +46,17 @@ def load_run(run: str | None = None, runs_dir: str | Path = "runs") -> LoadedRun
     fit the run's configuration.
     """
     return load_network(open_run(runs_path(runs_dir), run))
+
+
+def as_loaded(run: AnyRun) -> LoadedRun:
+    """Return the loaded run, loading it if necessary; raises what `load_run` raises."""
+    if isinstance(run, LoadedRun):
+        return run
+    if isinstance(run, Run):
+        return load_network(run)
+    if isinstance(run, str):
+        return load_run(run)
+    raise ConfigurationError(f"run = {run!r}: should be a run, or the name of one")
 
 
 def load_network(run: Run) -> LoadedRun:

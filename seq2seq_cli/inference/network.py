@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.vocabulary import PADDING, Floats, Ids, check_ids, one_hot_decode
-from seq2seq_cli.errors import ConfigurationError
 from seq2seq_cli.inference.layers import (
     FoldedLstm,
     LstmState,
@@ -264,6 +263,12 @@ class LoadedRun:
     encoder: Encoder
     decoder: Decoder
 
+    def __repr__(self) -> str:
+        return repr(self.run)
+
+    def _repr_html_(self) -> str:
+        return self.run._repr_html_()
+
     @property
     def config(self) -> RunConfig:
         """The configuration that the model was trained with."""
@@ -286,12 +291,6 @@ class LoadedRun:
             return []
         shown = f"{others[0]} to {others[-1]}" if len(others) > 3 else ", ".join(map(str, others))
         return [f"trained on sources of {task.n_in} integers, given {shown}: expect more errors"]
-
-
-def check_loaded(run: object) -> None:
-    """Raise ConfigurationError unless it is a loaded run."""
-    if not isinstance(run, LoadedRun):
-        raise ConfigurationError(f"run = {run!r}: should be a loaded run: load_run(NAME)")
 
 
 def _ids(sequences: Floats | Ids, reader: FoldedLstm) -> Ids:

@@ -11,7 +11,8 @@ from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.tasks import Task
 from seq2seq_cli.errors import ConfigurationError, ExistsError
 from seq2seq_cli.evaluation import Evaluation
-from seq2seq_cli.inference.network import LoadedRun, check_loaded
+from seq2seq_cli.inference.loading import AnyRun, as_loaded
+from seq2seq_cli.inference.network import LoadedRun
 from seq2seq_cli.metrics import (
     LEARNED,
     exact_match_text,
@@ -37,17 +38,17 @@ GENERATOR = '<meta name="generator" content="s2s">'
 """The line that distinguishes a report from other pages."""
 
 
-def report(run: LoadedRun, file: str | Path, task: Task | None = None, force: bool = False) -> None:
-    """Write a page of charts of a loaded run, as `s2s report` does.
+def report(run: AnyRun, file: str | Path, task: Task | None = None, force: bool = False) -> None:
+    """Write a page of charts of a run, as `s2s report` does.
 
     An earlier report is replaced. `task` is the run's task if it is a custom one. Raises
     ConfigurationError without the extra "report" or for a suffix other than .html, ExistsError if
     the file exists and is not a report, unless `force` is set, and StorageError if writing fails.
     """
-    check_loaded(run)
+    loaded = as_loaded(run)
     need_libraries()
     check_free(Path(file), force)
-    write_text(Path(file), run_page(RunCharts(run, task=task)))
+    write_text(Path(file), run_page(RunCharts(loaded, task=task)))
 
 
 def check_free(file: Path, force: bool) -> None:

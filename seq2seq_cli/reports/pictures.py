@@ -6,7 +6,7 @@ from pathlib import Path
 
 from seq2seq_cli.data.tasks import Task
 from seq2seq_cli.errors import ConfigurationError, PackageError
-from seq2seq_cli.inference.network import LoadedRun, check_loaded
+from seq2seq_cli.inference.loading import AnyRun, as_loaded
 from seq2seq_cli.machine import address_limit
 from seq2seq_cli.reports.charts import Spec, specification
 from seq2seq_cli.reports.data import Chart
@@ -80,9 +80,9 @@ def variable(colour: str) -> str:
 
 
 def plot(
-    run: LoadedRun, what: str, file: str | Path, task: Task | None = None, force: bool = False
+    run: AnyRun, what: str, file: str | Path, task: Task | None = None, force: bool = False
 ) -> None:
-    """Draw a chart of a loaded run to an .svg, .png or .pdf file, as `s2s plot` does.
+    """Draw a chart of a run to an .svg, .png or .pdf file, as `s2s plot` does.
 
     `what` is one of "loss", "exact-match", "learning-rate", "positions", "lengths",
     "generalization", "confusions", "attention", "decoder-states" and "encoder-states"; `task` is
@@ -90,9 +90,9 @@ def plot(
     for another suffix and without the extra "report", ExistsError if the file exists, unless
     `force` is set, and StorageError if writing fails.
     """
-    check_loaded(run)
+    loaded = as_loaded(run)
     check_picture(Path(file), force)
-    write_picture(RunCharts(run, task=task).charts(what)[0], Path(file))
+    write_picture(RunCharts(loaded, task=task).charts(what)[0], Path(file))
 
 
 def check_picture(file: Path, force: bool) -> None:

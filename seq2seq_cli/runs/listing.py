@@ -8,6 +8,7 @@ from pathlib import Path
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.tasks import problems
 from seq2seq_cli.errors import ConfigurationError, ModelError, S2sError
+from seq2seq_cli.metrics import exact_match_text, html_table
 from seq2seq_cli.runs.advice import anew_command, list_command, resume_command, train_command
 from seq2seq_cli.runs.checkpoint import has_diverged, is_stopped, newest_description
 from seq2seq_cli.runs.folder import settle
@@ -34,6 +35,24 @@ class Run:
     path: Path
     config: RunConfig
     manifest: Manifest
+
+    @property
+    def _facts(self) -> dict[str, str]:
+        task, results = self.config.task, self.manifest.results
+        exact_match = exact_match_text(results)
+        return {
+            "run": self.name,
+            "task": f"{task.data or task.name}, n_in {task.n_in}, n_out {task.n_out}, "
+            f"cardinality {task.cardinality}",
+            "accuracy": f"exact match {exact_match} of {results.n_samples:,} validation sequences",
+        }
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{heading}: {fact}" for heading, fact in self._facts.items())
+
+    def _repr_html_(self) -> str:
+        """Return the run as HTML for a notebook."""
+        return html_table(self.name, list(self._facts.items())[1:])
 
     def read(self, file: str) -> bytes:
         """Return a recorded file's content; ModelError unless it matches the manifest."""

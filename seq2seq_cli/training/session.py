@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.custom_code import CALLBACK, check_function
-from seq2seq_cli.data.plan import Plan
+from seq2seq_cli.data.plan import Plan, wrong_settings
 from seq2seq_cli.data.streams import TrainingStream
 from seq2seq_cli.errors import ConfigurationError, LossError, Stopped
 from seq2seq_cli.resources import check_training
@@ -20,6 +20,7 @@ from seq2seq_cli.runs.advice import resume_command
 from seq2seq_cli.runs.listing import Run, open_run
 from seq2seq_cli.runs.names import runs_path
 from seq2seq_cli.runs.resumption import State
+from seq2seq_cli.settings import Settings, from_keywords, with_settings
 from seq2seq_cli.training.cluster import Cluster, join, read_cluster
 from seq2seq_cli.training.events import OnEvent, Planned, SeedBegun, SeedFailed
 from seq2seq_cli.training.process import configure_process, full_memory_named, import_keras
@@ -42,8 +43,9 @@ class SeedRun:
     problem: str = ""
 
 
+@with_settings
 def train(
-    config: RunConfig,
+    config: RunConfig | None = None,
     runs_dir: str | Path = "runs",
     run: str | None = None,
     force: bool = False,
@@ -54,8 +56,12 @@ def train(
     callback: str = "",
     write_tensorboard: bool = False,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    **settings: Unpack[Settings],
 ) -> Run | None:
-    """Train the configured model and return its complete run.
+    """Train a model and return its complete run.
+
+    The settings are keywords, such as `units=64`; they change those of `config` or the defaults.
+    `s2s init all` explains them.
 
     An epoch has `n_samples` new sequences, rounded up to whole batches. With custom data it is one
     pass, and the data determines lengths and cardinality, unless they are set. A custom task,
@@ -76,7 +82,8 @@ def train(
     DataError for bad data, ExistsError if a named run exists or is in use, ModelError if there is
     nothing to resume, and StorageError if reading or writing fails or another worker is lost.
     """
-    report, cluster = progress or (lambda event: None), _set_up(config, callback)
+    config = from_keywords(config, settings, None if resume else wrong_settings)
+    report, cluster = progress or (lambda event: None), _set_up(callback)
     options = Options(report, checkpoint_seconds, callbacks, write_tensorboard, callback)
     with hold_start(config, runs_path(runs_dir), run, force, resume, cluster) as start:
         plan, folder = start.plan, start.folder
@@ -89,9 +96,10 @@ def train(
     return open_run(folder.run.parent, folder.run.name) if folder else None
 
 
+@with_settings
 def train_seeds(
-    config: RunConfig,
-    n_seeds: int,
+    config: RunConfig | None = None,
+    n_seeds: int = 5,
     runs_dir: str | Path = "runs",
     run: str | None = None,
     force: bool = False,
@@ -101,8 +109,11 @@ def train_seeds(
     callback: str = "",
     write_tensorboard: bool = False,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    **settings: Unpack[Settings],
 ) -> list[SeedRun]:
     """Train a configuration under `n_seeds` seeds, starting at its seed; return all results.
+
+    The settings are keywords, as for `train`.
 
     The seeds are trained one after the other, with the same weights as by `train`, bit for bit, but
     the program is compiled once. The function that `callback` names is called for each seed. The
@@ -116,7 +127,8 @@ def train_seeds(
 
     Raises what `train` raises, and ConfigurationError if TF_CONFIG names several workers.
     """
-    report, cluster = progress or (lambda event: None), _set_up(config, callback)
+    config = from_keywords(config, settings, None if resume else wrong_settings)
+    report, cluster = progress or (lambda event: None), _set_up(callback)
     if cluster.n_workers > 1:
         raise ConfigurationError(
             f"seeds = {n_seeds}: TF_CONFIG names {cluster.n_workers} workers, which train one seed "
@@ -169,10 +181,8 @@ def train_seeds(
             raise type(error)(f"{str(error) or 'interrupted'}{advice}") from None
 
 
-def _set_up(config: RunConfig, callback: str) -> Cluster:
+def _set_up(callback: str) -> Cluster:
     """Prepare this process for a training; return the workers that it belongs to."""
-    if not isinstance(config, RunConfig):
-        raise ConfigurationError(f"config = {config!r}: should be a seq2seq_cli.config.RunConfig")
     cluster = read_cluster()
     configure_process()
     if callback:
