@@ -37,6 +37,7 @@ def test_the_tutorials_notebook_runs_and_has_its_outputs(tmp_path, monkeypatch, 
     names = {"__name__": "__main__"}
     shown = [run_cell(code, names) for code in [SMALL_SIZES, *CODE[1:]]]
     assert names["report"].exact_match > 0.9
+    assert repr(shown[3]).startswith("run: reverse-prefix-4-2-13\ntask: ")
     assert "<table>" in shown[4]._repr_html_()
     predicted, expected = shown[5]
     assert predicted.tolist() == expected.tolist()

@@ -93,6 +93,7 @@ def test_the_python_example_runs_without_messages(tmp_path, monkeypatch):
     monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
     example = README.split("## From Python")[1].split("Every setting")[0]
     code = "\n".join(line[4:] for line in example.splitlines())
+    assert f"```python\n{code.strip()}\n```" in (ROOT / "seq2seq_cli/help/python.md").read_text()
     assert len(code.split("\n\n")[-1].splitlines()) <= 4
     code = code.replace("22 17 23 5 29 11", "2 7 3 5").replace(
         "n_in=6, n_out=3, cardinality=51, units=128",
