@@ -216,7 +216,7 @@ def test_sweeps_are_listed_before_the_runs(place, capsys):
     save_sweep(place)
     runs(runs_dir=place, as_json=True)
     first, *others = map(json.loads, capsys.readouterr().out.splitlines())
-    assert first == {"kind": "sweep", "name": "grid", "complete_runs": 0, "runs": 0}
+    assert first == {"kind": "sweep", "name": "grid", "complete_runs": 0, "runs": 8}
     assert [(line["kind"], line["name"]) for line in others] == [
         ("run", "complete"), ("run", "stopped"),
     ]  # fmt: skip
