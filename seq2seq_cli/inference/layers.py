@@ -39,7 +39,7 @@ class LstmWeights(NamedTuple):
 class FoldedLstm(NamedTuple):
     """An LSTM prepared for its steps; the gates' inputs come from ids or from vectors.
 
-    Each gate has an array of its own, in the order i, f, o, c, so that a step works on contiguous
+    Each gate has its own array, in the order i, f, o, c, so that a step works on contiguous
     memory. A sigmoid is 1 / (1 + exp(-x)): the minus sign is folded into the weights of the three
     sigmoid gates. For ids the input product is a row of the kernel, which includes the bias.
     """

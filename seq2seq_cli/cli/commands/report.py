@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from seq2seq_cli.reports.run import RunCharts
     from seq2seq_cli.sweep.folder import SweepFolder
 
-if TYPE_CHECKING:
-    from seq2seq_cli.reports.run import RunCharts
-
 
 def report(
     names: Annotated[
