@@ -65,11 +65,11 @@ def test_every_shipped_sweep_can_be_trained_and_says_what_it_maps(path):
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.name)
 def test_the_results_of_every_shipped_sweep_are_next_to_it(path):
     sweep = read_sweep(path)
-    wanted = {(cell.name, str(seed)) for cell in sweep.cells() for seed in range(sweep.seeds)}
+    expected = {(cell.name, str(seed)) for cell in sweep.cells() for seed in range(sweep.seeds)}
     with path.with_suffix(".csv").open() as file:
-        found = {(row["cell"], row["seed"]): row["exact_match"] for row in csv.DictReader(file)}
-    assert set(found) == wanted
-    assert all(0 <= float(share) <= 1 for share in found.values())
+        shares = {(row["cell"], row["seed"]): row["exact_match"] for row in csv.DictReader(file)}
+    assert set(shares) == expected
+    assert all(0 <= float(share) <= 1 for share in shares.values())
 
 
 def test_there_are_sweeps():

@@ -88,16 +88,16 @@ def test_a_saved_model_is_used_as_its_description_says(tmp_path):
     )
     sources = np.random.default_rng(5).integers(1, 11, (7, 5), np.int32)
     states = encoder.serve(one_hot_encode(sources, description["cardinality"]))
-    token, found = np.full((7, 1), description["start"], np.int32), []
+    token, tokens = np.full((7, 1), description["start"], np.int32), []
     for _ in range(description["longest_target"]):
         fed = one_hot_encode(token, description["n_features"])
         probabilities, *states = decoder.serve([fed, *states])
         allowed = np.asarray(probabilities).copy()
         allowed[..., description["never_predicted"]] = 0
         token = allowed.argmax(axis=-1).astype(np.int32)
-        found.append(token)
+        tokens.append(token)
     np.testing.assert_array_equal(
-        np.concatenate(found, axis=1), greedy(load_network(run), sources, 2).tokens
+        np.concatenate(tokens, axis=1), greedy(load_network(run), sources, 2).tokens
     )
 
 

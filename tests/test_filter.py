@@ -69,8 +69,8 @@ def test_each_line_is_answered_before_the_next_is_written(folder, arguments, eac
         for n, line in enumerate([b"1 2 3\n", b"4 5 6\n", b"7 8 1\n4 4 4\n"], 1):
             process.stdin.write(line)
             process.stdin.flush()
-            wanted = each * (n + n // 3)
-            assert answers.wait_for(wanted) == wanted
+            n_answers = each * (n + n // 3)
+            assert answers.wait_for(n_answers) == n_answers
         process.stdin.write(b"1 2 ")  # not a line yet
         process.stdin.flush()
         time.sleep(0.2)

@@ -245,8 +245,8 @@ def test_time_and_memory_fit_what_was_measured(row):
             attention="dot" if attention else "none",
         ),
     )
-    found = 1000 * step_seconds(config, int(n_in), int(n_out))
-    assert 0.5 < found / float(milliseconds) < 2
+    estimated = 1000 * step_seconds(config, int(n_in), int(n_out))
+    assert 0.5 < estimated / float(milliseconds) < 2
     memory = prepare(config).estimate.memory / 10**6
     assert 2 / 3 < memory / float(megabytes.replace(",", "")) < 3 / 2
 

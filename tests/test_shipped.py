@@ -81,16 +81,16 @@ def test_a_file_of_that_name_is_preferred():
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("name", "message"),
     [
         ("lnog", "no configuration 'lnog' is shipped with s2s; did you mean long?"),
         ("xyz", "use one of addition, associative-recall, attention"),
         ("configs/long.toml", "no file configs/long.toml; by its name, long, it is shipped"),
     ],
 )
-def test_a_name_of_neither_a_file_nor_a_shipped_one_is_refused(given, message):
+def test_a_name_of_neither_a_file_nor_a_shipped_one_is_refused(name, message):
     with pytest.raises(ConfigurationError, match=re.escape(message)):
-        resolve_config(Path(given), None, {})
+        resolve_config(Path(name), None, {})
     with pytest.raises(StorageError, match=r"mine\.toml"):
         resolve_config(Path("mine.toml"), None, {})
 
@@ -136,10 +136,10 @@ def test_all_is_every_setting_with_its_default_and_sets_nothing(capsys):
     assert not any(getattr(parse_config(text, "all"), name).model_fields_set for name in SECTIONS)
     changed = parse_config(re.sub(r"^#(?=\w+ = )", "", text, flags=re.MULTILINE), "all")
     for name, section in SECTIONS.items():
-        given = getattr(changed, name)
-        assert given.model_fields_set == set(section.model_fields)
+        settings = getattr(changed, name)
+        assert settings.model_fields_set == set(section.model_fields)
         for key, field in section.model_fields.items():
-            value = getattr(given, key)
+            value = getattr(settings, key)
             assert value == field.default or (field.default is None and value is not None)
             assert field.description.split()[0] in text
     assert max(map(len, text.splitlines())) <= 100

@@ -43,9 +43,9 @@ def main() -> None:
             if args.torch_python:
                 program = [args.torch_python, str(HERE / "torch_learning.py"), args.name]
                 commands["pytorch"] = [*program, "--seed", str(seed)]
-            found = {"s2s": s2s(args.name, seed, folder)}
-            found |= {program: json.loads(run(c, folder)[1]) for program, c in commands.items()}
-            for program, figures in found.items():
+            measured = {"s2s": s2s(args.name, seed, folder)}
+            measured |= {program: json.loads(run(c, folder)[1]) for program, c in commands.items()}
+            for program, figures in measured.items():
                 print(json.dumps({"program": program, "seed": seed, **figures}), flush=True)
                 results.setdefault(program, []).append(figures)
     for program, rows in results.items():

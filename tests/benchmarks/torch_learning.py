@@ -118,8 +118,8 @@ def main():
             exact = exact_match(model, held_out)
             if exact >= shape["stop_at"]:
                 break
-    found = {"seconds": time.perf_counter() - START, "steps": step + 1, "exact_match": exact}
-    print(json.dumps(found))
+    result = {"seconds": time.perf_counter() - START, "steps": step + 1, "exact_match": exact}
+    print(json.dumps(result))
 
 
 main()

@@ -17,13 +17,13 @@ def npy(array, claimed=None):
     """Return an array's file; its header may claim another shape."""
     content = io.BytesIO()
     np.save(content, array)
-    found = content.getvalue()
+    edited = content.getvalue()
     if claimed:
         before, after = str(array.shape), str(claimed)
-        found = found.replace(before.encode() + b", }", after.encode() + b", }").replace(
+        edited = edited.replace(before.encode() + b", }", after.encode() + b", }").replace(
             b" " * (len(after) - len(before)) + b"\n", b"\n"
         )
-    return found
+    return edited
 
 
 def archive(path, **members):
@@ -69,9 +69,9 @@ def test_fortran_order_and_big_endian_are_read(tmp_path):
     array = np.array([[1, 2, 3], [4, 5, 6]])
     sources, targets = npy(np.asfortranarray(array)), npy(array[:, :1].astype(">i2"))
     path = archive(tmp_path / "pairs.npz", sources=sources, targets=targets)
-    found = read_pairs(path).pairs
-    assert found.sources.values.tolist() == [1, 2, 3, 4, 5, 6]
-    assert found.targets.values.tolist() == [1, 4]
+    pairs = read_pairs(path).pairs
+    assert pairs.sources.values.tolist() == [1, 2, 3, 4, 5, 6]
+    assert pairs.targets.values.tolist() == [1, 4]
 
 
 def test_a_device_is_not_read(tmp_path):
@@ -111,8 +111,8 @@ def embedding(path, content, size=5):
 
 def test_an_embedding_is_read_whole_and_hashed(tmp_path):
     table = np.arange(45.0).reshape(9, 5)
-    found, sha256 = embedding(tmp_path / "table.npy", npy(table))
-    assert found.tolist() == table.tolist()
+    loaded, sha256 = embedding(tmp_path / "table.npy", npy(table))
+    assert loaded.tolist() == table.tolist()
     assert len(sha256) == 64
 
 

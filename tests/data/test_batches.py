@@ -26,8 +26,8 @@ def steps_of(plan, sizes=(1,)):
     drawing = Batches(plan.stream, plan.widths, config)
     size, step, call = config.training.batch_size, 0, 0
     while step < config.training.total_steps:
-        wanted = min(sizes[call % len(sizes)], config.training.total_steps - step)
-        sources, targets = drawing.draw(step, wanted)
+        steps = min(sizes[call % len(sizes)], config.training.total_steps - step)
+        sources, targets = drawing.draw(step, steps)
         for part in zip(np.split(sources, len(sources) // size),
                         np.split(targets, len(targets) // size), strict=True):  # fmt: skip
             yield part
@@ -129,9 +129,9 @@ def test_the_widths_are_the_best_ones(monkeypatch, price):
         return np.mean(columns) * steps + price * len(chosen)
 
     every = [(*some, 11) for number in range(4) for some in combinations(range(3, 11), number)]
-    found = [width.n_in for width in plan_widths(plan.stream, plan.config)]
-    assert total(found) == pytest.approx(min(map(total, every)))
-    assert len(found) == {1: 4, 10**9: 1}.get(price, len(found))
+    widths = [width.n_in for width in plan_widths(plan.stream, plan.config)]
+    assert total(widths) == pytest.approx(min(map(total, every)))
+    assert len(widths) == {1: 4, 10**9: 1}.get(price, len(widths))
 
 
 def test_a_custom_task_is_tried_once_per_length():
@@ -155,7 +155,7 @@ def test_the_targets_widths_are_those_of_all_sources_up_to_a_length(tmp_path):
     (tmp_path / "own.jsonl").write_text("\n".join(lines) + "\n")
     stream = prepare(RunConfig(task=TaskConfig(data=str(tmp_path / "own.jsonl")))).stream
     sources, ended = stream.draw(Split.TRAIN, 0, stream.size(Split.TRAIN))
-    found, _ = stream.length_counts()
-    expected = [lengths(ended[lengths(sources) <= n]).max() for n in found]
+    counted, _ = stream.length_counts()
+    expected = [lengths(ended[lengths(sources) <= n]).max() for n in counted]
     assert len(set(expected)) > 1
-    np.testing.assert_array_equal(stream.target_columns(found), expected)
+    np.testing.assert_array_equal(stream.target_columns(counted), expected)

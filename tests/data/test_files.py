@@ -106,10 +106,10 @@ def test_targets_may_be_empty(tmp_path, suffix, targets):
     path = tmp_path / f"pairs{suffix}"
     sources = ids([1, 2], [3, 0], [4, 5])
     assert write_pairs(path, [(sources, ids(*targets)), (sources, ids(*targets))]) == 6
-    found = files.read_pairs(path, 51).pairs
-    assert found.largest == max(map(max, [*sources.tolist(), *filter(None, targets)]))
+    pairs = files.read_pairs(path, 51).pairs
+    assert pairs.largest == max(map(max, [*sources.tolist(), *filter(None, targets)]))
     expected = [[value for value in row if value] for row in targets] * 2
-    assert list(unpad(found.targets.padded(np.arange(6), 3))) == expected
+    assert list(unpad(pairs.targets.padded(np.arange(6), 3))) == expected
 
 
 def test_a_blank_line_of_two_files_is_an_empty_target(tmp_path):
@@ -290,10 +290,10 @@ def test_a_pipe_is_read_once_and_its_format_detected(tmp_path):
         os.mkfifo(pipe)
         writer = threading.Thread(target=pipe.write_text, args=[text])
         writer.start()
-        found = files.read_pairs(pipe)
+        piped = files.read_pairs(pipe)
         writer.join()
-        assert found.pairs.targets.values.tolist() == [3]
-        assert found.sha256 == files.read_pairs(tmp_path / f"file.{suffix}").sha256
+        assert piped.pairs.targets.values.tolist() == [3]
+        assert piped.sha256 == files.read_pairs(tmp_path / f"file.{suffix}").sha256
 
 
 @pytest.mark.parametrize(

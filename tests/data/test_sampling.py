@@ -118,8 +118,8 @@ def test_the_side_depends_on_every_position():
     for position in range(6):
         changed = sources.copy()
         changed[:, position] = changed[:, position] % 50 + 1
-        both = (held_out(sources) & held_out(changed)).mean()
-        assert both == pytest.approx(1 / 256, abs=0.003)
+        share = (held_out(sources) & held_out(changed)).mean()
+        assert share == pytest.approx(1 / 256, abs=0.003)
 
 
 def test_the_side_depends_on_the_order():

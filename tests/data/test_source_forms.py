@@ -15,7 +15,7 @@ FORMS = {name: task.form for name, task in TASKS.items() if task.form}
 
 def every(name, n_in, cardinality):
     """Return all sources of a length, by trying every row of ids."""
-    found = set()
+    rows = set()
     for row in product(range(1, cardinality), repeat=n_in):
         half, mask = n_in // 2, cardinality - 1
         if name == "associative-recall":
@@ -26,8 +26,8 @@ def every(name, n_in, cardinality):
             others = [pair for pair in zip(first, second, strict=True) if mask not in pair]
             is_one = row.count(mask) == 1 and len(pairs) == 1 and all(a == b for a, b in others)
         if is_one:
-            found.add(row)
-    return found
+            rows.add(row)
+    return rows
 
 
 SMALL = [

@@ -190,8 +190,8 @@ def config_for(data, validation="", **settings):
 
 
 def test_the_data_settles_lengths_cardinality_and_the_epoch(files):
-    found = prepare(config_for("own.csv"))
-    config, report = found.config, found.report
+    plan = prepare(config_for("own.csv"))
+    config, report = plan.config, plan.report
     assert (config.task.n_in, config.task.n_out, config.task.cardinality) == (2, 2, 18)
     assert config.task.has_end
     assert report.pairs == 137
@@ -287,11 +287,11 @@ def test_each_file_is_read_once(files, monkeypatch):
 def test_a_pretrained_embedding_is_read_and_hashed_unless_a_training_is_resumed(files):
     np.save("table.npy", np.ones((51, 4)))
     model = ModelConfig(embedding=4, pretrained_embedding="table.npy")
-    found = prepare(RunConfig(model=model))
-    assert found.embedding.shape == (51, 4)
-    assert len(found.config.model.pretrained_embedding_sha256) == 64
+    plan = prepare(RunConfig(model=model))
+    assert plan.embedding.shape == (51, 4)
+    assert len(plan.config.model.pretrained_embedding_sha256) == 64
     (files / "table.npy").unlink()
-    assert prepare(found.config, resumed=True).embedding is None
+    assert prepare(plan.config, resumed=True).embedding is None
 
 
 def test_custom_data_is_judged_by_a_sample_of_all_that_is_held_out():
@@ -322,21 +322,21 @@ def test_validation_and_report_have_different_pairs_if_there_are_enough():
 def test_each_held_out_source_of_a_small_space_occurs_once(n_in, cardinality):
     config = TaskConfig(name="copy", n_in=n_in, cardinality=cardinality)
     stream = GeneratedStream(find_task(config), config, 3)
-    found = []
+    key_sets = []
     for split in (Split.VALIDATION, Split.TEST):
         n = stream.size(split)
         sources, _ = stream.draw(split, 0, n)
         assert len(keys(sources)) == len(sources) == n
-        found.append(keys(sources))
+        key_sets.append(keys(sources))
     space = SourceSpace.of(config)
     everything = space.enumerate(Split.TRAIN)
     if space.is_split:
-        assert not found[0] & found[1]
-        assert not (found[0] | found[1]) & keys(everything)
+        assert not key_sets[0] & key_sets[1]
+        assert not (key_sets[0] | key_sets[1]) & keys(everything)
         assert (split_codes(hash_sequences(everything)) == 0).all()
-        assert len(found[0] | found[1]) + len(everything) == space.size
+        assert len(key_sets[0] | key_sets[1]) + len(everything) == space.size
     else:
-        assert found[0] == found[1] == keys(everything)
+        assert key_sets[0] == key_sets[1] == keys(everything)
 
 
 def test_drawing_small_batches_draws_each_block_once(monkeypatch):

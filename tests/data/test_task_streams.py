@@ -105,11 +105,11 @@ STREAMS = [
 def test_streams_are_those_of_earlier_versions(settings, digest):
     """Otherwise a stopped training would resume with other sequences."""
     stream = prepare(RunConfig(task=TaskConfig(**settings))).stream
-    found = hashlib.sha256()
+    digester = hashlib.sha256()
     for split in Split:
         for rows in stream.draw(split, 40, 60):
-            found.update(np.ascontiguousarray(rows).tobytes())
-    assert found.hexdigest()[:16] == digest
+            digester.update(np.ascontiguousarray(rows).tobytes())
+    assert digester.hexdigest()[:16] == digest
 
 
 def test_empty_targets_are_trained_evaluated_and_predicted(tmp_path, s2s_here):

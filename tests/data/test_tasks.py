@@ -15,14 +15,14 @@ from seq2seq_cli.errors import ConfigurationError
 
 
 def number(digits, base):
-    return sum((digit - 1) * base**place for place, digit in enumerate(reversed(digits)))
+    return sum((digit - 1) * base**exponent for exponent, digit in enumerate(reversed(digits)))
 
 
 def add(source, p):
     half = (len(source) + 1) // 2
     parts, big = (source[:half], source[half:]), p.digit_order == "big-endian"
     total = sum(number(part if big else part[::-1], p.n_values) for part in parts)
-    digits = [total // p.n_values**place % p.n_values + 1 for place in range(half + 1)]
+    digits = [total // p.n_values**exponent % p.n_values + 1 for exponent in range(half + 1)]
     return digits[::-1] if big else digits
 
 
@@ -32,19 +32,21 @@ def pairs_swapped(source):
 
 
 def runs(source, longest):
-    found = []
+    values = []
     for value, run in groupby(source):
         left = len(list(run))
         while left:
-            found += [value, min(left, longest)]
-            left -= found[-1]
-    return found
+            values += [value, min(left, longest)]
+            left -= values[-1]
+    return values
 
 
 def copy_beside(source):
-    place = source.index(max(source))
+    position = source.index(max(source))
     half = len(source) // 2
-    return [(source[:half] + source[half:])[place - half if place >= half else place + half]]
+    return [
+        (source[:half] + source[half:])[position - half if position >= half else position + half]
+    ]
 
 
 PLAIN = {
@@ -83,14 +85,14 @@ PLAIN = {
 EXAMPLE = re.compile(r"^ +(\d[\d ]*?) -> ?([\d ]*?)(?:  \((\w+) = ([\w-]+)\))?$", re.MULTILINE)
 
 
-def shaped(name, source, place, cardinality):
+def shaped(name, source, position, cardinality):
     """Return a source of the form that the task has, from any one."""
     if name == "associative-recall":
         pairs = (source * 3)[: max(2, len(source) // 2 * 2)]
-        return [*pairs, pairs[place % (len(pairs) // 2) * 2]]
+        return [*pairs, pairs[position % (len(pairs) // 2) * 2]]
     if name == "missing-duplicate":
         row = [min(value, cardinality - 2) for value in source] * 2
-        row[place % len(row)] = cardinality - 1
+        row[position % len(row)] = cardinality - 1
         return row
     return source
 
@@ -104,15 +106,17 @@ def configured(draw, name):
     source = st.lists(st.integers(1, cardinality - 1), min_size=n_in, max_size=n_in)
     sources = draw(st.lists(source, min_size=1, max_size=6))
     sources = [shaped(name, row, draw(st.integers(0, 99)), cardinality) for row in sources]
-    given = {}
+    options = {}
     if task.number:
         most = task.number.maximum(cardinality - 1)
-        given["k"] = draw(st.none() | st.integers(1, min(most, 12)))
+        options["k"] = draw(st.none() | st.integers(1, min(most, 12)))
     if task.digit_order:
-        given["digit_order"] = draw(st.sampled_from([None, "big-endian", "little-endian"]))
+        options["digit_order"] = draw(st.sampled_from([None, "big-endian", "little-endian"]))
     n_in = len(sources[0])
     n_out = draw(st.integers(1, n_in))
-    return TaskConfig(name=name, n_in=n_in, n_out=n_out, cardinality=cardinality, **given), sources
+    return TaskConfig(
+        name=name, n_in=n_in, n_out=n_out, cardinality=cardinality, **options
+    ), sources
 
 
 def test_every_task_of_the_registry_is_stated_here_and_named_by_its_key():
@@ -156,8 +160,8 @@ def test_sources_of_several_lengths_have_the_targets_that_each_has_alone(name, d
     config = config.model_copy(update={"n_in": f"1-{longest}" if longest > 1 else 1} | alike)
     padded = np.array([row + [0] * (longest - len(row)) for row in sources], np.int32)
     parameters = TASKS[name].parameters(config)
-    found = list(unpad(TASKS[name].targets(padded, config)))
-    assert found == [PLAIN[name](row, parameters) for row in sources]
+    targets = list(unpad(TASKS[name].targets(padded, config)))
+    assert targets == [PLAIN[name](row, parameters) for row in sources]
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -168,12 +172,12 @@ def test_the_examples_of_a_docstring_are_true(name):
     assert len(examples) >= 2
     assert re.search(r"(19|20)\d\d", task.function.__doc__)
     for source, target, key, value in examples:
-        given = {key: int(value) if value.isdigit() else value} if key else {}
-        config = TaskConfig(name=name, **{"cardinality": 11, "n_in": len(source.split())} | given)
+        options = {key: int(value) if value.isdigit() else value} if key else {}
+        config = TaskConfig(name=name, **{"cardinality": 11, "n_in": len(source.split())} | options)
         ids = np.array([source.split()], np.int32)
-        (found,) = unpad(task.targets(ids, config))
-        assert found == [int(value) for value in target.split()], (source, target)
-        assert PLAIN[name](ids[0].tolist(), task.parameters(config)) == found
+        (predicted,) = unpad(task.targets(ids, config))
+        assert predicted == [int(value) for value in target.split()], (source, target)
+        assert PLAIN[name](ids[0].tolist(), task.parameters(config)) == predicted
 
 
 def test_prefix_of_the_whole_source_is_allowed_and_a_longer_one_is_not():
@@ -200,7 +204,7 @@ def test_an_n_out_of_no_effect_is_refused_and_one_that_is_right_is_not(name):
 
 
 @pytest.mark.parametrize(
-    ("given", "named"),
+    ("options", "named"),
     [
         (
             {"name": "copy", "k": 2},
@@ -214,15 +218,15 @@ def test_an_n_out_of_no_effect_is_refused_and_one_that_is_right_is_not(name):
         ({"data": "pairs.csv", "k": 2}, "task.k = 2: it has no effect"),
     ],
 )
-def test_a_setting_of_other_tasks_is_refused_by_name(given, named):
-    (line,) = ignored_settings(TaskConfig(**given))
+def test_a_setting_of_other_tasks_is_refused_by_name(options, named):
+    (line,) = ignored_settings(TaskConfig(**options))
     assert re.search(named, line)
-    config = TaskConfig(**given)
+    config = TaskConfig(**options)
     assert problems(config) == []  # a saved run's still opens
 
 
 @pytest.mark.parametrize(
-    ("given", "named"),
+    ("options", "named"),
     [
         ({"name": "shift-values", "k": 50}, "task.k = 50: shift-values takes 1 to 49"),
         ({"name": "shift-values", "cardinality": 2}, "task.cardinality = 2: .* at least 3"),
@@ -237,11 +241,11 @@ def test_a_setting_of_other_tasks_is_refused_by_name(given, named):
         ({"name": "unique", "end_of_sequence": False}, "task.end_of_sequence = false: some"),
     ],
 )
-def test_settings_that_a_task_cannot_have_are_refused_with_the_remedy(given, named):
-    (line,) = problems(TaskConfig(**given))
+def test_settings_that_a_task_cannot_have_are_refused_with_the_remedy(options, named):
+    (line,) = problems(TaskConfig(**options))
     assert re.search(named, line)
     with pytest.raises(ConfigurationError, match=named):
-        find_task(TaskConfig(**given))
+        find_task(TaskConfig(**options))
 
 
 @pytest.mark.parametrize("name", TASKS)

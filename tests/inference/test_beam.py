@@ -39,7 +39,7 @@ def network(varies=False, attention=False, seed=0, units=5):
 
 def all_targets(model, row, steps):
     """Return every target of a source with its log probability, by trying them all."""
-    vocabulary, found = Vocabulary.of(model.config.task), {}
+    vocabulary, totals = Vocabulary.of(model.config.task), {}
     for tokens in itertools.product(range(1, vocabulary.n_features), repeat=steps):
         states, outputs = model.encoder.encode(SOURCES[row : row + 1])
         memory = model.decoder.remember(outputs, None, np.array([steps]))
@@ -52,9 +52,9 @@ def all_targets(model, row, steps):
             if token == vocabulary.end:
                 break
         target += [0] * (steps - len(target))
-        found[tuple(target)] = total
-    cut = {target: vocabulary.has_end and vocabulary.end not in target for target in found}
-    return sorted(found.items(), key=lambda item: (cut[item[0]], -item[1]))
+        totals[tuple(target)] = total
+    cut = {target: vocabulary.has_end and vocabulary.end not in target for target in totals}
+    return sorted(totals.items(), key=lambda item: (cut[item[0]], -item[1]))
 
 
 @pytest.mark.parametrize("varies", [False, True])
@@ -63,11 +63,11 @@ def all_targets(model, row, steps):
 def test_a_beam_as_wide_as_the_number_of_targets_is_exhaustive(varies, attention, seed):
     model, steps = network(varies, attention, seed), 3
     width = Vocabulary.of(model.config.task).n_features ** steps
-    found = beam_search(model, SOURCES, steps, beam=width, top=5)
+    result = beam_search(model, SOURCES, steps, beam=width, top=5)
     for row in range(len(SOURCES)):
-        wanted = all_targets(model, row, steps)[:5]
-        ours = zip(found.tokens[row].tolist(), found.log_probabilities[row], strict=True)
-        for (tokens, score), (target, total) in zip(ours, wanted, strict=True):
+        expected = all_targets(model, row, steps)[:5]
+        ours = zip(result.tokens[row].tolist(), result.log_probabilities[row], strict=True)
+        for (tokens, score), (target, total) in zip(ours, expected, strict=True):
             assert score == pytest.approx(total, abs=1e-4)
             assert tuple(tokens) == target
 
@@ -76,27 +76,27 @@ def test_a_beam_as_wide_as_the_number_of_targets_is_exhaustive(varies, attention
 @pytest.mark.parametrize("attention", [False, True])
 def test_beam_one_is_greedy(varies, attention):
     model = network(varies, attention)
-    found = beam_search(model, SOURCES, 4, 1, attention=attention)
+    result = beam_search(model, SOURCES, 4, 1, attention=attention)
     decoded = greedy(model, SOURCES, 4, attention=attention)
-    np.testing.assert_array_equal(found.tokens[:, 0], decoded.tokens)
+    np.testing.assert_array_equal(result.tokens[:, 0], decoded.tokens)
     np.testing.assert_allclose(
-        found.log_probabilities[:, 0], decoded.log_probabilities.sum(axis=1), atol=1e-5
+        result.log_probabilities[:, 0], decoded.log_probabilities.sum(axis=1), atol=1e-5
     )
     if attention:
         for row, tokens in enumerate(decoded.tokens):
             n = np.count_nonzero(tokens)
             np.testing.assert_allclose(
-                found.attention[row, 0, :n], decoded.attention[row, :n], atol=1e-6
+                result.attention[row, 0, :n], decoded.attention[row, :n], atol=1e-6
             )
 
 
 @pytest.mark.parametrize("beam", [2, 3, 7])
 @pytest.mark.parametrize("seed", range(4))
 def test_candidates_differ_and_finished_ones_come_first(beam, seed):
-    found = beam_search(network(True, True, seed), SOURCES, 4, beam, beam)
+    result = beam_search(network(True, True, seed), SOURCES, 4, beam, beam)
     end = 4
     for tokens, scores, finished in zip(
-        found.tokens, found.log_probabilities, found.finished, strict=True
+        result.tokens, result.log_probabilities, result.finished, strict=True
     ):
         real = np.isfinite(scores)
         assert finished.tolist() == sorted(finished, reverse=True)
@@ -123,9 +123,9 @@ def test_id_0_is_never_chosen(varies):
     assert decoded.tokens.tolist() == [[2, 2, 2]] * 3
     # Its probability is the model's own: little, since id 0 has nearly all.
     assert (decoded.log_probabilities < -8).all()
-    found = beam_search(model, SOURCES, 3, 4, 4)
-    assert (found.tokens[:, 0] == 2).all() or varies
-    assert len({tuple(row) for row in found.tokens[0].tolist()}) == 4
+    result = beam_search(model, SOURCES, 3, 4, 4)
+    assert (result.tokens[:, 0] == 2).all() or varies
+    assert len({tuple(row) for row in result.tokens[0].tolist()}) == 4
     one = one_hot_encode([[1, 2, 3]], 4)
     features = Vocabulary.of(model.config.task).n_features
     fed = []
@@ -139,19 +139,19 @@ def test_id_0_is_never_chosen(varies):
     assert fed == [0, 2, 2]
 
 
-@pytest.mark.parametrize("decode", [greedy, lambda *given: beam_search(*given, 3)])
+@pytest.mark.parametrize("decode", [greedy, lambda *arguments: beam_search(*arguments, 3)])
 @pytest.mark.parametrize("varies", [False, True])
 def test_each_row_is_decoded_up_to_its_limit(decode, varies):
     model = biased(varies, id2=9, id4=-20) if varies else biased(varies, id2=9)
-    found = decode(model, SOURCES, np.array([3, 1, 2]))
-    tokens = found.tokens.reshape(3, 3)
+    result = decode(model, SOURCES, np.array([3, 1, 2]))
+    tokens = result.tokens.reshape(3, 3)
     assert tokens.tolist() == [[2, 2, 2], [2, 0, 0], [2, 2, 0]]
-    assert found.finished.ravel().tolist() == [not varies] * 3
+    assert result.finished.ravel().tolist() == [not varies] * 3
     for row, limit in enumerate([3, 1, 2]):
         alone = decode(model, SOURCES[row : row + 1], limit)
         assert alone.tokens.reshape(-1).tolist() == tokens[row, :limit].tolist()
         assert alone.log_probabilities.sum() == pytest.approx(
-            found.log_probabilities[row].sum(), abs=1e-5
+            result.log_probabilities[row].sum(), abs=1e-5
         )
 
 
@@ -168,14 +168,14 @@ def test_a_target_that_ends_is_finished_and_a_cut_one_is_not():
 def test_likelihoods_are_those_of_teacher_forcing_whatever_is_predicted():
     model = biased(id1=2, id4=1)
     targets = np.array([[3, 2, 4], [1, 4, 0], [2, 1, 4]], np.int32)
-    found = greedy(model, SOURCES, [2, 4, 1], targets)
+    result = greedy(model, SOURCES, [2, 4, 1], targets)
     for row, target in enumerate(targets):
         states, _ = model.encoder.encode(SOURCES[row : row + 1])
         last = 0
         for t, token in enumerate(target[target != 0].tolist()):
             logits, states, _ = model.decoder.step(np.array([last], np.int32), states)
             last = token
-            assert found.likelihoods[row, t] == pytest.approx(
+            assert result.likelihoods[row, t] == pytest.approx(
                 log_softmax(logits)[0, token], abs=1e-5
             )
 
@@ -186,5 +186,5 @@ def test_the_largest_are_those_of_a_stable_sort(k):
     for values in (generator.normal(size=(40, 9)), generator.integers(0, 3, (40, 9))):
         values = values.astype(np.float32)
         values[generator.random(values.shape) < 0.5] = -np.inf
-        wanted = np.argsort(-values, axis=1, kind="stable")[:, :k]
-        np.testing.assert_array_equal(largest(values, k), wanted)
+        expected = np.argsort(-values, axis=1, kind="stable")[:, :k]
+        np.testing.assert_array_equal(largest(values, k), expected)

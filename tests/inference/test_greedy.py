@@ -32,13 +32,13 @@ def draw(run, n=40):
 
 
 def forced_likelihoods(run, sources, targets):
-    """Return the targets' log-likelihoods, found step by step."""
+    """Return the targets' log-likelihoods, computed step by step."""
     states, outputs = run.encoder.encode(sources)
-    memory, found = run.decoder.remember(outputs, sources, np.full(len(sources), LIMIT)), []
-    for t, (tokens, wanted) in enumerate(zip(shift_right(targets).T, targets.T, strict=True)):
-        logits, states, _ = run.decoder.step(tokens, states, memory, t)
-        found.append(log_softmax(logits)[np.arange(len(wanted)), wanted])
-    return np.stack(found, 1)
+    memory, likelihoods = run.decoder.remember(outputs, sources, np.full(len(sources), LIMIT)), []
+    for t, (fed, tokens) in enumerate(zip(shift_right(targets).T, targets.T, strict=True)):
+        logits, states, _ = run.decoder.step(fed, states, memory, t)
+        likelihoods.append(log_softmax(logits)[np.arange(len(tokens)), tokens])
+    return np.stack(likelihoods, 1)
 
 
 @pytest.mark.parametrize("varies", [False, True])
@@ -56,13 +56,13 @@ def test_targets_do_not_influence_the_tokens(varies, model):
     shorter, longer = alone.tokens[:, :3].copy(), np.pad(alone.tokens, ((0, 0), (0, 2)))
     longer[::4, LIMIT:] = 2
     for targets in (alone.tokens, some_wrong, shorter, longer):
-        both = greedy(run, sources, LIMIT, targets)
-        np.testing.assert_array_equal(both.tokens, alone.tokens)
-        np.testing.assert_array_equal(both.finished, alone.finished)
-        np.testing.assert_allclose(both.log_probabilities, alone.log_probabilities, atol=1e-5)
+        result = greedy(run, sources, LIMIT, targets)
+        np.testing.assert_array_equal(result.tokens, alone.tokens)
+        np.testing.assert_array_equal(result.finished, alone.finished)
+        np.testing.assert_allclose(result.log_probabilities, alone.log_probabilities, atol=1e-5)
         real = targets != PADDING
         np.testing.assert_allclose(
-            both.likelihoods[real], forced_likelihoods(run, sources, targets)[real], atol=1e-5
+            result.likelihoods[real], forced_likelihoods(run, sources, targets)[real], atol=1e-5
         )
 
 
@@ -111,11 +111,11 @@ def test_weights_of_attention_are_those_without_targets():
     run = loaded(True, attention="dot")
     sources = draw(run)
     alone = greedy(run, sources, LIMIT, attention=True)
-    both = greedy(run, sources, LIMIT, alone.tokens, attention=True)
-    np.testing.assert_allclose(both.attention, alone.attention, atol=1e-6)
-    assert not both.attention[:, 0][sources == PADDING].any()
+    result = greedy(run, sources, LIMIT, alone.tokens, attention=True)
+    np.testing.assert_allclose(result.attention, alone.attention, atol=1e-6)
+    assert not result.attention[:, 0][sources == PADDING].any()
     # The rest of a weight is before and after the source.
-    sums = both.attention.sum(axis=2)[:, 0]
+    sums = result.attention.sum(axis=2)[:, 0]
     assert (sums <= 1 + 1e-5).all()
     assert sums.min() < 0.99
     by_content = loaded(True, attention="dot", attention_radius=0)

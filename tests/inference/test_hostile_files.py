@@ -179,8 +179,8 @@ def bomb_of_settings(folder):
 def damaged_deflation(folder):
     write(folder, members(folder), zipfile.ZIP_DEFLATED)
     content = bytearray((folder / ENCODER_MODEL).read_bytes())
-    place = content.index(b"config.json") + len("config.json")
-    content[place : place + 40] = b"\xff" * 40
+    start = content.index(b"config.json") + len("config.json")
+    content[start : start + 40] = b"\xff" * 40
     replace_file(folder, ENCODER_MODEL, bytes(content))
 
 
@@ -299,15 +299,15 @@ def refusal(folder, content, change=lambda description: None):
     path = newest_checkpoint(folder)
     path.write_bytes(content)
     record = {"sha256": sha256_of(content), "n_bytes": len(content)}
-    edit(path.with_suffix(".json"), lambda found: found.update(record) or change(found))
+    edit(path.with_suffix(".json"), lambda document: document.update(record) or change(document))
     with pytest.raises(ModelError) as refused:
         load_checkpoint(folder)
     return str(refused.value)
 
 
 def changed_arrays(content, change):
-    with np.load(io.BytesIO(content), allow_pickle=False) as found:
-        arrays = dict(found)
+    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        arrays = dict(archive)
     change(arrays)
     file = io.BytesIO()
     np.savez(file, **arrays)
@@ -351,8 +351,8 @@ def test_arrays_that_are_not_the_models_are_refused(folder, change):
 def test_an_array_that_claims_more_than_is_there_is_refused_before_it_is_created(folder):
     hostile = claim(newest_checkpoint(folder).read_bytes(), "weights/0.npy", (100_000, 400_000))
     claimed = {"units": 100_000}
-    told = refusal(folder, hostile, lambda found: found["config"]["model"].update(claimed))
-    assert "weights/0" in told
+    message = refusal(folder, hostile, lambda document: document["config"]["model"].update(claimed))
+    assert "weights/0" in message
 
 
 # Pickle

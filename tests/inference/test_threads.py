@@ -19,10 +19,10 @@ LIMIT = 6
 @pytest.fixture
 def environment(monkeypatch):
     """Replace the process's environment by one without settings of BLAS."""
-    found = {name: value for name, value in os.environ.items() if name not in BLAS_THREADS}
-    monkeypatch.setattr(os, "environ", found)
+    environment = {name: value for name, value in os.environ.items() if name not in BLAS_THREADS}
+    monkeypatch.setattr(os, "environ", environment)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(3), raising=False)
-    return found
+    return environment
 
 
 def threads(n=12):
@@ -32,9 +32,9 @@ def threads(n=12):
         time.sleep(0.01)
         return batch, get_ident()
 
-    numbers, found = zip(*map_batches(work, range(n)), strict=True)
+    numbers, threads_used = zip(*map_batches(work, range(n)), strict=True)
     assert numbers == tuple(range(n))
-    return set(found)
+    return set(threads_used)
 
 
 def blas_threads():
@@ -54,9 +54,9 @@ def test_there_is_one_thread_per_core_and_one_for_blas(environment, others):
         before = blas_threads()
         assert list(map_batches(lambda _: blas_threads(), range(3))) == [{1}] * 3
         assert blas_threads() == before
-        found = threads()
-    assert len(found) == 3
-    assert get_ident() not in found
+        identifiers = threads()
+    assert len(identifiers) == 3
+    assert get_ident() not in identifiers
 
 
 @pytest.mark.parametrize("one_blas_thread", [True, False])
@@ -64,10 +64,10 @@ def test_batches_are_taken_only_a_few_ahead(environment, one_blas_thread):
     if one_blas_thread:
         use_one_blas_thread()
     taken = []
-    found = map_batches(lambda batch: batch, (taken.append(i) or i for i in range(100)))
-    assert [next(found) for _ in range(5)] == list(range(5))
+    batches = map_batches(lambda batch: batch, (taken.append(i) or i for i in range(100)))
+    assert [next(batches) for _ in range(5)] == list(range(5))
     assert len(taken) <= 5 + 6
-    found.close()
+    batches.close()
 
 
 def test_threads_do_not_share_scratch_arrays(environment):

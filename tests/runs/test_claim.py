@@ -120,10 +120,10 @@ def test_named_folder_that_exists_is_refused_and_untouched(runs_dir):
 def test_a_stopped_training_is_not_replaced_without_force(runs_dir):
     stop(runs_dir, 7)
     before = contents(runs_dir)
-    told = r"a has a stopped training$"
-    with pytest.raises(ExistsError, match=told), create_folder(runs_dir, "a", TASK):
+    message = r"a has a stopped training$"
+    with pytest.raises(ExistsError, match=message), create_folder(runs_dir, "a", TASK):
         pass
-    with pytest.raises(ExistsError, match=told):
+    with pytest.raises(ExistsError, match=message):
         check_free(runs_dir / "a", force=False)
     assert contents(runs_dir) == before
     stop(runs_dir, 9, default_name(TASK))

@@ -40,8 +40,8 @@ def test_runs_are_removed_and_no_other_file(place, capsys):
     runs(runs_dir=place, removed=["complete", "stopped"], is_sure=True)
     assert sorted(path.name for path in place.iterdir()) == ["notes", "stopped.training"]
     assert [path.name for path in (place / "stopped.training").rglob("*")] == ["mine.txt"]
-    told = capsys.readouterr().err.splitlines()
-    assert told == [
+    messages = capsys.readouterr().err.splitlines()
+    assert messages == [
         f"removed {place / 'complete'}",
         f"removed {place / 'stopped'}; other files are left there",
     ]
@@ -58,9 +58,9 @@ def test_a_damaged_run_can_be_removed(place, content):
 @pytest.mark.parametrize("name", ["notes", "nothing", "../complete", ".", ""])
 def test_a_folder_that_is_not_a_run_is_left_unchanged(place, name):
     before = sorted(place.rglob("*"))
-    with pytest.raises(S2sError) as told:
+    with pytest.raises(S2sError) as refusal:
         runs(runs_dir=place, removed=["stopped", name], is_sure=True)
-    assert isinstance(told.value, ModelError | ConfigurationError)
+    assert isinstance(refusal.value, ModelError | ConfigurationError)
     with pytest.raises(S2sError):
         runs(runs_dir=place, renamed=(name, "other"))
     assert sorted(place.rglob("*")) == before
