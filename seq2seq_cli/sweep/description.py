@@ -119,18 +119,17 @@ class Sweep:
 
     def to_toml(self) -> str:
         """Return the TOML text that describes it."""
-        lines = [f"seeds = {self.seeds}"]
-        if self.one_factor:
-            lines.append(f'design = "{ONE_FACTOR}"')
-        if self.derivations:
-            lines.append(f"derive = {toml_value([item.text for item in self.derivations])}")
-        if self.until:
-            lines.append(f"until = {toml_value(self.until.model_dump())}")
-        lines += ["", "[base]"]
-        lines += [f"{key} = {toml_value(value)}" for key, value in self.base.items()]
-        lines += ["", "[changes]"]
-        lines += [f"{axis.key} = {toml_value(list(axis.values))}" for axis in self.axes]
-        return "\n".join(lines) + "\n"
+        import tomli_w  # reading a sweep does not need it
+
+        document = {
+            "seeds": self.seeds,
+            "design": ONE_FACTOR if self.one_factor else "grid",
+            "derive": [item.text for item in self.derivations],
+            **({"until": self.until.model_dump()} if self.until else {}),
+            "base": dict(self.base),
+            "changes": {axis.key: list(axis.values) for axis in self.axes},  # in this order
+        }
+        return tomli_w.dumps(document)
 
     def _in_base(self, key: str) -> object:
         return self.base.get(key, find_setting(key).default)
@@ -302,10 +301,5 @@ def _seen_from(folder: Path, key: str, value: object) -> object:
 
 
 def toml_value(value: object) -> str:
-    """Return a value of a TOML document as text on one line."""
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(toml_value, value))}]"
-    if isinstance(value, dict):
-        pairs = (f"{json.dumps(key)} = {toml_value(item)}" for key, item in value.items())
-        return f"{{ {', '.join(pairs)} }}"
+    """Return a setting's value as TOML on one line, which for such values is almost JSON."""
     return json.dumps(value, ensure_ascii=False, default=str).replace("\x7f", "\\u007f")
