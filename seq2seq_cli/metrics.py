@@ -43,6 +43,14 @@ def percent(share: float, low: float = 0.0, high: float = 0.0) -> str:
     return f"{share:.{digits}%}"
 
 
+def figure(value: float) -> str:
+    """Return a number with at most three significant digits, such as 0.277 or 2.1e-4."""
+    if not 0 < abs(value) < 0.001:
+        return f"{value:.3g}"
+    digits, exponent = f"{value:.2e}".split("e")
+    return f"{float(digits):g}e{int(exponent)}"
+
+
 def percent_of(right: int, n: int, exact: bool = False) -> str:
     """Return the share of counts as a percentage; exact shares have two digits."""
     return percent(right / n, *(() if exact else wilson_interval(right, n)))

@@ -110,7 +110,8 @@ FREE = ("--json", "predict 1", "--top", "encode 1,2,3", "--help")
 """Parts of command lines whose output is data, or has its own width."""
 
 MESSAGES = (
-    "s2s: ", "note: ", "epoch ", "exact match ", "saved in ", "wrote ", "the weights ", "encoded: ",
+    "s2s: ", "note: ", "epoch ", "exact match ", "training loss ", "saved in ", "wrote ",
+    "the weights ", "encoded: ",
 )  # fmt: skip
 
 

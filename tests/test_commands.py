@@ -190,7 +190,7 @@ def test_a_run_is_inspected_predicted_and_evaluated(random_runs, capsys, monkeyp
 
 def test_a_validation_within_an_epoch_is_shown_as_such(capsys):
     progress = TrainingProgress(quiet=False)
-    figures = (1.5, 1.25, 0.5, 0.4, 0.6, 0.75, 0.01, 2.0, 320.0)
+    figures = (0.0001234, 1.25, 0.5, 0.4, 0.6, 0.75, 0.01, 2.0, 320.0)
     progress.show(Validated(1, 2, 256, *figures, steps_done=16, is_whole=False))
     progress.show(EpochEnded(1, 2, 640, *figures, steps_done=40, is_whole=True))
     progress.show(Finished(2, 2, 256, 1, None, "enough"))
@@ -199,6 +199,7 @@ def test_a_validation_within_an_epoch_is_shown_as_such(capsys):
     beginning = ("epoch 1/2: its first 256 sequences in 2.0 s", "epoch 1/2: 640 sequences in")
     first, second, *ends = capsys.readouterr().err.splitlines()
     assert (first[:43], second[:27]) == beginning
+    assert first.endswith("s, loss 1.23e-4; validation: loss 1.25, exact match 50%")
     assert ends == [
         "stopped after 256 sequences of epoch 2/2: enough",
         "the weights are those after epoch 1",

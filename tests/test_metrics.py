@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seq2seq_cli.metrics import Tally, matches, percent, percent_range, wilson_interval
+from seq2seq_cli.metrics import Tally, figure, matches, percent, percent_range, wilson_interval
 
 steady = settings(derandomize=True, deadline=None, max_examples=150)
 
@@ -72,6 +72,15 @@ def test_a_percentage_has_the_digits_of_its_interval(successes, trials, share, i
     ends = wilson_interval(successes, trials)
     assert percent(successes / trials, *ends) == share
     assert percent_range(*ends) == interval
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.27741, "0.277"), (0.0013641, "0.00136"), (0.00021, "2.1e-4"), (9.999e-7, "1e-6"),
+     (0, "0"), (12.345, "12.3"), (2.0, "2"), (inf, "inf")],
+)  # fmt: skip
+def test_a_figure_has_three_digits(value, shown):
+    assert figure(value) == shown
 
 
 @steady

@@ -1,9 +1,11 @@
 """Bars in a table, maps, and the curve of the losses next to the progress."""
 
 import io
+import re
 import sys
 
 import pytest
+import terminals
 from hypothesis import given
 from hypothesis import strategies as st
 from random_run import load_random
@@ -12,8 +14,10 @@ from seq2seq_cli.cli.rendering import progress as module
 from seq2seq_cli.cli.rendering.charts import heat_map
 from seq2seq_cli.cli.rendering.evaluation import show_evaluation
 from seq2seq_cli.cli.rendering.progress import LEVELS, Progress, sparkline
+from seq2seq_cli.cli.rendering.training import TrainingProgress
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
 from seq2seq_cli.evaluation import evaluate
+from seq2seq_cli.training.events import Advanced, Finished, Resumed, SeedBegun
 
 
 @given(st.lists(st.floats(1e-6, 1e6), max_size=100), st.integers(1, 30))
@@ -64,8 +68,8 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.mark.parametrize(("columns", "is_drawn"), [(120, True), (80, False), (40, False)])
-def test_a_wide_bar_has_the_curve_of_the_losses(monkeypatch, columns, is_drawn):
+@pytest.mark.parametrize(("columns", "is_drawn"), [(120, True), (80, True), (79, False)])
+def test_the_bar_has_the_curve_of_the_losses_where_there_is_room(monkeypatch, columns, is_drawn):
     stream = Terminal()
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setenv("COLUMNS", str(columns))
@@ -74,6 +78,45 @@ def test_a_wide_bar_has_the_curve_of_the_losses(monkeypatch, columns, is_drawn):
         for loss in (4.0, 2.0, 1.0):
             progress.advance(1, "note", loss=loss)
     assert ("█▄▁" in stream.getvalue() or "█▅▁" in stream.getvalue()) == is_drawn
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_training_fits_on_a_line_and_ends_with_its_curve(monkeypatch, columns):
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", "xterm")
+    with TrainingProgress(quiet=False) as progress:
+        progress.advance(total=10_000)
+        progress.show(SeedBegun(10, 100, 12, "a-seed-12", is_complete=False))
+        for n in range(10):
+            progress.show(Advanced(10, 100, 640, 0.0123456 * 0.63**n, 0.99912, 12_345.6))
+        assert progress.curve == "training loss █▇▆▆▅▄▃▃▂▁ 0.0123 to 1.93e-4"
+        progress.show(Finished(100, 100, None, 100, None, ""))
+        progress.show(SeedBegun(1, 100, 13, "a-seed-13", is_complete=False))
+    assert progress.curve == ""
+    lines = re.split(r"[\r\n]+", terminals.plain(stream.getvalue().encode()))
+    assert max(map(len, lines)) <= columns
+    (*_, last) = (line for line in lines if "epoch 10/100" in line)
+    assert last.endswith("loss 1.93e-4 exact (training) 99.9%")
+    assert "seed 12, training loss █" in stream.getvalue()
+    assert ("▃▂▁" if columns == 80 else "█▇▆▆▅▄▃▃▂▁") in last
+
+
+def test_earlier_work_says_nothing_about_the_time_left(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    progress = TrainingProgress(quiet=False)
+    progress._n_samples = 5_000  # of each of two seeds, the first of which is complete
+    progress.advance(total=10_000)
+    clock = [0.0]
+    progress._bars.get_time = lambda: clock[0]
+    progress.show(SeedBegun(1, 2, 3, "a-seed-3", is_complete=True))
+    progress.show(Resumed(1, 2, 4_000, ()))
+    for seconds in (60.0, 61.0):  # after compiling
+        clock[0] = seconds
+        progress.show(Advanced(2, 2, 100, 0.5, 0.5, 100.0))
+    (whole,) = progress._bars.tasks
+    assert (whole.completed, whole.time_remaining) == (9_200, 8)
 
 
 def test_without_a_terminal_no_curve_is_computed(monkeypatch):

@@ -97,7 +97,7 @@ def test_a_training_reports_its_shortfall(tmp_path, capsys):
     run = train(tiny_config(learning_rate=1e-6), tmp_path, "idle", progress=report)
     assert events[-1].shortfall.startswith("nothing was learned: the held-out loss is 2.")
     report = evaluate(load_network(run), 100)
-    show_run(run, report, progress.shortfall, as_json=True, quiet=False)
+    show_run(run, report, progress, as_json=True, quiet=False)
     assert json.loads(capsys.readouterr().out)["notes"][-1] == events[-1].shortfall
 
 

@@ -187,7 +187,7 @@ def train(
     else:
         evaluated = _evaluate(single, progress.stream)
         output.end_phase("held-out sequences predicted")
-        show_run(single, evaluated, progress.shortfall, as_json, quiet)
+        show_run(single, evaluated, progress, as_json, quiet)
         options.check_accuracy([evaluated.exact_match], min_accuracy)
 
 

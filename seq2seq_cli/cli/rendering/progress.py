@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 LEAST_WIDTH = 72
 """Minimum columns of a terminal for a bar."""
 
-CURVE_FROM, CURVE_WIDTH = 110, 24
-"""Minimum columns of a terminal for the curve of losses, and the curve's columns."""
+CURVE_FROM, CURVE_WIDTH = 80, 24
+"""Minimum columns of a terminal for the curve of losses, and the curve's maximum columns."""
 
 LEVELS = "▁▂▃▄▅▆▇█"
 
@@ -55,7 +55,7 @@ class Progress:
         note = progress.TextColumn("{task.fields[note]}", table_column=Column(overflow="fold"))
         columns: list[progress.ProgressColumn] = [text, share, note]
         if self.console.width >= LEAST_WIDTH:
-            bar, times = progress.BarColumn(bar_width=None), self._times()
+            bar, times = progress.BarColumn(None, table_column=Column(ratio=1)), self._times()
             columns = [progress.SpinnerColumn("line"), text, bar, share, times, note]
         if self.console.width >= CURVE_FROM:
             columns.insert(-1, progress.TextColumn("{task.fields[curve]}", style="cyan"))
@@ -64,7 +64,7 @@ class Progress:
     def _times(self) -> "progress.ProgressColumn":
         from rich.progress import TimeRemainingColumn
 
-        return TimeRemainingColumn()
+        return TimeRemainingColumn(compact=True)
 
     def __enter__(self) -> Self:
         if self._bars:
@@ -91,7 +91,14 @@ class Progress:
             self._bars.update(task, note=note)
         if loss is not None:
             self._losses.append(loss)
-            self._bars.update(task, curve=sparkline(self._losses, CURVE_WIDTH))
+            width = min(CURVE_WIDTH, self.console.width - LEAST_WIDTH)
+            self._bars.update(task, curve=sparkline(self._losses, width))
+
+    def skip(self, n: int) -> None:
+        """Advance the whole bar by work done earlier, which says nothing about the time left."""
+        if self._bars:
+            whole = self._bars.tasks[0]
+            self._bars.reset(whole.id, completed=int(whole.completed) + n)
 
     def begin(self, name: str, note: str) -> None:
         """Show a part that has begun."""

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from seq2seq_cli.cli.rendering import output
-from seq2seq_cli.cli.rendering.progress import Progress
+from seq2seq_cli.cli.rendering.progress import CURVE_WIDTH, Progress, sparkline
 from seq2seq_cli.cli.rendering.tables import table
 
 if TYPE_CHECKING:
@@ -138,9 +138,19 @@ class TrainingProgress(Progress):
         self.stream: TrainingStream | None = None
         self.shortfall = ""  # what the last training did not learn
 
+    @property
+    def curve(self) -> str:
+        """The curve of the training's losses with both ends; empty unless on a terminal."""
+        from seq2seq_cli.metrics import figure
+
+        if not self._losses:
+            return ""
+        first, last = figure(self._losses[0]), figure(self._losses[-1])
+        return f"training loss {sparkline(self._losses, CURVE_WIDTH)} {first} to {last}"
+
     def show(self, event: "Event") -> None:
         """Show an event of the training."""
-        from seq2seq_cli.metrics import exact_match_text, percent
+        from seq2seq_cli.metrics import exact_match_text, figure, percent
         from seq2seq_cli.training import events
 
         if phase := _PHASES.get(type(event).__name__):
@@ -152,9 +162,10 @@ class TrainingProgress(Progress):
                 self._show_planned(event)
             case events.SeedBegun():
                 self._run, self._seed = event.run, f"seed {event.seed}, "
+                self._losses.clear()
                 if event.is_complete:
                     self.say(f"seed {event.seed}: {event.run} is complete")
-                    self.advance(self._n_samples)
+                    self.skip(self._n_samples)
             case events.SeedFailed():
                 self.say(f"seed {event.seed}: {event.problem}")
             case events.Resumed():
@@ -162,7 +173,7 @@ class TrainingProgress(Progress):
                 self.say(f"{run} in {epoch} after {event.n_samples:,} sequences")
                 for note in event.notes:
                     self.say(f"note: {note}")
-                self.advance(event.n_samples)
+                self.skip(event.n_samples)
             case events.Built():
                 if not self.quiet and not self._is_built:
                     show_layers(event.layers, self.console)
@@ -170,14 +181,14 @@ class TrainingProgress(Progress):
             case events.Compiling():
                 self.advance(label=f"{self._seed}compiling")
             case events.Advanced():
-                share = percent(event.exact_match)
-                note = f"{event.samples_per_s:,.0f}/s loss {event.loss:.3f} exact {share}"
+                share = percent(event.exact_match, 0, 0.01)  # with one digit
+                note = f"loss {figure(event.loss)} exact (training) {share}"
                 self.advance(event.n_samples, note, label, loss=event.loss)
             case events.Validated():
                 first = "" if event.is_whole else "its first "
                 self.say(
                     f"{label}: {first}{event.n_samples:,} sequences in {event.seconds:.1f} s, "
-                    f"loss {event.training_loss:.4f}; validation: loss {event.loss:.6f}, "
+                    f"loss {figure(event.training_loss)}; validation: loss {figure(event.loss)}, "
                     f"exact match {exact_match_text(event)}"
                 )
             case events.Finished():
@@ -189,6 +200,8 @@ class TrainingProgress(Progress):
                 if best != last:
                     self.say(f"{self._seed}the weights are those after {_moment(*best)}")
                 self.shortfall = event.shortfall
+                if self._seed and self.curve:
+                    self.say(f"{self._seed}{self.curve}")
                 if event.shortfall and self._seed:
                     self.say(f"{self._seed}{event.shortfall}")
 
@@ -207,19 +220,23 @@ def _moment(epoch: int, n_samples: int | None) -> str:
     return f"epoch {epoch}" if n_samples is None else f"{n_samples:,} sequences of epoch {epoch}"
 
 
-def show_run(run: "Run", report: "Evaluation", shortfall: str, as_json: bool, quiet: bool) -> None:
+def show_run(
+    run: "Run", report: "Evaluation", progress: TrainingProgress, as_json: bool, quiet: bool
+) -> None:
     """Print the accuracy of a trained run, what it did not learn, and what to do next."""
     from seq2seq_cli.cli.rendering.evaluation import evaluation_as_json, show_evaluation
     from seq2seq_cli.runs.advice import evaluate_command, predict_command, report_command
 
     if as_json:
         document = {"path": str(run.path), **evaluation_as_json(report)}
-        document["notes"] = [*document["notes"], *filter(None, [shortfall])]
+        document["notes"] = [*document["notes"], *filter(None, [progress.shortfall])]
         output.write_json(document)
         return
     show_evaluation(report, quiet)
-    if shortfall:
-        output.message(f"note: {shortfall}", quiet)
+    if progress.curve:
+        output.message(progress.curve, quiet)
+    if progress.shortfall:
+        output.message(f"note: {progress.shortfall}", quiet)
     source, task = report.examples[0].source, run.config.task
     commands = [evaluate_command(run.path, task), report_command(run.path, task)]
     if len(source) <= SHOWN_SOURCE:
