@@ -7,9 +7,10 @@ without tokens is None.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from itertools import dropwhile, takewhile
 from math import floor, log10, sqrt
 from typing import NamedTuple, Protocol
 
@@ -22,6 +23,12 @@ Counts = NDArray[np.int64]
 
 LEARNED = 0.99
 """The minimum exact match at which a task, or a length, counts as learned."""
+
+LEAST_CHANCE = 0.05
+"""The minimum chance level that a verdict names."""
+
+ERRORS = ("wrong_tokens", "too_long", "too_short")
+"""The kinds of wrong predictions, by the sign of their length minus the target's."""
 
 MOST_COUNTED = 10_000
 """Maximum sequences whose targets are counted for the chance level."""
@@ -85,6 +92,20 @@ def exact_match_text(result: Estimate) -> str:
 def interval_text(result: Estimate) -> str:
     """Return the interval of an exact match."""
     return percent_range(result.exact_match_low, result.exact_match_high)
+
+
+def lengths_text(accuracy: Mapping[int, float]) -> str:
+    """Return at which lengths a task is learned, and from which length on half of it is wrong."""
+    lengths = sorted(accuracy)
+    rest = dropwhile(lambda length: accuracy[length] < LEARNED, lengths)
+    learned = list(takewhile(lambda length: accuracy[length] >= LEARNED, rest))
+    if len(learned) in (0, len(lengths)):
+        return f"{'at least' if learned else 'below'} {LEARNED:.0%} at every length"
+    first, last = learned[0], learned[-1]
+    where = f"from length {first} to {last}" if first > lengths[0] else f"up to length {last}"
+    half = [length for length in lengths if length > last and accuracy[length] <= 0.5][:1]
+    parts = [f"at least {LEARNED:.0%} {where}", *(f"half wrong from length {n}" for n in half)]
+    return ", ".join(parts)
 
 
 class Spread(NamedTuple):
@@ -169,13 +190,15 @@ class Tally:
     right: Counts = field(default_factory=lambda: np.zeros(0, np.int64))
     all: Counts = field(default_factory=lambda: np.zeros(0, np.int64))
     targets: Counter[int] = field(default_factory=Counter)  # the first ones, by hash
+    errors: Counter[str] = field(default_factory=Counter)  # wrong predictions of each kind
 
     def add(
         self, predicted: Ids, targets: Ids, log_likelihood: float, sources: Ids | None = None
     ) -> None:
         """Count a batch: ids (n, steps) each, and the targets' summed natural-log likelihood.
 
-        With sources, (n, n_in), exact matches are also counted by their lengths, and equal targets.
+        With sources, (n, n_in), exact matches are also counted by their lengths, and equal targets
+        and kinds of errors.
         """
         width, exact, real = targets.shape[1], matches(predicted, targets), targets != PADDING
         grow = max(0, width - self.right.size)
@@ -188,6 +211,8 @@ class Tally:
         if sources is not None:
             first = targets[: max(0, MOST_COUNTED - self.targets.total())]
             self.targets.update(hash(row.tobytes().rstrip(b"\0")) for row in first)
+            excess = np.sign(lengths(predicted) - lengths(targets))
+            self.errors.update(ERRORS[sign] for sign in excess[~exact].tolist())
         source_lengths = np.zeros(0) if sources is None else lengths(sources)
         for length in np.unique(source_lengths).tolist():
             of_length = exact[source_lengths == length]
@@ -204,6 +229,32 @@ class Tally:
         """Exact match of always predicting the most frequent target; 0 if few targets are equal."""
         count = max(self.targets.values(), default=0)
         return count / self.targets.total() if count >= 5 else 0.0
+
+    @property
+    def status(self) -> str:
+        """Either "learned", "not learned" or "no better than chance"."""
+        if self.exact_match >= LEARNED:
+            return "learned"
+        is_better = self.interval[0] > self.chance_level
+        return "not learned" if is_better else "no better than chance"
+
+    @property
+    def verdict(self) -> list[str]:
+        """The status, the chance level if it matters, the lengths learned, and the main error."""
+        chance, lengths = self.chance_level, self.length_accuracy
+        level = f"chance level {percent(chance)}" if chance >= LEAST_CHANCE else ""
+        learned = lengths_text(lengths) if len(lengths) > 1 else ""
+        return [self.status, *filter(None, (level, learned, self.main_error))]
+
+    @property
+    def main_error(self) -> str:
+        """The most frequent kind of error, and the position of most wrong tokens; may be empty."""
+        wrong, text = self.all - self.right, ""
+        for kind, n in self.errors.most_common(1):
+            text = f"main error: {kind.replace('_', ' ')} ({n:,} of {self.errors.total():,})"
+            if wrong.size > 1:
+                text += f", most wrong tokens at position {wrong.argmax() + 1}"
+        return text
 
     @property
     def exact_match(self) -> float:

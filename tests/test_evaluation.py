@@ -1,6 +1,7 @@
 """What is evaluated, and the notes on it: runs with random weights, no training."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from random_run import load_random, random_run
 from seq2seq_cli.architecture import Architecture
 from seq2seq_cli.cli.commands.evaluate import evaluate as command
 from seq2seq_cli.cli.rendering import output
-from seq2seq_cli.cli.rendering.evaluation import evaluation_as_json, show_evaluation, verdict
+from seq2seq_cli.cli.rendering.evaluation import evaluation_as_json, show_evaluation
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.data.files import read_pairs
 from seq2seq_cli.data.plan import open_stream, prepare
@@ -292,27 +293,42 @@ def test_a_custom_task_is_evaluated_when_it_is_passed(tmp_path):
         assert any("has changed since the training" in note for note in notes) is is_noted
 
 
-@pytest.mark.parametrize(
-    ("lengths", "words"),
-    [
-        ({2: 9, 3: 9, 4: 8, 5: 4, 6: 1},
-         "exact match 50%: at least 99% up to length 3, half wrong from length 5"),
-        ({2: 9, 3: 6}, "exact match 50%: at least 99% up to length 2"),
-        ({2: 0, 3: 9}, "exact match 50%"),
-        ({2: 9, 3: 9}, "exact match 50%"),
-    ],
-)  # fmt: skip
-def test_the_verdict_names_the_lengths_that_are_learned(lengths, words):
-    report = evaluate(random_weights(n_in=4, n_out=2, cardinality=51), 20)
-    tally = replace(report.tally, lengths={n: (right, 9) for n, right in lengths.items()})
-    half = {"exact_match": 0.5, "exact_match_low": 0.5, "exact_match_high": 0.5}
-    assert verdict(replace(report, tally=tally, **half)) == words.replace("50%", "50.00%")
+def test_an_evaluation_ends_with_its_verdict_in_colour(capsys, monkeypatch):
+    report = evaluate(random_weights(name="copy", n_in="4-5", cardinality=51), 20, n_examples=0)
+    details = "below 99% at every length; main error: (wrong tokens|too (short|long)) "
+    details += r"\(\d+ of 20\), most wrong tokens at position \d"
+    show_evaluation(report)
+    plain = capsys.readouterr().err.splitlines()[-1]
+    assert re.fullmatch(f"exact match 0%: no better than chance; {details}", plain)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "40")  # the message is still one line
+    for exact, colour, status in ((0, 31, "no better"), (10, 33, "not learned"), (20, 32, "learn")):
+        show_evaluation(replace(report, tally=replace(report.tally, exact=exact)))
+        last = capsys.readouterr().err.splitlines()[-1]
+        assert last.startswith(f"\x1b[1;{colour}mexact match 0%\x1b[0m: {status}")
+    show_evaluation(report, quiet=True)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setenv("NO_COLOR", "1")
+    show_evaluation(report)
+    assert capsys.readouterr().err.splitlines()[-1] == plain
+
+
+def test_json_has_the_kinds_of_errors():
+    report = evaluate(random_weights(name="copy", n_in="4-5", cardinality=51), 20)
+    errors = evaluation_as_json(report)["errors"]
+    lengths = [len(e.predicted) - len(e.target) for e in evaluate(random_weights(
+        name="copy", n_in="4-5", cardinality=51), 20, n_examples=20).examples]  # fmt: skip
+    assert set(errors) == {"wrong_tokens", "too_long", "too_short"}
+    assert errors["too_short"] == sum(length < 0 for length in lengths)
+    assert sum(errors.values()) == 20
 
 
 def test_the_chance_level_is_the_share_of_the_most_frequent_target():
     parity = evaluate(random_weights(name="parity", n_in=4, n_out=1, cardinality=31), 400)
     assert parity.tally.chance_level == pytest.approx(0.5, abs=0.06)
-    assert ", chance level 5" in verdict(parity)
+    status, level, *_ = parity.tally.verdict
+    assert status == "no better than chance"
+    assert level.startswith("chance level 5")
     tally = Tally()
     for width in (3, 4):  # however wide the batch is
         targets = np.zeros((6, width), np.int32)
@@ -321,4 +337,4 @@ def test_the_chance_level_is_the_share_of_the_most_frequent_target():
     assert tally.chance_level == 0.5
     few = evaluate(random_weights(n_in=6, n_out=3, cardinality=51), 20)
     assert few.tally.chance_level == 0
-    assert "chance" not in verdict(few)
+    assert "chance level" not in str(few.tally.verdict)

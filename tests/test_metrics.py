@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seq2seq_cli.metrics import Tally, figure, matches, percent, percent_range, wilson_interval
+from seq2seq_cli.metrics import (
+    Tally,
+    figure,
+    lengths_text,
+    matches,
+    percent,
+    percent_range,
+    wilson_interval,
+)
 
 steady = settings(derandomize=True, deadline=None, max_examples=150)
 
@@ -81,6 +89,40 @@ def test_a_percentage_has_the_digits_of_its_interval(successes, trials, share, i
 )  # fmt: skip
 def test_a_figure_has_three_digits(value, shown):
     assert figure(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "words"),
+    [
+        ({2: 1, 3: 0.99, 4: 0.98, 5: 0.5, 6: 0.1},
+         "at least 99% up to length 3, half wrong from length 5"),
+        ({2: 1, 4: 0.6}, "at least 99% up to length 2"),
+        ({2: 0, 3: 1, 4: 1, 6: 0.3}, "at least 99% from length 3 to 4, half wrong from length 6"),
+        ({2: 1, 3: 1}, "at least 99% at every length"),
+        ({2: 0.98, 3: 0.1}, "below 99% at every length"),
+    ],
+)  # fmt: skip
+def test_the_lengths_that_are_learned_are_named(accuracy, words):
+    assert lengths_text(accuracy) == words
+
+
+def test_the_main_kind_of_error_is_named():
+    targets = ids([1, 2, 9], [1, 2, 9], [1, 9, 0], [2, 1, 9], [1, 1, 9])
+    predicted = ids([1, 2, 9, 0], [1, 9, 0, 0], [1, 1, 1, 9], [2, 3, 9, 0], [2, 2, 9, 0])
+    tally = Tally()
+    tally.add(predicted, targets, -1.0, ids([5], [5], [5], [5], [5]))
+    assert tally.errors == {"wrong_tokens": 2, "too_long": 1, "too_short": 1}
+    error = "main error: wrong tokens (2 of 4), most wrong tokens at position 2"
+    assert tally.verdict == ["not learned", error]
+    tally.add(predicted[1:2], targets[1:2], -1.0, ids([5]))
+    tally.add(predicted[1:2], targets[1:2], -1.0, ids([5]))
+    assert tally.main_error.startswith("main error: too short (3 of 6)")
+    tally = Tally()
+    tally.add(ids([1], [2]), ids([1], [1]), -1.0, ids([5], [5]))
+    assert tally.main_error == "main error: wrong tokens (1 of 1)"
+    tally = Tally()
+    tally.add(targets, targets, -1.0, targets)
+    assert tally.verdict == ["learned", "at least 99% at every length"]
 
 
 @steady

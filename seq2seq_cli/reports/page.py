@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +73,7 @@ def run_page(run: RunCharts) -> str:
         summary=summary(loaded.config),
         sections={title: _section(run, names) for title, names in SECTIONS.items()},
         evaluation=run.evaluation,
-        verdict=verdict(run.evaluation),
+        verdict=run.evaluation.tally.verdict,
         wrong=[example for example in run.wrong if example not in run.evaluation.examples],
         layers=Architecture.of(loaded.config).all_layers,
         manifest=loaded.run.manifest,
@@ -133,16 +132,6 @@ def _cell(summary: Summary) -> tuple[str, ...]:
     seeds = ", ".join(map(percent, summary.shares)) or "none"
     learned = f"{summary.n_learned} of {len(summary.records)}"
     return summary.cell, seeds, *spread_text(summary.shares), learned, "; ".join(summary.problems)
-
-
-def verdict(evaluation: Evaluation) -> str:
-    """Return whether the run learned its task and, if lengths vary, up to which length."""
-    if evaluation.exact_match >= LEARNED:
-        return "Learned"
-    accuracy = evaluation.length_accuracy
-    learned = list(takewhile(lambda length: accuracy[length] >= LEARNED, accuracy))
-    up_to = f", at lengths up to {learned[-1]} only" if learned else ""
-    return f"{'Learned' if learned else 'Not learned'}{up_to}"
 
 
 def summary(config: RunConfig) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from html import unescape
 
 import pytest
-from random_run import load_random, save_random_run
+from random_run import save_random_run
 from sample_runs import LOOKING, PLAIN, save_runs, save_sweep, swept
 
 from seq2seq_cli.cli.commands.report import report
@@ -18,7 +18,7 @@ from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError
 from seq2seq_cli.evaluation import evaluate
 from seq2seq_cli.inference.loading import load_network, load_run
 from seq2seq_cli.reports.data import learning_curve
-from seq2seq_cli.reports.page import comparison_page, run_page, summary, verdict
+from seq2seq_cli.reports.page import comparison_page, run_page, summary
 from seq2seq_cli.reports.run import RunCharts
 from seq2seq_cli.sweep.folder import SweepFolder
 
@@ -64,19 +64,11 @@ def test_names_that_are_markup_stay_text(runs):
     strange.unlink()
 
 
-@pytest.mark.parametrize(
-    ("counts", "expected"),
-    [
-        ({4: (99, 100)}, "Learned"),
-        ({4: (98, 100)}, "Not learned"),
-        ({1: (10, 10), 2: (10, 10), 3: (5, 10), 4: (10, 10)}, "Learned, at lengths up to 2 only"),
-    ],
-)
-def test_the_verdict_says_up_to_which_length_the_task_is_learned(counts, expected):
-    exact, n = map(sum, zip(*counts.values(), strict=True))
-    evaluation = evaluate(load_random(PLAIN), 1)
-    lengths = {length: right / n for length, (right, n) in counts.items()}
-    assert verdict(replace(evaluation, exact_match=exact / n, length_accuracy=lengths)) == expected
+def test_the_header_has_the_verdict_and_the_main_error(runs):
+    page = run_page(RunCharts(load_run("plain", runs), 50))
+    header = page.split("<header>")[1].split("</header>")[0]
+    assert "<strong>No better than chance: " in header
+    assert re.search(r"<p>Main error: wrong tokens \(\d+ of \d+\), most wrong tokens at", header)
 
 
 def test_runs_of_two_sweeps_keep_their_names_apart(tmp_path, capsys):

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seq2seq_cli.cli.rendering.output import message
-from seq2seq_cli.cli.rendering.tables import mark_errors, shorten, table
+from seq2seq_cli.cli.rendering.tables import coloured_message, mark_errors, shorten, table
 from seq2seq_cli.metrics import (
+    ERRORS,
     LEARNED,
     exact_match_text,
     interval_text,
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from seq2seq_cli.evaluation import Evaluation
     from seq2seq_cli.generalization import LengthCurve, LengthResult
 
-LEAST_CHANCE = 0.05
-"""The minimum chance level that is shown."""
+COLOURS = {"learned": "green", "not learned": "yellow", "no better than chance": "red"}
+"""The colour of an exact match, by the status of the task."""
 
 MOST_ROWS = 12
 """Maximum rows of positions or lengths; if there are more, neighbours share a row."""
@@ -67,21 +68,8 @@ def show_evaluation(report: "Evaluation", quiet: bool = False) -> None:
         )
     for note in report.notes:
         message(f"note: {note}", quiet)
-    message(verdict(report), quiet)
-
-
-def verdict(report: "Evaluation") -> str:
-    """Return the exact match, the chance level if it matters, and the lengths that are learned."""
-    chance, lengths = report.tally.chance_level, report.tally.length_accuracy
-    text = f"exact match {exact_match_text(report)}"
-    if chance >= LEAST_CHANCE:
-        text += f", chance level {percent(chance)}"
-    below = [length for length, share in lengths.items() if share < LEARNED]
-    half = [length for length in below if lengths[length] <= 0.5]
-    shorter = [length for length in lengths if below and length < below[0]]
-    ends = [f"at least {LEARNED:.0%} up to length {shorter[-1]}"] if shorter else []
-    ends += [f"half wrong from length {half[0]}"] if half and half[0] > min(lengths) else []
-    return ": ".join([text, ", ".join(ends)]) if ends else text
+    text, colour = f": {'; '.join(tally.verdict)}", COLOURS[tally.status]
+    coloured_message(f"exact match {exact_match_text(report)}", colour, text, quiet)
 
 
 def _grouped(
@@ -106,6 +94,7 @@ def evaluation_as_json(report: "Evaluation") -> dict[str, Any]:
     """Return the report as plain values for `--json`."""
     document = asdict(report)
     document["examples"] = [example._asdict() for example in report.examples]
+    document["errors"] = {kind: report.tally.errors[kind] for kind in ERRORS}
     del document["tally"]
     return document
 

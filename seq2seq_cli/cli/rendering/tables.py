@@ -95,6 +95,16 @@ def table(
             console.print()
 
 
+def coloured_message(result: str, colour: str, text: str, quiet: bool) -> None:
+    """Write a message to standard error, its result in bold colour on a terminal."""
+    from rich.text import Text
+
+    if not quiet:
+        with suppress(OSError):
+            line = Text.assemble((result, f"bold {colour}"), text)
+            make_console(stderr=True).print(line, soft_wrap=True)
+
+
 def shorten(ids: Sequence[int]) -> str:
     """Return integers as text, or only the first ones and the total number."""
     if len(ids) <= MOST_SHOWN:
