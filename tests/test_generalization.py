@@ -104,9 +104,11 @@ def test_the_command_prints_the_numbers_of_its_json(monkeypatch, capsys):
     monkeypatch.setattr("seq2seq_cli.inference.loading.load_run", lambda *_: run)
     set_results(monkeypatch, {2: 1.0, 5: 0.99951, 8: 0.25})
     command(lengths="2-8", step=3)
-    shown = capsys.readouterr().out
+    shown = capsys.readouterr()
     for text in ("100%", "99.95%", "25%", "at least 99% exact", "beyond 5"):
-        assert text in shown
+        assert text in shown.out
+    verdict = "at least 99% up to length 5, half wrong from length 8; trained on up to length 5"
+    assert shown.err.splitlines()[-1] == f"exact match {verdict}"
     command(lengths="2-8", step=3, as_json=True)
     document = json.loads(capsys.readouterr().out)
     assert [item["exact_match"] for item in document["lengths"]] == [1.0, 0.99951, 0.25]
@@ -120,13 +122,15 @@ def test_the_command_prints_the_numbers_of_its_json(monkeypatch, capsys):
         command(step=3)
 
 
-def test_an_accuracy_is_not_demanded_of_nothing(monkeypatch):
+def test_an_accuracy_is_not_demanded_of_nothing(monkeypatch, capsys):
     monkeypatch.setattr(output, "end_with_reader", lambda: None)
     run = random_weights(n_in="1-12", name="copy", cardinality=4)
     monkeypatch.setattr("seq2seq_cli.inference.loading.load_run", lambda *_: run)
     with pytest.raises(AccuracyError, match=r"--min-accuracy 0\.5: no source is held out"):
         command(lengths="2", min_accuracy=0.5)
+    capsys.readouterr()
     command(lengths="2")
+    assert "exact match" not in capsys.readouterr().err
 
 
 def test_custom_data_has_no_other_lengths():

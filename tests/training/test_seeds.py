@@ -264,7 +264,7 @@ def a_report(share: float) -> Evaluation:
                       share, [share], {4: share}, 0.1, None, 1.0, 100.0, [], ["few"])  # fmt: skip
 
 
-def test_the_table_has_every_seed_and_their_median_and_range(capsys):
+def test_the_table_has_every_seed_and_their_median_and_range(capsys, monkeypatch):
     rows = [SeedResult(seed, Path(f"runs/t-seed-{seed}"), a_report(share))
             for seed, share in enumerate([0.5, 0.9995, 1.0, 0.999])]  # fmt: skip
     show_seeds(rows)
@@ -276,7 +276,13 @@ def test_the_table_has_every_seed_and_their_median_and_range(capsys):
     assert ["median", "99.92%"] in table
     assert ["range", "50.00%", "to", "100%"] in table
     assert "at least 99% 75% 3 of 4 seeds".split() in table
-    assert shown.err == "note: few\n"
+    last = "median exact match 99.92%: 3 of 4 seeds learned the task"
+    assert shown.err == f"note: few\n{last}\n"
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    for shares, colour in (([1.0, 1.0], 32), ([1.0, 0.5], 33), ([0.98, 0.5], 31)):
+        show_seeds([SeedResult(0, Path("runs/a"), a_report(share)) for share in shares])
+        assert f"\x1b[1;{colour}mmedian exact match" in capsys.readouterr().err
+    monkeypatch.delenv("FORCE_COLOR")
     failed = [*rows, SeedResult(4, Path("runs/t-seed-4"), None, "the loss became nan")]
     document = seeds_as_json(failed)
     assert document["exact_match_median"] == pytest.approx(0.99925)
@@ -290,9 +296,10 @@ def test_the_table_has_every_seed_and_their_median_and_range(capsys):
     assert "its loss is not finite" in shown
     assert "median of 4" in shown
     show_seeds(failed[-1:])
-    shown = capsys.readouterr().out
-    assert shown.startswith("t-seed-...: no seed finished")
-    assert "at least" not in shown
+    shown = capsys.readouterr()
+    assert shown.out.startswith("t-seed-...: no seed finished")
+    assert "at least" not in shown.out
+    assert shown.err == ""
 
 
 @pytest.mark.usefixtures("compiled_once")

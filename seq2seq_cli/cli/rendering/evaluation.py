@@ -12,6 +12,7 @@ from seq2seq_cli.metrics import (
     LEARNED,
     exact_match_text,
     interval_text,
+    lengths_text,
     percent,
     percent_of,
     percent_range,
@@ -115,6 +116,10 @@ def show_lengths(curve: "LengthCurve", quiet: bool = False) -> None:
     table("Generalization", ("", ">value"), rows)
     for note in curve.notes:
         message(f"note: {note}", quiet)
+    accuracy = {r.length: r.exact_match for r in curve.lengths if r.exact_match is not None}
+    if accuracy:
+        trained = f"trained on up to length {curve.longest_trained:,}"
+        message(f"exact match {lengths_text(accuracy)}; {trained}", quiet)
 
 
 def _length_row(result: "LengthResult") -> tuple[str, ...]:
@@ -160,6 +165,10 @@ def show_seeds(results: Sequence[SeedResult], quiet: bool = False) -> None:
     table(f"{name}...: {title}", columns, rows)
     for note in dict.fromkeys(note for report in reports for note in report.notes):
         message(f"note: {note}", quiet)
+    if reports:
+        colour = "green" if n_learned == len(results) else "yellow" if n_learned else "red"
+        text = f": {n_learned} of {len(results)} seeds learned the task"
+        coloured_message(f"median exact match {middle}", colour, text, quiet)
 
 
 def seeds_as_json(results: Sequence[SeedResult]) -> dict[str, Any]:
