@@ -72,7 +72,7 @@ def s2s_here(
         monkeypatch.setattr(sys, "argv", ["s2s", *arguments])
         capsys.readouterr()
         message, code = process.run_command()
-        process.tell(message)
+        process.tell(message, code)
         shown = capsys.readouterr()
         assert not check or code == 0, shown.err
         return subprocess.CompletedProcess(arguments, code, shown.out, shown.err)

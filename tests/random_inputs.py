@@ -11,6 +11,7 @@ imported, or a sweep's workers started. It also ends what is valid and takes lon
 
 import hashlib
 import io
+import json
 import os
 import random
 import resource
@@ -120,7 +121,7 @@ def run_case(case: Case) -> Outcome:
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
         try:
             message, code = process.run_command()
-            process.tell(message)
+            process.tell(message, code)
         except SystemExit as error:
             code = error.code
         except Ended as error:
@@ -145,6 +146,9 @@ def judge(case: Case, outcome: Outcome, before: dict[Path, object], folder: Path
     if "Warning" in outcome.stderr:
         wrong.append("a warning")
     errors = [line for line in lines if line.startswith("s2s: ")]
+    for line in lines:
+        if "--json" in case.arguments and line.startswith('{"error": '):
+            errors += [f"s2s: {text}" for text in json.loads(line)["error"].split("\n")]
     if bool(errors) != (has_code and outcome.code != 0):
         wrong.append(f"exit code {outcome.code} with {len(errors)} lines of errors")
     wrong += [f"a line that is not printable: {line!r}" for line in lines if not line.isprintable()]

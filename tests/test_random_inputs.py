@@ -45,12 +45,12 @@ def test_what_is_wrong_would_be_seen(tmp_path, monkeypatch: pytest.MonkeyPatch, 
     [("a\x1b[31mb", "a\\x1b[31mb"), ("tab\there", "tab\\there"), ("\udcff", "\\udcff"), ("é", "é")],
 )
 def test_a_message_holds_nothing_that_a_terminal_obeys(capsys, line, shown):
-    process.tell(f"{line}\nsecond")
+    process.tell(f"{line}\nsecond", 2)
     assert capsys.readouterr().err == f"s2s: {shown}\ns2s: second\n"
 
 
 def test_a_long_line_loses_its_middle(capsys):
-    process.tell("begin" + "9" * 100_000 + "end")
+    process.tell("begin" + "9" * 100_000 + "end", 2)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("s2s: begin9")
     assert line.endswith("9end")

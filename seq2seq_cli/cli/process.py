@@ -2,6 +2,7 @@
 
 import gc
 import io
+import json
 import os
 import signal
 import sys
@@ -48,12 +49,12 @@ def main() -> NoReturn:
         message, code = run_command()
         for number in REASONS:  # nothing remains to be saved
             signal.signal(number, lambda number, frame: os._exit(128 + number))
-        tell(message)
+        tell(message, code)
         _flush()
         sys.exit(code)
     except Stopped as error:
         ignore_signals()
-        tell(str(error))
+        tell(str(error), error.exit_code)
         _flush()
         os._exit(error.exit_code)  # without waiting for other threads
 
@@ -131,7 +132,8 @@ def _end_in_time(number: int) -> None:
     while storage and storage.is_writing():
         time.sleep(0.05)
     with suppress(OSError):  # not through the stream, whose lock the main thread may hold
-        os.write(_standard_error, f"s2s: {REASONS[signal.Signals(number)]}\n".encode())
+        line = _final_lines(REASONS[signal.Signals(number)], 128 + number)
+        os.write(_standard_error, line.encode())
     os._exit(128 + number)
 
 
@@ -155,12 +157,19 @@ def _flush() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def tell(message: str) -> None:
-    """Write each line of a message to standard error, if possible."""
+def tell(message: str, code: int) -> None:
+    """Write the final message to standard error, if possible."""
     with suppress(OSError):
-        for line in filter(None, message.split("\n")):
-            print(f"s2s: {printable(line)}", file=sys.stderr)  # noqa: T201
+        sys.stderr.write(_final_lines(message, code))
         sys.stderr.flush()
+
+
+def _final_lines(message: str, code: int) -> str:
+    """Return the lines of a message, or a line of JSON if the command line asks for JSON."""
+    lines = [printable(line) for line in message.split("\n") if line]
+    if lines and "--json" in sys.argv:
+        return json.dumps({"error": "\n".join(lines), "exit_code": code}) + "\n"
+    return "".join(f"s2s: {line}\n" for line in lines)
 
 
 def printable(line: str) -> str:

@@ -22,7 +22,7 @@ from seq2seq_cli.runs.manifest import (
     read_manifest,
     read_recorded,
 )
-from seq2seq_cli.runs.names import run_of, run_path, training_path
+from seq2seq_cli.runs.names import run_of, run_path, training_path, without_seed
 from seq2seq_cli.settings import parse_config
 from seq2seq_cli.storage import unreadable
 
@@ -124,6 +124,15 @@ def chosen(
     if limit is not None:
         complete = complete[-limit:]
     return [*complete, *others][:limit]
+
+
+def several_seeds(listed: Sequence[ListedRun]) -> dict[str, list[Run]]:
+    """Return the complete runs that differ only in their seed, by the name that they share."""
+    groups: dict[str, list[Run]] = {}
+    for item in listed:
+        if item.run and (shared := without_seed(item.name)) != item.name:
+            groups.setdefault(shared, []).append(item.run)
+    return {name: runs for name, runs in groups.items() if len(runs) > 1}
 
 
 def _task_of(item: ListedRun, runs_dir: Path) -> str | None:

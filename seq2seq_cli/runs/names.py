@@ -79,10 +79,20 @@ def seed_run(name: str, seed: int) -> str:
     return f"{name}-seed-{seed}"
 
 
+def without_seed(name: str) -> str:
+    """Return the name that the runs of several seeds share; others are returned as they are."""
+    return re.sub(r"-seed-\d+$", "", name)
+
+
+def task_lengths(task: TaskConfig) -> list[str]:
+    """Return n_in, and n_out unless it follows from the source."""
+    n_out = [task.n_out] if is_custom(task) or takes_n_out(task) else []
+    return list(map(str, [task.n_in, *n_out]))
+
+
 def default_name(task: TaskConfig) -> str:
     """Return the default name of a run on this task, such as reverse-prefix-6-3-51."""
-    n_out = [task.n_out] if is_custom(task) or takes_n_out(task) else []
     stem = Path(task.data.split(",")[0]).stem if task.data else task.name.rpartition(":")[2]
     stem = stem.encode(errors="replace")[:MOST_STEM].decode(errors="ignore")
     name = re.sub(r"[^\w.+-]", "_", stem).lstrip(".-+") or "own"
-    return "-".join(map(str, [name, task.n_in, *n_out, task.cardinality]))
+    return "-".join([name, *task_lengths(task), str(task.cardinality)])

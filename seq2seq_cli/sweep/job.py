@@ -176,11 +176,13 @@ def _wait(process: "subprocess.Popen[bytes]", is_stopped: IsStopped, poll_second
 
 
 def _reason(errors: IO[bytes], code: int) -> str:
-    """Return the last line that a process wrote, or the signal that killed it."""
+    """Return the error of a process, or else its last line, or the signal that killed it."""
     errors.seek(0)
     lines = [line.strip() for line in errors.read().decode(errors="replace").splitlines()]
-    messages = [line.removeprefix("s2s: ") for line in lines if line.startswith("s2s: ")]
-    last = (messages or [line for line in lines if line] or [""])[-1]
+    last = next((line for line in reversed(lines) if line), "")
+    for line in lines:
+        with suppress(ValueError, KeyError, TypeError):
+            last = json.loads(line)["error"].replace("\n", "; ")
     if code < 0:
         with suppress(ValueError):
             return f"killed by {signal.Signals(-code).name}" + (f": {last}" if last else "")

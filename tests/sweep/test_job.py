@@ -29,14 +29,14 @@ print(json.dumps({"seeds": [
 FAILING = """
 import sys
 print("noise of a library", file=sys.stderr)
-print("s2s: task.n_out = 9: should be less", file=sys.stderr)
-print("more noise", file=sys.stderr)
+print('{"error": "task.n_out = 9: should be less\\\\nn_in too", "exit_code": 2}', file=sys.stderr)
+print('"more noise"', file=sys.stderr)
 sys.exit(2)
 """
 WAITING = """
 import signal, sys, time
 def end(number, frame):
-    print("s2s: terminated; checkpoint saved", file=sys.stderr)
+    print('{"error": "terminated; checkpoint saved"}', file=sys.stderr)
     sys.exit(143)
 signal.signal(signal.SIGTERM, end)
 open(sys.argv[sys.argv.index("--runs-dir") + 1] + "/ready", "w").close()
@@ -91,7 +91,8 @@ def test_a_cell_with_a_checkpoint_is_resumed_on_its_threads(trains, tmp_path):
 @pytest.mark.parametrize(
     ("script", "code", "reason"),
     [
-        (FAILING, 2, "task.n_out = 9: should be less"),
+        (FAILING, 2, "task.n_out = 9: should be less; n_in too"),
+        ("import sys; sys.exit('a traceback')", 1, "a traceback"),
         ("import os; os.kill(os.getpid(), 9)", -9, "killed by SIGKILL"),
         ("import sys; sys.exit(6)", 6, "it ended with code 6"),
     ],

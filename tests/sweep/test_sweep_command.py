@@ -136,11 +136,10 @@ def test_sweeps_are_listed_with_the_runs_that_they_ask_for(sweep, s2s_here):
     Path("runs/other/sweep.toml").write_text("seeds = ")
     with pytest.raises(S2sError, match="the time budget is used up"):
         sweep("--grid", "model.units=4,5", "--seeds", "2", "--name", "a", "--time-budget", "0s")
-    listed = s2s_here("runs").stderr.splitlines()
-    assert listed == [
-        "sweep a: 0 of 4 runs complete; s2s runs --runs-dir runs/a",
-        "sweep other: 0 of 0 runs complete; s2s runs --runs-dir runs/other",
-    ]
+    listed = s2s_here("runs")
+    lines = [" ".join(line.split()) for line in listed.stdout.splitlines()]
+    assert {"a 0 of 4 none 0 s", "other 0 of 0 none 0 s"} <= set(lines)
+    assert listed.stderr == ""
 
 
 def test_code_that_only_a_file_names_is_not_imported(tmp_path, sweep, capsys):
@@ -239,5 +238,4 @@ def test_a_real_sweep_is_killed_interrupted_and_resumed(tmp_path):
     evaluated = run_s2s("evaluate", "--run", runs[0]["run"], "--json", cwd=tmp_path)
     assert json.loads(evaluated.stdout)["exact_match"] == runs[0]["exact_match"]
     assert run_s2s("predict", "--run", runs[3]["run"], "1 2 3 4", cwd=tmp_path).stdout.strip()
-    listed = run_s2s("runs", cwd=tmp_path).stderr
-    assert "sweep real: 4 of 4 runs complete; s2s runs --runs-dir runs/real" in listed
+    assert re.search(r"real +4 of 4 +\d", run_s2s("runs", cwd=tmp_path).stdout)

@@ -3,15 +3,20 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from seq2seq_cli.cli import options
 from seq2seq_cli.cli.options import option
 from seq2seq_cli.cli.rendering import output
-from seq2seq_cli.cli.rendering.tables import table
+from seq2seq_cli.cli.rendering.tables import one_line, table
 from seq2seq_cli.errors import ConfigurationError, ModelError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from seq2seq_cli.runs.listing import ListedRun, Run
 
 ACTIONS = {"compare": "runs compare RUN RUN...", "rm": "runs rm NAME...", "mv": "runs mv OLD NEW"}
 """What `s2s runs` does to the runs that follow the word, and how it is called."""
@@ -79,9 +84,11 @@ def runs(
 ) -> None:
     """List, compare, remove or rename the runs.
 
-    The list has the exact match of each run's validation in training. The newest completed run,
-    which other commands use by default, is the last one before the incomplete ones. The runs of a
-    sweep are listed with --runs-dir RUNS/SWEEP.
+    The list has the exact match of each run's validation in training, and the time of the training.
+    The newest completed run, which other commands use by default, is the last one before the
+    incomplete ones. A sweep has one line, and so have several seeds of a training: the number of
+    complete runs, the median and the range of their exact matches, and their time in all. With
+    --limit each seed has its line, and --runs-dir RUNS/SWEEP lists the runs of a sweep.
 
       s2s runs --sort exact --limit 5
       s2s runs compare RUN OTHER
@@ -107,9 +114,8 @@ def runs(
         if renamed:
             _rename(runs_dir, *renamed, quiet)
         return
-    from seq2seq_cli.metrics import exact_match_text
-    from seq2seq_cli.runs.advice import list_command, train_command
-    from seq2seq_cli.runs.listing import chosen, list_runs
+    from seq2seq_cli.runs.advice import train_command
+    from seq2seq_cli.runs.listing import chosen, list_runs, several_seeds
     from seq2seq_cli.sweep.listing import list_sweeps
 
     options.check_compared(names, compare)
@@ -119,9 +125,9 @@ def runs(
         return
     every = list_runs(runs_dir)
     listed = chosen(every, runs_dir, task, by, limit)
-    sweeps = list_sweeps(runs_dir)
+    sweeps = [] if task or limit else list_sweeps(runs_dir)  # these select runs
     if as_json:
-        for name, complete, planned in () if task or limit else sweeps:  # these select runs
+        for name, complete, planned in sweeps:
             counts = {"complete_runs": complete, "runs": planned}
             output.write_json({"kind": "sweep", "name": name, **counts})
         for item in listed:
@@ -136,39 +142,58 @@ def runs(
                 document["problem"] = item.problem
             output.write_json(document)
         return
+    if not listed and not sweeps:
+        missing = f"there are no runs of {task} in {runs_dir}"
+        if not every:
+            missing = f"there are no runs in {runs_dir}: train one with `{train_command(runs_dir)}`"
+        output.message(missing, quiet)
+    seeds = {} if limit else several_seeds(listed)
+    groups = [(name, str(len(group)), group) for name, group in seeds.items()]
     for name, complete, planned in sweeps:
-        output.message(
-            f"sweep {name}: {complete} of {planned} runs complete; {list_command(runs_dir / name)}",
-            quiet,
-        )
-    if every and not listed:
-        output.message(f"there are no runs of {task} in {runs_dir}", quiet)
-        return
-    if not listed:
-        output.message(
-            f"there are no runs in {runs_dir}: train one with `{train_command(runs_dir)}`",
-            quiet or bool(sweeps),
-        )
-        return
-    rows = []
-    for item in listed:
-        if item.run:
-            config, results = item.run.config, item.run.manifest.results
-            learned, training = config.task, config.training
-            sizes = f"{learned.n_in} → {learned.n_out} of {learned.cardinality}"
-            samples = f"{training.epochs * training.n_samples:,}"
-            accuracy = exact_match_text(results)
-            completed = item.run.manifest.completed_at[:10]
-            if item.under_way:
-                completed += f" ({_state(item.under_way)})"
-            rows.append((item.name, sizes, str(config.model.units), samples, accuracy, completed))
-        else:
-            rows.append((item.name, "", "", "", "", _state(item.problem.split(": ")[0])))
-    columns = ("run", "n_in → n_out", ">units", ">samples", ">validation", "completed")
-    table(f"Runs in {runs_dir}", columns, rows)
+        cells = [item.run for item in list_runs(runs_dir / name) if item.run]
+        groups.append((name, f"{complete} of {planned}", cells))
+    _show_groups(f"Sweeps and several seeds in {runs_dir}", groups)
+    grouped = {run.name for group in seeds.values() for run in group}
+    _show_runs(f"Runs in {runs_dir}", [item for item in listed if item.name not in grouped])
     for item in listed:
         if item.problem.startswith("damaged: "):
             output.write(f"{item.name} is {item.problem}")
+        if item.under_way:
+            output.write(f"the next training of {item.name}: {_state(item.under_way)}")
+
+
+def _show_groups(title: str, groups: "Sequence[tuple[str, str, list[Run]]]") -> None:
+    """Print the exact matches of the complete runs of sweeps, and of several seeds."""
+    from seq2seq_cli.metrics import spread_text
+
+    rows = []
+    for name, n_runs, group in groups:
+        manifests = [run.manifest for run in group]
+        shares = [manifest.results.exact_match for manifest in manifests]
+        seconds = output.duration(sum(manifest.seconds for manifest in manifests))
+        rows.append((name, n_runs, *spread_text(shares), seconds))
+    if rows:
+        table(title, ("name", ">runs", ">median", "range", ">time"), rows)
+
+
+def _show_runs(title: str, listed: "Sequence[ListedRun]") -> None:
+    """Print a line for each run: its task, attention, exact match and the time of its training."""
+    from seq2seq_cli.metrics import exact_match_text
+    from seq2seq_cli.runs.names import task_lengths
+
+    rows: list[tuple[RenderableType, ...]] = []
+    for item in listed:
+        if not item.run:
+            rows.append((item.name, one_line(_state(item.problem.split(": ")[0])), "", "", ""))
+            continue
+        task, manifest = item.run.config.task, item.run.manifest
+        sizes = f"{' → '.join(task_lengths(task))} of {task.cardinality}"
+        learned = one_line(f"{sizes}, {task.data or task.name}")
+        attention = item.run.config.model.attention.replace("none", "")
+        accuracy, time = exact_match_text(manifest.results), output.duration(manifest.seconds)
+        rows.append((item.name, learned, attention, accuracy, time))
+    if rows:
+        table(title, ("run", "task", "attention", ">validation", ">time"), rows)
 
 
 def _state(text: str) -> str:

@@ -102,7 +102,7 @@ def end_with_reader() -> None:
 _DOTS = dict.fromkeys(map(chr, range(0x2801, 0x2900)), "*")
 """The Braille characters that plotille draws with, as asterisks."""
 
-_IN_ASCII = _DOTS | dict(zip("→░▒▓█▁▂▃▄▅▆▇▏▎▍▌▋▊▉\u2800", ">.:+#_.-=+*%   #### ", strict=True))
+_IN_ASCII = _DOTS | dict(zip("→…░▒▓█▁▂▃▄▅▆▇▏▎▍▌▋▊▉\u2800", ">~.:+#_.-=+*%   #### ", strict=True))
 
 
 def fall_back_to_ascii() -> None:

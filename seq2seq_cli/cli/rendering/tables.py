@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 SHORTEST_BAR, LONGEST_BAR = 8, 24
 
+SHORTEST_LINE = 11
+"""Minimum characters that are left of a cell that is cut off."""
+
 MOST_SHOWN = 24
 """Maximum integers of a sequence in a table."""
 
@@ -37,6 +40,18 @@ def make_console(stderr: bool = False) -> "Console":
         emoji=False,
         _environ={**os.environ, "COLUMNS": columns if is_width else ""},
     )
+
+
+def one_line(text: str) -> "Text":
+    """Return a cell that is cut off where other columns need its room."""
+    from rich.measure import Measurement
+    from rich.text import Text
+
+    class Line(Text):
+        def __rich_measure__(self, *_: object) -> Measurement:
+            return Measurement(min(SHORTEST_LINE, len(text)), len(text))
+
+    return Line(text, no_wrap=True, overflow="ellipsis")
 
 
 def table(
