@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from math import floor, log10, sqrt
+from math import floor, hypot, log10, sqrt
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -37,10 +37,15 @@ def percent(share: float, low: float = 0.0, high: float = 0.0) -> str:
     """
     if share in (0, 1):
         return f"{share:.0%}"
-    digits = max(0, -floor(log10(high - low)) - 1) if high > low else 2
+    digits = _digits(low, high)
     while float(f"{share:.{digits}%}"[:-1]) in (0, 100):
         digits += 1
     return f"{share:.{digits}%}"
+
+
+def _digits(low: float, high: float) -> int:
+    """Return the digits that the ends of an interval deserve as percentages."""
+    return max(0, -floor(log10(high - low)) - 1) if high > low else 2
 
 
 def percent_of(right: int, n: int, exact: bool = False) -> str:
@@ -77,6 +82,35 @@ def exact_match_text(result: Estimate) -> str:
 def interval_text(result: Estimate) -> str:
     """Return the interval of an exact match."""
     return percent_range(result.exact_match_low, result.exact_match_high)
+
+
+class Difference(NamedTuple):
+    """The difference of two exact matches, and the ends of its interval."""
+
+    difference: float
+    difference_low: float
+    difference_high: float
+
+
+def difference(result: Estimate, reference: Estimate) -> Difference:
+    """Return how far an exact match is above another one, with its 95% interval.
+
+    The interval is that of two independent shares, from their Wilson intervals (Newcombe 1998,
+    "Interval estimation for the difference between independent proportions", method 10).
+    """
+    ours, theirs = result.exact_match, reference.exact_match
+    below = hypot(ours - result.exact_match_low, reference.exact_match_high - theirs)
+    above = hypot(result.exact_match_high - ours, theirs - reference.exact_match_low)
+    return Difference(ours - theirs, ours - theirs - below, ours - theirs + above)
+
+
+def difference_text(difference: Difference | None) -> tuple[str, str]:
+    """Return a difference and its interval in percentage points; both are empty without one."""
+    if difference is None:
+        return "", ""
+    digits = _digits(*difference[1:])
+    value, low, high = (f"{round(100 * share, digits) + 0.0:+.{digits}f}" for share in difference)
+    return value, f"{low} to {high}"
 
 
 class Spread(NamedTuple):
