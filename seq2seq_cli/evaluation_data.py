@@ -3,7 +3,7 @@
 This module knows what a run was trained on, and which targets it can predict.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from seq2seq_cli.data.streams import GeneratedStream, GivenStream, Stream
 from seq2seq_cli.data.tasks import Task, find_task, length_problem, longest_target
 from seq2seq_cli.errors import ConfigurationError, DataError
 from seq2seq_cli.inference.greedy import decoding_limits
+from seq2seq_cli.metrics import Difference, Estimate, difference
+from seq2seq_cli.settings import differing_settings
 
 
 class NoneHeldOutError(ConfigurationError):
@@ -167,6 +169,41 @@ def _check_lengths(file: PairsFile, task: TaskConfig) -> None:
 
 def _predicted(task: TaskConfig, limit: int) -> str:
     return f"at most {limit - 1}" if task.has_end else str(limit)
+
+
+def differing_tasks(configs: Sequence[RunConfig]) -> list[str]:
+    """Return the settings in which the tasks of runs differ; a moved data file is the same one."""
+    first = configs[0].task.model_dump()
+    keys = [key.partition("task.")[2] for key in differing_settings(configs)]
+    return sorted(
+        {
+            f"task.{key.removesuffix('_sha256')}"
+            for key in filter(None, keys)
+            if key == "name" or not first.get(f"{key}_sha256")
+        }
+    )
+
+
+def comparison_notes(configs: Sequence[RunConfig]) -> list[str]:
+    """Return notes on how the results of runs on their held-out sequences can be compared."""
+    if settings := differing_tasks(configs):
+        return [f"the tasks differ ({', '.join(settings)}): their results are not comparable"]
+    streams = {0 if config.task.data else config.training.seed for config in configs}
+    if len(streams) == len(configs):
+        return []
+    return [
+        "runs with the same seed or data are evaluated on the same sequences: the interval of "
+        "their difference, which assumes independent ones, is usually too wide"
+    ]
+
+
+def differences_to_first(
+    configs: Sequence[RunConfig], results: Sequence[Estimate]
+) -> list[Difference | None]:
+    """Return the difference of each run to the first; None for itself, and if the tasks differ."""
+    if differing_tasks(configs):
+        return [None] * len(results)
+    return [None, *(difference(result, results[0]) for result in results[1:])]
 
 
 def is_trained_length(config: RunConfig, length: int) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from itertools import dropwhile, takewhile
-from math import floor, log10, sqrt
+from math import floor, hypot, log10, sqrt
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -44,7 +44,7 @@ def percent(share: float, low: float = 0.0, high: float = 0.0) -> str:
     """
     if share in (0, 1):
         return f"{share:.0%}"
-    digits = max(0, -floor(log10(high - low)) - 1) if high > low else 2
+    digits = _digits(low, high)
     while float(f"{share:.{digits}%}"[:-1]) in (0, 100):
         digits += 1
     return f"{share:.{digits}%}"
@@ -56,6 +56,11 @@ def figure(value: float) -> str:
         return f"{value:.3g}"
     digits, exponent = f"{value:.2e}".split("e")
     return f"{float(digits):g}e{int(exponent)}"
+
+
+def _digits(low: float, high: float) -> int:
+    """Return the digits that the ends of an interval deserve as percentages."""
+    return max(0, -floor(log10(high - low)) - 1) if high > low else 2
 
 
 def percent_of(right: int, n: int, exact: bool = False) -> str:
@@ -106,6 +111,35 @@ def lengths_text(accuracy: Mapping[int, float]) -> str:
     half = [length for length in lengths if length > last and accuracy[length] <= 0.5][:1]
     parts = [f"at least {LEARNED:.0%} {where}", *(f"half wrong from length {n}" for n in half)]
     return ", ".join(parts)
+
+
+class Difference(NamedTuple):
+    """The difference of two exact matches, and the ends of its interval."""
+
+    difference: float
+    difference_low: float
+    difference_high: float
+
+
+def difference(result: Estimate, reference: Estimate) -> Difference:
+    """Return how far an exact match is above another one, with its 95% interval.
+
+    The interval is that of two independent shares, from their Wilson intervals (Newcombe 1998,
+    "Interval estimation for the difference between independent proportions", method 10).
+    """
+    ours, theirs = result.exact_match, reference.exact_match
+    below = hypot(ours - result.exact_match_low, reference.exact_match_high - theirs)
+    above = hypot(result.exact_match_high - ours, theirs - reference.exact_match_low)
+    return Difference(ours - theirs, ours - theirs - below, ours - theirs + above)
+
+
+def difference_text(difference: Difference | None) -> tuple[str, str]:
+    """Return a difference and its interval in percentage points; both are empty without one."""
+    if difference is None:
+        return "", ""
+    digits = _digits(*difference[1:])
+    value, low, high = (f"{round(100 * share, digits) + 0.0:+.{digits}f}" for share in difference)
+    return value, f"{low} to {high}"
 
 
 class Spread(NamedTuple):

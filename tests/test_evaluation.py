@@ -19,9 +19,11 @@ from seq2seq_cli.data.sampling import SourceSpace, Split, hash_ragged, hash_sequ
 from seq2seq_cli.data.tasks import load_task
 from seq2seq_cli.errors import AccuracyError, ConfigurationError, DataError, ModelError
 from seq2seq_cli.evaluation import evaluate
+from seq2seq_cli.evaluation_data import comparison_notes, differences_to_first, differing_tasks
 from seq2seq_cli.inference.loading import load_network
 from seq2seq_cli.metrics import Tally
 from seq2seq_cli.prediction import encode, predict
+from seq2seq_cli.runs.manifest import Results
 
 
 def random_weights(**task):
@@ -321,6 +323,43 @@ def test_json_has_the_kinds_of_errors():
     assert set(errors) == {"wrong_tokens", "too_long", "too_short"}
     assert errors["too_short"] == sum(length < 0 for length in lengths)
     assert sum(errors.values()) == 20
+
+
+RESULTS = Results(
+    exact_match=0.5, exact_match_low=0.4, exact_match_high=0.6,
+    teacher_forced_token_accuracy=0.75, loss=1.25, n_samples=100,
+)  # fmt: skip
+
+
+def run_of(seed=0, **task):
+    return RunConfig(task=TaskConfig(**task), training=TrainingConfig(seed=seed))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "settings"),
+    [
+        ({}, {}, []),
+        ({"n_in": 4}, {"cardinality": 13}, ["task.cardinality", "task.n_in"]),
+        ({"data": "a.csv", "data_sha256": "1"}, {"data": "b.csv", "data_sha256": "1"}, []),
+        ({"data": "a.csv", "data_sha256": "1"}, {"data": "a.csv", "data_sha256": "2"},
+         ["task.data"]),
+        ({"name": "a.py:f", "name_sha256": "1"}, {"name": "a.py:g", "name_sha256": "1"},
+         ["task.name"]),
+    ],
+)  # fmt: skip
+def test_only_runs_of_one_task_are_comparable(first, second, settings):
+    configs = [run_of(**first), run_of(seed=1, **second)]
+    results = [RESULTS, RESULTS]
+    assert differing_tasks(configs) == settings
+    assert (differences_to_first(configs, results)[1] is None) == bool(settings)
+    for note in comparison_notes(configs):
+        assert note.startswith(f"the tasks differ ({', '.join(settings)})" if settings else "runs")
+
+
+def test_runs_of_one_seed_are_compared_with_a_note():
+    assert comparison_notes([run_of(0), run_of(1)]) == []
+    (note,) = comparison_notes([run_of(0), run_of(1), run_of(1)])
+    assert "are evaluated on the same sequences" in note
 
 
 def test_the_chance_level_is_the_share_of_the_most_frequent_target():

@@ -1,6 +1,7 @@
 """Intervals of shares, and the counts of right tokens and sequences."""
 
 from math import inf, log
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seq2seq_cli.metrics import (
+    Difference,
     Tally,
+    difference,
+    difference_text,
     figure,
     lengths_text,
     matches,
@@ -16,6 +20,8 @@ from seq2seq_cli.metrics import (
     percent_range,
     wilson_interval,
 )
+
+ENDS = ("exact_match_low", "exact_match_high")
 
 steady = settings(derandomize=True, deadline=None, max_examples=150)
 
@@ -63,6 +69,43 @@ def padded_batches(draw):
 )
 def test_wilson_interval_of_known_proportions(successes, trials, low, high, tolerance):
     assert wilson_interval(successes, trials) == pytest.approx((low, high), abs=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "low", "high"),
+    [
+        # Newcombe 1998, "Interval estimation for the difference between independent proportions",
+        # table II, method 10
+        ((56, 70), (48, 80), 0.0524, 0.3339),
+        ((9, 10), (3, 10), 0.1705, 0.8090),
+        ((5, 56), (0, 29), -0.0381, 0.1926),
+        ((0, 10), (0, 20), -0.1611, 0.2775),
+        ((10, 10), (0, 10), 0.6075, 1.0),
+    ],
+)
+def test_differences_have_the_published_intervals(ours, theirs, low, high):
+    first, second = (
+        SimpleNamespace(
+            exact_match=right / n, **dict(zip(ENDS, wilson_interval(right, n), strict=True))
+        )
+        for right, n in (ours, theirs)
+    )
+    above = difference(first, second)
+    assert above == pytest.approx((ours[0] / ours[1] - theirs[0] / theirs[1], low, high), abs=5e-5)
+    assert difference(second, first) == pytest.approx([-above[0], -above[2], -above[1]])
+
+
+@pytest.mark.parametrize(
+    ("above", "texts"),
+    [
+        (Difference(0.2, 0.0524, 0.3339), ("+20", "+5 to +33")),
+        (Difference(-0.00004, -0.011, 0.008), ("+0.0", "-1.1 to +0.8")),
+        (Difference(-0.1, -0.1, -0.1), ("-10.00", "-10.00 to -10.00")),
+        (None, ("", "")),
+    ],
+)
+def test_a_difference_is_in_points_with_the_digits_of_its_interval(above, texts):
+    assert difference_text(above) == texts
 
 
 @pytest.mark.parametrize(

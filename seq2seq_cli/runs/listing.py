@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from seq2seq_cli.architecture import Architecture
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.tasks import problems
 from seq2seq_cli.errors import ConfigurationError, ModelError, S2sError
@@ -61,6 +62,14 @@ class Run:
     def history(self) -> tuple[EpochRecord, ...]:
         """Return the results of its validations; ModelError unless they match the manifest."""
         return parse_history(self.read(HISTORY), self.path / HISTORY)
+
+    def costs(self) -> dict[str, float]:
+        """Return its parameters, the seconds of its training and the sequences trained on."""
+        return {
+            "parameters": Architecture.of(self.config).parameters,
+            "seconds": self.manifest.seconds,
+            "sequences_trained_on": self.history()[-1].steps_done * self.config.training.batch_size,
+        }
 
 
 def open_run(runs_dir: Path, name: str | None = None) -> Run:

@@ -6,9 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from random_run import replace_file, save_random_run
+from random_run import edit, replace_file, save_random_run
 from sample_runs import SWEPT, described, save_sweep, swept
 
+from seq2seq_cli.architecture import Architecture
 from seq2seq_cli.cli.commands.plot import plot
 from seq2seq_cli.cli.commands.runs import runs
 from seq2seq_cli.cli.rendering import output
@@ -142,6 +143,31 @@ def test_runs_are_compared(folder, capsys):
     assert [run["name"] for run in document["runs"]] == ["plain", "looking"]
     assert [run["validation"]["exact_match"] for run in document["runs"]] == [0.5, 0.5]
     assert document["settings"]["training.seed"] == {"plain": "0", "looking": "5"}
+    assert [run["difference"] for run in document["runs"]] == [None, None]
+    assert document["notes"][0].startswith("the tasks differ (task.cardinality, task.n_in,")
+
+
+def test_a_comparison_has_differences_and_costs(s2s_here, tmp_path):
+    for name, units, shares in (("plain", 8, (0.9, 0.88, 0.92)), ("wide", 16, (0.8, 0.77, 0.83))):
+        config = PLAIN.model_copy(update={"model": ModelConfig(units=units)})
+        path = save_random_run(tmp_path / "runs", name, config)
+        keys = ("exact_match", "exact_match_low", "exact_match_high")
+        results = dict(zip(keys, shares, strict=True))
+        edit(path / "run.json", lambda manifest, new=results: manifest["results"].update(new))
+        edit(path / "run.json", lambda manifest: manifest.update(seconds=75.0))
+    result = s2s_here("runs", "compare", "plain", "wide")
+    for words in ("-10.0   -13.6 to -6.4", "75 s", "note: runs with the same seed"):
+        assert words in result.stdout + result.stderr
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert s2s_here("runs", "compare", "plain", "wide", "--quiet").stderr == ""
+    document = json.loads(s2s_here("runs", "compare", "plain", "wide", "--json").stdout)
+    first, second = document["runs"]
+    assert first["difference"] is None
+    assert second["difference_low"] < second["difference"] < second["difference_high"] < 0
+    for run, units in ((first, 8), (second, 16)):
+        config = PLAIN.model_copy(update={"model": ModelConfig(units=units)})
+        assert run["parameters"] == Architecture.of(config).parameters
+        assert (run["seconds"], run["sequences_trained_on"]) == (75.0, 640)
 
 
 @pytest.mark.parametrize(

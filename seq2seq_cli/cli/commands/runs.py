@@ -121,7 +121,7 @@ def runs(
     options.check_compared(names, compare)
     output.end_with_reader()
     if compare:
-        _compare(list(dict.fromkeys(names or [])), runs_dir, as_json)
+        _compare(list(dict.fromkeys(names or [])), runs_dir, as_json, quiet)
         return
     every = list_runs(runs_dir)
     listed = chosen(every, runs_dir, task, by, limit)
@@ -200,34 +200,49 @@ def _state(text: str) -> str:
     return "stopped, --resume continues it" if text == "stopped" else text
 
 
-def _compare(names: list[str], runs_dir: Path, as_json: bool) -> None:
-    """Print the final validation results of some runs, and the settings that differ."""
-    from seq2seq_cli.metrics import exact_match_text, interval_text
+def _compare(names: list[str], runs_dir: Path, as_json: bool, quiet: bool) -> None:
+    """Print the final validation results and costs of some runs, and the settings that differ."""
+    from seq2seq_cli.evaluation_data import comparison_notes, differences_to_first
+    from seq2seq_cli.metrics import Difference, difference_text, exact_match_text, interval_text
     from seq2seq_cli.runs.listing import open_run
     from seq2seq_cli.settings import differing_settings
 
     opened = [open_run(runs_dir, name) for name in names]
-    results = [run.manifest.results for run in opened]
-    settings = differing_settings([run.config for run in opened])
+    configs = [run.config for run in opened]
+    results, costs = [run.manifest.results for run in opened], [run.costs() for run in opened]
+    differences = differences_to_first(configs, results)
+    settings, notes = differing_settings(configs), comparison_notes(configs)
     if as_json:
+        none = dict.fromkeys(Difference._fields)
         each = [
-            {"name": run.name, "validation": run.manifest.results.model_dump()} for run in opened
+            {"name": name, "validation": result.model_dump()}
+            | (above._asdict() if above else none)
+            | cost
+            for name, result, above, cost in zip(names, results, differences, costs, strict=True)
         ]
         by_run = {key: dict(zip(names, values, strict=True)) for key, values in settings.items()}
-        output.write_json({"runs": each, "settings": by_run})
+        output.write_json({"runs": each, "settings": by_run, "notes": notes})
         return
     rows = [
-        (run.name, exact_match_text(result), interval_text(result), f"{result.loss:.6f}")
-        for run, result in zip(opened, results, strict=True)
+        (name, exact_match_text(result), interval_text(result), *difference_text(above))
+        for name, result, above in zip(names, results, differences, strict=True)
     ]
-    columns = ("run", ">exact match", ">95% interval", ">loss")
+    columns = ("run", ">exact match", ">95% interval", ">difference", ">95% interval")
     bars = [result.exact_match for result in results]
-    table("Validation in training", columns, rows, bars)
-    if settings:
-        differing = [(key, *values) for key, values in settings.items()]
-        table("Settings that differ", ("setting", *names), differing)
-    else:
+    table(f"Validation in training; differences to {names[0]} in points", columns, rows, bars)
+    figures = {
+        "loss": [f"{result.loss:.6f}" for result in results],
+        "parameters": [f"{cost['parameters']:,}" for cost in costs],
+        "time": [output.duration(cost["seconds"]) for cost in costs],
+        "sequences trained on": [f"{cost['sequences_trained_on']:,}" for cost in costs],
+        **settings,
+    }
+    listed = [(key, *values) for key, values in figures.items()]
+    table("Training, and settings that differ", ("", *names), listed)
+    if not settings:
         output.write("All settings are the same.")
+    for note in notes:
+        output.message(f"note: {note}", quiet)
 
 
 def _remove(runs_dir: Path, names: Sequence[str], is_sure: bool, quiet: bool) -> None:
