@@ -21,23 +21,26 @@ function bars(rows) {
   });
 }
 
-// The source's tokens, shaded by their weights; of a long source those around the largest weight.
-function sourceCells(source, weights) {
+// All cells, or of many those around a position, after a note of which they are.
+function around(position, cells, first, n) {
   const most = 60;
+  if (n <= most) return cells;
+  const from = Math.max(0, Math.min(position - most / 2, cells.length - most));
+  const shown = cells.slice(from, from + most);
+  const note = `tokens ${first + from} to ${first + from + shown.length - 1} of ${n}:`;
+  return [element("small", "", note), ...shown];
+}
+
+// The source's tokens, shaded by their weights.
+function sourceCells(source, weights) {
+  const cells = source.map(token => element("span", "cell", token));
   const sizes = weights.map(([, text]) => parseFloat(text));
-  const peak = sizes.length ? weights[sizes.indexOf(Math.max(...sizes))][0] : 0;
-  const from = Math.max(0, Math.min(peak - most / 2, source.length - most));
-  const cells = source.slice(from, from + most).map(token => element("span", "cell", token));
   weights.forEach(([position, text], i) => {
-    const cell = cells[position - from];
-    if (!cell) return;
-    cell.style.setProperty("--weight", `${sizes[i] / 2}%`);
-    cell.append(element("small", "", text));
+    cells[position].style.setProperty("--weight", `${sizes[i] / 2}%`);
+    cells[position].append(element("small", "", text));
   });
-  if (source.length > most) {
-    cells.unshift(element("small", "", `tokens ${from + 1} to ${from + most} of ${source.length}: `));
-  }
-  return cells;
+  const peak = sizes.length ? weights[sizes.indexOf(Math.max(...sizes))][0] : 0;
+  return around(peak, cells, 1, source.length);
 }
 
 function startStepper(sequences) {
@@ -67,7 +70,7 @@ function startStepper(sequences) {
     byId("units")?.replaceChildren(...bars(step.units.map(([unit, old, now]) => [
       `unit ${unit}`, Math.abs(now - old) * 50, `${old.toFixed(2)} → ${now.toFixed(2)}`, "",
     ])));
-    byId("target").replaceChildren(...steps.map(({ chosen, expected }, i) => {
+    const target = steps.map(({ chosen, expected }, i) => {
       const isWrong = chosen !== expected;
       const cell = element("button", isWrong ? "cell wrong" : "cell", chosen + (isWrong ? "!" : ""));
       cell.type = "button";
@@ -75,7 +78,8 @@ function startStepper(sequences) {
       if (i === at) cell.setAttribute("aria-current", "step");
       cell.onclick = () => go(i);
       return cell;
-    }));
+    });
+    byId("target").replaceChildren(...around(at, target, first, n));
   }
 
   function go(to) {
