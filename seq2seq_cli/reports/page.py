@@ -74,6 +74,7 @@ def run_page(run: RunCharts) -> str:
         sections={title: _section(run, names) for title, names in SECTIONS.items()},
         evaluation=run.evaluation,
         verdict=run.evaluation.tally.verdict,
+        steps=run.steps(),
         wrong=[example for example in run.wrong if example not in run.evaluation.examples],
         layers=Architecture.of(loaded.config).all_layers,
         manifest=loaded.run.manifest,

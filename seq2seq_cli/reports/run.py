@@ -44,6 +44,7 @@ from seq2seq_cli.reports.data import (
     lengths,
     positions,
 )
+from seq2seq_cli.reports.steps import decoder_steps
 
 SAMPLES_EACH = 200
 """Sequences of each length that are evaluated if no range of lengths is set."""
@@ -52,7 +53,7 @@ MOST_WRONG, MOST_SOURCES = 10, 300
 """Maximum wrongly predicted sequences, and sources, that an evaluation keeps."""
 
 MOST_MAPS = 4
-"""Maximum sequences whose attention or decoder states are shown."""
+"""Maximum sequences whose steps, attention or decoder states are shown."""
 
 MOST_CELLS, MOST_UNITS = 48, 32
 """Maximum rows and columns of a map, and maximum units of the decoder in a map."""
@@ -139,10 +140,21 @@ class RunCharts:
                 return [decoder_states(self.loaded, example) for example in self._examples()]
         return [encoder_states(self.loaded, observed.sources)]
 
-    def _examples(self) -> list[Example]:
+    def steps(self) -> list[Row]:
+        """Return the decoder's steps on some sequences, see `decoder_steps`, with a title each."""
+        return [
+            {"title": _title(example), **decoder_steps(self.loaded, example)}
+            for example in self._ordered()[:MOST_MAPS]
+        ]
+
+    def _ordered(self) -> list[Example]:
         """Return some predictions, wrong ones first."""
         right = [e for e in self.evaluation.examples if e.target == e.predicted]
-        examples = [example for example in (*self.wrong, *right) if example.predicted]
+        return [*self.wrong, *right]
+
+    def _examples(self) -> list[Example]:
+        """Return those whose steps a map can show."""
+        examples = [example for example in self._ordered() if example.predicted]
         if not examples:
             raise NoChartError("The model predicts no token.")
         return examples[:MOST_MAPS]

@@ -1,5 +1,6 @@
 """Reports opened from the disk in Chromium, at two widths, light and dark."""
 
+import json
 import os
 import re
 import shutil
@@ -10,9 +11,13 @@ from sample_runs import save_runs, save_sweep
 
 from seq2seq_cli.cli.commands.report import report
 from seq2seq_cli.cli.rendering.evaluation import evaluation_as_json
+from seq2seq_cli.data.vocabulary import one_hot_encode
 from seq2seq_cli.evaluation import evaluate
+from seq2seq_cli.inference.greedy import predict_sequence
 from seq2seq_cli.inference.loading import load_run
 from seq2seq_cli.metrics import percent, wilson_interval
+from seq2seq_cli.prediction import predict
+from seq2seq_cli.reports.steps import probability
 
 pytestmark = pytest.mark.browser
 
@@ -175,3 +180,72 @@ def test_the_page_has_the_numbers_of_the_evaluation(page_of, runs_dir, name):
     ]
     shown = cells_of(page, "[aria-label='Spot checks']")
     assert [[cell.replace("!", "") for cell in row] for row in shown] == expected
+
+
+def step_shown(page):
+    """Return what the stepper shows: its sentence, the tokens with their shares, the source."""
+    said = page.locator("#said").text_content()
+    ranked = [(name, text.split()[0]) for name, _, text in rows_of(page, "ranked")]
+    source = page.locator("#source .cell").evaluate_all(
+        "cells => cells.map(cell => [cell.firstChild.data, cell.querySelector('small')?.innerText])"
+    )
+    return said, ranked, source
+
+
+def rows_of(page, name):
+    texts = "rows => rows.map(row => [...row.cells].map(cell => cell.textContent))"
+    return page.locator(f"#{name} tr").evaluate_all(texts)
+
+
+@pytest.mark.parametrize("name", ["plain", "looking"])
+def test_the_steps_are_those_of_the_model_and_follow_the_keys(page_of, runs_dir, name):
+    run, page = load_run(name, runs_dir), page_of(name)
+    cardinality = run.config.task.cardinality
+    for number, sequence in enumerate(json.loads(page.locator("#steps").text_content())):
+        page.select_option("#sequence", str(number))
+        page.focus("#step")
+        source = sequence["source"]
+        (predicted,) = predict(run, [source], attention=True)
+        ids = {"start": 0, "end": cardinality}
+        tokens = [*map(str, predicted.target), "end"][: sequence["n"]]
+        one_hot = one_hot_encode([source], cardinality)
+        shares = predict_sequence(run.encoder, run.decoder, one_hot, len(tokens), cardinality)
+        shown = []
+        for t, token in enumerate(tokens):
+            shown.append(step_shown(page))
+            said, ranked, cells = shown[-1]
+            read = tokens[t - 1] if t else "start"
+            assert said.startswith(f"Step {t + 1} of {len(tokens)}")
+            assert f"reads {read}, chooses {token}, " in said
+            assert "as expected" in said or "is expected" in said
+            for other, share in ranked:
+                assert share == probability(shares[t, int(ids.get(other, other))])
+            assert token in dict(ranked)
+            assert [cell for cell, _ in cells] == list(map(str, source))
+            if name == "looking" and token != "end":
+                for weight, (_, share) in zip(predicted.attention[t], cells, strict=True):
+                    assert (share is None) == (weight < 0.01)
+                    assert weight < 0.01 or abs(float(share[:-1]) / 100 - weight) < 0.0051
+            elif name == "plain":
+                assert len(rows_of(page, "units")) == 5
+            page.keyboard.press("ArrowRight")
+        assert step_shown(page) == shown[-1]  # there is no further step
+        assert page.locator("#after").is_disabled()
+        for key, t in (("Home", 0), ("ArrowRight", 1), ("ArrowLeft", 0), ("End", -1)):
+            page.keyboard.press(key)
+            assert step_shown(page) == shown[t]
+        page.locator("#target button").first.click()
+        assert step_shown(page) == shown[0]
+        page.get_by_role("button", name="Next").click()
+        assert step_shown(page) == shown[1] != shown[0]
+        assert page.locator("#target [aria-current]").count() == 1
+
+
+def test_without_scripts_the_steps_are_a_table(chromium, page_of, runs_dir):
+    page_of("plain")
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((runs_dir / "plain.html").as_uri())
+    assert not page.locator("#stepper").is_visible()
+    assert page.locator("#step-by-step table:visible tbody tr").count() == 4 * 3
+    context.close()

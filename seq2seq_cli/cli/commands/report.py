@@ -47,6 +47,7 @@ def report(
     The page needs no network. An earlier report is replaced. The page of a run has
 
       Accuracy          by position and by length, and which tokens are mistaken
+      Step by step      the decoder's steps, to go through with the arrow keys
       How it learned    loss, exact match and learning rate over the sequences
       Inside the model  where it attends, or its states; the encoder's states
       Examples          spot checks, and the commands that reproduce the run
