@@ -96,6 +96,10 @@ def test_reports_and_charts_of_a_loaded_run_are_written(tmp_path):
     plot(run, "loss", str(tmp_path / "loss.svg"))
     assert "</html>" in (tmp_path / "page.html").read_text()
     assert (tmp_path / "loss.svg").read_text().startswith("<svg")
+    plot(run, "loss", tmp_path / "wide.svg", width=120, font_size=10, title="Wide")
+    assert 'width="120mm"' in (tmp_path / "wide.svg").read_text()
+    with pytest.raises(ConfigurationError, match="dpi = 1: should be 72 to 600"):
+        plot(run, "loss", tmp_path / "a.png", dpi=1)
     with pytest.raises(ExistsError):
         plot(run.run, "loss", tmp_path / "loss.svg")
     for what, name in (("losses", "a.svg"), ("attention", "a.svg"), ("loss", "a.txt")):

@@ -198,6 +198,14 @@ RunArgument = Annotated[
     str | None,
     typer.Argument(metavar="RUN", help="The run, instead of --run NAME.", autocompletion=run_names),
 ]
+RunArguments = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="RUN",
+        help="A run, instead of --run NAME, or several to compare.",
+        autocompletion=run_names,
+    ),
+]
 RunsDir = Annotated[
     Path,
     option(

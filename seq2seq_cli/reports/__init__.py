@@ -5,8 +5,10 @@ SECTIONS = {
     "How it learned": ("loss", "exact-match", "learning-rate"),
     "Inside the model": ("attention", "decoder-states", "encoder-states"),
 }
-"""The names of a run's charts, by the sections of its page."""
+"""The names of the charts on a run's page, by section."""
 
 TRAINING_CHARTS = SECTIONS["How it learned"]
-RUN_CHARTS = tuple(name for names in SECTIONS.values() for name in names)
+COMPARISON_CHARTS = (*TRAINING_CHARTS, "results")
+"""The charts that several runs share."""
+RUN_CHARTS = (*(name for names in SECTIONS.values() for name in names), "results")
 SWEEP_CHARTS = ("grid", "lines")

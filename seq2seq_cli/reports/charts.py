@@ -20,20 +20,20 @@ SHADES = {"title": None, "orient": "bottom", "symbolType": "square", "symbolStro
 POINT: Row = {"type": "point", "filled": True, "opacity": 1}
 
 
-def specification(chart: Chart) -> Spec:
+def specification(chart: Chart, width: int = WIDTH) -> Spec:
     """Return the Vega-Lite specification of a chart."""
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "description": chart.text,
-        "width": WIDTH,
+        "width": width,
         "height": HEIGHT,
         "autosize": {"type": "fit", "contains": "padding"},
         "data": {"values": chart.data},
-        **_SPECIFICATIONS[chart.kind](chart),
+        **_SPECIFICATIONS[chart.kind](chart, width),
     }
 
 
-def _curve(chart: Chart) -> Spec:
+def _curve(chart: Chart, width: int) -> Spec:
     """Draw a line of the training, and a dashed one with points of the validations."""
     run, label, samples, figure = chart.columns
     runs, labels = _values(chart, run), _values(chart, label)
@@ -57,13 +57,13 @@ def _curve(chart: Chart) -> Spec:
         {"transform": [{"filter": {"field": label, "equal": name}}], "mark": marks[name]}
         for name in labels
     ]
-    colour = _series(run, runs) if several else _series(label, labels)
+    colour = _series(run, runs, width) if several else _series(label, labels, width)
     x = _quantity(samples, labelExpr="format(datum.value, '~s')", tickCount=5)
     height = HEIGHT + (_legend_height(colour) if several else 0)
     return {"height": height, "layer": layer, "encoding": {"x": x, "y": y, "color": colour}}
 
 
-def _shares(chart: Chart) -> Spec:
+def _shares(chart: Chart, width: int) -> Spec:
     """Draw a point with its interval at each position or length."""
     at, share, *_ = chart.columns
     keys = _values(chart, at)
@@ -77,12 +77,12 @@ def _shares(chart: Chart) -> Spec:
     return {"layer": layer, "encoding": {"x": x}}
 
 
-def _results(chart: Chart) -> Spec:
+def _results(chart: Chart, width: int) -> Spec:
     """Draw a point with its interval for each run."""
     run, share, *_ = chart.columns
     runs = _values(chart, run)
     y = _names(run, runs, grid=True)
-    colour = {**_series(run, runs), "legend": None}
+    colour = {**_series(run, runs, width), "legend": None}
     return {
         "height": 70 + 30 * len(chart.data),
         "layer": _with_intervals(chart, share, "x", size=60),
@@ -104,7 +104,7 @@ def _with_intervals(chart: Chart, share: str, axis: str, size: int) -> list[Spec
     ]
 
 
-def _counts(chart: Chart) -> Spec:
+def _counts(chart: Chart, width: int) -> Spec:
     """Draw a bar for each pair of an expected and a predicted token."""
     most = max(row["times"] for row in chart.data)
     ticks: Row = {"values": list(range(most + 1))} if most <= 6 else {"tickCount": 5}
@@ -118,7 +118,7 @@ def _counts(chart: Chart) -> Spec:
     }
 
 
-def _map(chart: Chart) -> Spec:
+def _map(chart: Chart, width: int) -> Spec:
     """Draw a cell for each value, stronger for larger ones, of another colour below zero."""
     size = {"field": "size", "scale": {"domain": [0, 1], "range": [0, 1]}}
     sign = {"field": "negative", "type": "nominal", "scale": {"domain": [False, True]}}
@@ -139,7 +139,7 @@ def _map(chart: Chart) -> Spec:
     }
 
 
-def _grid(chart: Chart) -> Spec:
+def _grid(chart: Chart, width: int) -> Spec:
     """Draw a cell for each value, stronger for larger ones, and the value if there is room."""
     shade = {"field": "value", "scale": {"domain": [0, 1], "range": [0.04, 0.6]}}
     opacity = {**shade, "type": "quantitative", "legend": {**SHADES, "format": ".0%"}}
@@ -177,14 +177,14 @@ def _bands(chart: Chart, **column_axis: object) -> Spec:
     }
 
 
-def _lines(chart: Chart) -> Spec:
+def _lines(chart: Chart, width: int) -> Spec:
     """Draw a point for each seed, and a line through their medians."""
     others, setting, _, share = chart.columns
     names, values = _values(chart, others), in_order(_values(chart, setting))
     axis = {"labelAngle": 0, "labelLimit": 90}
     x = _ordinal(setting.replace(".", r"\."), setting, values, axis)
     y = _quantity(share, [0, 1], format=".0%", tickCount=5)
-    colour = _series(others, names)
+    colour = _series(others, names, width)
     return {
         "height": HEIGHT + _legend_height(colour),
         "layer": [
@@ -195,7 +195,7 @@ def _lines(chart: Chart) -> Spec:
     }
 
 
-def _points(chart: Chart) -> Spec:
+def _points(chart: Chart, width: int) -> Spec:
     """Draw the points of two components, coloured by the first token."""
     first, x, y = chart.columns
     legend = {"orient": "bottom", "direction": "horizontal", "format": "d"}
@@ -228,9 +228,9 @@ def _names(field: str, names: list[str], **axis: object) -> Spec:
     return {"field": field, "type": "nominal", "sort": None, "title": None, "axis": axis}
 
 
-def _series(field: str, names: list[Any]) -> Spec:
+def _series(field: str, names: list[Any], width: int) -> Spec:
     """Return the colours of series; several have a legend in as many columns as fit."""
-    columns = max(1, WIDTH // (40 + 7 * max(map(len, names), default=0)))
+    columns = max(1, width // (40 + 7 * max(map(len, names), default=0)))
     below = {"title": None, "orient": "bottom", "columns": columns} if len(names) > 1 else None
     return {"field": field, "type": "nominal", "scale": {"domain": names}, "legend": below}
 

@@ -1,20 +1,25 @@
 """Draws charts as pictures without a browser, in light and dark colours and several formats."""
 
+import csv
 import html
+import io
+import json
 import re
 from pathlib import Path
+from textwrap import wrap
 
 from seq2seq_cli.data.tasks import Task
 from seq2seq_cli.errors import ConfigurationError, PackageError
 from seq2seq_cli.inference.loading import AnyRun, as_loaded
 from seq2seq_cli.machine import address_limit
-from seq2seq_cli.reports.charts import Spec, specification
+from seq2seq_cli.reports.charts import WIDTH, Spec, specification
 from seq2seq_cli.reports.data import Chart
 from seq2seq_cli.reports.run import RunCharts
+from seq2seq_cli.reports.style import LABEL, POINT, Style
 from seq2seq_cli.storage import atomic_path, check_replaceable
 
 VEGA_LITE = "5.20"
-FORMATS = ("svg", "png", "pdf")
+FORMATS = ("svg", "png", "pdf", "csv", "vl.json")
 
 ADDRESSES = 80 * 10**9
 """Bytes of addresses that the drawing engine reserves, with a margin."""
@@ -42,12 +47,13 @@ IN_DARK = {
 HUES = ("#2f7fd0", "#7a6bd6", "#c254a0", "#d9603b", "#a3861a", "#3f9a5a")
 """Colours from the first token to the last, on either background."""
 
-TEXT = {"titleColor": INK, "titleFontWeight": "normal", "labelFontSize": 11, "titleFontSize": 12}
+TEXT = {"titleColor": INK, "titleFontWeight": "normal", "labelFontSize": LABEL, "titleFontSize": 12}
 
 CONFIG = {
     "aria": False,  # the drawing's root has a name, and a table has its numbers
     "background": None,
     "font": "sans-serif",
+    "title": {"color": INK, "fontSize": 13},
     "view": {"stroke": None},
     "axis": {
         **TEXT,
@@ -80,46 +86,81 @@ def variable(colour: str) -> str:
 
 
 def plot(
-    run: AnyRun, what: str, file: str | Path, task: Task | None = None, force: bool = False
+    run: AnyRun,
+    what: str,
+    file: str | Path,
+    task: Task | None = None,
+    force: bool = False,
+    width: str | float = Style.width,
+    font_size: float = Style.font_size,
+    dpi: float = Style.dpi,
+    title: str | None = None,
 ) -> None:
-    """Draw a chart of a run to an .svg, .png or .pdf file, as `s2s plot` does.
+    """Draw a chart of a run to an .svg, .png, .pdf, .csv or .vl.json file, as `s2s plot` does.
 
     `what` is one of "loss", "exact-match", "learning-rate", "positions", "lengths",
     "generalization", "confusions", "attention", "decoder-states" and "encoder-states"; `task` is
-    the run's task if it is a custom one. Raises ConfigurationError if the run has no such chart,
-    for another suffix and without the extra "report", ExistsError if the file exists, unless
-    `force` is set, and StorageError if writing fails.
+    the run's task if it is a custom one. The `width` is "column" (85 mm), "text" (178 mm) or in
+    millimetres, the font size of labels in points; `dpi` is of a PNG. Raises ConfigurationError if
+    the run has no such chart, for another suffix and without the extra "report", ExistsError if
+    the file exists, unless `force` is set, and StorageError if writing fails.
     """
-    loaded = as_loaded(run)
+    loaded, style = as_loaded(run), Style(width, font_size, dpi, title)
     check_picture(Path(file), force)
-    write_picture(RunCharts(loaded, task=task).charts(what)[0], Path(file))
+    write_picture(RunCharts(loaded, task=task).charts(what)[0], Path(file), style)
 
 
 def check_picture(file: Path, force: bool) -> None:
     """Raise an error unless a picture can be drawn and written here."""
-    if file.suffix.lower().removeprefix(".") not in FORMATS:
-        raise ConfigurationError(f"{file}: the name should end in .svg, .png or .pdf")
+    if file_format(file) not in FORMATS:
+        raise ConfigurationError(f"{file}: the name should end in .{', .'.join(FORMATS)}")
     check_replaceable(file, force)
     need_libraries()
 
 
-def write_picture(chart: Chart, file: Path) -> None:
+def file_format(file: Path) -> str:
+    """Return the file's suffix in lower case: one of FORMATS, or another one."""
+    name = file.name.lower()
+    return "vl.json" if name.endswith(".vl.json") else name.rpartition(".")[2]
+
+
+def write_picture(chart: Chart, file: Path, style: Style) -> None:
     """Write a chart in the format of the file's suffix."""
-    picture = draw(chart, file.suffix.lower().removeprefix("."))
+    picture = draw(chart, file_format(file), style)
     with atomic_path(file) as temporary:
         temporary.write_bytes(picture)
 
 
-def draw(chart: Chart, suffix: str) -> bytes:
-    """Return a chart as a file of one of FORMATS, in light colours on white."""
+def draw(chart: Chart, suffix: str, style: Style) -> bytes:
+    """Return a chart as a file of one of FORMATS, in light colours on white.
+
+    A CSV file has the chart's rows, a .vl.json file the Vega-Lite specification with the data.
+    """
     import vl_convert as convert
 
-    spec = _with_config(chart, background="white")
+    if suffix == "csv":
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([chart.columns, *chart.rows])
+        return text.getvalue().encode()
+    spec = _with_config(chart, style.units, background="white")
+    if style.title:
+        spec["title"] = wrap(style.title, style.units // 8)
+    if suffix == "vl.json":
+        return json.dumps(spec, indent=1).encode()
+    svg = _named(convert.vegalite_to_svg(spec, vl_version=VEGA_LITE), chart)
     if suffix == "svg":
-        return _named(convert.vegalite_to_svg(spec, vl_version=VEGA_LITE), chart).encode()
-    if suffix == "png":
-        return convert.vegalite_to_png(spec, vl_version=VEGA_LITE, scale=2)
-    return convert.vegalite_to_pdf(spec, vl_version=VEGA_LITE)
+        return _resized(svg, style.mm, "mm").encode()
+    svg = _resized(svg, style.mm / POINT)
+    return convert.svg_to_png(svg, ppi=style.dpi) if suffix == "png" else convert.svg_to_pdf(svg)
+
+
+def _resized(svg: str, width: float, unit: str = "") -> str:
+    """Return a drawing of another width, in points if there is no unit."""
+    before, height = re.findall(r' (?:width|height)="([\d.]+)"', svg)[:2]  # of the root
+    resized = (
+        f'width="{width:.6g}{unit}" height="{width * float(height) / float(before):.6g}{unit}"'
+    )
+    return svg.replace(f'width="{before}" height="{height}"', resized, 1)
 
 
 def draw_for_page(chart: Chart, name: str) -> str:
@@ -152,8 +193,8 @@ def need_libraries() -> None:
         raise PackageError(f"charts need {error.name}", "report") from None
 
 
-def _with_config(chart: Chart, **config: object) -> Spec:
-    return {**specification(chart), "config": {**CONFIG, **config}}
+def _with_config(chart: Chart, width: int = WIDTH, **config: object) -> Spec:
+    return {**specification(chart, width), "config": {**CONFIG, **config}}
 
 
 def _named(svg: str, chart: Chart) -> str:

@@ -43,6 +43,7 @@ from seq2seq_cli.reports.data import (
     learning_curve,
     lengths,
     positions,
+    results,
 )
 from seq2seq_cli.reports.steps import decoder_steps
 
@@ -123,6 +124,8 @@ class RunCharts:
                 if not others:
                     raise NoChartError(f"All sources have {first} integers.")
                 return [lengths(evaluation)]
+            case "results":
+                return [results([evaluation])]
             case "confusions":
                 if not observed.confusions:
                     raise NoChartError(f"All of {evaluation.tally.all.sum():,} tokens are right.")

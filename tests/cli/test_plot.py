@@ -1,5 +1,6 @@
 """`s2s plot` and `s2s runs --compare`: in the terminal and in files."""
 
+import csv
 import json
 import re
 from dataclasses import replace
@@ -16,7 +17,7 @@ from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, S2sError
 from seq2seq_cli.metrics import percent
-from seq2seq_cli.reports import RUN_CHARTS, TRAINING_CHARTS
+from seq2seq_cli.reports import COMPARISON_CHARTS, RUN_CHARTS, TRAINING_CHARTS
 from seq2seq_cli.runs.history import Call, EpochRecord, history_text
 from seq2seq_cli.sweep.folder import SweepFolder
 
@@ -26,6 +27,7 @@ LOOKING = RunConfig(
     model=ModelConfig(units=8, attention="dot"),
     training=TrainingConfig(seed=5),
 )
+SVG = {"file": Path("chart.svg")}
 RECORD = EpochRecord(
     1, 1, 640, 1.5, 0.75, 0.5, 0.4, 0.6, 0.75, 0.01, 2.0, 320.0, 10,
     calls=(Call(2, 2, 4.0, 0.0, 0.001), Call(6, 4, 2.0, 0.25, 0.01), Call(10, 4, 1.0, 0.5, 0.0)),
@@ -84,6 +86,57 @@ def test_each_chart_of_a_sweep_is_drawn(folder, capsys, monkeypatch, tmp_path, w
     assert (tmp_path / "chart.svg").read_bytes().startswith(b"<svg")
 
 
+@pytest.mark.parametrize("width", [80, 40])
+@pytest.mark.parametrize("what", COMPARISON_CHARTS)
+def test_several_runs_share_a_chart(folder, capsys, monkeypatch, tmp_path, what, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    n_samples = None if what in TRAINING_CHARTS else 60
+    plot(what, ["plain"], run="looking", runs_dir=folder, n_samples=n_samples)
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= width for line in lines)
+    file = tmp_path / "chart.svg"
+    plot(what, ["plain", "looking"], runs_dir=folder, n_samples=n_samples, file=file)
+    drawing = file.read_text()
+    assert ">plain</text>" in drawing
+    assert ">looking</text>" in drawing
+
+
+def test_the_numbers_and_the_specification_are_written(folder, tmp_path):
+    file = tmp_path / "loss.csv"
+    plot("loss", ["plain"], runs_dir=folder, file=file)
+    head, *rows = csv.reader(file.read_text().splitlines())
+    assert head == ["run", "data", "sequences trained on", "loss, nats per token"]
+    assert rows[0] == ["plain", "training", "128", "4.0"]
+    assert rows[-1] == ["plain", "validation", "640", "0.75"]
+    file = tmp_path / "loss.vl.json"
+    plot("loss", ["plain"], runs_dir=folder, file=file, title="Loss of a run")
+    spec = json.loads(file.read_text())
+    assert [list(map(str, row.values())) for row in spec["data"]["values"]] == rows
+    assert (spec["title"], spec["config"]["background"]) == (["Loss of a run"], "white")
+    assert spec["$schema"].endswith("vega-lite/v5.json")
+
+
+@pytest.mark.parametrize(("width", "mm"), [("column", 85), ("text", 178), ("120.5", 120.5)])
+def test_a_picture_has_its_physical_size(folder, tmp_path, width, mm):
+    def written(suffix, **options):
+        file = tmp_path / f"chart.{suffix}"
+        plot("loss", ["plain"], runs_dir=folder, file=file, width=width, font_size=9, **options)
+        return file.read_bytes()
+
+    svg = written("svg", title="A title").decode()
+    assert f'width="{mm}mm"' in svg.partition(">")[0]
+    assert ">A title</text>" in svg
+    scale = mm / float(re.search(r'viewBox="0 0 ([\d.]+) ', svg)[1])
+    labels = [float(size) * scale * 72 / 25.4 for size in re.findall(r'font-size="(11)px"', svg)]
+    assert labels == pytest.approx([9] * len(labels), rel=0.01)
+    assert labels
+    (box,) = re.findall(rb"/MediaBox \[0 0 ([\d.]+)", written("pdf"))
+    assert float(box) == pytest.approx(mm / 25.4 * 72, rel=1e-3)
+    png = written("png", dpi=150)
+    assert int.from_bytes(png[16:20], "big") == pytest.approx(mm / 25.4 * 150, abs=1)
+    assert png[(start := png.index(b"pHYs") + 4) : start + 4] == (5906).to_bytes(4, "big")
+
+
 @pytest.mark.parametrize("suffix", ["svg", "PNG", "pdf"])
 def test_a_chart_is_written(folder, tmp_path, suffix, capsys):
     file = tmp_path / f"chart.{suffix}"
@@ -105,7 +158,15 @@ def test_a_chart_is_written(folder, tmp_path, suffix, capsys):
         ("generalization", {}, "--lengths RANGE"),
         ("loss", {"lengths": "1-3"}, "--lengths 1-3: the chart loss does not use it"),
         ("loss", {"n_samples": 9}, "--n-samples 9: the chart loss does not use it"),
-        ("loss", {"file": Path("chart.jpg")}, "should end in .svg, .png or .pdf"),
+        ("loss", {"task": "a.py:b"}, "--task a.py:b: the chart loss does not use it"),
+        ("loss", {"file": Path("chart.jpg")}, "should end in .svg, .png, .pdf, .csv, .vl.json"),
+        ("positions", {"names": ["looking"]}, "several have loss, exact-match, learning-rate, res"),
+        ("loss", {"width": "text"}, "add --output FILE"),
+        ("loss", {**SVG, "width": "wide"}, "width = wide: should be column, text or 40 to 400 mm"),
+        ("loss", {**SVG, "width": "39"}, "width = 39: should be column, text or 40 to 400 mm"),
+        ("loss", {**SVG, "width": "nan"}, "width = nan: should be column"),
+        ("loss", {**SVG, "font_size": 0}, "font_size = 0: should be 5 to 13 at a width of 85 mm"),
+        ("loss", {**SVG, "dpi": 2400}, "dpi = 2400: should be 72 to 600"),
         ("grid", {}, "add --sweep NAME"),
         ("loss", {"sweep": "grid"}, "give one of grid, lines; for a run's charts remove --sweep"),
         ("lines", {"sweep": "grid", "run": "plain"}, "remove --run"),

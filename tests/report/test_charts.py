@@ -9,6 +9,7 @@ import pytest
 from seq2seq_cli.reports.charts import specification
 from seq2seq_cli.reports.data import Chart
 from seq2seq_cli.reports.pictures import IN_DARK, INK, SERIES, draw, draw_for_page
+from seq2seq_cli.reports.style import Style
 
 
 def curve(values, column="loss, nats per token", runs=("a",), label="training"):
@@ -79,7 +80,7 @@ def test_a_chart_is_drawn_with_a_name_and_a_mark_for_each_row(kind):
     ("suffix", "magic"), [("svg", b"<svg"), ("png", b"\x89PNG"), ("pdf", b"%PDF")]
 )
 def test_a_chart_is_written_in_each_format(suffix, magic):
-    picture = draw(CHARTS["curve"], suffix)
+    picture = draw(CHARTS["curve"], suffix, Style())
     assert picture.startswith(magic)
     if suffix == "svg":
         text = picture.decode()
@@ -109,5 +110,5 @@ def test_each_run_has_its_colour():
     runs = "abcdefghij"
     colour = specification(curve([4.0, 1.0], runs=runs))["encoding"]["color"]
     assert (colour["field"], colour["scale"]["domain"]) == ("run", list(runs))
-    svg = draw(curve([4.0, 1.0], runs=runs), "svg").decode()
+    svg = draw(curve([4.0, 1.0], runs=runs), "svg", Style()).decode()
     assert all(colour in svg for colour in SERIES)

@@ -1,16 +1,21 @@
-"""`s2s plot`: one chart of a run, in a file or in the terminal."""
+"""`s2s plot`: one chart of a run, of several, or of a sweep, in a file or in the terminal."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from seq2seq_cli.cli import options
-from seq2seq_cli.cli.commands.report import open_sweep, run_charts
+from seq2seq_cli.cli.commands.report import evaluated_runs, open_sweep, run_charts
 from seq2seq_cli.cli.options import option
 from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.errors import ConfigurationError
-from seq2seq_cli.reports import RUN_CHARTS, SWEEP_CHARTS, TRAINING_CHARTS
+from seq2seq_cli.reports import COMPARISON_CHARTS, RUN_CHARTS, SWEEP_CHARTS, TRAINING_CHARTS
+from seq2seq_cli.reports.style import Style
+
+PICTURE = "Picture"
 
 
 def plot(
@@ -22,12 +27,24 @@ def plot(
             autocompletion=lambda: [*RUN_CHARTS, *SWEEP_CHARTS],
         ),
     ],
+    names: options.RunArguments = None,
     run: options.RunName = None,
     sweep: Annotated[
         str | None, option("--sweep", "Draw a chart of a sweep, not of a run.", metavar="NAME")
     ] = None,
     file: Annotated[
-        Path | None, option("--output", "Write an .svg, .png or .pdf file.", metavar="FILE")
+        Path | None,
+        option("--output", "Write an .svg, .png, .pdf, .csv or .vl.json file.", metavar="FILE"),
+    ] = None,
+    width: Annotated[
+        str, option("--width", "column (85 mm), text (178 mm) or in mm.", PICTURE, "WIDTH")
+    ] = str(Style.width),
+    font_size: Annotated[
+        float, option("--font-size", "Of the labels, in points.", PICTURE)
+    ] = Style.font_size,
+    dpi: Annotated[float, option("--dpi", "Pixels per inch of a .png.", PICTURE)] = Style.dpi,
+    title: Annotated[
+        str | None, option("--title", "A title above the chart.", PICTURE, "TEXT")
     ] = None,
     n_samples: options.HeldOut = None,
     lengths: options.LengthRange = None,
@@ -36,9 +53,10 @@ def plot(
     runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
     quiet: options.Quiet = False,
 ) -> None:
-    """Draw one chart of a run or a sweep, to a file or the terminal.
+    """Draw one chart of runs or a sweep, to a file or the terminal.
 
     With --sweep NAME the chart is grid or lines; the others are of a run.
+    Several runs share one chart of loss, exact-match, learning-rate or results.
 
       lengths         exact match by the length of the source
       positions       token accuracy by the position in the target
@@ -50,22 +68,31 @@ def plot(
       attention       where the decoder looks at each step
       decoder-states  the decoder's states at each step, without attention
       encoder-states  the encoder's states in two principal components
+      results         exact match of runs, with its interval
       grid            exact match by two settings of a sweep
       lines           exact match of a sweep's seeds along a setting
 
-      s2s plot loss --run RUN
+      s2s plot loss RUN OTHER
+      s2s plot lengths RUN --output lengths.pdf --width column --font-size 8
       s2s plot grid --sweep NAME --output grid.svg
     """
     from seq2seq_cli.cli.rendering.charts import show_chart
-    from seq2seq_cli.reports.data import sweep_charts
+    from seq2seq_cli.reports.data import learning_curve, results, sweep_charts
     from seq2seq_cli.reports.pictures import check_picture, write_picture
     from seq2seq_cli.reports.run import NoChartError
+    from seq2seq_cli.runs.listing import open_run
 
-    _check_chart(what, sweep, {"--lengths": lengths, "--n-samples": n_samples})
-    if sweep is not None and (run or task):
-        raise ConfigurationError(f"--sweep {sweep}: remove --run and --task")
+    runs = list(dict.fromkeys([*(names or []), *([run] if run else [])]))
+    values = {"--lengths": lengths, "--n-samples": n_samples, "--task": task}
+    _check_chart(what, len(runs), sweep, values)
+    if sweep is not None and runs:
+        raise ConfigurationError(f"--sweep {sweep}: remove --run and {' and '.join(runs)}")
+    style = Style(width, font_size, dpi, title)
+    if file is None and style != Style(title=title):
+        raise ConfigurationError("--width, --font-size and --dpi are of a file: add --output FILE")
     if file:
         check_picture(file, force)
+    tasks = [task] if task else []
     if sweep is not None:
         charts = sweep_charts(*open_sweep(runs_dir, sweep).read_results())[what]
         if not charts:
@@ -73,9 +100,16 @@ def plot(
                 f"{what}: this sweep has none: a grid needs all combinations of two settings, and "
                 "lines need a seed with a result"
             )
+    elif what in TRAINING_CHARTS:
+        several = [open_run(runs_dir, name) for name in runs] or [open_run(runs_dir)]
+        charts = [learning_curve(several, what)]
+    elif len(runs) > 1:
+        charts = [results(evaluated_runs(runs, runs_dir, n_samples, tasks, quiet)[1])]
     else:
-        tasks = [task] if task else []
-        with run_charts(run, runs_dir, n_samples, lengths, tasks, quiet, n_each=n_samples) as drawn:
+        name = runs[0] if runs else None
+        with run_charts(
+            name, runs_dir, n_samples, lengths, tasks, quiet, n_each=n_samples
+        ) as drawn:
             try:
                 charts = drawn.charts(what)[:1]
             except NoChartError as error:
@@ -83,15 +117,15 @@ def plot(
     if file is None:
         output.end_with_reader()
         for chart in charts:
-            show_chart(chart)
+            show_chart(replace(chart, title=title or chart.title))
         return
-    write_picture(charts[0], file)
+    write_picture(charts[0], file, style)
     output.message(f"wrote {file}", quiet)
     if len(charts) > 1:
         output.message(f"the first of {len(charts)}: the sweep's report has all of them", quiet)
 
 
-def _check_chart(what: str, sweep: str | None, values: dict[str, object]) -> None:
+def _check_chart(what: str, n_runs: int, sweep: str | None, values: Mapping[str, object]) -> None:
     """Raise ConfigurationError unless there is such a chart, and it takes these options."""
     names = RUN_CHARTS if sweep is None else SWEEP_CHARTS
     if what not in names:
@@ -100,9 +134,13 @@ def _check_chart(what: str, sweep: str | None, values: dict[str, object]) -> Non
         raise ConfigurationError(
             f"{what}: there is no such chart: give one of {', '.join(names)}{hint}"
         )
+    if n_runs > 1 and what not in COMPARISON_CHARTS and sweep is None:
+        raise ConfigurationError(
+            f"{what}: this is a chart of one run: several have {', '.join(COMPARISON_CHARTS)}"
+        )
     taken = {"--lengths"} if what == "generalization" else set[str]()
     if what not in (*TRAINING_CHARTS, *SWEEP_CHARTS):
-        taken.add("--n-samples")
+        taken |= {"--n-samples", "--task"}
     for name, value in values.items():
         if value and name not in taken:
             raise ConfigurationError(f"{name} {value}: the chart {what} does not use it: remove it")

@@ -5,8 +5,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from seq2seq_cli.cli import options
 from seq2seq_cli.cli.options import option
 from seq2seq_cli.cli.rendering import output
@@ -14,19 +12,14 @@ from seq2seq_cli.cli.rendering.progress import Progress
 from seq2seq_cli.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from seq2seq_cli.evaluation import Evaluation
+    from seq2seq_cli.inference.network import LoadedRun
     from seq2seq_cli.reports.run import RunCharts
     from seq2seq_cli.sweep.folder import SweepFolder
 
 
 def report(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="RUN",
-            help="A run, instead of --run NAME, or several to compare.",
-            autocompletion=options.run_names,
-        ),
-    ] = None,
+    names: options.RunArguments = None,
     run: options.RunName = None,
     compare: Annotated[
         bool, option("--compare", "Compare several runs; implied by more than one RUN.")
@@ -57,8 +50,7 @@ def report(
       s2s report RUN --output run.html
       s2s report RUN OTHER --output compared.html
     """
-    from seq2seq_cli.evaluation import DEFAULT_SAMPLES
-    from seq2seq_cli.reports.page import check_free, run_page, sweep_page
+    from seq2seq_cli.reports.page import check_free, comparison_page, run_page, sweep_page
     from seq2seq_cli.reports.pictures import need_libraries
     from seq2seq_cli.storage import write_text
 
@@ -77,7 +69,8 @@ def report(
     need_libraries()
     check_free(file, force)
     if compare:
-        page = _comparison(names or [], runs_dir, n_samples or DEFAULT_SAMPLES, tasks or [], quiet)
+        loaded, results = evaluated_runs(names or [], runs_dir, n_samples, tasks or [], quiet)
+        page = comparison_page(loaded, results)
     elif sweep is not None:
         page = sweep_page(open_sweep(runs_dir, sweep))
     else:
@@ -116,24 +109,19 @@ def open_sweep(runs_dir: Path, name: str) -> "SweepFolder":
     return SweepFolder(runs_dir / check_name(name))
 
 
-def _comparison(
-    names: list[str], runs_dir: Path, n_samples: int, tasks: Sequence[str], quiet: bool
-) -> str:
-    from seq2seq_cli.evaluation import evaluate
+def evaluated_runs(
+    names: Sequence[str], runs_dir: Path, n_samples: int | None, tasks: Sequence[str], quiet: bool
+) -> "tuple[list[LoadedRun], list[Evaluation]]":
+    """Load different runs and evaluate them, showing the progress."""
+    from seq2seq_cli.evaluation import DEFAULT_SAMPLES, evaluate
     from seq2seq_cli.inference.loading import load_run
-    from seq2seq_cli.reports.page import comparison_page
 
+    n_samples = n_samples or DEFAULT_SAMPLES
     loaded = [load_run(name, runs_dir) for name in dict.fromkeys(names)]
     custom_tasks = options.load_custom_tasks(tasks, loaded)
     with Progress("evaluating", n_samples * len(loaded), quiet) as progress:
         reports = [
-            evaluate(
-                run,
-                n_samples,
-                n_examples=0,
-                progress=progress.advance,
-                task=task,
-            )
+            evaluate(run, n_samples, n_examples=0, progress=progress.advance, task=task)
             for run, task in zip(loaded, custom_tasks, strict=True)
         ]
-    return comparison_page(loaded, reports)
+    return loaded, reports

@@ -28,6 +28,7 @@ def show_chart(chart: "Chart") -> None:
         "curve": _show_curve,
         "points": _show_points,
         "shares": _show_shares,
+        "results": _show_shares,
         "counts": _show_counts,
         "map": _show_map,
         "grid": _show_grid,
