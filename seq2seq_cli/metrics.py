@@ -269,8 +269,7 @@ class Tally:
         """Either "learned", "not learned" or "no better than chance"."""
         if self.exact_match >= LEARNED:
             return "learned"
-        is_better = self.interval[0] > self.chance_level
-        return "not learned" if is_better else "no better than chance"
+        return "not learned" if self.interval[0] > self.chance_level else "no better than chance"
 
     @property
     def verdict(self) -> list[str]:

@@ -261,6 +261,7 @@ def test_on_a_terminal_a_prediction_is_compared_with_its_target(use, capsys, mon
         ([1, 2], [1, 2, 3], "expected 1 2 3, wrong from token 3"),
         ([1, 2, 3], [1, 2], "expected 1 2, wrong from token 3"),
         ([1], [], "expected no tokens, wrong from token 1"),
+        ([1] * 40, [1] * 39, f"expected from 28: {'1 ' * 12}(39), wrong from token 40"),
     ],
 )
 def test_a_comparison_names_the_first_wrong_token(target, expected, verdict):

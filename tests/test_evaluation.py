@@ -12,6 +12,7 @@ from seq2seq_cli.architecture import Architecture
 from seq2seq_cli.cli.commands.evaluate import evaluate as command
 from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.cli.rendering.evaluation import evaluation_as_json, show_evaluation
+from seq2seq_cli.cli.rendering.tables import mark_errors
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.data.files import read_pairs
 from seq2seq_cli.data.plan import open_stream, prepare
@@ -313,6 +314,44 @@ def test_an_evaluation_ends_with_its_verdict_in_colour(capsys, monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
     show_evaluation(report)
     assert capsys.readouterr().err.splitlines()[-1] == plain
+
+
+@pytest.mark.parametrize(
+    ("target", "predicted", "shown"),
+    [
+        ([1, 2, 3], [1, 2, 3], "1 2 3"),
+        ([1, 2, 3], [1, 4], "1 4! _!"),
+        ([1, 2], [1, 2, 3, 4], "1 2 3! 4!"),
+        ([1, 2], [], "_! _!"),
+        ([], [5], "5!"),
+    ],
+)
+def test_wrong_and_missing_tokens_are_marked(target, predicted, shown):
+    expected, marked = mark_errors(target, predicted)
+    assert (expected, str(marked)) == (" ".join(map(str, target)), shown)
+    assert {str(marked)[span.start : span.end].strip() for span in marked.spans} == {
+        word for word in shown.split() if "!" in word
+    }
+
+
+def test_of_long_predictions_the_part_near_the_first_wrong_token_is_shown():
+    def shown(predicted):
+        expected, marked = mark_errors(list(range(1, 101)), predicted)
+        return expected, str(marked)
+
+    right = list(range(1, 101))
+    first = " ".join(map(str, right[:24]))
+    assert shown(right) == (f"{first} ... (100)",) * 2
+    early = [*right[:22], 7, *right[23:]]
+    assert shown(early) == (f"{first} ... (100)", f"{first} ... (100, 1 wrong)".replace("23", "7!"))
+    late = [*right[:50], 7, 8, *right[52:]]
+    part = " ".join(map(str, right[38:62]))
+    marked = f"from 39: {part} ... (100, 2 wrong)".replace("51 52", "7! 8!")
+    assert shown(late) == (f"from 39: {part} ... (100)", marked)
+    end = " ".join(map(str, right[86:]))
+    assert shown(right[:98]) == (
+        f"from 87: {end} (100)", f"from 87: {end} (98, 2 wrong)".replace("99 100", "_! _!")
+    )  # fmt: skip
 
 
 def test_json_has_the_kinds_of_errors():

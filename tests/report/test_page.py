@@ -15,7 +15,7 @@ from seq2seq_cli.cli.commands.report import report
 from seq2seq_cli.cli.commands.runs import runs as runs_command
 from seq2seq_cli.config import TaskConfig
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError
-from seq2seq_cli.evaluation import evaluate
+from seq2seq_cli.evaluation import Example, evaluate
 from seq2seq_cli.inference.loading import load_network, load_run
 from seq2seq_cli.reports.data import learning_curve
 from seq2seq_cli.reports.page import comparison_page, run_page, summary
@@ -110,6 +110,19 @@ def test_spot_checks_mark_wrong_tokens(runs):
     ]
     before, _ = page.split('<section id="step-by-step">')
     assert re.findall(r"<mark>(\d+)!</mark>", before) == list(map(str, wrong))
+
+
+def test_spot_checks_mark_missing_tokens(runs, monkeypatch):
+    charts = RunCharts(load_run("plain", runs), 50)
+    long = list(range(1, 71))
+    examples = [Example([1, 2, 3, 4], [5, 6, 7], [5]), Example([1, 2, 3, 4], long, long[:58])]
+    monkeypatch.setattr(
+        RunCharts, "evaluation", replace(charts.evaluation, examples=examples, notes=[])
+    )
+    page = run_page(charts)
+    assert "<td>5 <mark>_!</mark> <mark>_!</mark></td>" in page
+    assert "<td>1 2 3 4 5 6" in page
+    assert " 57 58 <mark>_!</mark> <mark>_!</mark></td>" in page
 
 
 def test_a_missing_library_is_named(runs, monkeypatch, tmp_path):

@@ -1,7 +1,7 @@
 """`s2s predict`: the targets of sequences."""
 
 from collections.abc import Iterator
-from itertools import chain, zip_longest
+from itertools import chain
 from shutil import get_terminal_size
 from textwrap import fill
 from typing import TYPE_CHECKING, Annotated
@@ -126,10 +126,9 @@ def predict(
 
 def compare(target: list[int], expected: list[int]) -> str:
     """Return whether a predicted target is right, and otherwise what was expected."""
-    from seq2seq_cli.cli.rendering.tables import shorten
+    from seq2seq_cli.cli.rendering.tables import first_wrong, shorten
 
     if target == expected:
         return "ok"
-    pairs = enumerate(zip_longest(target, expected), 1)
-    first = next(number for number, (token, right) in pairs if token != right)
-    return f"expected {shorten(expected) or 'no tokens'}, wrong from token {first}"
+    first = first_wrong(expected, target)
+    return f"expected {shorten(expected, first) or 'no tokens'}, wrong from token {first + 1}"

@@ -55,13 +55,12 @@ def show_evaluation(report: "Evaluation", quiet: bool = False) -> None:
     )
     if report.examples:
         table(
-            "Spot checks (a wrong token is marked !)",
+            "Spot checks (a wrong token is marked !, a missing one _!)",
             ("source", "expected", "predicted", ""),
             [
                 (
                     shorten(example.source),
-                    shorten(example.target),
-                    mark_errors(example.target, example.predicted),
+                    *mark_errors(example.target, example.predicted),
                     "ok" if example.target == example.predicted else "wrong",
                 )
                 for example in report.examples

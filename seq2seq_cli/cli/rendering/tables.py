@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext, suppress
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from seq2seq_cli.cli.rendering.output import format_ids, stdout
@@ -120,28 +121,46 @@ def coloured_message(result: str, colour: str, text: str, quiet: bool) -> None:
             make_console(stderr=True).print(line, soft_wrap=True)
 
 
-def shorten(ids: Sequence[int]) -> str:
-    """Return integers as text, or only the first ones and the total number."""
+def first_wrong(target: Sequence[int], predicted: Sequence[int]) -> int:
+    """Return the index of the first wrong, missing or additional token; 0 if there is none."""
+    pairs = enumerate(zip_longest(target, predicted))
+    return next((index for index, (right, token) in pairs if token != right), 0)
+
+
+def shorten(ids: Sequence[int], near: int = 0) -> str:
+    """Return integers as text; of many only those near an index, and the total number."""
     if len(ids) <= MOST_SHOWN:
         return format_ids(ids)
-    return f"{format_ids(ids[:MOST_SHOWN])} ... ({len(ids)})"
+    label, part = _excerpt(near)
+    return f"{label}{format_ids(ids[part])}{' ...' * (part.stop < len(ids))} ({len(ids)})"
 
 
-def mark_errors(target: Sequence[int], predicted: Sequence[int]) -> "Text":
-    """Return the predicted tokens with the wrong ones marked by colour and a `!`."""
+def _excerpt(near: int) -> tuple[str, slice]:
+    """Return the part of a long sequence to show, and its label: the beginning has none."""
+    start = 0 if near < MOST_SHOWN else near - MOST_SHOWN // 2
+    return f"from {start + 1}: " * bool(start), slice(start, start + MOST_SHOWN)
+
+
+def mark_errors(target: Sequence[int], predicted: Sequence[int]) -> tuple[str, "Text"]:
+    """Return the target and the predicted tokens, of many only those near the first wrong one.
+
+    Wrong tokens are marked by colour and a `!`, and missing ones are `_!`.
+    """
     from rich.text import Text
 
-    text = Text()
-    for position, token in enumerate(predicted[:MOST_SHOWN]):
-        is_right = position < len(target) and token == target[position]
-        text.append(str(token) if is_right else f"{token}!", style="" if is_right else "bold red")
-        text.append(" ")
-    if len(predicted) > MOST_SHOWN:
-        n_wrong = sum(a != b for a, b in zip(target, predicted, strict=False))
+    first = first_wrong(target, predicted)
+    label, part = _excerpt(first)
+    pairs = list(zip_longest(target, predicted, fillvalue="_"))
+    text = Text(label)
+    for right, token in pairs[part]:
+        is_right = token == right
+        text.append(f"{token} " if is_right else f"{token}! ", "" if is_right else "bold red")
+    if len(pairs) > MOST_SHOWN:
+        n_wrong = sum(right != token for right, token in pairs)
         wrong = f", {n_wrong} wrong" if n_wrong else ""
-        text.append(f"... ({len(predicted)}{wrong})")
+        text.append(f"{'... ' * (part.stop < len(pairs))}({len(predicted)}{wrong})")
     text.rstrip()
-    return text
+    return shorten(target, first), text
 
 
 def markdown(text: str) -> None:
