@@ -169,7 +169,7 @@ def evaluate_on(
     """Predict the targets of pairs of sequences and count the right ones."""
     task, stream, n_samples = loaded.config.task, pairs.stream, pairs.n_samples
     started = time.perf_counter()
-    tally, examples = Tally(), list[Example]()
+    tally, examples = Tally(Vocabulary.of(task).end or PADDING), list[Example]()
     size = min(n_samples, loaded.batch_size(stream.longest))
     n_out = longest_target(task, stream.longest)
     shown = min(n_examples, n_samples)

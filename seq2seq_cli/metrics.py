@@ -217,6 +217,7 @@ def _fit(predicted: Ids, width: int) -> Ids:
 class Tally:
     """Running counts of right and all tokens, positions and sequences, and the summed loss."""
 
+    end: int = PADDING  # of sequence, which does not count in the kinds of errors
     n_samples: int = 0
     exact: int = 0
     log_likelihood: float = 0.0
@@ -245,7 +246,8 @@ class Tally:
         if sources is not None:
             first = targets[: max(0, MOST_COUNTED - self.targets.total())]
             self.targets.update(hash(row.tobytes().rstrip(b"\0")) for row in first)
-            excess = np.sign(lengths(predicted) - lengths(targets))
+            sizes = [lengths(np.where(x == self.end, PADDING, x)) for x in (predicted, targets)]
+            excess = np.sign(sizes[0] - sizes[1])
             self.errors.update(ERRORS[sign] for sign in excess[~exact].tolist())
         source_lengths = np.zeros(0) if sources is None else lengths(sources)
         for length in np.unique(source_lengths).tolist():

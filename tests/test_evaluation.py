@@ -354,14 +354,22 @@ def test_of_long_predictions_the_part_near_the_first_wrong_token_is_shown():
     )  # fmt: skip
 
 
-def test_json_has_the_kinds_of_errors():
-    report = evaluate(random_weights(name="copy", n_in="4-5", cardinality=51), 20)
-    errors = evaluation_as_json(report)["errors"]
-    lengths = [len(e.predicted) - len(e.target) for e in evaluate(random_weights(
-        name="copy", n_in="4-5", cardinality=51), 20, n_examples=20).examples]  # fmt: skip
-    assert set(errors) == {"wrong_tokens", "too_long", "too_short"}
-    assert errors["too_short"] == sum(length < 0 for length in lengths)
-    assert sum(errors.values()) == 20
+@pytest.mark.parametrize(
+    ("seed", "kinds"), [(0, {"too_long"}), (20, {"too_short", "wrong_tokens"})]
+)
+def test_json_has_the_kinds_of_errors(seed, kinds):
+    task = TaskConfig(name="copy", n_in="1-5", cardinality=3)
+    report = evaluate(
+        load_random(RunConfig(task=task, model=ModelConfig(units=6)), seed), 60, n_examples=60
+    )
+    excess = [len(e.predicted) - len(e.target) for e in report.examples if e.predicted != e.target]
+    errors = {
+        "wrong_tokens": excess.count(0),
+        "too_long": sum(n > 0 for n in excess),
+        "too_short": sum(n < 0 for n in excess),
+    }
+    assert evaluation_as_json(report)["errors"] == errors
+    assert {kind for kind, n in errors.items() if n} == kinds
 
 
 RESULTS = Results(

@@ -151,8 +151,8 @@ def test_the_lengths_that_are_learned_are_named(accuracy, words):
 
 def test_the_main_kind_of_error_is_named():
     targets = ids([1, 2, 9], [1, 2, 9], [1, 9, 0], [2, 1, 9], [1, 1, 9])
-    predicted = ids([1, 2, 9, 0], [1, 9, 0, 0], [1, 1, 1, 9], [2, 3, 9, 0], [2, 2, 9, 0])
-    tally = Tally()
+    predicted = ids([1, 2, 9], [1, 9, 0], [1, 1, 0], [2, 3, 9], [2, 2, 9])
+    tally = Tally(end=9)
     tally.add(predicted, targets, -1.0, ids([5], [5], [5], [5], [5]))
     assert tally.errors == {"wrong_tokens": 2, "too_long": 1, "too_short": 1}
     error = "main error: wrong tokens (2 of 4), most wrong tokens at position 2"
