@@ -91,6 +91,8 @@ class Command(TyperCommand):
         for parameter in self.get_params(ctx):
             if (record := parameter.get_help_record(ctx)) is None:
                 continue
+            # One pair of brackets, with a default that comes from the configuration, or Typer's.
+            record = (record[0], record[1].replace("]  [", "; ").replace("  [", " ["))
             if parameter.param_type_name == "argument":
                 # Without the Python type, which adds nothing to the name.
                 sections["Arguments"].append((record[0].partition(" <")[0], record[1]))
@@ -159,10 +161,12 @@ def usage_message(error: typer.TyperException) -> str:
 
     if setting := _meant_setting(error):
         return f"No such option: {setting[0]}. It is a setting: --set {setting[1]}=VALUE"
-    message = error.message or " ".join(error.format_message().split())  # for a missing parameter
+    message, parameter = error.message, getattr(error, "param", None)
+    if not message and parameter:  # it is missing, and its help has the choices
+        message = f"{' '.join(error.format_message().split()).rstrip('.')}. {parameter.help}"
     if meant := getattr(error, "possibilities", None):
         return f"{message}. Did you mean {' or '.join(map(repr, meant))}?"
-    names = [name for name in getattr(getattr(error, "param", None), "opts", ()) if name[0] == "-"]
+    names = [name for name in getattr(parameter, "opts", ()) if name[0] == "-"]
     if not names or names[0] in message:
         return message
     value = ""

@@ -22,8 +22,12 @@ TIME_UNITS = {"s": 1, "m": 60, "h": 3600}
 def option(
     name: str, help_text: str, section: str | None = None, metavar: str | None = None, **more: Any
 ) -> Any:
-    """Return Typer's option, listed in a section of the help."""
-    return typer.Option(name, help=help_text, rich_help_panel=section, metavar=metavar, **more)
+    """Return Typer's option, listed in a section of the help.
+
+    Brackets at the end of the text have the default, if the configuration or the run has it.
+    """
+    text = help_text.replace(". [", ". [default: ")
+    return typer.Option(name, help=text, rich_help_panel=section, metavar=metavar, **more)
 
 
 def run_names(context: typer.Context) -> list[str]:

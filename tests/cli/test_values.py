@@ -154,7 +154,7 @@ def test_a_run_may_be_an_argument(s2s_here, command):
         assert by_argument.keys() == by_option.keys()
     result = s2s_here(*words, "other", "--run", "complete", check=False)
     assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr == "s2s: other and --run complete: name the run only once\n"
+    assert json.loads(result.stderr)["error"] == "other and --run complete: name the run only once"
     assert s2s_here(*words, "other", check=False).returncode == 4
 
 
