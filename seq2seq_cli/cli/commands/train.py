@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from seq2seq_cli.data.plan import Plan
     from seq2seq_cli.data.streams import TrainingStream
     from seq2seq_cli.evaluation import Evaluation
-    from seq2seq_cli.runs.listing import Run
-    from seq2seq_cli.training.session import SeedRun
+    from seq2seq_cli.runs.listing import Run, SeedRun
 
 
 def train(
