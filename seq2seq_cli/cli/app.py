@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from seq2seq_cli import __version__
+from seq2seq_cli.cli.options import expand_home
 from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.errors import ConfigurationError
 
@@ -66,6 +67,7 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments; ConfigurationError for a value that is empty or not UTF-8."""
+        args = [expand_home(word) for word in args]
         values, _, _ = self.make_parser(ctx).parse_args(list(args))
         options = {name for each in self.get_params(ctx) for name in each.opts if name[0] == "-"}
         for parameter in () if ctx.resilient_parsing else self.get_params(ctx):

@@ -92,6 +92,12 @@ def parse_folder(text: str) -> Path:
     return Path(text)
 
 
+def expand_home(word: str) -> str:
+    """Return a word of the command line; the shell leaves the `~` in `--output=~/x`."""
+    home = str(parse_folder("~"))
+    return re.sub(r"(?<=[=,])~(?=/)", lambda _: home, word) if word.startswith("--") else word
+
+
 TaskName = Annotated[
     str | None,
     option(
@@ -141,7 +147,8 @@ Sequences = Annotated[
     ),
 ]
 InputFile = Annotated[
-    Path | None, option("--input", "A file with one sequence per line.", metavar="FILE")
+    Path | None,
+    option("--input", "A file with one sequence per line, such as .txt or .csv.", metavar="FILE"),
 ]
 HeldOut = Annotated[
     int | None,

@@ -134,6 +134,32 @@ def test_a_path_is_not_the_name_of_a_run(s2s_here, random_runs, name):
         assert f"run name '{name}': give the name alone, 'complete'" in result.stderr
 
 
+def test_the_name_of_a_sweeps_run_is_advised_with_its_sweep(s2s_here, random_runs):
+    for name in ("runs/a-sweep/cell-seed-0", "./runs/a-sweep/cell-seed-0/"):
+        result = s2s_here("evaluate", "--run", name, check=False)
+        assert result.returncode == 2
+        assert "give the name alone, 'a-sweep/cell-seed-0'," in result.stderr
+    name = str(random_runs / "a-sweep" / "cell-seed-0")
+    result = s2s_here("runs", "rm", name, "--yes", "--runs-dir", str(random_runs), check=False)
+    assert "give the name alone, 'a-sweep/cell-seed-0'," in result.stderr
+
+
+@pytest.mark.usefixtures("random_runs")
+def test_the_home_folder_in_an_option_with_an_equals_sign(s2s_here, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    s2s_here("generate", "--n-in", "4", "--n-out", "2", "--output=~/pairs.jsonl")
+    s2s_here("encode", "1 2 3 4", "--output=~/states.npz")
+    (tmp_path / "home" / "s.txt").write_text("1 2 3 4\n")
+    assert s2s_here("predict", "--input=~/s.txt").stdout == s2s_here("predict", "1 2 3 4").stdout
+    line = ["train", "--dry-run", "--json", "--n-samples", "20"]
+    config = json.loads(s2s_here(*line, "--data=~/pairs.jsonl", check=False).stdout or "{}")
+    assert config["config"]["task"]["data"] == str(tmp_path / "home" / "pairs.jsonl")
+    assert {path.name for path in tmp_path.iterdir()} == {"home", "runs"}
+    refused = s2s_here("predict", "--input=a~/s.txt", check=False).stderr
+    assert "a~/s.txt: No such file" in refused
+
+
 @pytest.mark.usefixtures("random_runs")
 def test_the_home_folder_is_found_in_quotes(s2s_here, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
