@@ -15,13 +15,17 @@ from seq2seq_cli.runs.manifest import installed_versions
 
 
 def lines(name, value):
-    """Return a command line for each option, and the arguments, with this value."""
+    """Return a command line for each option, and each argument, with this value."""
+    before = []
     for parameter in make_command(name).params:
         if getattr(parameter, "is_flag", False):
             continue
         values = [value] * max(1, parameter.nargs)
-        is_argument = parameter.opts == [parameter.name]
-        yield [name, *([] if is_argument else parameter.opts[:1]), *values], parameter
+        if parameter.opts == [parameter.name]:
+            yield [name, *before, *values], parameter.metavar
+            before.append("before")
+        else:
+            yield [name, parameter.opts[0], *values], parameter.opts[0]
 
 
 @pytest.mark.parametrize(("value", "problem"), [("", "is empty"), ("caf\udce9", "not UTF-8")])
@@ -29,11 +33,11 @@ def lines(name, value):
 def test_an_empty_value_and_one_that_is_not_utf_8_are_refused(
     s2s_here, tmp_path, name, value, problem
 ):
-    for line, parameter in lines(name, value):
+    for line, named in lines(name, value):
         result = s2s_here(*line, check=False)
         assert result.returncode == 2, line
         assert len(result.stderr.splitlines()) == 1
-        assert (line[1] if line[1] != value else parameter.metavar) in result.stderr
+        assert named in result.stderr
         assert problem in result.stderr
     assert list(tmp_path.iterdir()) == []
 

@@ -84,11 +84,10 @@ def runs(
 ) -> None:
     """List, compare, remove or rename the runs.
 
-    The list has the exact match of each run's validation in training, and the time of the training.
-    The newest completed run, which other commands use by default, is the last one before the
-    incomplete ones. A sweep has one line, and so have several seeds of a training: the number of
-    complete runs, the median and the range of their exact matches, and their time in all. With
-    --limit each seed has its line, and --runs-dir RUNS/SWEEP lists the runs of a sweep.
+    The list has the exact match of each run's validation in training, and the training's time. The
+    seeds of a training are one line, and so are the runs of a sweep: how many are complete, the
+    median and range of their exact match, and their time in all. --limit lists each seed, and
+    --runs-dir RUNS/SWEEP a sweep's runs. Other commands use the newest complete run by default.
 
       s2s runs --sort exact --limit 5
       s2s runs compare RUN OTHER
