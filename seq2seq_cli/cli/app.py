@@ -1,15 +1,16 @@
 """The command line: its commands, each imported only when it is used, and its help."""
 
+import os
 from collections.abc import Callable
 from importlib import import_module
 from inspect import getdoc
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from seq2seq_cli import __version__
-from seq2seq_cli.cli.options import expand_home
 from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.errors import ConfigurationError
 
@@ -67,7 +68,6 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments; ConfigurationError for a value that is empty or not UTF-8."""
-        args = [expand_home(word) for word in args]
         values, _, _ = self.make_parser(ctx).parse_args(list(args))
         options = {name for each in self.get_params(ctx) for name in each.opts if name[0] == "-"}
         for parameter in () if ctx.resilient_parsing else self.get_params(ctx):
@@ -79,7 +79,12 @@ class Command(TyperCommand):
                 if isinstance(text, str) and (problem := _problem(text, "=" in metavar)):
                     name = metavar if parameter.opts == [parameter.name] else parameter.opts[0]
                     raise ConfigurationError(f"{name} {text!r}: {problem}")
-        return super().parse_args(ctx, args)
+        rest = super().parse_args(ctx, args)
+        for parameter in self.get_params(ctx):  # the shell leaves the `~` in quotes or after a `=`
+            value, metavar = ctx.params.get(parameter.name), parameter.metavar or ""
+            if isinstance(value, str | Path) and ("FILE" in metavar or "DIR" in metavar):
+                ctx.params[parameter.name] = type(value)(os.path.expanduser(value))  # noqa: PTH111
+        return rest
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; what custom code prints goes to standard error."""

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -83,19 +82,6 @@ def parse_share(text: str) -> tuple[int, int]:
     if not parts or int(parts[1]) >= int(parts[2]):
         raise ValueError("should be I/N, with I from 0 to N-1, such as 0/4")
     return int(parts[1]), int(parts[2])
-
-
-def parse_folder(text: str) -> Path:
-    """Return a path; the shell leaves a `~` in quotes, and the home folder replaces it here."""
-    with suppress(RuntimeError):  # there is no such user
-        return Path(text).expanduser()
-    return Path(text)
-
-
-def expand_home(word: str) -> str:
-    """Return a word of the command line; the shell leaves the `~` in `--output=~/x`."""
-    home = str(parse_folder("~"))
-    return re.sub(r"(?<=[=,])~(?=/)", lambda _: home, word) if word.startswith("--") else word
 
 
 TaskName = Annotated[
@@ -225,7 +211,6 @@ RunsDir = Annotated[
         "Run",
         "DIR",
         envvar="S2S_RUNS_DIR",
-        parser=parse_folder,
     ),
 ]
 Json = Annotated[bool, option("--json", "Write JSON to standard output.")]

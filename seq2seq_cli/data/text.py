@@ -82,8 +82,9 @@ def parse_line(line: str, suffix: str, cardinality: int) -> Pair:
 def _is_pair(line: str, suffix: str) -> bool:
     """Return whether a line has columns of several integers, or is the header of pairs."""
     cells = line.strip().split(DELIMITERS[suffix])
-    has_columns = len(cells) > 1 and any(" " in cell.strip() for cell in cells)
-    return has_columns or is_header(line, suffix)
+    return is_header(line, suffix) or (
+        cells[1:] != [] and any(" " in cell.strip() for cell in cells)
+    )
 
 
 def is_header(line: str, suffix: str) -> bool:

@@ -27,9 +27,9 @@ def check_name(name: str, alone: str = "") -> str:
     `alone` is the name that the error advises for a path, by default the path's last part.
     """
     if isinstance(name, str) and "/" in name:
-        alone = alone or Path(name).name
         raise ConfigurationError(
-            f"run name {name!r}: give the name alone, {alone!r}, without its folder"
+            f"run name {name!r}: give the name alone, {alone or Path(name).name!r}, without its "
+            "folder"
         )
     if not isinstance(name, str) or not re.fullmatch(r"\w[\w.+-]*", name):
         raise ConfigurationError(

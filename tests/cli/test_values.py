@@ -149,7 +149,7 @@ def test_the_name_of_a_sweeps_run_is_advised_with_its_sweep(s2s_here, random_run
 
 
 @pytest.mark.usefixtures("random_runs")
-def test_the_home_folder_in_an_option_with_an_equals_sign(s2s_here, tmp_path, monkeypatch):
+def test_the_home_folder_is_found_in_each_option_of_a_path(s2s_here, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     (tmp_path / "home").mkdir()
     s2s_here("generate", "--n-in", "4", "--n-out", "2", "--output=~/pairs.jsonl")
@@ -160,8 +160,8 @@ def test_the_home_folder_in_an_option_with_an_equals_sign(s2s_here, tmp_path, mo
     config = json.loads(s2s_here(*line, "--data=~/pairs.jsonl", check=False).stdout or "{}")
     assert config["config"]["task"]["data"] == str(tmp_path / "home" / "pairs.jsonl")
     assert {path.name for path in tmp_path.iterdir()} == {"home", "runs"}
-    refused = s2s_here("predict", "--input=a~/s.txt", check=False).stderr
-    assert "a~/s.txt: No such file" in refused
+    assert "a~/s.txt: No such" in s2s_here("predict", "--input=a~/s.txt", check=False).stderr
+    assert "'~'" in s2s_here("evaluate", "--run", "~/runs/complete", check=False).stderr
 
 
 @pytest.mark.usefixtures("random_runs")
