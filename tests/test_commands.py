@@ -282,6 +282,42 @@ def test_predictions_in_json_have_the_expected_target(use, capsys):
     assert documents("1 2 3")[0]["expected"] is None
 
 
+def test_on_a_terminal_an_excerpt_of_the_states_is_shown(use, capsys, monkeypatch):
+    run = use(n_in=3, n_out=2, cardinality=9)
+    encode(["1 2 3"], as_json=True)
+    whole = capsys.readouterr().out
+    hidden, cell = (np.array(json.loads(whole)[name][0]) for name in ("hidden", "cell"))
+    encode(["1 2 3"])
+    piped = capsys.readouterr().out.splitlines()
+    assert piped[0] == "hidden 1: " + " ".join(f"{value:.4f}" for value in hidden)
+    on_terminal(monkeypatch)
+    encode(["1 2 3"])
+    source, *lines = capsys.readouterr().out.splitlines()
+    assert source == "1 2 3"
+    assert len(hidden) == run.config.model.units == 6
+    for line, name, state in zip(lines, ("hidden 1", "cell   1"), (hidden, cell), strict=True):
+        first = " ".join(f"{value:7.4f}" for value in state[:5])
+        norm = f"{np.linalg.norm(state):.4f}"
+        assert line == f"  {name}: norm {norm}, values {first} ... (6)"
+        assert len(line) <= 80
+    encode(["1 2 3"], as_json=True)
+    assert capsys.readouterr().out == whole
+
+
+@pytest.mark.parametrize("command", [predict, encode])
+def test_single_integers_are_one_sequence(use, capsys, command):
+    use(n_in=3, n_out=2, cardinality=9)
+    command(["1 2 3"])
+    quoted = capsys.readouterr().out
+    command(["1", "2", "3"])
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err.count("read as one sequence")) == (quoted, 1)
+    command(["1", "2", "3"], quiet=True)
+    assert capsys.readouterr().err == ""
+    with pytest.raises(ConfigurationError, match='in quotes, such as "1 2"$'):
+        command(["1", "2"])
+
+
 def test_forgotten_quotes(use, capsys):
     use(n_in=3, n_out=2, cardinality=9)
     predict(["1 2 3"])

@@ -29,7 +29,7 @@ from seq2seq_cli import (
 )
 from seq2seq_cli.config import RunConfig, TaskConfig
 from seq2seq_cli.errors import ConfigurationError, DataError, ExistsError, ModelError
-from seq2seq_cli.runs.listing import open_run
+from seq2seq_cli.runs.listing import SeedRun, open_run
 from seq2seq_cli.settings import SECTIONS, Settings, from_keywords, resolve
 
 
@@ -130,16 +130,30 @@ def test_empty_values_and_other_types_are_named(call, value, tmp_path, monkeypat
 def test_a_run_is_given_loaded_as_train_returns_it_or_by_name(random_runs, monkeypatch):
     monkeypatch.chdir(random_runs.parent)
     run, loaded = open_run(Path("runs")), load_run()
+    seed = SeedRun(4, run.path, None, run)
     for work in (lambda run: evaluate(run, 50).examples, lambda run: predict(run, ONE),
                  lambda run: encode(run, ONE)):  # fmt: skip
-        assert work(run) == work("complete") == work(loaded)
+        assert work(run) == work("complete") == work(loaded) == work(seed)
     report("complete", "page.html")
     report(run, "page.html")
-    plot(run, "loss", "run.svg")
+    report(seed, "page.html")
+    plot(seed, "loss", "run.svg")
     plot("complete", "loss", "name.svg")
     assert Path("run.svg").read_text() == Path("name.svg").read_text()
     with pytest.raises(ModelError, match="there is no run runs/other"):
         predict("other", ONE)
+
+
+def test_a_seed_without_a_run_is_refused_in_one_line(tmp_path):
+    failed = SeedRun(7, tmp_path / "t-seed-7", None, None, "the loss became nan at step 3")
+    for work in (
+        evaluate, lambda run: predict(run, ONE), lambda run: encode(run, ONE),
+        lambda run: report(run, tmp_path / "a.html"),
+        lambda run: plot(run, "loss", tmp_path / "a.svg"),
+    ):  # fmt: skip
+        with pytest.raises(ModelError, match=r"^seed 7 has no run: the loss became nan at step 3$"):
+            work(failed)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_run_shows_its_name_task_and_accuracy(random_runs):

@@ -1,8 +1,10 @@
 """The command line: its commands, each imported only when it is used, and its help."""
 
+import os
 from collections.abc import Callable
 from importlib import import_module
 from inspect import getdoc
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -77,7 +79,12 @@ class Command(TyperCommand):
                 if isinstance(text, str) and (problem := _problem(text, "=" in metavar)):
                     name = metavar if parameter.opts == [parameter.name] else parameter.opts[0]
                     raise ConfigurationError(f"{name} {text!r}: {problem}")
-        return super().parse_args(ctx, args)
+        rest = super().parse_args(ctx, args)
+        for parameter in self.get_params(ctx):  # the shell leaves the `~` in quotes or after a `=`
+            value, metavar = ctx.params.get(parameter.name), parameter.metavar or ""
+            if isinstance(value, str | Path) and ("FILE" in metavar or "DIR" in metavar):
+                ctx.params[parameter.name] = type(value)(os.path.expanduser(value))  # noqa: PTH111
+        return rest
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; what custom code prints goes to standard error."""
@@ -91,6 +98,8 @@ class Command(TyperCommand):
         for parameter in self.get_params(ctx):
             if (record := parameter.get_help_record(ctx)) is None:
                 continue
+            # One pair of brackets, with a default that comes from the configuration, or Typer's.
+            record = (record[0], record[1].replace("]  [", "; ").replace("  [", " ["))
             if parameter.param_type_name == "argument":
                 # Without the Python type, which adds nothing to the name.
                 sections["Arguments"].append((record[0].partition(" <")[0], record[1]))
@@ -159,10 +168,12 @@ def usage_message(error: typer.TyperException) -> str:
 
     if setting := _meant_setting(error):
         return f"No such option: {setting[0]}. It is a setting: --set {setting[1]}=VALUE"
-    message = error.message or " ".join(error.format_message().split())  # for a missing parameter
+    message, parameter = error.message, getattr(error, "param", None)
+    if not message and parameter:  # it is missing, and its help has the choices
+        message = f"{' '.join(error.format_message().split()).rstrip('.')}. {parameter.help}"
     if meant := getattr(error, "possibilities", None):
         return f"{message}. Did you mean {' or '.join(map(repr, meant))}?"
-    names = [name for name in getattr(getattr(error, "param", None), "opts", ()) if name[0] == "-"]
+    names = [name for name in getattr(parameter, "opts", ()) if name[0] == "-"]
     if not names or names[0] in message:
         return message
     value = ""

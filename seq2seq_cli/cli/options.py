@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,8 +21,12 @@ TIME_UNITS = {"s": 1, "m": 60, "h": 3600}
 def option(
     name: str, help_text: str, section: str | None = None, metavar: str | None = None, **more: Any
 ) -> Any:
-    """Return Typer's option, listed in a section of the help."""
-    return typer.Option(name, help=help_text, rich_help_panel=section, metavar=metavar, **more)
+    """Return Typer's option, listed in a section of the help.
+
+    Brackets at the end of the text have the default, if the configuration or the run has it.
+    """
+    text = help_text.replace(". [", ". [default: ")
+    return typer.Option(name, help=text, rich_help_panel=section, metavar=metavar, **more)
 
 
 def run_names(context: typer.Context) -> list[str]:
@@ -81,13 +84,6 @@ def parse_share(text: str) -> tuple[int, int]:
     return int(parts[1]), int(parts[2])
 
 
-def parse_folder(text: str) -> Path:
-    """Return a path; the shell leaves a `~` in quotes, and the home folder replaces it here."""
-    with suppress(RuntimeError):  # there is no such user
-        return Path(text).expanduser()
-    return Path(text)
-
-
 TaskName = Annotated[
     str | None,
     option(
@@ -137,7 +133,8 @@ Sequences = Annotated[
     ),
 ]
 InputFile = Annotated[
-    Path | None, option("--input", "A file with one sequence per line.", metavar="FILE")
+    Path | None,
+    option("--input", "A file with one sequence per line, such as .txt or .csv.", metavar="FILE"),
 ]
 HeldOut = Annotated[
     int | None,
@@ -214,7 +211,6 @@ RunsDir = Annotated[
         "Run",
         "DIR",
         envvar="S2S_RUNS_DIR",
-        parser=parse_folder,
     ),
 ]
 Json = Annotated[bool, option("--json", "Write JSON to standard output.")]

@@ -76,21 +76,22 @@ def check_input(sequences: list[str] | None, file: Path | None) -> None:
         raise ConfigurationError('give sequences, such as "22 17 23 5 29 11", or --input FILE')
 
 
-def join_arguments(sequences: list[str] | None, trained: Lengths) -> tuple[list[str] | None, str]:
-    """Return the sequences, and a note if single integers were joined to one sequence.
+def join_arguments(sequences: list[str] | None, trained: Lengths, quiet: bool) -> list[str] | None:
+    """Return the sequences; single integers are joined to one sequence, which a message says.
 
     They are joined if their number is the only length of sources the run was `trained` on. Raises
     ConfigurationError if it is not, unless some of these sources have one integer.
     """
     n = len(sequences or ())
     if not sequences or n == 1 or trained.shortest == 1:
-        return sequences, ""
+        return sequences
     integers = [text.strip(" ,[]()") for text in sequences]
     if not all(text.isascii() and text.isdigit() for text in integers):
-        return sequences, ""
+        return sequences
     source = " ".join(integers)
     if trained == (n, n):
-        return [source], f'the {n} integers are read as one sequence, "{source}"'
+        output.message(f'note: the {n} integers are read as one sequence, "{source}"', quiet)
+        return [source]
     raise ConfigurationError(
         f"{n} sequences of one integer each, and the run was trained on sources of {trained} "
         f'integers: put each sequence in quotes, such as "{source}"'

@@ -10,6 +10,7 @@ import select
 import stat
 from collections import deque
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
@@ -76,6 +77,14 @@ def parse_line(line: str, suffix: str, cardinality: int) -> Pair:
     if len(cells) != len(HEADER):
         raise DataError(f"{len(cells)} columns: should be two, the source and the target")
     return parse_pair(cells[0], cells[1], cardinality)
+
+
+def _is_pair(line: str, suffix: str) -> bool:
+    """Return whether a line has columns of several integers, or is the header of pairs."""
+    cells = line.strip().split(DELIMITERS[suffix])
+    return is_header(line, suffix) or (
+        cells[1:] != [] and any(" " in cell.strip() for cell in cells)
+    )
 
 
 def is_header(line: str, suffix: str) -> bool:
@@ -213,13 +222,16 @@ def iterate_sequences(
 ) -> Iterator[list[int] | None]:
     """Yield the sequence of each numbered line of `name` as it is read; None for a blank line.
 
-    Raises DataError that names the line.
+    Raises DataError that names the line, also for a `.csv` or `.tsv` file of pairs.
     """
+    suffix = Path(name).suffix.lower()
     for number, line in lines:
         if not line.strip():
             yield None
             continue
         try:
+            if suffix in DELIMITERS and _is_pair(line, suffix):
+                raise DataError("a pair: each line should have one sequence, without a target")
             yield parse_sequence(line, cardinality)
         except DataError as error:
             raise DataError(f"{name}, line {number}: {error}") from error

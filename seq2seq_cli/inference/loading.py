@@ -20,7 +20,7 @@ from seq2seq_cli.data.vocabulary import Floats
 from seq2seq_cli.errors import ConfigurationError, ModelError
 from seq2seq_cli.inference.layers import LstmWeights, fold_ids, fold_lstm
 from seq2seq_cli.inference.network import Attention, Decoder, Encoder, EncoderLayer, LoadedRun
-from seq2seq_cli.runs.listing import Run, open_run
+from seq2seq_cli.runs.listing import Run, SeedRun, open_run
 from seq2seq_cli.runs.manifest import DECODER_MODEL, ENCODER_MODEL
 from seq2seq_cli.runs.names import runs_path
 from seq2seq_cli.storage import read_member, reason
@@ -34,8 +34,8 @@ MOST_OVERHEAD = 2**22
 Weights = Mapping[str, tuple[Floats, ...]]
 """The arrays of each layer by its name, in Keras' order."""
 
-AnyRun = LoadedRun | Run | str
-"""A loaded run, a run as `train` returns it, or the name of a run in the folder `runs`."""
+AnyRun = LoadedRun | Run | SeedRun | str
+"""A loaded run, what `train` or `train_seeds` returns, or the name of a run in `runs`."""
 
 
 def load_run(run: str | None = None, runs_dir: str | Path = "runs") -> LoadedRun:
@@ -49,7 +49,14 @@ def load_run(run: str | None = None, runs_dir: str | Path = "runs") -> LoadedRun
 
 
 def as_loaded(run: AnyRun) -> LoadedRun:
-    """Return the loaded run, loading it if necessary; raises what `load_run` raises."""
+    """Return the loaded run, loading it if necessary.
+
+    Raises what `load_run` raises, and ModelError for a seed whose training failed.
+    """
+    if isinstance(run, SeedRun):
+        if run.run is None:
+            raise ModelError(f"seed {run.seed} has no run: {run.problem}")
+        run = run.run
     if isinstance(run, LoadedRun):
         return run
     if isinstance(run, Run):

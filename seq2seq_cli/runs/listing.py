@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from seq2seq_cli.architecture import Architecture
 from seq2seq_cli.config import RunConfig
@@ -26,6 +27,9 @@ from seq2seq_cli.runs.manifest import (
 from seq2seq_cli.runs.names import run_of, run_path, training_path, without_seed
 from seq2seq_cli.settings import parse_config
 from seq2seq_cli.storage import unreadable
+
+if TYPE_CHECKING:
+    from seq2seq_cli.data.streams import TrainingStream
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,17 @@ class Run:
             "seconds": self.manifest.seconds,
             "sequences_trained_on": self.history()[-1].steps_done * self.config.training.batch_size,
         }
+
+
+@dataclass(frozen=True)
+class SeedRun:
+    """The result of a seed: its run, or the problem that ended its training."""
+
+    seed: int
+    path: Path
+    stream: "TrainingStream"  # that it was trained on
+    run: Run | None
+    problem: str = ""
 
 
 def open_run(runs_dir: Path, name: str | None = None) -> Run:

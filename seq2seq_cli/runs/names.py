@@ -21,11 +21,15 @@ MOST_STEM = 150
 """Maximum bytes that a default name takes from a data file's name; other parts follow."""
 
 
-def check_name(name: str) -> str:
-    """Return the run's name, or raise ConfigurationError if it is not a plain folder name."""
+def check_name(name: str, alone: str = "") -> str:
+    """Return the run's name, or raise ConfigurationError if it is not a plain folder name.
+
+    `alone` is the name that the error advises for a path, by default the path's last part.
+    """
     if isinstance(name, str) and "/" in name:
         raise ConfigurationError(
-            f"run name {name!r}: give the name alone, {Path(name).name!r}, without its folder"
+            f"run name {name!r}: give the name alone, {alone or Path(name).name!r}, without its "
+            "folder"
         )
     if not isinstance(name, str) or not re.fullmatch(r"\w[\w.+-]*", name):
         raise ConfigurationError(
@@ -56,7 +60,9 @@ def run_path(runs_dir: Path, name: str) -> Path:
     is_path = not sweep.strip(".") or (sweep == runs_dir.name and not (runs_dir / sweep).exists())
     if run and not is_path:
         return runs_dir / check_name(sweep) / check_name(run)
-    return runs_dir / check_name(name)
+    path = Path(str(name))
+    alone = str(path.relative_to(runs_dir)) if path.is_relative_to(runs_dir) else ""
+    return runs_dir / check_name(name, alone)
 
 
 def training_path(run: Path) -> Path:

@@ -6,18 +6,16 @@ another process uses is found before TensorFlow is imported.
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from seq2seq_cli.config import RunConfig
 from seq2seq_cli.custom_code import CALLBACK, check_function
 from seq2seq_cli.data.plan import Plan, wrong_settings
-from seq2seq_cli.data.streams import TrainingStream
 from seq2seq_cli.errors import ConfigurationError, LossError, Stopped
 from seq2seq_cli.resources import check_training
 from seq2seq_cli.runs.advice import resume_command
-from seq2seq_cli.runs.listing import Run, open_run
+from seq2seq_cli.runs.listing import Run, SeedRun, open_run
 from seq2seq_cli.runs.names import runs_path
 from seq2seq_cli.runs.resumption import State
 from seq2seq_cli.settings import Settings, from_keywords, with_settings
@@ -30,17 +28,6 @@ if TYPE_CHECKING:
     import keras
 
 CHECKPOINT_SECONDS = 60.0
-
-
-@dataclass(frozen=True)
-class SeedRun:
-    """The result of a seed: its run, or the problem that ended its training."""
-
-    seed: int
-    path: Path
-    stream: TrainingStream  # that it was trained on
-    run: Run | None
-    problem: str = ""
 
 
 @with_settings

@@ -9,7 +9,7 @@ import pytest
 
 from seq2seq_cli.cli.app import COMMANDS, GROUPS, app, make_command
 from seq2seq_cli.cli.process import run_command
-from seq2seq_cli.config import ModelConfig
+from seq2seq_cli.config import ModelConfig, RunConfig
 from seq2seq_cli.data.tasks import TASKS
 from seq2seq_cli.reports import RUN_CHARTS, SECTIONS, SWEEP_CHARTS
 from seq2seq_cli.runs.manifest import CONFIG_FILE
@@ -151,3 +151,37 @@ def test_no_help_shows_a_python_type(name, help_of):
 def test_a_mistyped_word_gets_a_suggestion(words, meant, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["s2s", *words.split()])
     assert run_command() == (meant, 2)
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [("plot", (*RUN_CHARTS, *SWEEP_CHARTS)), ("export", ("DIR", "folder")),
+     ("export here", ("--format", "saved-model", "onnx", "litert")),
+     ("predict", ('"22 17 23 5 29 11"', "--input FILE"))],
+)  # fmt: skip
+def test_a_missing_value_is_named_with_its_choices(words, names, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["s2s", *words.split()])
+    message, code = run_command()
+    assert code == 2
+    assert "\n" not in message
+    assert all(name in message for name in names)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_default_is_shown_in_one_style(name, help_of):
+    shown = " ".join(help_of(name).partition("\n\n")[2].split())
+    for brackets in re.findall(r" \[([^]]+)\]", shown):
+        assert re.match(r"default: |env var: \w+; default: |required$|\d*(<=)?x[<>]?=", brackets)
+    assert "] [" not in shown
+    assert not re.search(r"default: \d+\.0\b", shown)
+
+
+def test_the_defaults_in_the_help_are_those_of_the_configuration(help_of):
+    shown = " ".join(help_of("train").split())
+    config = RunConfig()
+    defaults = {
+        "task": config.task.name, "n-in": config.task.n_in, "units": config.model.units,
+        "epochs": config.training.epochs, "batch-size": config.training.batch_size,
+    }  # fmt: skip
+    for name, default in defaults.items():
+        assert re.search(rf"--{name} [^[]*\[default: {default}\]", shown)

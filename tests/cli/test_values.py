@@ -15,13 +15,17 @@ from seq2seq_cli.runs.manifest import installed_versions
 
 
 def lines(name, value):
-    """Return a command line for each option, and the arguments, with this value."""
+    """Return a command line for each option, and each argument, with this value."""
+    before = []
     for parameter in make_command(name).params:
         if getattr(parameter, "is_flag", False):
             continue
         values = [value] * max(1, parameter.nargs)
-        is_argument = parameter.opts == [parameter.name]
-        yield [name, *([] if is_argument else parameter.opts[:1]), *values], parameter
+        if parameter.opts == [parameter.name]:
+            yield [name, *before, *values], parameter.metavar
+            before.append("before")
+        else:
+            yield [name, parameter.opts[0], *values], parameter.opts[0]
 
 
 @pytest.mark.parametrize(("value", "problem"), [("", "is empty"), ("caf\udce9", "not UTF-8")])
@@ -29,11 +33,11 @@ def lines(name, value):
 def test_an_empty_value_and_one_that_is_not_utf_8_are_refused(
     s2s_here, tmp_path, name, value, problem
 ):
-    for line, parameter in lines(name, value):
+    for line, named in lines(name, value):
         result = s2s_here(*line, check=False)
         assert result.returncode == 2, line
         assert len(result.stderr.splitlines()) == 1
-        assert (line[1] if line[1] != value else parameter.metavar) in result.stderr
+        assert named in result.stderr
         assert problem in result.stderr
     assert list(tmp_path.iterdir()) == []
 
@@ -134,6 +138,32 @@ def test_a_path_is_not_the_name_of_a_run(s2s_here, random_runs, name):
         assert f"run name '{name}': give the name alone, 'complete'" in result.stderr
 
 
+def test_the_name_of_a_sweeps_run_is_advised_with_its_sweep(s2s_here, random_runs):
+    for name in ("runs/a-sweep/cell-seed-0", "./runs/a-sweep/cell-seed-0/"):
+        result = s2s_here("evaluate", "--run", name, check=False)
+        assert result.returncode == 2
+        assert "give the name alone, 'a-sweep/cell-seed-0'," in result.stderr
+    name = str(random_runs / "a-sweep" / "cell-seed-0")
+    result = s2s_here("runs", "rm", name, "--yes", "--runs-dir", str(random_runs), check=False)
+    assert "give the name alone, 'a-sweep/cell-seed-0'," in result.stderr
+
+
+@pytest.mark.usefixtures("random_runs")
+def test_the_home_folder_is_found_in_each_option_of_a_path(s2s_here, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    s2s_here("generate", "--n-in", "4", "--n-out", "2", "--output=~/pairs.jsonl")
+    s2s_here("encode", "1 2 3 4", "--output=~/states.npz")
+    (tmp_path / "home" / "s.txt").write_text("1 2 3 4\n")
+    assert s2s_here("predict", "--input=~/s.txt").stdout == s2s_here("predict", "1 2 3 4").stdout
+    line = ["train", "--dry-run", "--json", "--n-samples", "20"]
+    config = json.loads(s2s_here(*line, "--data=~/pairs.jsonl", check=False).stdout or "{}")
+    assert config["config"]["task"]["data"] == str(tmp_path / "home" / "pairs.jsonl")
+    assert {path.name for path in tmp_path.iterdir()} == {"home", "runs"}
+    assert "a~/s.txt: No such" in s2s_here("predict", "--input=a~/s.txt", check=False).stderr
+    assert "'~'" in s2s_here("evaluate", "--run", "~/runs/complete", check=False).stderr
+
+
 @pytest.mark.usefixtures("random_runs")
 def test_the_home_folder_is_found_in_quotes(s2s_here, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -154,7 +184,7 @@ def test_a_run_may_be_an_argument(s2s_here, command):
         assert by_argument.keys() == by_option.keys()
     result = s2s_here(*words, "other", "--run", "complete", check=False)
     assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr == "s2s: other and --run complete: name the run only once\n"
+    assert json.loads(result.stderr)["error"] == "other and --run complete: name the run only once"
     assert s2s_here(*words, "other", check=False).returncode == 4
 
 

@@ -105,3 +105,20 @@ def test_lines_have_no_ends_and_no_byte_order_mark():
 def test_text_that_cannot_be_read_is_named_with_its_line(content, reason):
     with pytest.raises(DataError, match=f"^text, {reason}"):
         read_text(content)
+
+
+@pytest.mark.parametrize("line", ["1,2,3", "1, 2, 3", "1 2 3", "1\t2\t3"])
+@pytest.mark.parametrize("name", ["a.csv", "a.TSV", "a.txt", "standard input"])
+def test_a_line_of_integers_is_a_sequence_in_any_file(name, line):
+    lines = [(1, line), (2, ""), (3, "4")]
+    assert list(iterate_sequences(lines, name, 9)) == [[1, 2, 3], None, [4]]
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [("a.csv", "1 2 3,3 2"), ("a.CSV", '"1 2 3","3"'), ("a.csv", "source,target"),
+     ("a.tsv", "1 2 3\t3"), ("a.tsv", "source\ttarget"), ("a.csv", "1 2 3,")],
+)  # fmt: skip
+def test_pairs_are_not_read_as_sequences(name, line):
+    with pytest.raises(DataError, match=rf"^{name}, line 2: a pair: .* without a target$"):
+        list(iterate_sequences([(1, "4"), (2, line)], name, 9))

@@ -17,7 +17,7 @@ VARIABLES = (
 
 
 def doctor(
-    seconds: Annotated[float, option("--seconds", "Seconds to train for.", min=0)] = 2.0,
+    seconds: Annotated[float, option("--seconds", "Seconds to train for.", min=0)] = 2,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:

@@ -1,11 +1,16 @@
 """`s2s encode`: the context vector, the states that the encoder passes to the decoder."""
 
+from collections.abc import Sequence
+from math import hypot
 from pathlib import Path
 from typing import Annotated
 
 from seq2seq_cli.cli import options
 from seq2seq_cli.cli.options import option
 from seq2seq_cli.cli.rendering import output
+
+MOST_SHOWN = 5
+"""Maximum values of a state on a terminal."""
 
 
 def encode(
@@ -25,12 +30,15 @@ def encode(
 ) -> None:
     """Print the encoder's hidden and cell states for sequences.
 
-    They are all that the decoder knows about a source: the context vector. Blank lines are skipped.
+    They are the context vector: all that a decoder without attention knows about a source.
+    On a terminal each state's norm and first values are shown; all values are in --json and
+    --output, and where standard output is no terminal. Blank lines are skipped.
 
       s2s encode "22 17 23 5 29 11"
       s2s encode --run RUN --input sources.txt --output states.npz
     """
-    from seq2seq_cli.cli.sequences import check_input, read_sequences
+    from seq2seq_cli.cli.rendering.tables import shorten
+    from seq2seq_cli.cli.sequences import check_input, join_arguments, read_sequences
     from seq2seq_cli.inference.loading import load_run
     from seq2seq_cli.inference.network import BATCH
     from seq2seq_cli.prediction import encode as encode_batch
@@ -41,7 +49,10 @@ def encode(
     output.end_phase("the run loaded")
     output.end_with_reader()
     lengths: set[int] = set()
-    with read_sequences(sequences, file, loaded.config.task.cardinality) as source_reader:
+    is_excerpt = output.stdout().isatty()
+    task = loaded.config.task
+    sequences = join_arguments(sequences, task.lengths, quiet)
+    with read_sequences(sequences, file, task.cardinality) as source_reader:
         if output_file:
             sources = source_reader.all()
             lengths.update(map(len, sources))
@@ -57,10 +68,20 @@ def encode(
                     if as_json:
                         output.write_json(encoded._asdict())
                         continue
+                    if is_excerpt:
+                        output.write(shorten(encoded.source))
                     for number in range(len(encoded.hidden)):
                         for name in ("hidden", "cell"):
                             values = getattr(encoded, name)[number]
                             shown = " ".join(f"{value:.4f}" for value in values)
-                            output.write(f"{name} {number + 1}: {shown}")
+                            line = f"{name} {number + 1}: {shown}"
+                            output.write(excerpt(name, number, values) if is_excerpt else line)
     for note in loaded.length_notes(lengths):
         output.message(f"note: {note}", quiet)
+
+
+def excerpt(name: str, number: int, values: Sequence[float]) -> str:
+    """Return the norm of a layer's state and its first values."""
+    first = " ".join(f"{value:7.4f}" for value in values[:MOST_SHOWN])
+    rest = f" ... ({len(values)})" if len(values) > MOST_SHOWN else ""
+    return f"  {name:6} {number + 1}: norm {hypot(*values):.4f}, values {first}{rest}"

@@ -33,7 +33,7 @@ def evaluate(
     examples: Annotated[
         int | None, option("--examples", "Number of spot checks to show. [10]", min=0)
     ] = None,
-    min_accuracy: options.MinAccuracy = 0.0,
+    min_accuracy: options.MinAccuracy = 0,
     seed: Annotated[
         int | None, option("--seed", "Seed of the sequences. [the run's]", "Sequences")
     ] = None,

@@ -64,9 +64,7 @@ def predict(
             f"--attention: the run {loaded.run.name} has none; train with --attention dot"
         )
     task = loaded.config.task
-    sequences, joined = join_arguments(sequences, task.lengths)
-    if joined:
-        output.message(f"note: {joined}", quiet)
+    sequences = join_arguments(sequences, task.lengths, quiet)
     lengths: set[int] = set()
     n_cut = 0
     is_compared = as_json or (not plain and output.stdout().isatty())

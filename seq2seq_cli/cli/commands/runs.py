@@ -84,11 +84,10 @@ def runs(
 ) -> None:
     """List, compare, remove or rename the runs.
 
-    The list has the exact match of each run's validation in training, and the time of the training.
-    The newest completed run, which other commands use by default, is the last one before the
-    incomplete ones. A sweep has one line, and so have several seeds of a training: the number of
-    complete runs, the median and the range of their exact matches, and their time in all. With
-    --limit each seed has its line, and --runs-dir RUNS/SWEEP lists the runs of a sweep.
+    The list has the exact match of each run's validation in training, and the training's time. The
+    seeds of a training are one line, and so are the runs of a sweep: how many are complete, the
+    median and range of their exact match, and their time in all. --limit lists each seed, and
+    --runs-dir RUNS/SWEEP a sweep's runs. Other commands use the newest complete run by default.
 
       s2s runs --sort exact --limit 5
       s2s runs compare RUN OTHER
@@ -148,13 +147,18 @@ def runs(
             missing = f"there are no runs in {runs_dir}: train one with `{train_command(runs_dir)}`"
         output.message(missing, quiet)
     seeds = {} if limit else several_seeds(listed)
-    groups = [(name, str(len(group)), group) for name, group in seeds.items()]
+    groups = [_summary(name, str(len(group)), group) for name, group in seeds.items()]
     for name, complete, planned in sweeps:
         cells = [item.run for item in list_runs(runs_dir / name) if item.run]
-        groups.append((name, f"{complete} of {planned}", cells))
-    _show_groups(f"Sweeps and several seeds in {runs_dir}", groups)
+        groups.append(_summary(name, f"{complete} of {planned}", cells))
+    if groups:
+        columns = ("name", ">runs", ">median", "range", ">time")
+        table(f"Sweeps and several seeds in {runs_dir}", columns, groups)
     grouped = {run.name for group in seeds.values() for run in group}
-    _show_runs(f"Runs in {runs_dir}", [item for item in listed if item.name not in grouped])
+    rows = [_row(item) for item in listed if item.name not in grouped]
+    if rows:
+        columns = ("run", "task", "attention", ">validation", ">time")
+        table(f"Runs in {runs_dir}", columns, rows)
     for item in listed:
         if item.problem.startswith("damaged: "):
             output.write(f"{item.name} is {item.problem}")
@@ -162,38 +166,28 @@ def runs(
             output.write(f"the next training of {item.name}: {_state(item.under_way)}")
 
 
-def _show_groups(title: str, groups: "Sequence[tuple[str, str, list[Run]]]") -> None:
-    """Print the exact matches of the complete runs of sweeps, and of several seeds."""
+def _summary(name: str, n_runs: str, complete: "Sequence[Run]") -> tuple[str, ...]:
+    """Return the row of the complete runs of a sweep, or of several seeds."""
     from seq2seq_cli.metrics import spread_text
 
-    rows = []
-    for name, n_runs, group in groups:
-        manifests = [run.manifest for run in group]
-        shares = [manifest.results.exact_match for manifest in manifests]
-        seconds = output.duration(sum(manifest.seconds for manifest in manifests))
-        rows.append((name, n_runs, *spread_text(shares), seconds))
-    if rows:
-        table(title, ("name", ">runs", ">median", "range", ">time"), rows)
+    shares = [run.manifest.results.exact_match for run in complete]
+    seconds = sum(run.manifest.seconds for run in complete)
+    return name, n_runs, *spread_text(shares), output.duration(seconds)
 
 
-def _show_runs(title: str, listed: "Sequence[ListedRun]") -> None:
-    """Print a line for each run: its task, attention, exact match and the time of its training."""
+def _row(item: "ListedRun") -> "tuple[RenderableType, ...]":
+    """Return the row of a run: its task, attention, exact match and the time of its training."""
     from seq2seq_cli.metrics import exact_match_text
     from seq2seq_cli.runs.names import task_lengths
 
-    rows: list[tuple[RenderableType, ...]] = []
-    for item in listed:
-        if not item.run:
-            rows.append((item.name, one_line(_state(item.problem.split(": ")[0])), "", "", ""))
-            continue
-        task, manifest = item.run.config.task, item.run.manifest
-        sizes = f"{' → '.join(task_lengths(task))} of {task.cardinality}"
-        learned = one_line(f"{sizes}, {task.data or task.name}")
-        attention = item.run.config.model.attention.replace("none", "")
-        accuracy, time = exact_match_text(manifest.results), output.duration(manifest.seconds)
-        rows.append((item.name, learned, attention, accuracy, time))
-    if rows:
-        table(title, ("run", "task", "attention", ">validation", ">time"), rows)
+    if not item.run:
+        return item.name, one_line(_state(item.problem.split(": ")[0])), "", "", ""
+    task, manifest = item.run.config.task, item.run.manifest
+    lengths = " → ".join(task_lengths(task))
+    learned = one_line(f"{lengths} of {task.cardinality}, {task.data or task.name}")
+    attention = item.run.config.model.attention.replace("none", "")
+    accuracy, time = exact_match_text(manifest.results), output.duration(manifest.seconds)
+    return item.name, learned, attention, accuracy, time
 
 
 def _state(text: str) -> str:

@@ -103,7 +103,7 @@ def sweep(
             parser=options.parse_share,
         ),
     ] = None,
-    checkpoint_seconds: options.CheckpointSeconds = 60.0,
+    checkpoint_seconds: options.CheckpointSeconds = 60,
     csv_file: Annotated[
         Path | None,
         option("--output", "Write a CSV file with a line per cell and seed.", metavar="FILE"),

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from seq2seq_cli.data.plan import Plan
     from seq2seq_cli.data.streams import TrainingStream
     from seq2seq_cli.evaluation import Evaluation
-    from seq2seq_cli.runs.listing import Run
-    from seq2seq_cli.training.session import SeedRun
+    from seq2seq_cli.runs.listing import Run, SeedRun
 
 
 def train(
@@ -101,11 +100,11 @@ def train(
         str | None,
         option("--callback", "A function that returns Keras callbacks.", "Run", "FILE.py:FUNCTION"),
     ] = None,
-    min_accuracy: options.MinAccuracy = 0.0,
+    min_accuracy: options.MinAccuracy = 0,
     tensorboard: Annotated[
         bool, option("--tensorboard", "Also write the history for TensorBoard.", "Run")
     ] = False,
-    checkpoint_seconds: options.CheckpointSeconds = 60.0,
+    checkpoint_seconds: options.CheckpointSeconds = 60,
     runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
     force: options.Force = False,
     as_json: options.Json = False,
