@@ -199,6 +199,6 @@ def _with_config(chart: Chart, width: int = WIDTH, **config: object) -> Spec:
 
 def _named(svg: str, chart: Chart) -> str:
     """Return a drawing with a name for screen readers on its root and none on its parts."""
-    name = html.escape(f"{chart.title}. {chart.text}", quote=True)
+    name = html.escape(f"{chart.title}. {chart.text} {chart.marks}".rstrip(), quote=True)
     parts = re.sub(r' (role|aria-roledescription|aria-label)="graphics-[^"]*"', "", svg)
     return re.sub(r"^<svg ", f'<svg role="img" aria-label="{name}" ', parts, count=1)
