@@ -104,11 +104,13 @@ class TaskConfig(Section):
     )
     n_out: int = Field(3, ge=1, description="integers in a target, for tasks with a free length")
     cardinality: int = Field(
-        51, ge=2, le=1_000_000, description="ids 0 to cardinality-1; 0 is reserved"
+        51, ge=2, le=1_000_000, description="number of ids, 0 to cardinality-1; 0 is reserved"
     )
-    k: int | None = Field(None, ge=1, description="a number that some tasks have; see `s2s tasks`")
+    k: int | None = Field(
+        None, ge=1, description="k, a number that some tasks have; see `s2s tasks`"
+    )
     digit_order: DigitOrder | None = Field(
-        None, description="of the numbers of addition; unset: big-endian"
+        None, description="order of the digits in addition; unset: big-endian"
     )
     data: str = Field("", description="custom pairs, not a task: a file, or source,target files")
     validation_data: str = Field("", description="pairs to validate on; unset: held-out ones")
@@ -141,11 +143,11 @@ class TaskConfig(Section):
 class ModelConfig(Section):
     """The network that learns the task."""
 
-    units: int = Field(128, ge=1, description="width of the LSTMs' states")
+    units: int = Field(128, ge=1, description="units per layer, the width of the LSTMs' states")
     layers: int = Field(1, ge=1, le=64, description="LSTMs stacked in the encoder and the decoder")
     bidirectional: bool = Field(False, description="the encoder reads in both directions")
     attention: Literal["none", "dot"] = Field(
-        "none", description="dot: the decoder attends to the encoder's outputs (Luong)"
+        "none", description="attention of the decoder to the encoder's outputs; dot: Luong's"
     )
     attention_radius: int = Field(
         4,
@@ -154,7 +156,7 @@ class ModelConfig(Section):
     )
     embedding: int = Field(0, ge=0, description="size of a learned embedding; 0: one-hot")
     pretrained_embedding: str = Field(
-        "", description=".npy file of shape (cardinality, embedding) to start from"
+        "", description="embedding to start from, an .npy file of shape (cardinality, embedding)"
     )
     pretrained_embedding_sha256: str = Field("", description="of that file; filled in")
     dropout: float = Field(0.0, ge=0, lt=1, description="share of a layer's inputs dropped")
@@ -184,7 +186,7 @@ class TrainingConfig(Section):
     # Numbers beyond these limits are infinite as 32-bit floats.
     learning_rate: float = Field(0.01, gt=0, le=3.4e38, description="peak learning rate of Adam")
     schedule: Literal["cosine", "constant"] = Field(
-        "cosine", description="warm-up, then cosine decay to zero; or constant"
+        "cosine", description="course of the learning rate; cosine: warm-up, then decay to zero"
     )
     clip_norm: float = Field(
         0.0, ge=0, le=3.4e38, description="limit of the gradients' norm; 0: none"

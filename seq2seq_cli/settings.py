@@ -6,6 +6,7 @@ reported together. The requirements of the tasks are passed in as a check.
 
 import difflib
 import inspect
+import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -180,6 +181,12 @@ def find_setting(key: str, value: object = "") -> FieldInfo:
     if section not in SECTIONS or name not in SECTIONS[section].model_fields:
         raise ConfigurationError(_unknown(key, value, all_settings()))
     return SECTIONS[section].model_fields[name]
+
+
+def setting_title(name: str) -> str:
+    """Return the quantity that a setting is, for an axis; another name is returned unchanged."""
+    described = find_setting(name).description if name in all_settings() else None
+    return str(re.split("[,;:]", described or name)[0])
 
 
 def laid_over(base: RunConfig, changes: RunConfig) -> RunConfig:

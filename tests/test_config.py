@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.errors import ConfigurationError, StorageError
-from seq2seq_cli.settings import parse_config, resolve
+from seq2seq_cli.settings import all_settings, parse_config, resolve, setting_title
 
 COUNTS = st.integers(1, 10**12)
 
@@ -285,3 +285,11 @@ def test_custom_data_replaces_the_task_of_a_file(tmp_path):
     assert task.model_fields_set == {"data"}
     assert resolve(path, ["task.data=pairs.jsonl", "task.n_in=9"]).task.n_in == 9
     assert resolve(path).task.n_in == "1-25"
+
+
+@pytest.mark.parametrize("key", all_settings())
+def test_every_setting_has_a_title_for_an_axis(key):
+    title = setting_title(key)
+    assert title != key
+    assert 1 <= len(title) <= 60
+    assert setting_title("predicted") == "predicted"

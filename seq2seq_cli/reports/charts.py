@@ -1,10 +1,12 @@
 """Vega-Lite specifications of charts from their data. The colours are those of `pictures`."""
 
+from collections.abc import Sequence
 from math import ceil, floor, log10
 from typing import Any
 
 from seq2seq_cli.metrics import percent
 from seq2seq_cli.reports.data import Chart, Row, in_order
+from seq2seq_cli.settings import setting_title
 
 Spec = dict[str, Any]
 
@@ -13,7 +15,7 @@ WIDTH, HEIGHT = 350, 230
 LOG_FROM = 30.0
 """From this ratio of the largest to the smallest loss, the axis is logarithmic."""
 
-SHADES = {"title": None, "orient": "bottom", "symbolType": "square", "symbolStrokeWidth": 0,
+SHADES = {"orient": "bottom", "symbolType": "square", "symbolStrokeWidth": 0,
           "values": [0.25, 0.5, 0.75, 1]}  # fmt: skip
 """The legend of a map's opacities."""
 
@@ -24,13 +26,18 @@ def specification(chart: Chart, width: int = WIDTH) -> Spec:
     """Return the Vega-Lite specification of a chart."""
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
-        "description": chart.text,
+        "description": f"{chart.text} {chart.marks}".strip(),
         "width": width,
         "height": HEIGHT,
         "autosize": {"type": "fit", "contains": "padding"},
         "data": {"values": chart.data},
         **_SPECIFICATIONS[chart.kind](chart, width),
     }
+
+
+def is_logarithmic(losses: Sequence[float]) -> bool:
+    """Return whether losses are drawn on a logarithmic axis."""
+    return min(losses) > 0 and max(losses) / min(losses) > LOG_FROM
 
 
 def _curve(chart: Chart, width: int) -> Spec:
@@ -43,7 +50,7 @@ def _curve(chart: Chart, width: int) -> Spec:
         y = _quantity(figure, [0, 1], format=".0%", tickCount=5)
     elif figure.startswith("loss"):
         y["scale"] = {"zero": False}
-        if min(values) > 0 and max(values) / min(values) > LOG_FROM:
+        if is_logarithmic(values):
             powers = range(floor(log10(min(values))), ceil(log10(max(values))) + 1)
             y["scale"] = {"type": "log", "domain": [10.0 ** powers[0], 10.0 ** powers[-1]]}
             y["axis"] = {"format": "~g", "values": [10.0**power for power in powers]}
@@ -71,7 +78,7 @@ def _shares(chart: Chart, width: int) -> Spec:
     x["axis"] |= {"values": keys} if len(keys) <= 12 else {"tickCount": 8}
     x["title"] = "position in the target" if at == "position" else "length of the source"
     layer = _with_intervals(chart, share, "y", size=45)
-    if chart.limit is not None and keys[0] <= chart.limit < keys[-1]:
+    if chart.limit is not None:
         line = {"type": "rule", "style": "limit"}
         layer.append({"data": {"values": [{at: chart.limit + 0.5}]}, "mark": line})
     return {"layer": layer, "encoding": {"x": x}}
@@ -123,7 +130,7 @@ def _map(chart: Chart, width: int) -> Spec:
     size = {"field": "size", "scale": {"domain": [0, 1], "range": [0, 1]}}
     sign = {"field": "negative", "type": "nominal", "scale": {"domain": [False, True]}}
     return {
-        "height": min(440, max(150, 90 + 14 * len(chart.data))),
+        "height": min(440, max(165, 105 + 14 * len(chart.data))),
         "data": {"values": _cells(chart)},
         "transform": [
             {"calculate": "abs(datum.value)", "as": "size"},
@@ -133,7 +140,7 @@ def _map(chart: Chart, width: int) -> Spec:
         "mark": "rect",
         "encoding": {
             **_bands(chart, labelAngle=0 if len(chart.columns) <= 9 else -90),
-            "opacity": {**size, "type": "quantitative", "legend": {**SHADES, "format": ".2f"}},
+            "opacity": {**size, "type": "quantitative", "legend": _shades(chart, ".2f")},
             "color": {**sign, "legend": None},
         },
     }
@@ -142,17 +149,22 @@ def _map(chart: Chart, width: int) -> Spec:
 def _grid(chart: Chart, width: int) -> Spec:
     """Draw a cell for each value, stronger for larger ones, and the value if there is room."""
     shade = {"field": "value", "scale": {"domain": [0, 1], "range": [0.04, 0.6]}}
-    opacity = {**shade, "type": "quantitative", "legend": {**SHADES, "format": ".0%"}}
+    opacity = {**shade, "type": "quantitative", "legend": _shades(chart, ".0%")}
     layer: list[Spec] = [{"mark": "rect", "encoding": {"opacity": opacity}}]
     if len(chart.columns) <= 7:
         text = {"field": "text", "type": "nominal"}
         layer.append({"mark": "text", "encoding": {"text": text}})
     return {
-        "height": min(440, 110 + 26 * len(chart.data)),
+        "height": min(440, 125 + 26 * len(chart.data)),
         "data": {"values": [{**cell, "text": percent(cell["value"])} for cell in _cells(chart)]},
         "layer": layer,
         "encoding": _bands(chart, labelAngle=0),
     }
+
+
+def _shades(chart: Chart, form: str) -> Spec:
+    """Return a legend of opacities, named after the quantity that begins the chart's title."""
+    return {**SHADES, "title": chart.title.partition(",")[0].lower(), "format": form}
 
 
 def _cells(chart: Chart) -> list[Row]:
@@ -169,7 +181,7 @@ def _cells(chart: Chart) -> list[Row]:
 def _bands(chart: Chart, **column_axis: object) -> Spec:
     """Return the axes of a table's cells; the first column's name has both titles."""
     head, *columns = chart.columns
-    row_title, column_title = head.split(" by ")
+    row_title, column_title = map(setting_title, head.split(" by "))
     axis = {"ticks": False, "domain": False, "labelOverlap": True, "labelLimit": 90}
     return {
         "x": _ordinal("column", column_title, columns, {**axis, **column_axis}),
@@ -182,7 +194,7 @@ def _lines(chart: Chart, width: int) -> Spec:
     others, setting, _, share = chart.columns
     names, values = _values(chart, others), in_order(_values(chart, setting))
     axis = {"labelAngle": 0, "labelLimit": 90}
-    x = _ordinal(setting.replace(".", r"\."), setting, values, axis)
+    x = _ordinal(setting.replace(".", r"\."), setting_title(setting), values, axis)
     y = _quantity(share, [0, 1], format=".0%", tickCount=5)
     colour = _series(others, names, width)
     return {

@@ -31,13 +31,15 @@ MOST_GRIDS = 6
 class Chart:
     """The data of a chart: a table of numbers with a row for each mark, or each line of a map.
 
-    `limit` is the longest length that was trained on, if the chart marks it.
+    `marks` explains the marks of the drawn chart; `limit` is the longest length that was trained
+    on, if the chart marks it.
     """
 
     kind: Kind
     title: str
     text: str
     data: list[Row]
+    marks: str = ""
     limit: int | None = None
 
     @property
@@ -67,9 +69,9 @@ def learning_curve(runs: Iterable[Run], name: str) -> Chart:
             data.append({**row, column: getattr(point, name.replace("-", "_"))})
     title = name.replace("-", " ").capitalize()
     text = f"{title} over the number of sequences trained on."
-    if name != "learning-rate":
-        text += " The dashed line with points shows the validations on held-out sequences."
-    return Chart("curve", title, text, data)
+    marks = "The dashed line with points shows the validations on held-out sequences."
+    marks *= any(row["data"] == "validation" for row in data)
+    return Chart("curve", title, text, data, marks)
 
 
 def positions(evaluation: Evaluation) -> Chart:
@@ -112,10 +114,12 @@ def generalization(curve: LengthCurve) -> Chart:
     ]
     text = (
         "Exact match at each length of the source, with its 95% interval. The longest length in "
-        f"training is {curve.longest_trained}, marked by the dashed line."
+        f"training is {(longest := curve.longest_trained)}."
     )
     title = "Generalization to other lengths"
-    return Chart("shares", title, text, data, limit=curve.longest_trained)
+    if not data or not data[0]["length"] <= longest < data[-1]["length"]:
+        return Chart("shares", title, text, data)
+    return Chart("shares", title, text, data, "The dashed line is after it.", longest)
 
 
 def results(evaluations: Iterable[Evaluation]) -> Chart:
@@ -195,7 +199,7 @@ def _grids(keys: Sequence[str], records: Sequence[RunRecord]) -> list[Chart]:
         where = _settings(zip(others, rest, strict=True))
         text = f"Median exact match of all seeds by {column_key} and {row_key}"
         text += f", where {where}." if where else "."
-        charts.append(Chart("grid", "Exact match of the grid", text, data))
+        charts.append(Chart("grid", "Median exact match", text, data))
     return charts[:MOST_GRIDS]
 
 
@@ -218,8 +222,8 @@ def _lines(keys: Sequence[str], records: Sequence[RunRecord]) -> list[Chart]:
         for record in sorted(records, key=sort_key)
         if record.exact_match is not None
     ]
-    text = f"Exact match over {key}: a point for each seed, and a line through their medians."
-    return [Chart("lines", f"Exact match by {key}", text, data)] if data else []
+    text, marks = f"Exact match over {key}.", "A point for each seed, and a line for their medians."
+    return [Chart("lines", f"Exact match by {key}", text, data, marks)] if data else []
 
 
 def _settings(pairs: Iterable[tuple[str, str]]) -> str:

@@ -12,6 +12,7 @@ from seq2seq_cli.data.tasks import Task
 from seq2seq_cli.errors import ConfigurationError, PackageError
 from seq2seq_cli.inference.loading import AnyRun, as_loaded
 from seq2seq_cli.machine import address_limit
+from seq2seq_cli.prediction import Sequences
 from seq2seq_cli.reports.charts import WIDTH, Spec, specification
 from seq2seq_cli.reports.data import Chart
 from seq2seq_cli.reports.run import RunCharts
@@ -95,19 +96,22 @@ def plot(
     font_size: float = Style.font_size,
     dpi: float = Style.dpi,
     title: str | None = None,
+    sequence: Sequences | None = None,
 ) -> None:
     """Draw a chart of a run to an .svg, .png, .pdf, .csv or .vl.json file, as `s2s plot` does.
 
     `what` is one of "loss", "exact-match", "learning-rate", "positions", "lengths",
     "generalization", "confusions", "attention", "decoder-states" and "encoder-states"; `task` is
     the run's task if it is a custom one. The `width` is "column" (85 mm), "text" (178 mm) or in
-    millimetres, the font size of labels in points; `dpi` is of a PNG. Raises ConfigurationError if
+    millimetres, the font size of labels in points; `dpi` is of a PNG. The `sequence`, as text or a
+    list, is the one whose attention or decoder states are drawn. Raises ConfigurationError if
     the run has no such chart, for another suffix and without the extra "report", ExistsError if
     the file exists, unless `force` is set, and StorageError if writing fails.
     """
     loaded, style = as_loaded(run), Style(width, font_size, dpi, title)
     check_picture(Path(file), force)
-    write_picture(RunCharts(loaded, task=task).charts(what)[0], Path(file), style)
+    charts = RunCharts(loaded, task=task, sequence=sequence).charts(what)
+    write_picture(charts[0], Path(file), style)
 
 
 def check_picture(file: Path, force: bool) -> None:
@@ -199,6 +203,6 @@ def _with_config(chart: Chart, width: int = WIDTH, **config: object) -> Spec:
 
 def _named(svg: str, chart: Chart) -> str:
     """Return a drawing with a name for screen readers on its root and none on its parts."""
-    name = html.escape(f"{chart.title}. {chart.text}", quote=True)
+    name = html.escape(f"{chart.title}. {chart.text} {chart.marks}".rstrip(), quote=True)
     parts = re.sub(r' (role|aria-roledescription|aria-label)="graphics-[^"]*"', "", svg)
     return re.sub(r"^<svg ", f'<svg role="img" aria-label="{name}" ', parts, count=1)

@@ -33,7 +33,7 @@ from seq2seq_cli.evaluation import (
 from seq2seq_cli.generalization import SAMPLES, evaluate_lengths, parse_range
 from seq2seq_cli.inference.network import LoadedRun
 from seq2seq_cli.metrics import matches, percent
-from seq2seq_cli.prediction import encode_arrays, predict
+from seq2seq_cli.prediction import Sequences, encode_arrays, expected_targets, predict
 from seq2seq_cli.reports import RUN_CHARTS, TRAINING_CHARTS
 from seq2seq_cli.reports.data import (
     Chart,
@@ -69,7 +69,8 @@ class RunCharts:
     """The charts of a run by name. The run is evaluated once, when the first chart needs it.
 
     `lengths` are those of "generalization", with `n_each` sequences each; by default they reach 1.5
-    times the training's longest. `task` is the run's task if it is a custom one.
+    times the training's longest. `task` is the run's task if it is a custom one. Attention and the
+    decoder's states are those of the `sequence`, if there is one.
     """
 
     loaded: LoadedRun
@@ -78,6 +79,7 @@ class RunCharts:
     n_each: int | None = None
     task: Task | None = None
     progress: OnProgress | None = None
+    sequence: Sequences | None = None
 
     @property
     def evaluation(self) -> Evaluation:
@@ -115,6 +117,17 @@ class RunCharts:
             return [learning_curve([self.loaded.run], name)]
         if name == "generalization":
             return [self._generalization()]
+        match name:
+            case "attention":
+                if self.loaded.decoder.attention is None:
+                    raise NoChartError("The model has no attention: train with --attention dot.")
+                return [attention(self.loaded, example) for example in self._examples()]
+            case "decoder-states":
+                if self.loaded.decoder.attention is not None:
+                    raise NoChartError(
+                        "The decoder's states are shown only for models without attention."
+                    )
+                return [decoder_states(self.loaded, example) for example in self._examples()]
         evaluation, observed = self._evaluated
         match name:
             case "positions":
@@ -131,16 +144,6 @@ class RunCharts:
                     raise NoChartError(f"All of {evaluation.tally.all.sum():,} tokens are right.")
                 end = Vocabulary.of(self.loaded.config.task).end
                 return [confusions(evaluation.tally, observed.confusions, end)]
-            case "attention":
-                if self.loaded.decoder.attention is None:
-                    raise NoChartError("The model has no attention: train with --attention dot.")
-                return [attention(self.loaded, example) for example in self._examples()]
-            case "decoder-states":
-                if self.loaded.decoder.attention is not None:
-                    raise NoChartError(
-                        "The decoder's states are shown only for models without attention."
-                    )
-                return [decoder_states(self.loaded, example) for example in self._examples()]
         return [encoder_states(self.loaded, observed.sources)]
 
     def steps(self) -> list[Row]:
@@ -151,7 +154,12 @@ class RunCharts:
         ]
 
     def _ordered(self) -> list[Example]:
-        """Return some predictions, wrong ones first."""
+        """Return some predictions, wrong ones first, or that of the `sequence`."""
+        if self.sequence is not None:
+            predictions = predict(self.loaded, self.sequence)
+            expected = expected_targets(self.loaded.config.task, [p.source for p in predictions])
+            pairs = zip(predictions, expected, strict=True)
+            return [Example(p.source, target or [], p.target) for p, target in pairs]
         right = [e for e in self.evaluation.examples if e.target == e.predicted]
         return [*self.wrong, *right]
 
@@ -253,10 +261,10 @@ def _labels(tokens: Sequence[int]) -> tuple[list[str], int]:
 
 
 def _title(example: Example) -> str:
-    """Return the source, or its beginning, and whether its prediction is right."""
-    result = "right" if example.target == example.predicted else "wrong"
+    """Return the source, or its beginning, and whether its prediction is right if that is known."""
+    result = "right: " if example.target == example.predicted else "wrong: " * bool(example.target)
     source = " ".join(map(str, example.source[:6]))
-    return f"{result}: {source}{' …' if len(example.source) > 6 else ''}"
+    return f"{result}{source}{' …' if len(example.source) > 6 else ''}"
 
 
 def _map(title: str, rows: Sequence[str], columns: Sequence[str], values: Floats) -> list[Row]:

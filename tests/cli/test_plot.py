@@ -15,9 +15,12 @@ from seq2seq_cli.cli.commands.plot import plot
 from seq2seq_cli.cli.commands.runs import runs
 from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
-from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError, S2sError
+from seq2seq_cli.errors import ConfigurationError, DataError, ExistsError, ModelError, S2sError
+from seq2seq_cli.inference.loading import load_run
 from seq2seq_cli.metrics import percent
+from seq2seq_cli.prediction import predict
 from seq2seq_cli.reports import COMPARISON_CHARTS, RUN_CHARTS, TRAINING_CHARTS
+from seq2seq_cli.reports.pictures import plot as draw_chart
 from seq2seq_cli.runs.history import Call, EpochRecord, history_text
 from seq2seq_cli.sweep.folder import SweepFolder
 
@@ -101,6 +104,29 @@ def test_several_runs_share_a_chart(folder, capsys, monkeypatch, tmp_path, what,
     assert ">looking</text>" in drawing
 
 
+@pytest.mark.parametrize(("what", "run"), [("attention", "looking"), ("decoder-states", "plain")])
+def test_the_steps_of_a_sequence_are_drawn(folder, capsys, monkeypatch, tmp_path, what, run):
+    monkeypatch.setattr("seq2seq_cli.reports.run.evaluate", None)
+    sequence = "7, 11 3 5"
+    plot(what, [run], sequence=sequence, runs_dir=folder)
+    title, *shown = capsys.readouterr().out.splitlines()
+    assert title.endswith("7 11 3 5")
+    assert ("1:7" in shown[0]) == (what == "attention")
+    for bad, problem in (("1 x", "'x'"), ("1 99", "99"), (",", "empty")):
+        with pytest.raises(DataError, match=problem) as raised:
+            plot(what, [run], sequence=bad, runs_dir=folder)
+        assert "\n" not in str(raised.value)
+    draw_chart(load_run(run, folder), what, tmp_path / "chart.csv", sequence=[7, 11, 3, 5])
+    (predicted,) = predict(load_run(run, folder), sequence)
+    head, *rows = csv.reader((tmp_path / "chart.csv").read_text().splitlines())
+    if what == "attention":
+        assert head[1:] == ["1:7", "2:11", "3:3", "4:5"]
+        assert [row[0].split(":")[1] for row in rows] == list(map(str, predicted.target))
+    else:
+        tokens = [step.split(":")[1] for step in head[1:]]
+        assert tokens[: len(predicted.target)] == list(map(str, predicted.target))
+
+
 def test_the_numbers_and_the_specification_are_written(folder, tmp_path):
     file = tmp_path / "loss.csv"
     plot("loss", ["plain"], runs_dir=folder, file=file)
@@ -160,6 +186,7 @@ def test_a_chart_is_written(folder, tmp_path, suffix, capsys):
         ("loss", {"n_samples": 9}, "--n-samples 9: the chart loss does not use it"),
         ("loss", {"task": "a.py:b"}, "--task a.py:b: the chart loss does not use it"),
         ("loss", {"file": Path("chart.jpg")}, "should end in .svg, .png, .pdf, .csv, .vl.json"),
+        ("loss", {"sequence": "1 2"}, "--sequence 1 2: the chart loss does not use it"),
         ("positions", {"names": ["looking"]}, "several have loss, exact-match, learning-rate, res"),
         ("loss", {"width": "text"}, "add --output FILE"),
         ("loss", {**SVG, "width": "wide"}, "width = wide: should be column, text or 40 to 400 mm"),

@@ -106,6 +106,23 @@ def test_axes_include_all_intervals():
         assert least < most == 1
 
 
+def test_axes_and_legends_are_named_in_words():
+    rows = [{"model.units by task.n_in": "8", "6": 0.5, "12": 1.0}]
+    grid = specification(Chart("grid", "Median exact match", "A grid.", rows))
+    axes = grid["encoding"]
+    assert (axes["x"]["title"], axes["y"]["title"]) == ("integers in a source", "units per layer")
+    legend = grid["layer"][0]["encoding"]["opacity"]["legend"]
+    assert legend["title"] == "median exact match"
+    rows = [{"others": "", "training.n_samples": at, "seed": 0, "exact match": 0.5} for at in "12"]
+    lines = specification(Chart("lines", "Lines", "Lines.", rows))
+    assert lines["encoding"]["x"]["title"] == "sequences per epoch"
+    assert specification(curve([1.0]))["encoding"]["y"]["title"] == "loss, nats per token"
+    attention = specification(Chart("map", "Attention, right: 1 2", "A map.", MAP))
+    assert attention["encoding"]["opacity"]["legend"]["title"] == "attention"
+    svg = draw(Chart("map", "Attention, right: 1 2", "A map.", MAP), "svg", Style()).decode()
+    assert all(f">{title}</text>" in svg for title in ("row", "column", "attention"))
+
+
 def test_each_run_has_its_colour():
     runs = "abcdefghij"
     colour = specification(curve([4.0, 1.0], runs=runs))["encoding"]["color"]

@@ -12,6 +12,7 @@ from seq2seq_cli.evaluation import evaluate
 from seq2seq_cli.generalization import evaluate_lengths
 from seq2seq_cli.inference.loading import load_run
 from seq2seq_cli.metrics import wilson_interval
+from seq2seq_cli.reports import TRAINING_CHARTS
 from seq2seq_cli.reports.data import (
     generalization,
     learning_curve,
@@ -67,11 +68,21 @@ def test_lengths_without_sources_are_not_in_the_chart():
     curve = evaluate_lengths(load_random(config), [1, 2, 5], 50)
     curve.lengths[0] = replace(curve.lengths[0], exact_match=None)
     chart = generalization(curve)
-    assert chart.limit == 3
+    assert (chart.limit, "dashed line" in chart.marks) == (3, True)
     assert chart.rows == [
         (r.length, r.exact_match, r.exact_match_low, r.exact_match_high, r.n_samples)
         for r in curve.lengths[1:]
     ]
+
+
+def test_a_caption_names_only_the_marks_that_are_drawn(tmp_path):
+    config = RunConfig(task=TaskConfig(name="copy", n_in="1-3", cardinality=40), model=SMALL)
+    chart = generalization(evaluate_lengths(load_random(config), [1, 2, 3], 50))
+    assert (chart.limit, chart.marks) == (None, "")
+    assert "longest length in training is 3." in chart.text
+    run = load_run("plain", save_runs(tmp_path / "runs")).run
+    marks = {name: learning_curve([run], name).marks for name in TRAINING_CHARTS}
+    assert {name for name in marks if "dashed" in marks[name]} == {"loss", "exact-match"}
 
 
 def test_results_are_those_of_the_evaluations():

@@ -91,6 +91,16 @@ def test_attention_is_that_of_the_prediction_and_long_sequences_share_cells(monk
             assert value == pytest.approx(block.max(), abs=1e-4)
 
 
+def test_the_title_of_a_sequence_says_whether_it_is_right_only_if_that_is_known():
+    run, sequence = random_weights(attention="dot"), [3, 9, 14]
+    (chart,) = RunCharts(run, sequence=sequence).charts("attention")
+    right = predict(run, sequence)[0].target == sequence
+    assert chart.title == f"Attention, {'right' if right else 'wrong'}: 3 9 14"
+    run = random_weights({"name": "some.py:function"}, attention="dot")
+    (chart,) = RunCharts(run, sequence=sequence).charts("attention")
+    assert chart.title == "Attention, 3 9 14"
+
+
 @pytest.mark.parametrize("model", [{}, {"layers": 2, "embedding": 5}, {"bidirectional": True}])
 def test_decoder_states_are_those_step_by_step(model, monkeypatch):
     run, source = random_weights(**model), [3, 9, 14, 22]

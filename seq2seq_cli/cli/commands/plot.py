@@ -46,6 +46,10 @@ def plot(
     title: Annotated[
         str | None, option("--title", "A title above the chart.", PICTURE, "TEXT")
     ] = None,
+    sequence: Annotated[
+        str | None,
+        option("--sequence", "The source of attention or decoder-states.", "Sequences", '"1 2 3"'),
+    ] = None,
     n_samples: options.HeldOut = None,
     lengths: options.LengthRange = None,
     task: options.CustomTask = None,
@@ -74,6 +78,7 @@ def plot(
 
       s2s plot loss RUN OTHER
       s2s plot lengths RUN --output lengths.pdf --width column --font-size 8
+      s2s plot attention RUN --sequence "1 2 3 4" --output attention.svg
       s2s plot grid --sweep NAME --output grid.svg
     """
     from seq2seq_cli.cli.rendering.charts import show_chart
@@ -84,6 +89,7 @@ def plot(
 
     runs = list(dict.fromkeys([*(names or []), *([run] if run else [])]))
     values = {"--lengths": lengths, "--n-samples": n_samples, "--task": task}
+    values["--sequence"] = sequence
     _check_chart(what, len(runs), sweep, values)
     if sweep is not None and runs:
         raise ConfigurationError(f"--sweep {sweep}: remove --run and {' and '.join(runs)}")
@@ -110,6 +116,7 @@ def plot(
         with run_charts(
             name, runs_dir, n_samples, lengths, tasks, quiet, n_each=n_samples
         ) as drawn:
+            drawn.sequence = sequence
             try:
                 charts = drawn.charts(what)[:1]
             except NoChartError as error:
@@ -141,6 +148,8 @@ def _check_chart(what: str, n_runs: int, sweep: str | None, values: Mapping[str,
     taken = {"--lengths"} if what == "generalization" else set[str]()
     if what not in (*TRAINING_CHARTS, *SWEEP_CHARTS):
         taken |= {"--n-samples", "--task"}
+    if what in ("attention", "decoder-states"):
+        taken.add("--sequence")
     for name, value in values.items():
         if value and name not in taken:
             raise ConfigurationError(f"{name} {value}: the chart {what} does not use it: remove it")
