@@ -8,6 +8,7 @@ import terminals
 
 from seq2seq_cli.cli.rendering import progress
 from seq2seq_cli.cli.rendering.tables import table
+from seq2seq_cli.training.release import FOLDER_VARIABLE
 
 SAMPLE = (
     "generate",
@@ -22,8 +23,9 @@ def test_a_sample_of_commands_is_shown_as_it_should(tmp_path):
     assert terminals.run(8, 3, tmp_path, SAMPLE) == []
 
 
-def test_a_training_is_shown_on_a_narrow_terminal(tmp_path):
+def test_a_training_is_shown_on_a_narrow_terminal(tmp_path, monkeypatch):
     """With the table of its data above the progress."""
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "programs"))  # so that it compiles
     terminals.make_folder(tmp_path)
     line = "train --data own.csv --units 4 --epochs 2 --force --run own --runs-dir trained"
     narrow = terminals.TERMINALS[0]
