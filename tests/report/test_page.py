@@ -125,6 +125,24 @@ def test_spot_checks_mark_missing_tokens(runs, monkeypatch):
     assert " 57 58 <mark>_!</mark> <mark>_!</mark></td>" in page
 
 
+@pytest.mark.parametrize(
+    ("wrong", "start", "end"), [(None, "1 2", "59 60 … (100)"), (59, "1 2", "59 60 … (100)"),
+                                (60, "from 31: 31 32", "89 90 … (100)"),
+                                (99, "from 61: 61 62", "99 100 (100)")],
+)  # fmt: skip
+def test_a_long_spot_check_shows_its_first_wrong_token(runs, monkeypatch, wrong, start, end):
+    charts, target = RunCharts(load_run("plain", runs), 50), list(range(1, 101))
+    predicted = [0 if index == wrong else token for index, token in enumerate(target)]
+    examples = [Example([1, 2, 3, 4], target, predicted)]
+    monkeypatch.setattr(RunCharts, "evaluation", replace(charts.evaluation, examples=examples))
+    page = run_page(charts)
+    (expected, shown) = re.search(r"<td>1 2 3 4</td><td>(.*?)</td><td>(.*?)</td>", page).groups()
+    assert expected.startswith(f"{start} ")
+    assert expected.endswith(f" {end}")
+    assert ("<mark>0!</mark>" in shown) == (wrong is not None)
+    assert shown.replace("<mark>0!</mark>", str((wrong or 0) + 1)) == expected
+
+
 def test_a_missing_library_is_named(runs, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "vl_convert", None)
     with pytest.raises(ConfigurationError) as refused:
