@@ -41,6 +41,15 @@ CLIPPED = """() => [...document.querySelectorAll("figure svg text")].filter(text
         || inner.top < outer.top - 1 || inner.bottom > outer.bottom + 1;
 }).map(text => text.textContent)"""
 """The texts of drawings that are not wholly inside their drawing."""
+UNTITLED = """() => [...document.querySelectorAll("figure")].filter(figure => {
+    const titles = figure.querySelectorAll("svg title");
+    if (!titles.length) return true;
+    const mark = titles[titles.length - 1].parentNode;
+    mark.scrollIntoView({block: "center"});
+    const { left, top, width, height } = mark.getBoundingClientRect();
+    return !document.elementFromPoint(left + width / 2, top + height / 2).querySelector("title");
+}).map(figure => figure.id)"""
+"""The figures whose last mark has no title where the mouse is over it."""
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +130,7 @@ def test_a_page_fits_and_is_accessible(page_of, name, scheme, are_open):
             assert inner > 100
             assert 200 < outer <= width
         assert page.evaluate(CLIPPED) == []
+        assert page.evaluate(UNTITLED) == []
     # Of a long table a few rows are enough, and all of them would take most of the test's time.
     page.eval_on_selector_all("tbody tr:nth-child(n+9)", "rows => rows.map(row => row.remove())")
     page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text())
