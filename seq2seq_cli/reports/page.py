@@ -32,8 +32,13 @@ from seq2seq_cli.reports.data import (
 )
 from seq2seq_cli.reports.pictures import IN_DARK, draw_for_page, need_libraries, variable
 from seq2seq_cli.reports.run import NoChartError, RunCharts
-from seq2seq_cli.runs.advice import again_command, evaluate_command, report_command
-from seq2seq_cli.settings import differing_settings, flat_settings
+from seq2seq_cli.runs.advice import (
+    again_command,
+    elsewhere_command,
+    evaluate_command,
+    report_command,
+)
+from seq2seq_cli.settings import differing_settings
 from seq2seq_cli.storage import check_replaceable, write_text
 from seq2seq_cli.sweep.folder import SweepFolder
 from seq2seq_cli.sweep.results import Summary, summarize
@@ -71,7 +76,7 @@ def check_free(file: Path, force: bool) -> None:
 def run_page(run: RunCharts) -> str:
     """Return the page of a run with all of its charts."""
     loaded, task = run.loaded, run.loaded.config.task
-    path, settings = loaded.run.path, flat_settings(loaded.config.model_dump())
+    commands = again_command, evaluate_command, report_command
     return _render(
         "run.html",
         title=loaded.run.name,
@@ -83,10 +88,9 @@ def run_page(run: RunCharts) -> str:
         wrong=[example for example in run.wrong if example not in run.evaluation.examples],
         layers=Architecture.of(loaded.config).all_layers,
         manifest=loaded.run.manifest,
-        settings={key: value for key, value in settings.items() if value not in ("", None)},
-        commands=[
-            command(path, task) for command in (again_command, evaluate_command, report_command)
-        ],
+        config=loaded.config,
+        elsewhere=elsewhere_command(task),
+        commands="\n".join(command(loaded.run.path, task) for command in commands),
     )
 
 

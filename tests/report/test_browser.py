@@ -18,6 +18,7 @@ from seq2seq_cli.inference.loading import load_run
 from seq2seq_cli.metrics import percent, wilson_interval
 from seq2seq_cli.prediction import predict
 from seq2seq_cli.reports.steps import probability
+from seq2seq_cli.settings import parse_config
 
 pytestmark = pytest.mark.browser
 
@@ -257,5 +258,20 @@ def test_without_scripts_the_steps_are_a_table(chromium, page_of, runs_dir):
     page = context.new_page()
     page.goto((runs_dir / "plain.html").as_uri())
     assert not page.locator("#stepper").is_visible()
+    assert not page.locator("button.copy").first.is_visible()
     assert page.locator("#step-by-step table:visible tbody tr").count() == 4 * 3
     context.close()
+
+
+def test_settings_and_commands_are_copied(page_of, runs_dir):
+    page = page_of("plain")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_text("All settings, config.toml").click()
+    page.get_by_role("button", name="Copy the settings").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert parse_config(copied, "page") == load_run("plain", runs_dir).config
+    page.evaluate("navigator.clipboard.writeText = () => Promise.reject(), 0")
+    page.get_by_role("button", name="Copy the command", exact=True).click()
+    page.get_by_role("button", name="Selected").wait_for()
+    assert page.evaluate("String(getSelection())") == "s2s train --config config.toml"
