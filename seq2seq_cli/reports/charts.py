@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from math import ceil, floor, log10
 from typing import Any
 
-from seq2seq_cli.reports.data import Chart, Row, cells, headings, in_order
+from seq2seq_cli.reports.data import SHARES, Chart, Row, cells, headings, in_order
 from seq2seq_cli.settings import setting_title
 
 Spec = dict[str, Any]
@@ -159,7 +159,7 @@ def _map(chart: Chart, width: int) -> Spec:
         "mark": "rect",
         "encoding": {
             **_bands(chart, labelAngle=0 if len(chart.columns) <= 9 else -90),
-            "opacity": {**size, "type": "quantitative", "legend": _shades(chart, ".2f")},
+            "opacity": {**size, "type": "quantitative", "legend": _shades(chart)},
             "color": {**sign, "legend": None},
         },
     }
@@ -168,7 +168,7 @@ def _map(chart: Chart, width: int) -> Spec:
 def _grid(chart: Chart, width: int) -> Spec:
     """Draw a cell for each value, stronger for larger ones, and the value if there is room."""
     shade = {"field": "value", "scale": {"domain": [0, 1], "range": [0.04, 0.6]}}
-    opacity = {**shade, "type": "quantitative", "legend": _shades(chart, ".0%")}
+    opacity = {**shade, "type": "quantitative", "legend": _shades(chart)}
     layer: list[Spec] = [{"mark": "rect", "encoding": {"opacity": opacity}}]
     if len(chart.columns) <= 7:
         text = {"field": "text", "type": "nominal"}
@@ -181,8 +181,9 @@ def _grid(chart: Chart, width: int) -> Spec:
     }
 
 
-def _shades(chart: Chart, form: str) -> Spec:
+def _shades(chart: Chart) -> Spec:
     """Return a legend of opacities, named after the chart's values."""
+    form = ".0%" if chart.value in SHARES else ".2f"
     return {**SHADES, "title": chart.value, "format": form}
 
 
@@ -236,10 +237,10 @@ def _lines(chart: Chart, width: int) -> Spec:
 
 
 def _points(chart: Chart, width: int) -> Spec:
-    """Draw the points of two components, coloured by the first token."""
-    first, x, y = chart.columns
+    """Draw the points of two components, coloured by another quantity."""
+    quantity, x, y = chart.columns
     legend = {"orient": "bottom", "direction": "horizontal", "format": "d"}
-    colour = {"field": first, "type": "quantitative", "legend": legend}
+    colour = {"field": quantity, "type": "quantitative", "legend": legend}
     return {
         "height": 300,
         "mark": {"type": "circle", "size": 28, "opacity": 0.85},

@@ -54,7 +54,7 @@ IN_DARK = {
 """What replaces each colour on a dark background."""
 
 HUES = ("#2f7fd0", "#7a6bd6", "#c254a0", "#d9603b", "#a3861a", "#3f9a5a")
-"""Colours from the first token to the last, on either background."""
+"""Colours from the lowest value to the highest, on either background."""
 
 TEXT = {"titleColor": INK, "titleFontWeight": "normal", "labelFontSize": LABEL, "titleFontSize": 12}
 

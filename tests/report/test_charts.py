@@ -172,3 +172,13 @@ def test_each_run_has_its_colour():
     assert (colour["field"], colour["scale"]["domain"]) == ("run", list(runs))
     svg = draw(curve([4.0, 1.0], runs=runs), "svg", Style()).decode()
     assert all(colour in svg for colour in SERIES)
+
+
+@pytest.mark.parametrize(
+    ("title", "labels"),
+    [("Attention, wrong: 3", ["25%", "50%", "75%", "100%"]),
+     ("Hidden state, wrong: 3", ["0.25", "0.50", "0.75", "1.00"])],
+)  # fmt: skip
+def test_a_maps_legend_has_the_unit_of_its_values(title, labels):
+    svg = draw_for_page(Chart("map", title, "A map.", MAP), "map")
+    assert [label for label in labels if f">{label}</text>" in svg] == labels
