@@ -186,7 +186,7 @@ def find_setting(key: str, value: object = "") -> FieldInfo:
 def setting_title(name: str) -> str:
     """Return the quantity that a setting is, for an axis; another name is returned unchanged."""
     described = find_setting(name).description if name in all_settings() else None
-    return str(re.split("[,;:]", described or name)[0])
+    return str(re.split("[,;:]", described)[0]) if described else name
 
 
 def laid_over(base: RunConfig, changes: RunConfig) -> RunConfig:

@@ -1,11 +1,10 @@
 """Vega-Lite specifications of charts from their data. The colours are those of `pictures`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import ceil, floor, log10
 from typing import Any
 
-from seq2seq_cli.metrics import percent
-from seq2seq_cli.reports.data import Chart, Row, in_order
+from seq2seq_cli.reports.data import SHARES, Chart, Row, cells, headings, in_order
 from seq2seq_cli.settings import setting_title
 
 Spec = dict[str, Any]
@@ -19,25 +18,43 @@ SHADES = {"orient": "bottom", "symbolType": "square", "symbolStrokeWidth": 0,
           "values": [0.25, 0.5, 0.75, 1]}  # fmt: skip
 """The legend of a map's opacities."""
 
+SHOWN: Spec = {"field": "shown", "type": "nominal"}
+"""The description of a mark: its values with their names."""
+
 POINT: Row = {"type": "point", "filled": True, "opacity": 1}
 
 
 def specification(chart: Chart, width: int = WIDTH) -> Spec:
-    """Return the Vega-Lite specification of a chart."""
+    """Return the Vega-Lite specification of a chart; each mark is described by its values."""
+    spec = _SPECIFICATIONS[chart.kind](chart, width)
+    spec["encoding"]["description"] = SHOWN
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "description": f"{chart.text} {chart.marks}".strip(),
         "width": width,
         "height": HEIGHT,
         "autosize": {"type": "fit", "contains": "padding"},
-        "data": {"values": chart.data},
-        **_SPECIFICATIONS[chart.kind](chart, width),
+        "data": {"values": _rows(chart)},
+        **spec,
     }
 
 
 def is_logarithmic(losses: Sequence[float]) -> bool:
     """Return whether losses are drawn on a logarithmic axis."""
     return min(losses) > 0 and max(losses) / min(losses) > LOG_FROM
+
+
+def _rows(chart: Chart) -> list[Row]:
+    """Return the chart's rows, each with its values in words."""
+    names, rows = (
+        list(map(setting_title, headings(chart))),
+        zip(chart.data, cells(chart), strict=True),
+    )
+    return [{**row, "shown": _words(zip(names, texts, strict=True))} for row, texts in rows]
+
+
+def _words(values: Iterable[tuple[str, str]]) -> str:
+    return "; ".join(f"{name}: {text}" for name, text in values if text)
 
 
 def _curve(chart: Chart, width: int) -> Spec:
@@ -80,7 +97,9 @@ def _shares(chart: Chart, width: int) -> Spec:
     layer = _with_intervals(chart, share, "y", size=45)
     if chart.limit is not None:
         line = {"type": "rule", "style": "limit"}
-        layer.append({"data": {"values": [{at: chart.limit + 0.5}]}, "mark": line})
+        shown = f"longest length in training: {chart.limit}"
+        values = [{at: chart.limit + 0.5, "shown": shown}]
+        layer.append({"data": {"values": values}, "mark": line})
     return {"layer": layer, "encoding": {"x": x}}
 
 
@@ -115,7 +134,7 @@ def _counts(chart: Chart, width: int) -> Spec:
     """Draw a bar for each pair of an expected and a predicted token."""
     most = max(row["times"] for row in chart.data)
     ticks: Row = {"values": list(range(most + 1))} if most <= 6 else {"tickCount": 5}
-    data = [{**row, "pair": f"{row['expected']} → {row['predicted']}"} for row in chart.data]
+    data = [{**row, "pair": f"{row['expected']} → {row['predicted']}"} for row in _rows(chart)]
     y = _names("pair", [row["pair"] for row in data], grid=False)
     return {
         "height": 70 + 15 * len(chart.data),
@@ -140,7 +159,7 @@ def _map(chart: Chart, width: int) -> Spec:
         "mark": "rect",
         "encoding": {
             **_bands(chart, labelAngle=0 if len(chart.columns) <= 9 else -90),
-            "opacity": {**size, "type": "quantitative", "legend": _shades(chart, ".2f")},
+            "opacity": {**size, "type": "quantitative", "legend": _shades(chart)},
             "color": {**sign, "legend": None},
         },
     }
@@ -149,32 +168,42 @@ def _map(chart: Chart, width: int) -> Spec:
 def _grid(chart: Chart, width: int) -> Spec:
     """Draw a cell for each value, stronger for larger ones, and the value if there is room."""
     shade = {"field": "value", "scale": {"domain": [0, 1], "range": [0.04, 0.6]}}
-    opacity = {**shade, "type": "quantitative", "legend": _shades(chart, ".0%")}
+    opacity = {**shade, "type": "quantitative", "legend": _shades(chart)}
     layer: list[Spec] = [{"mark": "rect", "encoding": {"opacity": opacity}}]
     if len(chart.columns) <= 7:
         text = {"field": "text", "type": "nominal"}
         layer.append({"mark": "text", "encoding": {"text": text}})
     return {
         "height": min(440, 125 + 26 * len(chart.data)),
-        "data": {"values": [{**cell, "text": percent(cell["value"])} for cell in _cells(chart)]},
+        "data": {"values": _cells(chart)},
         "layer": layer,
         "encoding": _bands(chart, labelAngle=0),
     }
 
 
-def _shades(chart: Chart, form: str) -> Spec:
-    """Return a legend of opacities, named after the quantity that begins the chart's title."""
-    return {**SHADES, "title": chart.title.partition(",")[0].lower(), "format": form}
+def _shades(chart: Chart) -> Spec:
+    """Return a legend of opacities, named after the chart's values."""
+    form = ".0%" if chart.value in SHARES else ".2f"
+    return {**SHADES, "title": chart.value, "format": form}
 
 
 def _cells(chart: Chart) -> list[Row]:
-    """Return a row for each cell of a table that has a value."""
+    """Return a row for each cell of a table that has a value, also as text and in words."""
     head, *columns = chart.columns
+    row_title, column_title = map(setting_title, head.split(" by "))
     return [
-        {"row": row[head], "column": column, "value": row[column]}
-        for row in chart.data
-        for column in columns
-        if row[column] != ""
+        {
+            "row": row[head],
+            "column": column,
+            "value": row[column],
+            "text": text,
+            "shown": _words(
+                [(row_title, str(row[head])), (column_title, column), (chart.value, text)]
+            ),
+        }
+        for row, texts in zip(chart.data, cells(chart), strict=True)
+        for column, text in zip(columns, texts[1:], strict=True)
+        if text
     ]
 
 
@@ -200,7 +229,7 @@ def _lines(chart: Chart, width: int) -> Spec:
     return {
         "height": HEIGHT + _legend_height(colour),
         "layer": [
-            {"mark": "line", "encoding": {"y": {**y, "aggregate": "median"}}},
+            {"mark": "line", "encoding": {"y": {**y, "aggregate": "median"}, "description": {}}},
             {"mark": {**POINT, "size": 30, "opacity": 0.8}, "encoding": {"y": y}},
         ],
         "encoding": {"x": x, "color": colour},
@@ -208,10 +237,10 @@ def _lines(chart: Chart, width: int) -> Spec:
 
 
 def _points(chart: Chart, width: int) -> Spec:
-    """Draw the points of two components, coloured by the first token."""
-    first, x, y = chart.columns
+    """Draw the points of two components, coloured by another quantity."""
+    quantity, x, y = chart.columns
     legend = {"orient": "bottom", "direction": "horizontal", "format": "d"}
-    colour = {"field": first, "type": "quantitative", "legend": legend}
+    colour = {"field": quantity, "type": "quantitative", "legend": legend}
     return {
         "height": 300,
         "mark": {"type": "circle", "size": 28, "opacity": 0.85},

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from seq2seq_cli.data.vocabulary import PADDING
 from seq2seq_cli.evaluation import Evaluation
 from seq2seq_cli.generalization import LengthCurve, LengthResult
-from seq2seq_cli.metrics import Tally, wilson_interval
+from seq2seq_cli.metrics import Tally, percent, wilson_interval
 from seq2seq_cli.runs.history import Call, EpochRecord
 from seq2seq_cli.runs.listing import Run
 from seq2seq_cli.sweep.description import Sweep
@@ -19,6 +19,12 @@ from seq2seq_cli.sweep.results import RunRecord, summarize
 
 Row = dict[str, Any]
 Kind = Literal["curve", "shares", "results", "counts", "map", "points", "grid", "lines"]
+
+SHARES = {"exact match", "median exact match", "token accuracy", "low", "high", "attention"}
+"""The columns of charts' tables that are shares."""
+
+HEADINGS = {"low": "from (95%)", "high": "to (95%)"}
+"""Clearer names of columns, for readers."""
 
 MOST_CONFUSIONS = 15
 """Maximum kinds of confused tokens in a chart."""
@@ -43,6 +49,11 @@ class Chart:
     limit: int | None = None
 
     @property
+    def value(self) -> str:
+        """The name of the numbers in a map or a grid, which begins its title."""
+        return self.title.partition(",")[0].lower() if self.kind in ("map", "grid") else ""
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The names of the table's columns."""
         return tuple(self.data[0])
@@ -51,6 +62,29 @@ class Chart:
     def rows(self) -> list[tuple[Any, ...]]:
         """The table's rows."""
         return [tuple(row.values()) for row in self.data]
+
+
+def number(value: object) -> str:
+    """Return a value as text for a table; a float has up to six digits."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def cells(chart: Chart) -> list[list[str]]:
+    """Return the rows of a chart's table as text, with shares as percentages."""
+    shares = set(chart.columns) if chart.value in SHARES else SHARES
+
+    def text(column: str, row: Row) -> str:
+        is_share = column in shares and isinstance(row[column], float)
+        ends = row.get("low", 0), row.get("high", 0)
+        return percent(row[column], *ends) if is_share else number(row[column])
+
+    return [[text(column, row) for column in row] for row in chart.data]
+
+
+def headings(chart: Chart) -> list[str]:
+    """Return the names of a table's columns; the first of a map's names its rows and columns."""
+    first, *others = (HEADINGS.get(column, column) for column in chart.columns)
+    return [first.replace(" by ", " ↓ ") + " →" if chart.value else first, *others]
 
 
 def learning_curve(runs: Iterable[Run], name: str) -> Chart:

@@ -21,17 +21,27 @@ from seq2seq_cli.metrics import (
     spread_text,
 )
 from seq2seq_cli.reports import SECTIONS, TRAINING_CHARTS
-from seq2seq_cli.reports.data import Chart, Row, learning_curve, results, sweep_charts
+from seq2seq_cli.reports.data import (
+    Chart,
+    cells,
+    headings,
+    learning_curve,
+    number,
+    results,
+    sweep_charts,
+)
 from seq2seq_cli.reports.pictures import IN_DARK, draw_for_page, need_libraries, variable
 from seq2seq_cli.reports.run import NoChartError, RunCharts
-from seq2seq_cli.runs.advice import again_command, evaluate_command, report_command
-from seq2seq_cli.settings import differing_settings, flat_settings
+from seq2seq_cli.runs.advice import (
+    again_command,
+    elsewhere_command,
+    evaluate_command,
+    report_command,
+)
+from seq2seq_cli.settings import differing_settings
 from seq2seq_cli.storage import check_replaceable, write_text
 from seq2seq_cli.sweep.folder import SweepFolder
 from seq2seq_cli.sweep.results import Summary, summarize
-
-SHARES = {"exact match", "token accuracy", "low", "high"}
-"""The columns of charts' tables that are shares."""
 
 GENERATOR = '<meta name="generator" content="s2s">'
 """The line that distinguishes a report from other pages."""
@@ -66,7 +76,7 @@ def check_free(file: Path, force: bool) -> None:
 def run_page(run: RunCharts) -> str:
     """Return the page of a run with all of its charts."""
     loaded, task = run.loaded, run.loaded.config.task
-    path, settings = loaded.run.path, flat_settings(loaded.config.model_dump())
+    commands = again_command, evaluate_command, report_command
     return _render(
         "run.html",
         title=loaded.run.name,
@@ -78,10 +88,9 @@ def run_page(run: RunCharts) -> str:
         wrong=[example for example in run.wrong if example not in run.evaluation.examples],
         layers=Architecture.of(loaded.config).all_layers,
         manifest=loaded.run.manifest,
-        settings={key: value for key, value in settings.items() if value not in ("", None)},
-        commands=[
-            command(path, task) for command in (again_command, evaluate_command, report_command)
-        ],
+        config=loaded.config,
+        elsewhere=elsewhere_command(task),
+        commands="\n".join(command(loaded.run.path, task) for command in commands),
     )
 
 
@@ -153,23 +162,6 @@ def summary(config: RunConfig) -> str:
     )
 
 
-def number(value: object) -> str:
-    """Return a value as text for a table; a float has up to six digits."""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def cells(chart: Chart) -> list[list[str]]:
-    """Return the rows of a chart's table as text, with shares as percentages."""
-    shares = set(chart.columns) if chart.kind == "grid" else SHARES
-
-    def text(column: str, row: Row) -> str:
-        is_share = column in shares and isinstance(row[column], float)
-        ends = row.get("low", 0), row.get("high", 0)
-        return percent(row[column], *ends) if is_share else number(row[column])
-
-    return [[text(column, row) for column in row] for row in chart.data]
-
-
 def _render(template: str, **values: Any) -> str:
     import jinja2
     from markupsafe import Markup
@@ -181,7 +173,8 @@ def _render(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "cells": cells, "drawn": draw_for_page}
+    environment.filters |= {"number": number, "drawn": draw_for_page}
+    environment.filters |= {"cells": cells, "headings": headings}
     environment.globals |= {"percent": percent, "percent_of": percent_of}
     environment.filters |= {"exact_match": exact_match_text, "interval": interval_text}
     colours = [(variable(light), light, dark) for light, dark in IN_DARK.items()]

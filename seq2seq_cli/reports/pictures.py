@@ -25,6 +25,14 @@ FORMATS = ("svg", "png", "pdf", "csv", "vl.json")
 ADDRESSES = 80 * 10**9
 """Bytes of addresses that the drawing engine reserves, with a margin."""
 
+MOST_HOVERED = 500
+"""Maximum rows of a curve whose lines have points to hover over."""
+
+DESCRIBED = re.compile(
+    r'<(path|line) aria-label="([^"]*)" role="[^"]*" aria-roledescription="(?!line)[^"]*"([^>]*)/>'
+)
+"""A described mark of a drawing, other than a line through several rows."""
+
 INK = "#1f2328"
 MUTED = "#57606a"
 GRID = "#d8dde3"
@@ -46,7 +54,7 @@ IN_DARK = {
 """What replaces each colour on a dark background."""
 
 HUES = ("#2f7fd0", "#7a6bd6", "#c254a0", "#d9603b", "#a3861a", "#3f9a5a")
-"""Colours from the first token to the last, on either background."""
+"""Colours from the lowest value to the highest, on either background."""
 
 TEXT = {"titleColor": INK, "titleFontWeight": "normal", "labelFontSize": LABEL, "titleFontSize": 12}
 
@@ -168,10 +176,19 @@ def _resized(svg: str, width: float, unit: str = "") -> str:
 
 
 def draw_for_page(chart: Chart, name: str) -> str:
-    """Return a chart as an SVG element in the page's colours, whose ids begin with `name`."""
+    """Return a chart as an SVG element in the page's colours, whose ids begin with `name`.
+
+    Its marks have their values as titles, which browsers show on hovering. A line has invisible
+    points for them, unless they are many.
+    """
     import vl_convert
 
-    text = vl_convert.vegalite_to_svg(_with_config(chart), vl_version=VEGA_LITE)
+    spec = _with_config(chart, aria=True)
+    for layer in spec.get("layer", ()):
+        if layer["mark"] == {"type": "line"} and len(chart.data) <= MOST_HOVERED:
+            layer["mark"] = {"type": "line", "point": {"opacity": 0, "size": 60}}
+    text = vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE)
+    text = DESCRIBED.sub(r"<\1\3><title>\2</title></\1>", text)
     text = re.sub(r'(id="|url\(#)(clip|gradient)', rf"\g<1>{name}-\g<2>", text)
     for colour in IN_DARK:
         text = text.replace(f'"{colour}"', f'"var({variable(colour)})"')
@@ -204,5 +221,5 @@ def _with_config(chart: Chart, width: int = WIDTH, **config: object) -> Spec:
 def _named(svg: str, chart: Chart) -> str:
     """Return a drawing with a name for screen readers on its root and none on its parts."""
     name = html.escape(f"{chart.title}. {chart.text} {chart.marks}".rstrip(), quote=True)
-    parts = re.sub(r' (role|aria-roledescription|aria-label)="graphics-[^"]*"', "", svg)
+    parts = re.sub(r' (role|aria-[a-z]+)="[^"]*"', "", svg)
     return re.sub(r"^<svg ", f'<svg role="img" aria-label="{name}" ', parts, count=1)

@@ -216,19 +216,15 @@ def attention(loaded: LoadedRun, example: Example) -> Chart:
     (predicted,) = predict(loaded, [example.source], attention=True)
     assert predicted.attention is not None
     weights = np.array(predicted.attention, np.float32).reshape(-1, len(example.source))
-    rows, n_rows = _labels(predicted.target)
+    rows, n_rows = _labels(predicted.target, example.target)
     columns, n_columns = _labels(example.source)
     pooled = np.maximum.reduceat(weights, range(0, weights.shape[0], n_rows), axis=0)
     pooled = np.maximum.reduceat(pooled, range(0, weights.shape[1], n_columns), axis=1)
     text = "How much each predicted token (row) looks at each token of the source (column)."
     if max(n_rows, n_columns) > 1:
         text += f" A cell has the largest weight of {n_rows} by {n_columns} tokens."
-    return Chart(
-        "map",
-        f"Attention, {_title(example)}",
-        text,
-        _map("predicted by source", rows, columns, pooled),
-    )
+    data = _map("predicted by source", rows, columns, pooled)
+    return Chart("map", f"Attention, {_title(example)}", text + _marked(rows), data)
 
 
 def decoder_states(loaded: LoadedRun, example: Example) -> Chart:
@@ -242,22 +238,35 @@ def decoder_states(loaded: LoadedRun, example: Example) -> Chart:
     hidden = loaded.decoder.read(shift_right(np.array([tokens], np.int32)), states)[0].T
     change = np.ptp(hidden, axis=1) if len(tokens) > 1 else np.abs(hidden[:, 0])
     units = np.sort(np.argsort(-change, kind="stable")[:MOST_UNITS])
-    steps = [f"{i}:{'end' if token == end else token}" for i, token in enumerate(tokens, 1)]
+    ended = [] if end is None else ["end"]
+    expected = [*example.target, *ended] if example.target else []
+    steps, _ = _labels([*example.predicted, *ended][:MOST_CELLS], expected)
     data = _map("unit by step", [str(unit + 1) for unit in units], steps, hidden[units])
     text = (
         f"The {len(units)} units of the decoder's hidden state that change most, before each "
         "predicted token: blue above zero, orange below."
     )
-    return Chart("map", f"Decoder's states, {_title(example)}", text, data)
+    return Chart("map", f"Decoder's states, {_title(example)}", text + _marked(steps), data)
 
 
-def _labels(tokens: Sequence[int]) -> tuple[list[str], int]:
-    """Return labels of cells, "1:23" for a token or "1-2" for several, and the tokens in a cell."""
-    size = max(1, -(-len(tokens) // MOST_CELLS))
-    if size == 1:
-        return [f"{position}:{token}" for position, token in enumerate(tokens, 1)], size
-    ends = [min(start + size, len(tokens)) for start in range(0, len(tokens), size)]
-    return [f"{number * size + 1}-{end}" for number, end in enumerate(ends)], size
+def _marked(labels: Sequence[str]) -> str:
+    """Return a sentence on the marks in labels, if there are any."""
+    return " A wrong token is marked with !." if "!" in "".join(labels) else ""
+
+
+def _labels(tokens: Sequence[object], expected: Sequence[object] = ()) -> tuple[list[str], int]:
+    """Return labels of cells, "1:23" for a token or "1-2" for several, and the tokens in a cell.
+
+    Where tokens are not the expected ones, if these are known, the label ends with "!".
+    """
+    size, n = max(1, -(-len(tokens) // MOST_CELLS)), len(tokens)
+    wrong = [bool(expected) and [*expected[i : i + 1]] != [tokens[i]] for i in range(n)]
+    cells = [(start, min(start + size, n)) for start in range(0, n, size)]
+    return [
+        (f"{start + 1}:{tokens[start]}" if size == 1 else f"{start + 1}-{end}")
+        + "!" * any(wrong[start:end])
+        for start, end in cells
+    ], size
 
 
 def _title(example: Example) -> str:
@@ -282,15 +291,37 @@ def encoder_states(loaded: LoadedRun, sources: Sequence[Sequence[int]]) -> Chart
         f"component {number} ({percent(round(share, 6), 0, 1)} of variance)"
         for number, share in enumerate(explained, 1)
     ]
+    quantities = {
+        "first token": [source[0] for source in sources],
+        "last token": [source[-1] for source in sources],
+        "length": [len(source) for source in sources],
+    }
+    colour = max(quantities, key=lambda name: separation(projected, quantities[name]))
     data = [
-        {"first token": source[0]} | dict(zip(names, point, strict=True))
-        for source, point in zip(sources, np.round(projected, 4).tolist(), strict=True)
+        {colour: value} | dict(zip(names, point, strict=True))
+        for value, point in zip(quantities[colour], np.round(projected, 4).tolist(), strict=True)
     ]
     text = (
         f"The encoder's last hidden state after {len(data)} held-out sources, in its first two "
-        "principal components, coloured by the source's first token."
+        f"principal components, coloured by the source's {colour}: of first token, last token and "
+        "length, the one that tells them apart best."
     )
     return Chart("points", "Encoder's states", text, data)
+
+
+def separation(points: Floats, labels: Sequence[int]) -> float:
+    """Return how well labels tell points (n, 2) apart: about 0 by chance, 1 if all are equal.
+
+    It is epsilon squared, the share of variance between labels without what chance explains (Kelley
+    1935). With one label, or a label for each point, it is 0.
+    """
+    _, groups, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    n, k = len(points), len(counts)
+    total = points.var(axis=0).sum() * n / (n - 1) if 1 < k < n else 0.0
+    if not total:
+        return 0.0
+    means = np.stack([np.bincount(groups, column) / counts for column in points.T], axis=1)
+    return float(1 - ((points - means[groups]) ** 2).sum() / (n - k) / total)
 
 
 def principal_components(values: Floats) -> tuple[Floats, list[float]]:

@@ -80,6 +80,11 @@ def again_command(run: Path, task: TaskConfig) -> str:
     return _command("train", options, _runs_dir(run.parent), _custom_task(task))
 
 
+def elsewhere_command(task: TaskConfig) -> str:
+    """Return the command that trains the settings of a run where there is a copy of them."""
+    return _command("train", ["--config", CONFIG_FILE], _custom_task(task))
+
+
 def report_command(run: Path, task: TaskConfig) -> str:
     """Return the command that makes a run's report."""
     return _command("report", _run(run), _custom_task(task))

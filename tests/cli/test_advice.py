@@ -34,6 +34,7 @@ TESTED_BY = {
     "train_command": "test_without_a_run_one_is_trained",
     "list_command": "test_the_runs_are_listed",
     "again_command": "test_a_report_has_the_commands_that_reproduce_the_run",
+    "elsewhere_command": "test_a_report_has_the_commands_that_reproduce_the_run",
     "report_command": "test_a_report_has_the_commands_that_reproduce_the_run",
     "evaluate_command": "test_what_to_do_after_a_training",
     "predict_command": "test_what_to_do_after_a_training",
@@ -231,13 +232,18 @@ def test_a_run_with_damaged_settings_is_restarted_with_others(s2s, paste):
 def test_a_report_has_the_commands_that_reproduce_the_run(s2s, paste):
     first = train(tiny_config(epochs=1, seed=7), RUNS, "a").path
     s2s("report", "--run", "a", "--runs-dir", FOLDER, "--output", "page.html", "--n-samples", "20")
-    commands = re.search(r"<pre>(.*?)</pre>", Path("page.html").read_text(), re.DOTALL)[1]
-    again, evaluate, report = html.unescape(commands).splitlines()
+    shown = re.findall(r'<pre id="(.*?)">(.*?)</pre>', Path("page.html").read_text(), re.DOTALL)
+    texts = {name: html.unescape(text) for name, text in shown}
+    again, evaluate, report = texts["commands"].splitlines()
     paste(again, "--quiet")
     (second,) = (path for path in RUNS.iterdir() if path != first)
-    for name in ("inference_encoder.keras", "inference_decoder.keras"):
-        with zipfile.ZipFile(first / name) as a, zipfile.ZipFile(second / name) as b:
-            assert a.read("model.weights.h5") == b.read("model.weights.h5")
+    Path("config.toml").write_text(texts["config"])
+    paste(texts["elsewhere"], "--quiet")
+    (third,) = Path("runs").iterdir()
+    for other in (second, third):
+        for name in ("inference_encoder.keras", "inference_decoder.keras"):
+            with zipfile.ZipFile(first / name) as a, zipfile.ZipFile(other / name) as b:
+                assert a.read("model.weights.h5") == b.read("model.weights.h5")
     assert "accuracy" in paste(evaluate, "--n-samples", "20")[0]
     assert "wrote report.html" in paste(report, "--n-samples", "20")[1]
 

@@ -137,7 +137,7 @@ def test_the_numbers_and_the_specification_are_written(folder, tmp_path):
     file = tmp_path / "loss.vl.json"
     plot("loss", ["plain"], runs_dir=folder, file=file, title="Loss of a run")
     spec = json.loads(file.read_text())
-    assert [list(map(str, row.values())) for row in spec["data"]["values"]] == rows
+    assert [[str(row[key]) for key in head] for row in spec["data"]["values"]] == rows
     assert (spec["title"], spec["config"]["background"]) == (["Loss of a run"], "white")
     assert spec["$schema"].endswith("vega-lite/v5.json")
 

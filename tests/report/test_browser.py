@@ -18,6 +18,7 @@ from seq2seq_cli.inference.loading import load_run
 from seq2seq_cli.metrics import percent, wilson_interval
 from seq2seq_cli.prediction import predict
 from seq2seq_cli.reports.steps import probability
+from seq2seq_cli.settings import parse_config
 
 pytestmark = pytest.mark.browser
 
@@ -41,6 +42,15 @@ CLIPPED = """() => [...document.querySelectorAll("figure svg text")].filter(text
         || inner.top < outer.top - 1 || inner.bottom > outer.bottom + 1;
 }).map(text => text.textContent)"""
 """The texts of drawings that are not wholly inside their drawing."""
+UNTITLED = """() => [...document.querySelectorAll("figure")].filter(figure => {
+    const titles = figure.querySelectorAll("svg title");
+    if (!titles.length) return true;
+    const mark = titles[titles.length - 1].parentNode;
+    mark.scrollIntoView({block: "center"});
+    const { left, top, width, height } = mark.getBoundingClientRect();
+    return !document.elementFromPoint(left + width / 2, top + height / 2).querySelector("title");
+}).map(figure => figure.id)"""
+"""The figures whose last mark has no title where the mouse is over it."""
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +131,7 @@ def test_a_page_fits_and_is_accessible(page_of, name, scheme, are_open):
             assert inner > 100
             assert 200 < outer <= width
         assert page.evaluate(CLIPPED) == []
+        assert page.evaluate(UNTITLED) == []
     # Of a long table a few rows are enough, and all of them would take most of the test's time.
     page.eval_on_selector_all("tbody tr:nth-child(n+9)", "rows => rows.map(row => row.remove())")
     page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text())
@@ -247,5 +258,20 @@ def test_without_scripts_the_steps_are_a_table(chromium, page_of, runs_dir):
     page = context.new_page()
     page.goto((runs_dir / "plain.html").as_uri())
     assert not page.locator("#stepper").is_visible()
+    assert not page.locator("button.copy").first.is_visible()
     assert page.locator("#step-by-step table:visible tbody tr").count() == 4 * 3
     context.close()
+
+
+def test_settings_and_commands_are_copied(page_of, runs_dir):
+    page = page_of("plain")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_text("All settings, config.toml").click()
+    page.get_by_role("button", name="Copy the settings").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert parse_config(copied, "page") == load_run("plain", runs_dir).config
+    page.evaluate("navigator.clipboard.writeText = () => Promise.reject(), 0")
+    page.get_by_role("button", name="Copy the command", exact=True).click()
+    page.get_by_role("button", name="Selected").wait_for()
+    assert page.evaluate("String(getSelection())") == "s2s train --config config.toml"

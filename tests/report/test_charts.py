@@ -23,7 +23,9 @@ def curve(values, column="loss, nats per token", runs=("a",), label="training"):
 
 def shares(at, low=0.5):
     keys = ("a", "b") if at == "run" else (1, 2)
-    data = [{at: key, "share": 0.75, "low": low, "high": 1.0, "sequences": 16} for key in keys]
+    data = [
+        {at: key, "exact match": 0.75, "low": low, "high": 1.0, "sequences": 16} for key in keys
+    ]
     return Chart("shares", "Shares", "Shares, with intervals.", data, limit=1)
 
 
@@ -37,13 +39,16 @@ CHARTS = {
         [{"expected": "3", "predicted": "4", "times": 7},
          {"expected": "end", "predicted": "nothing", "times": 2}],
     ),
-    "map": Chart("map", "Map", "A map.", MAP),
+    "map": Chart("map", "Hidden state, right: 1 2", "A map.", MAP),
     "points": Chart(
         "points", "Points", "Points.",
         [{"first": first, "component 1 (60%)": first / 3, "component 2 (30%)": 0.5}
          for first in (4, 9)],
     ),
-    "grid": Chart("grid", "Grid", "A grid.", [*MAP, {"row by column": "3", "a": "", "b": 1.0}]),
+    "grid": Chart(
+        "grid", "Median exact match", "A grid.",
+        [*MAP[:1], {"row by column": "3", "a": "", "b": 1.0}],
+    ),
     "lines": Chart(
         "lines", "Lines", "Lines.",
         [{"others": "b.d = 1", "a.c": at, "seed": seed, "exact match": 0.5}
@@ -52,7 +57,7 @@ CHARTS = {
 }  # fmt: skip
 MARKS = {
     "curve": ("line", 1), "shares": ("symbol", 2), "results": ("symbol", 2), "counts": ("rect", 2),
-    "map": ("rect", 3), "points": ("symbol", 2), "grid": ("rect", 5), "lines": ("symbol", 4),
+    "map": ("rect", 3), "points": ("symbol", 2), "grid": ("rect", 3), "lines": ("symbol", 4),
 }  # fmt: skip
 
 
@@ -74,6 +79,44 @@ def test_a_chart_is_drawn_with_a_name_and_a_mark_for_each_row(kind):
     mark, n = MARKS[kind]
     marks = re.findall(rf'<g class="mark-{mark} role-mark[^"]*"[^>]*>(.*?)</g>', svg)
     assert sum(group.count("<path") for group in marks) == n
+
+
+TITLES = {
+    "curve": ["run: a; data: training; sequences trained on: 64; loss, nats per token: 4",
+              "run: a; data: training; sequences trained on: 128; loss, nats per token: 1",
+              "run: a; data: training; sequences trained on: 192; loss, nats per token: 0.01"],
+    "shares": ["length: 1; exact match: 75%; from (95%): 50%; to (95%): 100%; sequences: 16",
+               "length: 2; exact match: 75%; from (95%): 50%; to (95%): 100%; sequences: 16",
+               "longest length in training: 1"],
+    "results": ["run: a; exact match: 75%; from (95%): 50%; to (95%): 100%; sequences: 16",
+                "run: b; exact match: 75%; from (95%): 50%; to (95%): 100%; sequences: 16"],
+    "counts": ["expected: 3; predicted: 4; times: 7",
+               "expected: end; predicted: nothing; times: 2"],
+    "map": ["row: 1; column: a; hidden state: 0.25", "row: 1; column: b; hidden state: 0.75",
+            "row: 2; column: b; hidden state: -0.5"],
+    "points": ["first: 4; component 1 (60%): 1.33333; component 2 (30%): 0.5",
+               "first: 9; component 1 (60%): 3; component 2 (30%): 0.5"],
+    "grid": ["row: 1; column: a; median exact match: 25.00%",
+             "row: 1; column: b; median exact match: 75.00%",
+             "row: 3; column: b; median exact match: 100%"],
+    "lines": [f"others: b.d = 1; a.c: {at}; seed: {seed}; exact match: 50.00%"
+              for at in (6, 12) for seed in (0, 1)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", CHARTS)
+def test_on_a_page_a_mark_has_its_values_as_its_title(kind):
+    root = ElementTree.fromstring(draw_for_page(CHARTS[kind], kind))
+    marks = root.findall(".//*[{*}title]")
+    titles = [mark.findtext("{*}title") for mark in marks]
+    assert list(dict.fromkeys(titles)) == TITLES[kind]
+    assert all(mark.tag.endswith(("path", "line")) for mark in marks)
+    assert b"<title" not in draw(CHARTS[kind], "svg", Style())
+
+
+def test_a_long_curve_has_no_points_to_hover_over(monkeypatch):
+    monkeypatch.setattr("seq2seq_cli.reports.pictures.MOST_HOVERED", 2)
+    assert "<title" not in draw_for_page(CHARTS["curve"], "curve")
 
 
 @pytest.mark.parametrize(
@@ -129,3 +172,13 @@ def test_each_run_has_its_colour():
     assert (colour["field"], colour["scale"]["domain"]) == ("run", list(runs))
     svg = draw(curve([4.0, 1.0], runs=runs), "svg", Style()).decode()
     assert all(colour in svg for colour in SERIES)
+
+
+@pytest.mark.parametrize(
+    ("title", "labels"),
+    [("Attention, wrong: 3", ["25%", "50%", "75%", "100%"]),
+     ("Hidden state, wrong: 3", ["0.25", "0.50", "0.75", "1.00"])],
+)  # fmt: skip
+def test_a_maps_legend_has_the_unit_of_its_values(title, labels):
+    svg = draw_for_page(Chart("map", title, "A map.", MAP), "map")
+    assert [label for label in labels if f">{label}</text>" in svg] == labels

@@ -43,7 +43,10 @@ def compared(loaded):
 def test_a_page_is_valid_and_needs_no_network(runs):
     page = run_page(RunCharts(load_run("looking", runs)))
     assert has_balanced_tags(page)
-    assert re.findall(r'(?:src|href)="([^"]*)"', page) == ["data:,"]
+    icon, *anchors = re.findall(r'(?:src|href)="([^"]*)"', page)
+    assert icon == "data:,"
+    assert anchors == [f"#{name}" for name in re.findall('<section id="(.*?)">', page)]
+    assert page.count("<section") == len(anchors) == 6
     assert re.findall("<script[^>]*>", page) == [
         '<script type="application/json" id="steps">', '<script type="module">',
     ]  # fmt: skip

@@ -17,6 +17,7 @@ from seq2seq_cli.reports.run import (
     decoder_states,
     encoder_states,
     principal_components,
+    separation,
 )
 
 
@@ -80,7 +81,11 @@ def test_attention_is_that_of_the_prediction_and_long_sequences_share_cells(monk
     chart = attention(run, example_of(run, source))
     np.testing.assert_allclose(values_of(chart), whole, atol=1e-4)
     assert chart.columns == ("predicted by source", "1:3", "2:9", "3:14", "4:22", "5:7")
-    assert [row[0].split(":")[1] for row in chart.rows] == list(map(str, prediction.target))
+    assert chart.text.endswith("A wrong token is marked with !.")
+    for (label, *_), (i, token) in zip(chart.rows, enumerate(prediction.target), strict=True):
+        assert label == f"{i + 1}:{token}{'!' * (source[i : i + 1] != [token])}"
+    right = attention(run, Example(source, prediction.target, prediction.target))
+    assert "!" not in f"{right.rows}{right.text}"
     monkeypatch.setattr(report_run, "MOST_CELLS", 3)
     chart = attention(run, example_of(run, source))
     assert chart.columns[1:] == ("1-2", "3-4", "5-5")
@@ -113,6 +118,8 @@ def test_decoder_states_are_those_step_by_step(model, monkeypatch):
         state = step.states
         hidden.append(state[-1].hidden[0])
     steps = len(chart.columns) - 1
+    for i, token in enumerate(example.predicted):
+        assert chart.columns[i + 1] == f"{i + 1}:{token}{'!' * (source[i : i + 1] != [token])}"
     assert steps in (len(example.predicted), len(tokens))
     expected = np.array(hidden).T[:, :steps]
     units = [int(row[0]) - 1 for row in chart.rows]
@@ -142,10 +149,36 @@ def test_components_are_those_of_the_covariance():
     assert (projected.tolist(), explained) == ([[-1, 0], [1, 0]], [1, 0])
 
 
-def test_encoder_states_are_coloured_by_the_first_token():
+@pytest.mark.parametrize("colour", ["first token", "last token", "length"])
+def test_encoder_states_are_coloured_by_what_tells_them_apart(colour, monkeypatch):
+    generator = np.random.default_rng(0)
+    lengths = generator.integers(2, 6, 60)
+    sources = [generator.integers(1, 6, length).tolist() for length in lengths]
+    values = {
+        "first token": [source[0] for source in sources],
+        "last token": [source[-1] for source in sources],
+        "length": lengths.tolist(),
+    }[colour]
+    hidden = np.array([[value * 1.0, value % 2, 0] for value in values], np.float32)
+    monkeypatch.setattr(report_run, "encode_arrays", lambda *_: (hidden[:, None], None))
+    chart = encoder_states(None, sources)
+    assert chart.columns[0] == colour
+    assert [row[0] for row in chart.rows] == values
+    assert f"coloured by the source's {colour}" in chart.text
+
+
+def test_separation_is_zero_by_chance_and_one_between_equal_points():
+    points = np.random.default_rng(0).normal(size=(400, 2)).astype(np.float32)
+    many = np.random.default_rng(1).integers(0, 100, 400).tolist()
+    assert abs(separation(points, many)) < 0.1
+    assert separation(np.repeat(points[:4], 5, axis=0), np.repeat(range(4), 5)) == pytest.approx(1)
+    assert separation(points, [1] * 400) == separation(points, range(400)) == 0
+    assert separation(points[:1], [1]) == separation(np.zeros((4, 2)), [1, 1, 2, 2]) == 0
+
+
+def test_encoder_states_are_those_of_the_model():
     run, sources = random_weights(layers=2), [[3, 9], [14], [22, 7, 8], [1, 1, 1, 1]]
     chart = encoder_states(run, sources)
-    assert [row[0] for row in chart.rows] == [3, 14, 22, 1]
     hidden = np.array([one.hidden[-1] for one in encode(run, sources)], np.float32)
     expected, _ = principal_components(hidden)
     np.testing.assert_allclose(values_of(chart), expected, atol=1e-4)

@@ -40,10 +40,11 @@ def report(
     The page needs no network. An earlier report is replaced. The page of a run has
 
       Accuracy          by position and by length, and which tokens are mistaken
+      Predictions       wrong ones, and spot checks
       Step by step      the decoder's steps, to go through with the arrow keys
       How it learned    loss, exact match and learning rate over the sequences
       Inside the model  where it attends, or its states; the encoder's states
-      Examples          spot checks, and the commands that reproduce the run
+      The run           its settings, and the commands that reproduce it
 
     Several runs are compared by accuracy and training. A sweep has its grid and every seed.
 
