@@ -295,10 +295,10 @@ def test_on_a_terminal_an_excerpt_of_the_states_is_shown(use, capsys, monkeypatc
     source, *lines = capsys.readouterr().out.splitlines()
     assert source == "1 2 3"
     assert len(hidden) == run.config.model.units == 6
-    for line, name, state in zip(lines, ("hidden 1", "cell   1"), (hidden, cell), strict=True):
+    for line, name, state in zip(lines, ("hidden 1", "cell 1"), (hidden, cell), strict=True):
         first = " ".join(f"{value:7.4f}" for value in state[:5])
         norm = f"{np.linalg.norm(state):.4f}"
-        assert line == f"  {name}: norm {norm}, values {first} ... (6)"
+        assert line == f"{name}: norm {norm}, values {first} ... (6)"
         assert len(line) <= 80
     encode(["1 2 3"], as_json=True)
     assert capsys.readouterr().out == whole

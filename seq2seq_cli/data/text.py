@@ -81,10 +81,8 @@ def parse_line(line: str, suffix: str, cardinality: int) -> Pair:
 
 def _is_pair(line: str, suffix: str) -> bool:
     """Return whether a line has columns of several integers, or is the header of pairs."""
-    cells = line.strip().split(DELIMITERS[suffix])
-    return is_header(line, suffix) or (
-        cells[1:] != [] and any(" " in cell.strip() for cell in cells)
-    )
+    cells = [cell.strip() for cell in line.split(DELIMITERS[suffix])]
+    return is_header(line, suffix) or (len(cells) > 1 and any(" " in cell for cell in cells))
 
 
 def is_header(line: str, suffix: str) -> bool:

@@ -9,9 +9,6 @@ from seq2seq_cli.cli import options
 from seq2seq_cli.cli.options import option
 from seq2seq_cli.cli.rendering import output
 
-MOST_SHOWN = 5
-"""Maximum values of a state on a terminal."""
-
 
 def encode(
     sequences: options.Sequences = None,
@@ -73,15 +70,15 @@ def encode(
                     for number in range(len(encoded.hidden)):
                         for name in ("hidden", "cell"):
                             values = getattr(encoded, name)[number]
-                            shown = " ".join(f"{value:.4f}" for value in values)
-                            line = f"{name} {number + 1}: {shown}"
-                            output.write(excerpt(name, number, values) if is_excerpt else line)
+                            whole = " ".join(f"{value:.4f}" for value in values)
+                            shown = excerpt(values) if is_excerpt else whole
+                            output.write(f"{name} {number + 1}: {shown}")
     for note in loaded.length_notes(lengths):
         output.message(f"note: {note}", quiet)
 
 
-def excerpt(name: str, number: int, values: Sequence[float]) -> str:
-    """Return the norm of a layer's state and its first values."""
-    first = " ".join(f"{value:7.4f}" for value in values[:MOST_SHOWN])
-    rest = f" ... ({len(values)})" if len(values) > MOST_SHOWN else ""
-    return f"  {name:6} {number + 1}: norm {hypot(*values):.4f}, values {first}{rest}"
+def excerpt(values: Sequence[float], most: int = 5) -> str:
+    """Return the norm of a state and its first values, at `most` this many."""
+    first = " ".join(f"{value:7.4f}" for value in values[:most])
+    rest = f" ... ({len(values)})" if len(values) > most else ""
+    return f"norm {hypot(*values):.4f}, values {first}{rest}"

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -14,8 +14,6 @@ from seq2seq_cli.cli.rendering.tables import one_line, table
 from seq2seq_cli.errors import ConfigurationError, ModelError
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from seq2seq_cli.runs.listing import ListedRun, Run
 
 ACTIONS = {"compare": "runs compare RUN RUN...", "rm": "runs rm NAME...", "mv": "runs mv OLD NEW"}
@@ -175,7 +173,7 @@ def _summary(name: str, n_runs: str, complete: "Sequence[Run]") -> tuple[str, ..
     return name, n_runs, *spread_text(shares), output.duration(seconds)
 
 
-def _row(item: "ListedRun") -> "tuple[RenderableType, ...]":
+def _row(item: "ListedRun") -> tuple[Any, ...]:
     """Return the row of a run: its task, attention, exact match and the time of its training."""
     from seq2seq_cli.metrics import exact_match_text
     from seq2seq_cli.runs.names import task_lengths

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
 SHORTEST_BAR, LONGEST_BAR = 8, 24
 
-SHORTEST_LINE = 11
-"""Minimum characters that are left of a cell that is cut off."""
-
 MOST_SHOWN = 24
 """Maximum integers of a sequence in a table."""
 
@@ -43,14 +40,14 @@ def make_console(stderr: bool = False) -> "Console":
     )
 
 
-def one_line(text: str) -> "Text":
-    """Return a cell that is cut off where other columns need its room."""
+def one_line(text: str, least: int = 11) -> "Text":
+    """Return a cell that is cut off, after `least` characters, where others need its room."""
     from rich.measure import Measurement
     from rich.text import Text
 
     class Line(Text):
         def __rich_measure__(self, *_: object) -> Measurement:
-            return Measurement(min(SHORTEST_LINE, len(text)), len(text))
+            return Measurement(min(least, len(text)), len(text))
 
     return Line(text, no_wrap=True, overflow="ellipsis")
 
