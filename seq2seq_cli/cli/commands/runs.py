@@ -140,10 +140,8 @@ def runs(
             output.write_json(document)
         return
     if not listed and not sweeps:
-        missing = f"there are no runs of {task} in {runs_dir}"
-        if not every:
-            missing = f"there are no runs in {runs_dir}: train one with `{train_command(runs_dir)}`"
-        output.message(missing, quiet)
+        none = f"there are no runs in {runs_dir}: train one with `{train_command(runs_dir)}`"
+        output.message(f"there are no runs of {task} in {runs_dir}" if every else none, quiet)
     seeds = {} if limit else several_seeds(listed)
     groups = [_summary(name, str(len(group)), group) for name, group in seeds.items()]
     for name, complete, planned in sweeps:
