@@ -106,9 +106,7 @@ class TaskConfig(Section):
     cardinality: int = Field(
         51, ge=2, le=1_000_000, description="number of ids, 0 to cardinality-1; 0 is reserved"
     )
-    k: int | None = Field(
-        None, ge=1, description="k, a number that some tasks have; see `s2s tasks`"
-    )
+    k: int | None = Field(None, ge=1, description="k, a number of some tasks; see `s2s tasks`")
     digit_order: DigitOrder | None = Field(
         None, description="order of the digits in addition; unset: big-endian"
     )

@@ -91,35 +91,46 @@ def keras_file(layers: list[Layer], generator) -> bytes:
     return content.getvalue()
 
 
+RESULTS = Results(
+    exact_match=0.5, exact_match_low=0.4, exact_match_high=0.6,
+    teacher_forced_token_accuracy=0.75, loss=1.25, n_samples=100,
+)  # fmt: skip
+
+
+def checkpoint_of(config, history=(), calls=(), seed=0) -> Checkpoint:
+    """Return a checkpoint with random weights and these figures; without calls it is the last."""
+    generator = np.random.default_rng(seed)
+    arrays = [
+        generator.normal(0, 0.7, shape).astype(np.float32)
+        for layer in Architecture.of(config).all_layers
+        for shape in layer.shapes
+    ]
+    status = TrainingStatus(
+        epochs_done=len(history), best_epoch=len(history), best=RESULTS, calls=calls,
+        has_ended=bool(history) and not calls,
+    )  # fmt: skip
+    return Checkpoint(
+        state=TrainState(arrays, arrays, arrays, config.training.total_steps, 0.5),
+        best_weights=arrays,
+        status=status,
+        config=config,
+        environment=Environment(versions={"keras": "3.15.1"}, device="CPU", threads=2, flags={}),
+        written_at="2026-01-02T12:00:00Z",
+        history=history,
+    )
+
+
 def save_random_run(runs_dir: Path, name: str, config: RunConfig, seed: int = 0) -> Path:
     """Write a complete run with random weights, and its last checkpoint; return its folder."""
     architecture, generator = Architecture.of(config), np.random.default_rng(seed)
     run = random_run(config, seed)
     train_model = keras_file(list(architecture.all_layers), generator)
     contents = {TRAIN_MODEL: train_model, **run.files}
-    arrays = [
-        generator.normal(0, 0.7, shape).astype(np.float32)
-        for layer in architecture.all_layers
-        for shape in layer.shapes
-    ]
-    results = Results(
-        exact_match=0.5, exact_match_low=0.4, exact_match_high=0.6,
-        teacher_forced_token_accuracy=0.75, loss=1.25, n_samples=100,
-    )  # fmt: skip
     record = EpochRecord(
         1, 1, 640, 1.5, 1.25, 0.5, 0.4, 0.6, 0.75, 0.01, 2.0, 320.0, 10,
         calls=(Call(10, 10, 1.5, 0.5, 0.01),),
     )  # fmt: skip
-    steps = config.training.total_steps
-    checkpoint = Checkpoint(
-        state=TrainState(arrays, arrays, arrays, steps, 0.5),
-        best_weights=arrays,
-        status=TrainingStatus(epochs_done=1, best_epoch=1, best=results, has_ended=True),
-        config=config,
-        environment=Environment(versions={"keras": "3.15.1"}, device="CPU", threads=2, flags={}),
-        written_at="2026-01-02T12:00:00Z",
-        history=(record,),
-    )
+    checkpoint = checkpoint_of(config, (record,), seed=seed)
     with create_folder(runs_dir, name, config.task, False) as folder:
         folder.begin(config)
         folder.add_record(record)
@@ -128,7 +139,7 @@ def save_random_run(runs_dir: Path, name: str, config: RunConfig, seed: int = 0)
             file: lambda path, content=content: path.write_bytes(content)
             for file, content in contents.items()
         }
-        folder.complete(checkpoint, results, save, "2026-01-02T12:00:00Z")
+        folder.complete(checkpoint, RESULTS, save, "2026-01-02T12:00:00Z")
     return folder.run
 
 

@@ -55,7 +55,7 @@ PLAIN: dict[str, Any] = {
 }
 """Typer's settings for the group and for each command: no rich, and `-h`."""
 
-METAVARS = {int: "INTEGER", float: "NUMBER"}
+METAVARS = {int: "INTEGER", float: "NUMBER", str: "TEXT"}
 """What the help shows for the values of options, by their types."""
 
 

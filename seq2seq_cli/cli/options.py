@@ -197,11 +197,7 @@ RunArgument = Annotated[
 ]
 RunArguments = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="RUN",
-        help="A run, instead of --run NAME, or several to compare.",
-        autocompletion=run_names,
-    ),
+    typer.Argument(metavar="RUN", help="A run, or several to compare.", autocompletion=run_names),
 ]
 RunsDir = Annotated[
     Path,

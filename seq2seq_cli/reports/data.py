@@ -12,7 +12,7 @@ from seq2seq_cli.evaluation import Evaluation
 from seq2seq_cli.generalization import LengthCurve, LengthResult
 from seq2seq_cli.metrics import Tally, percent, wilson_interval
 from seq2seq_cli.runs.history import Call, EpochRecord
-from seq2seq_cli.runs.listing import Run
+from seq2seq_cli.runs.listing import Run, Training
 from seq2seq_cli.sweep.description import Sweep
 from seq2seq_cli.sweep.grid import BASE
 from seq2seq_cli.sweep.results import RunRecord, summarize
@@ -87,7 +87,7 @@ def headings(chart: Chart) -> list[str]:
     return [first.replace(" by ", " ↓ ") + " →" if chart.value else first, *others]
 
 
-def learning_curve(runs: Iterable[Run], name: str) -> Chart:
+def learning_curve(runs: Iterable[Run | Training], name: str) -> Chart:
     """Return the "loss", "exact-match" or "learning-rate" of trainings and validations."""
     column = "loss, nats per token" if name == "loss" else name.replace("-", " ")
     data: list[Row] = []
@@ -95,6 +95,7 @@ def learning_curve(runs: Iterable[Run], name: str) -> Chart:
         history = run.history()
         points: list[tuple[str, Call | EpochRecord]] = []
         points += [("training", call) for record in history for call in record.calls]
+        points += [("training", call) for call in getattr(run, "calls", ())]
         if name != "learning-rate":
             points += [("validation", record) for record in history]
         for label, point in points:

@@ -20,7 +20,7 @@ from seq2seq_cli.reports.style import LABEL, POINT, Style
 from seq2seq_cli.storage import atomic_path, check_replaceable
 
 VEGA_LITE = "5.20"
-FORMATS = ("svg", "png", "pdf", "csv", "vl.json")
+FORMATS = ("svg", "png", "pdf", "csv", "json")
 
 ADDRESSES = 80 * 10**9
 """Bytes of addresses that the drawing engine reserves, with a margin."""
@@ -64,13 +64,8 @@ CONFIG = {
     "font": "sans-serif",
     "title": {"color": INK, "fontSize": 13},
     "view": {"stroke": None},
-    "axis": {
-        **TEXT,
-        "labelColor": MUTED,
-        "gridColor": GRID,
-        "domainColor": MUTED,
-        "tickColor": MUTED,
-    },
+    "axis": TEXT
+    | {"labelColor": MUTED, "gridColor": GRID, "domainColor": MUTED, "tickColor": MUTED},
     "legend": {
         **TEXT,
         "labelColor": INK,
@@ -109,10 +104,10 @@ def plot(
     """Draw a chart of a run to an .svg, .png, .pdf, .csv or .vl.json file, as `s2s plot` does.
 
     `what` is one of "loss", "exact-match", "learning-rate", "positions", "lengths",
-    "generalization", "confusions", "attention", "decoder-states" and "encoder-states"; `task` is
-    the run's task if it is a custom one. The `width` is "column" (85 mm), "text" (178 mm) or in
-    millimetres, the font size of labels in points; `dpi` is of a PNG. The `sequence`, as text or a
-    list, is the one whose attention or decoder states are drawn. Raises ConfigurationError if
+    "generalization", "confusions", "results", "attention", "decoder-states" and "encoder-states";
+    `task` is the run's task if it is a custom one. The `width` is "column" (85 mm), "text" (178 mm)
+    or in millimetres, `font_size` that of labels in points, `dpi` of a PNG. The `sequence`, a text
+    or a list, is the one whose attention or decoder states are drawn. Raises ConfigurationError if
     the run has no such chart, for another suffix and without the extra "report", ExistsError if
     the file exists, unless `force` is set, and StorageError if writing fails.
     """
@@ -124,21 +119,15 @@ def plot(
 
 def check_picture(file: Path, force: bool) -> None:
     """Raise an error unless a picture can be drawn and written here."""
-    if file_format(file) not in FORMATS:
-        raise ConfigurationError(f"{file}: the name should end in .{', .'.join(FORMATS)}")
+    if file.suffix.lower().removeprefix(".") not in FORMATS:
+        raise ConfigurationError(f"{file}: the name should end in .svg, .png, .pdf, .csv, .vl.json")
     check_replaceable(file, force)
     need_libraries()
 
 
-def file_format(file: Path) -> str:
-    """Return the file's suffix in lower case: one of FORMATS, or another one."""
-    name = file.name.lower()
-    return "vl.json" if name.endswith(".vl.json") else name.rpartition(".")[2]
-
-
 def write_picture(chart: Chart, file: Path, style: Style) -> None:
     """Write a chart in the format of the file's suffix."""
-    picture = draw(chart, file_format(file), style)
+    picture = draw(chart, file.suffix.lower().removeprefix("."), style)
     with atomic_path(file) as temporary:
         temporary.write_bytes(picture)
 
@@ -157,7 +146,7 @@ def draw(chart: Chart, suffix: str, style: Style) -> bytes:
     spec = _with_config(chart, style.units, background="white")
     if style.title:
         spec["title"] = wrap(style.title, style.units // 8)
-    if suffix == "vl.json":
+    if suffix == "json":
         return json.dumps(spec, indent=1).encode()
     svg = _named(convert.vegalite_to_svg(spec, vl_version=VEGA_LITE), chart)
     if suffix == "svg":

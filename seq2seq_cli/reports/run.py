@@ -23,13 +23,7 @@ from seq2seq_cli.data.vocabulary import (
     widen,
 )
 from seq2seq_cli.errors import ConfigurationError
-from seq2seq_cli.evaluation import (
-    Evaluation,
-    Example,
-    OnProgress,
-    evaluate,
-    examples_of,
-)
+from seq2seq_cli.evaluation import Evaluation, Example, OnProgress, evaluate, examples_of
 from seq2seq_cli.generalization import SAMPLES, evaluate_lengths, parse_range
 from seq2seq_cli.inference.network import LoadedRun
 from seq2seq_cli.metrics import matches, percent
@@ -68,15 +62,14 @@ class NoChartError(ConfigurationError):
 class RunCharts:
     """The charts of a run by name. The run is evaluated once, when the first chart needs it.
 
-    `lengths` are those of "generalization", with `n_each` sequences each; by default they reach 1.5
-    times the training's longest. `task` is the run's task if it is a custom one. Attention and the
+    `lengths` are those of "generalization", with `n_samples` each; by default they reach 1.5 times
+    the training's longest. `task` is the run's task if it is a custom one. Attention and the
     decoder's states are those of the `sequence`, if there is one.
     """
 
     loaded: LoadedRun
     n_samples: int | None = None
     lengths: str | None = None
-    n_each: int | None = None
     task: Task | None = None
     progress: OnProgress | None = None
     sequence: Sequences | None = None
@@ -124,9 +117,7 @@ class RunCharts:
                 return [attention(self.loaded, example) for example in self._examples()]
             case "decoder-states":
                 if self.loaded.decoder.attention is not None:
-                    raise NoChartError(
-                        "The decoder's states are shown only for models without attention."
-                    )
+                    raise NoChartError("The decoder's states are shown only without attention.")
                 return [decoder_states(self.loaded, example) for example in self._examples()]
         evaluation, observed = self._evaluated
         match name:
@@ -183,7 +174,7 @@ class RunCharts:
             last, n_each = longest + -(-longest // 2), SAMPLES_EACH
             evaluated = parse_range(f"{shortest}-{last}", max(1, (last - shortest) // 16))
         chart = generalization(
-            evaluate_lengths(self.loaded, evaluated, self.n_each or n_each, task=self.task)
+            evaluate_lengths(self.loaded, evaluated, self.n_samples or n_each, task=self.task)
         )
         if not chart.data:
             raise NoChartError("No source of these lengths is held out.")

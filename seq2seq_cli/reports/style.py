@@ -9,9 +9,6 @@ from seq2seq_cli.errors import ConfigurationError
 LABEL = 11
 """The size of labels in the units in which charts are laid out."""
 
-NARROWEST = 200
-"""Minimum width of a chart in these units."""
-
 WIDTHS = {"column": 85, "text": 178}
 """The widths of a paper, in millimetres."""
 
@@ -32,7 +29,7 @@ class Style:
     title: str | None = None
 
     def __post_init__(self) -> None:
-        most = min(24, int(self.mm / POINT * LABEL / NARROWEST))
+        most = min(24, int(self.mm / POINT * LABEL / 200))  # a chart needs 200 units of width
         _checked("font_size", self.font_size, 5, most, f" at a width of {self.mm:g} mm")
         _checked("dpi", self.dpi, 72, 600)
 

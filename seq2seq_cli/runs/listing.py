@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from seq2seq_cli.architecture import Architecture
 from seq2seq_cli.config import RunConfig
@@ -12,9 +12,14 @@ from seq2seq_cli.data.tasks import problems
 from seq2seq_cli.errors import ConfigurationError, ModelError, S2sError
 from seq2seq_cli.metrics import exact_match_text, html_table
 from seq2seq_cli.runs.advice import anew_command, list_command, resume_command, train_command
-from seq2seq_cli.runs.checkpoint import has_diverged, is_stopped, newest_description
+from seq2seq_cli.runs.checkpoint import (
+    has_diverged,
+    is_stopped,
+    load_checkpoint,
+    newest_description,
+)
 from seq2seq_cli.runs.folder import settle
-from seq2seq_cli.runs.history import EpochRecord, parse_history
+from seq2seq_cli.runs.history import Call, EpochRecord, parse_history
 from seq2seq_cli.runs.lock import is_locked
 from seq2seq_cli.runs.manifest import (
     CONFIG_FILE,
@@ -104,6 +109,34 @@ def open_run(runs_dir: Path, name: str | None = None) -> Run:
             return _open_run(run, run.name)
     advice = f"train one with `{train_command(runs_dir)}`"
     raise ModelError(f"there is no completed run in {runs_dir}: {advice}")
+
+
+class Training(NamedTuple):
+    """A training that is not complete, with the figures of its newest checkpoint."""
+
+    name: str
+    config: RunConfig
+    state: str
+    records: tuple[EpochRecord, ...]
+    calls: tuple[Call, ...]  # since the last validation
+
+    def history(self) -> tuple[EpochRecord, ...]:
+        """Return the results of its validations so far."""
+        return self.records
+
+
+def open_curve(runs_dir: Path, name: str | None = None) -> Run | Training:
+    """Return a run like `open_run`, or the training of one that is not complete."""
+    try:
+        return open_run(runs_dir, name)
+    except ModelError:
+        if name is None or not is_stopped(run := run_path(runs_dir, name)):
+            raise
+    checkpoint, _ = load_checkpoint(run)
+    history, calls = checkpoint.history, checkpoint.status.calls
+    if not (history or calls):
+        raise ModelError(f"the training of {run} has no figures yet")
+    return Training(name, checkpoint.config, _under_way(run), history, calls)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from random_run import edit, replace_file, save_random_run
+from random_run import checkpoint_of, edit, replace_file, save_random_run
 from sample_runs import SWEPT, described, save_sweep, swept
 
 from seq2seq_cli.architecture import Architecture
@@ -21,6 +21,7 @@ from seq2seq_cli.metrics import percent
 from seq2seq_cli.prediction import predict
 from seq2seq_cli.reports import COMPARISON_CHARTS, RUN_CHARTS, TRAINING_CHARTS
 from seq2seq_cli.reports.pictures import plot as draw_chart
+from seq2seq_cli.runs.claim import create_folder
 from seq2seq_cli.runs.history import Call, EpochRecord, history_text
 from seq2seq_cli.sweep.folder import SweepFolder
 
@@ -57,19 +58,45 @@ def test_each_chart_is_drawn_in_the_terminal(folder, capsys, monkeypatch, what, 
     assert len(lines) > 3
 
 
-def test_a_curve_has_the_range_of_its_numbers(folder, capsys, monkeypatch):
+def test_a_curve_has_the_range_of_its_numbers_and_a_legend(folder, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "60")
     plot("loss", run="plain", runs_dir=folder)
-    title, first, *middle, last, below = capsys.readouterr().out.splitlines()
+    title, *drawn, below, legend = capsys.readouterr().out.splitlines()
     assert title == "Loss"
-    assert first.split()[0] == "4"
-    assert last.split()[0] == "0.75"
-    assert below.split() == ["128", "sequences", "640"]
-    dots = [line[11:] for line in (first, *middle, last)]
+    assert [line.split()[0] for line in (drawn[0], drawn[6], drawn[-1])] == ["4", "2.375", "0.75"]
+    assert below.split() == ["128", "sequences", "trained", "on", "640"]
+    assert legend == "o: validation"
+    dots = [line[11:] for line in drawn]
     assert 0 < len(dots[0]) < len(dots[-1]) == 48
+    assert [line.count("o") for line in dots] == [0] * 11 + [1]
     plot("exact-match", run="plain", runs_dir=folder)
-    _, first, *_, last, _ = capsys.readouterr().out.splitlines()
+    _, first, *_, last, _, _ = capsys.readouterr().out.splitlines()
     assert (first.split()[0], last.split()[0]) == ("50.00%", "0%")
+    plot("learning-rate", run="plain", runs_dir=folder)
+    assert capsys.readouterr().out.splitlines()[-1].split()[0] == "128"
+
+
+def test_losses_of_many_magnitudes_are_drawn_on_a_logarithmic_scale(folder, capsys):
+    calls = tuple(Call(step, 1, 10.0 ** (1 - step), 0.0, 0.01) for step in (1, 2, 3, 4, 5))
+    record = replace(RECORD, loss=1e-4, calls=calls)
+    replace_file(folder / "plain", "history.jsonl", history_text([record]).encode())
+    plot("loss", run="plain", runs_dir=folder)
+    _, *drawn, _, legend = capsys.readouterr().out.splitlines()
+    labels = [line.split()[0] for line in (drawn[0], drawn[6], drawn[-1])]
+    assert labels == ["1", "0.01", "0.0001"]
+    assert legend == "o: validation   logarithmic scale"
+    ends = [len(line) for line in drawn if len(line) > 11]
+    assert ends == sorted(ends)  # a straight line
+    assert len(ends) == 12
+
+
+def test_several_curves_are_told_apart_by_their_marks(folder, capsys):
+    for what, n_marks in (("loss", 2), ("learning-rate", 1)):
+        plot(what, ["plain", "looking"], runs_dir=folder)
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[-1] == "1: plain   2: looking"
+        text = "".join(line[11:] for line in lines[1:-2])
+        assert text.count("2") == n_marks  # where the runs are equal, the last one's mark is seen
 
 
 @pytest.mark.parametrize("width", [80, 40])
@@ -211,6 +238,31 @@ def test_what_cannot_be_drawn_is_refused(folder, what, options, message):
     run = None if "sweep" in options else "plain"
     with pytest.raises(S2sError, match=re.escape(message)):
         plot(what, runs_dir=folder, **{"run": run, **options})
+
+
+@pytest.mark.parametrize("is_running", [False, True])
+def test_the_curves_of_a_training_that_is_not_complete_are_drawn(
+    tmp_path, folder, capsys, is_running
+):
+    calls = (Call(12, 2, 0.5, 0.6, 0.001),)
+    with create_folder(folder, "new", PLAIN.task, False) as training:
+        training.begin(PLAIN)
+        training.save_checkpoint(checkpoint_of(PLAIN))
+        with pytest.raises(ModelError, match="has no figures yet"):
+            plot("loss", ["new"], runs_dir=folder)
+        training.save_checkpoint(checkpoint_of(PLAIN, (RECORD,), calls))
+        if is_running:
+            plot("loss", ["new", "plain"], runs_dir=folder, file=tmp_path / "loss.csv")
+    if not is_running:
+        plot("loss", ["new", "plain"], runs_dir=folder, file=tmp_path / "loss.csv")
+    state = "in training" if is_running else "stopped"
+    assert f"note: new is {state}; its figures so far\n" in capsys.readouterr().err
+    rows = [row.split(",") for row in (tmp_path / "loss.csv").read_text().splitlines()]
+    assert [row[2:] for row in rows if row[:2] == ["new", "training"]] == [
+        ["128", "4.0"], ["384", "2.0"], ["640", "1.0"], ["768", "0.5"],
+    ]  # fmt: skip
+    with pytest.raises(ModelError, match="new"):
+        plot("positions", ["new"], runs_dir=folder)
 
 
 def test_a_history_that_was_changed_is_refused(folder):

@@ -54,7 +54,7 @@ def test_a_page_is_valid_and_needs_no_network(runs):
     ids = re.findall(r' id="([^"]*)"', page)
     assert len(ids) == len(set(ids))
     assert page.count("<svg") == page.count("<figure") >= 10
-    assert "The decoder's states are shown only for models without attention." in unescape(page)
+    assert "The decoder's states are shown only without attention." in unescape(page)
     assert len(page.encode()) < 1_000_000
 
 

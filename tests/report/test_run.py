@@ -70,7 +70,7 @@ def test_wrong_sequences_are_kept_and_shown_first():
 
 def test_only_the_requested_chart_is_computed(monkeypatch):
     monkeypatch.setattr(report_run, "evaluate", None)
-    (chart,) = RunCharts(random_weights(), lengths="2-4", n_each=20).charts("generalization")
+    (chart,) = RunCharts(random_weights(), lengths="2-4", n_samples=20).charts("generalization")
     assert [row[0] for row in chart.rows] == [2, 3, 4]
 
 

@@ -8,14 +8,12 @@ from typing import Annotated
 import typer
 
 from seq2seq_cli.cli import options
-from seq2seq_cli.cli.commands.report import evaluated_runs, open_sweep, run_charts
+from seq2seq_cli.cli.commands.report import open_sweep, run_charts
 from seq2seq_cli.cli.options import option
 from seq2seq_cli.cli.rendering import output
 from seq2seq_cli.errors import ConfigurationError
 from seq2seq_cli.reports import COMPARISON_CHARTS, RUN_CHARTS, SWEEP_CHARTS, TRAINING_CHARTS
 from seq2seq_cli.reports.style import Style
-
-PICTURE = "Picture"
 
 
 def plot(
@@ -33,22 +31,15 @@ def plot(
         str | None, option("--sweep", "Draw a chart of a sweep, not of a run.", metavar="NAME")
     ] = None,
     file: Annotated[
-        Path | None,
-        option("--output", "Write an .svg, .png, .pdf, .csv or .vl.json file.", metavar="FILE"),
+        Path | None, option("--output", "An .svg, .png, .pdf, .csv or .vl.json.", metavar="FILE")
     ] = None,
-    width: Annotated[
-        str, option("--width", "column (85 mm), text (178 mm) or in mm.", PICTURE, "WIDTH")
-    ] = str(Style.width),
-    font_size: Annotated[
-        float, option("--font-size", "Of the labels, in points.", PICTURE)
-    ] = Style.font_size,
-    dpi: Annotated[float, option("--dpi", "Pixels per inch of a .png.", PICTURE)] = Style.dpi,
-    title: Annotated[
-        str | None, option("--title", "A title above the chart.", PICTURE, "TEXT")
-    ] = None,
+    width: Annotated[str, option("--width", "column (85), text (178) or mm.")] = str(Style.width),
+    font_size: Annotated[float, option("--font-size", "Of labels, in points.")] = Style.font_size,
+    dpi: Annotated[float, option("--dpi", "Pixels per inch of a .png.")] = Style.dpi,
+    title: Annotated[str | None, option("--title", "A title above the chart.")] = None,
     sequence: Annotated[
         str | None,
-        option("--sequence", "The source of attention or decoder-states.", "Sequences", '"1 2 3"'),
+        option("--sequence", "The source of attention or decoder-states.", "Sequences", "SEQUENCE"),
     ] = None,
     n_samples: options.HeldOut = None,
     lengths: options.LengthRange = None,
@@ -85,11 +76,11 @@ def plot(
     from seq2seq_cli.reports.data import learning_curve, results, sweep_charts
     from seq2seq_cli.reports.pictures import check_picture, write_picture
     from seq2seq_cli.reports.run import NoChartError
-    from seq2seq_cli.runs.listing import open_run
+    from seq2seq_cli.runs.listing import Training, open_curve
 
     runs = list(dict.fromkeys([*(names or []), *([run] if run else [])]))
-    values = {"--lengths": lengths, "--n-samples": n_samples, "--task": task}
-    values["--sequence"] = sequence
+    values = {"--lengths": lengths, "--n-samples": n_samples}
+    values |= {"--task": task, "--sequence": sequence}
     _check_chart(what, len(runs), sweep, values)
     if sweep is not None and runs:
         raise ConfigurationError(f"--sweep {sweep}: remove --run and {' and '.join(runs)}")
@@ -103,24 +94,23 @@ def plot(
         charts = sweep_charts(*open_sweep(runs_dir, sweep).read_results())[what]
         if not charts:
             raise ConfigurationError(
-                f"{what}: this sweep has none: a grid needs all combinations of two settings, and "
-                "lines need a seed with a result"
+                f"{what}: a grid needs all combinations of two settings, lines a seed's result"
             )
     elif what in TRAINING_CHARTS:
-        several = [open_run(runs_dir, name) for name in runs] or [open_run(runs_dir)]
-        charts = [learning_curve(several, what)]
-    elif len(runs) > 1:
-        charts = [results(evaluated_runs(runs, runs_dir, n_samples, tasks, quiet)[1])]
+        curves = [open_curve(runs_dir, name) for name in runs] or [open_curve(runs_dir)]
+        for one in curves:
+            if isinstance(one, Training):
+                output.message(f"note: {one.name} is {one.state}; its figures so far", quiet)
+        charts = [learning_curve(curves, what)]
     else:
-        name = runs[0] if runs else None
-        with run_charts(
-            name, runs_dir, n_samples, lengths, tasks, quiet, n_each=n_samples
-        ) as drawn:
-            drawn.sequence = sequence
+        with run_charts(runs or [None], runs_dir, n_samples, lengths, tasks, quiet) as several:
+            several[0].sequence = sequence
             try:
-                charts = drawn.charts(what)[:1]
+                charts = several[0].charts(what)[:1]
             except NoChartError as error:
                 raise ConfigurationError(f"{what}: {error}") from error
+            if len(several) > 1:
+                charts = [results(one.evaluation for one in several)]
     if file is None:
         output.end_with_reader()
         for chart in charts:
@@ -143,13 +133,12 @@ def _check_chart(what: str, n_runs: int, sweep: str | None, values: Mapping[str,
         )
     if n_runs > 1 and what not in COMPARISON_CHARTS and sweep is None:
         raise ConfigurationError(
-            f"{what}: this is a chart of one run: several have {', '.join(COMPARISON_CHARTS)}"
+            f"{what}: one run only: several have {', '.join(COMPARISON_CHARTS)}"
         )
-    taken = {"--lengths"} if what == "generalization" else set[str]()
+    own = {"generalization": "--lengths", "attention": "--sequence", "decoder-states": "--sequence"}
+    taken = {own.get(what, "")}
     if what not in (*TRAINING_CHARTS, *SWEEP_CHARTS):
         taken |= {"--n-samples", "--task"}
-    if what in ("attention", "decoder-states"):
-        taken.add("--sequence")
     for name, value in values.items():
         if value and name not in taken:
             raise ConfigurationError(f"{name} {value}: the chart {what} does not use it: remove it")

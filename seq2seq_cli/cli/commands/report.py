@@ -12,8 +12,6 @@ from seq2seq_cli.cli.rendering.progress import Progress
 from seq2seq_cli.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from seq2seq_cli.evaluation import Evaluation
-    from seq2seq_cli.inference.network import LoadedRun
     from seq2seq_cli.reports.run import RunCharts
     from seq2seq_cli.sweep.folder import SweepFolder
 
@@ -69,37 +67,40 @@ def report(
             raise ConfigurationError(f"{name} {value}: a sweep is already evaluated: remove it")
     need_libraries()
     check_free(file, force)
-    if compare:
-        loaded, results = evaluated_runs(names or [], runs_dir, n_samples, tasks or [], quiet)
-        page = comparison_page(loaded, results)
-    elif sweep is not None:
+    if sweep is not None:
         page = sweep_page(open_sweep(runs_dir, sweep))
     else:
-        with run_charts(run, runs_dir, n_samples, lengths, tasks or [], quiet) as charts:
-            page = run_page(charts)
+        several = names if names and compare else [run]
+        with run_charts(several, runs_dir, n_samples, lengths, tasks or [], quiet) as runs:
+            if compare:
+                page = comparison_page([r.loaded for r in runs], [r.evaluation for r in runs])
+            else:
+                page = run_page(runs[0])
     write_text(file, page)
     output.message(f"wrote {file} ({len(page.encode()) / 1000:,.0f} kB)", quiet)
 
 
 @contextmanager
 def run_charts(
-    run: str | None,
+    names: Sequence[str | None],
     runs_dir: Path,
     n_samples: int | None,
     lengths: str | None,
     tasks: Sequence[str],
     quiet: bool,
-    n_each: int | None = None,
-) -> "Iterator[RunCharts]":
-    """Provide the charts of a run, and show the progress of its evaluation."""
+) -> "Iterator[list[RunCharts]]":
+    """Provide the charts of different runs, and show the progress of their evaluation."""
     from seq2seq_cli.evaluation import DEFAULT_SAMPLES
     from seq2seq_cli.inference.loading import load_run
     from seq2seq_cli.reports.run import RunCharts
 
-    loaded, n_samples = load_run(run, runs_dir), n_samples or DEFAULT_SAMPLES
-    (custom_task,) = options.load_custom_tasks(tasks, [loaded])
-    with Progress("evaluating", n_samples, quiet) as progress:
-        yield RunCharts(loaded, n_samples, lengths, n_each, custom_task, progress.advance)
+    runs = [load_run(name, runs_dir) for name in dict.fromkeys(names)]
+    custom_tasks = options.load_custom_tasks(tasks, runs)
+    with Progress("evaluating", (n_samples or DEFAULT_SAMPLES) * len(runs), quiet) as progress:
+        yield [
+            RunCharts(run, n_samples, lengths, custom_task, progress.advance)
+            for run, custom_task in zip(runs, custom_tasks, strict=True)
+        ]
 
 
 def open_sweep(runs_dir: Path, name: str) -> "SweepFolder":
@@ -108,21 +109,3 @@ def open_sweep(runs_dir: Path, name: str) -> "SweepFolder":
     from seq2seq_cli.sweep.folder import SweepFolder
 
     return SweepFolder(runs_dir / check_name(name))
-
-
-def evaluated_runs(
-    names: Sequence[str], runs_dir: Path, n_samples: int | None, tasks: Sequence[str], quiet: bool
-) -> "tuple[list[LoadedRun], list[Evaluation]]":
-    """Load different runs and evaluate them, showing the progress."""
-    from seq2seq_cli.evaluation import DEFAULT_SAMPLES, evaluate
-    from seq2seq_cli.inference.loading import load_run
-
-    n_samples = n_samples or DEFAULT_SAMPLES
-    loaded = [load_run(name, runs_dir) for name in dict.fromkeys(names)]
-    custom_tasks = options.load_custom_tasks(tasks, loaded)
-    with Progress("evaluating", n_samples * len(loaded), quiet) as progress:
-        reports = [
-            evaluate(run, n_samples, n_examples=0, progress=progress.advance, task=task)
-            for run, task in zip(loaded, custom_tasks, strict=True)
-        ]
-    return loaded, reports

@@ -2,7 +2,9 @@
 
 import shutil
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
+from math import log10
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from seq2seq_cli.cli.rendering.output import write
@@ -12,7 +14,13 @@ from seq2seq_cli.metrics import percent, percent_range, spread
 if TYPE_CHECKING:
     from seq2seq_cli.reports.data import Chart
 
+Point = tuple[float, float]
+Mark = tuple[float, float, str | None]
+
 HEIGHT = 12
+
+MARKS = "123456789abcdefghijklmnopqrstuvwxyz"
+"""What marks each of several curves."""
 
 BLANK = " \u2800"
 LABELS = 10
@@ -60,38 +68,53 @@ def _terminal_width() -> int:
 
 
 def _show_curve(chart: "Chart") -> None:
-    trained = [(x, y) for _, kind, x, y in chart.rows if kind == "training"]
-    validated = [(x, y) for _, kind, x, y in chart.rows if kind == "validation"]
-    is_share = chart.columns[-1] == "exact match"
-    _draw(trained, validated, "sequences", percent if is_share else "{:.4g}".format)
+    """Print the lines of trainings; marks are validations, and the ends of several runs' lines."""
+    from seq2seq_cli.reports.charts import is_logarithmic
+
+    *_, samples, figure = chart.columns
+    is_log = figure.startswith("loss") and is_logarithmic([row[-1] for row in chart.rows])
+    curves: dict[tuple[str, str], list[Point]] = {}
+    for name, kind, x, y in chart.rows:
+        curves.setdefault((name, kind), []).append((x, log10(y) if is_log else y))
+    names = list(dict.fromkeys(name for name, _ in curves))
+    several = len(names) > 1
+    marks = dict(zip(names, MARKS if several else "o", strict=False))
+    points = [
+        (*at, marks.get(name))
+        for (name, kind), curve in curves.items()
+        for at in (curve if kind == "validation" else curve[-1:] * several)
+    ]
+    label = percent if figure == "exact match" else lambda y: f"{10**y if is_log else y:.4g}"
+    lines = [curve for (_, kind), curve in curves.items() if kind == "training"]
+    _draw(lines, points, samples, label)
+    legend = [f"{mark}: {name if several else 'validation'}" for name, mark in marks.items()]
+    legend = legend * bool(points) + ["logarithmic scale"] * is_log
+    if legend:
+        write(fill("   ".join(legend), _terminal_width()))
 
 
 def _show_points(chart: "Chart") -> None:
-    _draw([], [(x, y) for _, x, y in chart.rows], "component 1", "{:.4g}".format)
+    _draw([], [(x, y, None) for _, x, y in chart.rows], chart.columns[1], "{:.4g}".format)
 
 
 def _draw(
-    line: Sequence[tuple[float, float]],
-    points: Sequence[tuple[float, float]],
-    below: str,
-    label: Callable[[float], str],
+    lines: Sequence[list[Point]], points: Sequence[Mark], below: str, label: Callable[[float], str]
 ) -> None:
-    """Print a line through some points, and other points, with the ranges of both axes."""
+    """Print lines, and points with their marks, with the ranges of both axes."""
     import plotille
 
-    (left, right), (low, high) = (
-        (min(axis), max(axis)) for axis in zip(*line, *points, strict=True)
-    )
-    labels = {0: label(high), HEIGHT - 1: label(low)}
+    at = [*chain(*lines), *(mark[:2] for mark in points)]
+    (left, right), (low, high) = ((min(axis), max(axis)) for axis in zip(*at, strict=True))
+    labels = {0: label(high), HEIGHT // 2: label((low + high) / 2), HEIGHT - 1: label(low)}
     right, high = right + (right == left), high + (high == low)
     width = max(10, min(100, _terminal_width()) - LABELS - 2)
     # Puts the last of the dots, two by four per character, at the upper ends of the axes.
     beyond = right + (right - left) / (2 * width - 1), high + (high - low) / (4 * HEIGHT - 1)
     canvas = plotille.Canvas(width, HEIGHT, left, low, *beyond)
-    for (x, y), (to_x, to_y) in pairwise(line):
-        canvas.line(x, y, to_x, to_y)
-    for x, y in points:
-        canvas.point(x, y)
+    for start, end in chain(*map(pairwise, lines)):
+        canvas.line(*start, *end)
+    for x, y, mark in points:
+        canvas.point(x, y, marker=mark)
     for number, text in enumerate(canvas.plot().splitlines()):
         write(f"{labels.get(number, ''):>{LABELS}} {text.rstrip(BLANK)}".rstrip())
     ends = f"{left:,.4g}", f"{right:,.10g}"
