@@ -7,7 +7,6 @@ from seq2seq_cli.evaluation import Example
 from seq2seq_cli.inference.greedy import decoding_limits, greedy
 from seq2seq_cli.inference.layers import log_softmax
 from seq2seq_cli.inference.network import LoadedRun
-from seq2seq_cli.metrics import percent
 from seq2seq_cli.reports.data import Row
 
 MOST_STEPS = 200
@@ -60,16 +59,17 @@ def decoder_steps(loaded: LoadedRun, example: Example) -> Row:
         else:
             weights = decoded.attention[0, t]
             looks = np.flatnonzero(weights >= LEAST_WEIGHT).tolist()
-            step["attention"] = [[i, percent(float(weights[i]), 0, 1)] for i in looks]
+            step["attention"] = [[i, probability(weights[i], digits=0)] for i in looks]
         steps.append(step)
     return {"source": example.source, "first": start + 1, "n": len(tokens), "steps": steps}
 
 
-def probability(value: float) -> str:
+def probability(value: float, digits: int = 2) -> str:
     """Return a softmax's probability as a percentage; it is never 0% or 100%."""
-    if value < 0.0001:
-        return "<0.01%"
-    return ">99.99%" if value > 0.9999 else f"{value:.2%}"
+    least = 0.01 / 10**digits
+    if value < least:
+        return f"<{least:.{digits}%}"
+    return f">{1 - least:.{digits}%}" if value > 1 - least else f"{value:.{digits}%}"
 
 
 def _changed_units(before: Floats, after: Floats) -> list[list[float]]:

@@ -235,8 +235,7 @@ def test_the_steps_are_those_of_the_model_and_follow_the_keys(page_of, runs_dir,
             assert [cell for cell, _ in cells] == list(map(str, source))
             if name == "looking" and token != "end":
                 for weight, (_, share) in zip(predicted.attention[t], cells, strict=True):
-                    assert (share is None) == (weight < 0.01)
-                    assert weight < 0.01 or abs(float(share[:-1]) / 100 - weight) < 0.0051
+                    assert share == (probability(weight, 0) if weight >= 0.01 else None)
             elif name == "plain":
                 assert len(rows_of(page, "units")) == 5
             page.keyboard.press("ArrowRight")
@@ -250,6 +249,35 @@ def test_the_steps_are_those_of_the_model_and_follow_the_keys(page_of, runs_dir,
         page.get_by_role("button", name="Next").click()
         assert step_shown(page) == shown[1] != shown[0]
         assert page.locator("#target [aria-current]").count() == 1
+
+
+def test_long_sequences_are_shown_around_the_step_and_the_largest_attention(page_of):
+    step = {"read": "1", "chosen": "2", "expected": "3", "ranked": [["2", "50.00%"]]}
+    step["attention"] = [[3, "1%"], [79, "9%"]]
+    sequence = {"source": [*range(1, 101)], "first": 11, "n": 400, "steps": [step] * 90}
+    page = page_of("looking")
+    page.evaluate(
+        """sequence => {
+            document.getElementById("steps").textContent = JSON.stringify([sequence]);
+            const again = document.createElement("script");
+            again.type = "module";
+            again.textContent = document.querySelector("script[type=module]").textContent;
+            document.body.append(again);
+        }""",
+        sequence,
+    )
+    page.get_by_text("Step 11 of 400").wait_for()
+    shown = page.locator("#source .cell").all_text_contents()
+    assert [int(text.removesuffix("9%") if "%" in text else text) for text in shown] == [
+        *range(41, 101)
+    ]
+    notes = page.locator(".cells > small")
+    assert notes.all_text_contents() == ["tokens 11 to 70 of 400:", "tokens 41 to 100 of 100:"]
+    page.focus("#step")
+    page.keyboard.press("End")
+    assert page.locator("#said").text_content().startswith("Step 100 of 400")
+    assert notes.first.text_content() == "tokens 41 to 100 of 400:"
+    assert page.locator("#target .cell").count() == 60
 
 
 def test_without_scripts_the_steps_are_a_table(chromium, page_of, runs_dir):

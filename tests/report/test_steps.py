@@ -52,7 +52,7 @@ def test_steps_are_those_of_the_tutorials_prediction(model):
                 i for i, weight in enumerate(weights) if weight >= 0.01
             ]
             for i, share in step["attention"]:
-                assert float(share[:-1]) / 100 == pytest.approx(weights[i], abs=0.0051)
+                assert share == probability(weights[i], digits=0)
 
 
 def test_without_attention_a_step_has_the_units_that_changed_most():
@@ -100,6 +100,9 @@ def test_probabilities_are_never_none_or_all():
     shares = (0.0, 0.00009, 0.5, 0.9999, 0.99995, 1.0)
     shown = ["<0.01%", "<0.01%", "50.00%", "99.99%", ">99.99%", ">99.99%"]
     assert list(map(probability, shares)) == shown
+    assert [probability(share, 0) for share in (0.001, 0.015, 0.98, 0.999)] == [
+        "<1%", "2%", "98%", ">99%",
+    ]  # fmt: skip
 
 
 def test_wrong_predictions_are_stepped_through_first():

@@ -1,3 +1,4 @@
+const number = text => parseFloat(text.replace(/[<>]/, ""));
 const byId = id => document.getElementById(id);
 
 function element(tag, classes, text) {
@@ -34,7 +35,7 @@ function around(position, cells, first, n) {
 // The source's tokens, shaded by their weights.
 function sourceCells(source, weights) {
   const cells = source.map(token => element("span", "cell", token));
-  const sizes = weights.map(([, text]) => parseFloat(text));
+  const sizes = weights.map(([, text]) => number(text));
   weights.forEach(([position, text], i) => {
     cells[position].style.setProperty("--weight", `${sizes[i] / 2}%`);
     cells[position].append(element("small", "", text));
@@ -62,8 +63,8 @@ function startStepper(sequences) {
       + (isRight ? "as expected." : `but ${step.expected} is expected.`);
     byId("said").className = isRight ? "" : "wrong";
     byId("ranked").replaceChildren(...bars(step.ranked.map(([token, text]) => [
-      token, parseFloat(text.replace(/[<>]/, "")),
-      text + (token === step.chosen ? " chosen" : "") + (token === step.expected ? " expected" : ""),
+      token, number(text),
+      text + (token === step.chosen ? " chosen" : "") + (token === step.expected && !isRight ? " expected" : ""),
       token === step.chosen ? "chosen" : "",
     ])));
     byId("source").replaceChildren(...sourceCells(source, step.attention || []));
