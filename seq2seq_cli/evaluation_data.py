@@ -21,6 +21,11 @@ from seq2seq_cli.inference.greedy import decoding_limits
 from seq2seq_cli.metrics import Difference, Estimate, difference
 from seq2seq_cli.settings import differing_settings
 
+SAME_SEQUENCES = (
+    "runs with the same seed or data are evaluated on the same sequences: the interval of their "
+    "difference, which assumes independent ones, is usually too wide"
+)
+
 
 class NoneHeldOutError(ConfigurationError):
     """Raised if no source of the requested lengths is held out."""
@@ -171,39 +176,19 @@ def _predicted(task: TaskConfig, limit: int) -> str:
     return f"at most {limit - 1}" if task.has_end else str(limit)
 
 
-def differing_tasks(configs: Sequence[RunConfig]) -> list[str]:
-    """Return the settings in which the tasks of runs differ; a moved data file is the same one."""
-    first = configs[0].task.model_dump()
-    keys = [key.partition("task.")[2] for key in differing_settings(configs)]
-    return sorted(
-        {
-            f"task.{key.removesuffix('_sha256')}"
-            for key in filter(None, keys)
-            if key == "name" or not first.get(f"{key}_sha256")
-        }
-    )
-
-
-def comparison_notes(configs: Sequence[RunConfig]) -> list[str]:
-    """Return notes on how the results of runs on their held-out sequences can be compared."""
-    if settings := differing_tasks(configs):
-        return [f"the tasks differ ({', '.join(settings)}): their results are not comparable"]
-    streams = {0 if config.task.data else config.training.seed for config in configs}
-    if len(streams) == len(configs):
-        return []
-    return [
-        "runs with the same seed or data are evaluated on the same sequences: the interval of "
-        "their difference, which assumes independent ones, is usually too wide"
-    ]
-
-
-def differences_to_first(
+def compare_runs(
     configs: Sequence[RunConfig], results: Sequence[Estimate]
-) -> list[Difference | None]:
-    """Return the difference of each run to the first; None for itself, and if the tasks differ."""
-    if differing_tasks(configs):
-        return [None] * len(results)
-    return [None, *(difference(result, results[0]) for result in results[1:])]
+) -> tuple[list[Difference | None], list[str]]:
+    """Return the difference of each run to the first, and notes on how far they are comparable.
+
+    It is None for the first run itself, and for all runs if their tasks differ.
+    """
+    if tasks := [key for key in differing_settings(configs) if key.startswith("task.")]:
+        note = f"the tasks differ ({', '.join(tasks)}): their results are not comparable"
+        return [None] * len(results), [note]
+    streams = {0 if config.task.data else config.training.seed for config in configs}
+    differences = [difference(result, results[0]) for result in results[1:]]
+    return [None, *differences], [SAME_SEQUENCES] * (len(streams) < len(configs))
 
 
 def is_trained_length(config: RunConfig, length: int) -> bool:

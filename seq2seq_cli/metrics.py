@@ -113,12 +113,8 @@ def lengths_text(accuracy: Mapping[int, float]) -> str:
     return ", ".join(parts)
 
 
-class Difference(NamedTuple):
-    """The difference of two exact matches, and the ends of its interval."""
-
-    difference: float
-    difference_low: float
-    difference_high: float
+Difference = tuple[float, float, float]
+"""The difference of two exact matches, and the ends of its interval."""
 
 
 def difference(result: Estimate, reference: Estimate) -> Difference:
@@ -130,7 +126,7 @@ def difference(result: Estimate, reference: Estimate) -> Difference:
     ours, theirs = result.exact_match, reference.exact_match
     below = hypot(ours - result.exact_match_low, reference.exact_match_high - theirs)
     above = hypot(result.exact_match_high - ours, theirs - reference.exact_match_low)
-    return Difference(ours - theirs, ours - theirs - below, ours - theirs + above)
+    return ours - theirs, ours - theirs - below, ours - theirs + above
 
 
 def difference_text(difference: Difference | None) -> tuple[str, str]:

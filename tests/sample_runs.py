@@ -31,9 +31,18 @@ def record(epoch: int, **values: object) -> EpochRecord:
     return EpochRecord(*figures, **{"steps_done": 40 * epoch} | values)  # type: ignore[arg-type]
 
 
+def with_seed(config: RunConfig, seed: int) -> RunConfig:
+    training = config.training.model_copy(update={"seed": seed})
+    return config.model_copy(update={"training": training})
+
+
 def save_runs(runs_dir: Path, *more: str) -> Path:
-    """Write runs "plain", "looking" and `more` plain ones with a history; return their folder."""
-    for name, config in {"plain": PLAIN, "looking": LOOKING, **dict.fromkeys(more, PLAIN)}.items():
+    """Write runs "plain", "looking" and `more` plain ones with a history; return their folder.
+
+    The seeds of `more` are 1, 2 and so on.
+    """
+    seeds = {name: with_seed(PLAIN, seed) for seed, name in enumerate(more, 1)}
+    for name, config in {"plain": PLAIN, "looking": LOOKING, **seeds}.items():
         path = save_random_run(runs_dir, name, config)
         ended = record(1, steps_done=40, calls=CALLS)
         replace_file(path, "history.jsonl", history_text([ended]).encode())

@@ -20,9 +20,9 @@ from seq2seq_cli.data.sampling import SourceSpace, Split, hash_ragged, hash_sequ
 from seq2seq_cli.data.tasks import load_task
 from seq2seq_cli.errors import AccuracyError, ConfigurationError, DataError, ModelError
 from seq2seq_cli.evaluation import evaluate
-from seq2seq_cli.evaluation_data import comparison_notes, differences_to_first, differing_tasks
+from seq2seq_cli.evaluation_data import SAME_SEQUENCES, compare_runs
 from seq2seq_cli.inference.loading import load_network
-from seq2seq_cli.metrics import Tally
+from seq2seq_cli.metrics import Tally, difference
 from seq2seq_cli.prediction import encode, predict
 from seq2seq_cli.runs.manifest import Results
 
@@ -383,30 +383,23 @@ def run_of(seed=0, **task):
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "settings"),
+    ("task", "settings"),
     [
-        ({}, {}, []),
-        ({"n_in": 4}, {"cardinality": 13}, ["task.cardinality", "task.n_in"]),
-        ({"data": "a.csv", "data_sha256": "1"}, {"data": "b.csv", "data_sha256": "1"}, []),
-        ({"data": "a.csv", "data_sha256": "1"}, {"data": "a.csv", "data_sha256": "2"},
-         ["task.data"]),
-        ({"name": "a.py:f", "name_sha256": "1"}, {"name": "a.py:g", "name_sha256": "1"},
-         ["task.name"]),
+        ({"n_in": 4, "cardinality": 13}, "task.n_in, task.cardinality"),
+        ({"data": "a.csv", "data_sha256": "2"}, "task.data, task.data_sha256"),
     ],
-)  # fmt: skip
-def test_only_runs_of_one_task_are_comparable(first, second, settings):
-    configs = [run_of(**first), run_of(seed=1, **second)]
-    results = [RESULTS, RESULTS]
-    assert differing_tasks(configs) == settings
-    assert (differences_to_first(configs, results)[1] is None) == bool(settings)
-    for note in comparison_notes(configs):
-        assert note.startswith(f"the tasks differ ({', '.join(settings)})" if settings else "runs")
+)
+def test_runs_of_different_tasks_are_not_compared(task, settings):
+    differences, (note,) = compare_runs([run_of(), run_of(**task)], [RESULTS] * 2)
+    assert differences == [None, None]
+    assert note == f"the tasks differ ({settings}): their results are not comparable"
 
 
-def test_runs_of_one_seed_are_compared_with_a_note():
-    assert comparison_notes([run_of(0), run_of(1)]) == []
-    (note,) = comparison_notes([run_of(0), run_of(1), run_of(1)])
-    assert "are evaluated on the same sequences" in note
+@pytest.mark.parametrize(("seeds", "notes"), [((0, 1), []), ((0, 1, 1), [SAME_SEQUENCES])])
+def test_runs_of_one_seed_are_compared_with_a_note(seeds, notes):
+    differences, shown = compare_runs([run_of(seed) for seed in seeds], [RESULTS] * len(seeds))
+    assert differences == [None, *[difference(RESULTS, RESULTS)] * (len(seeds) - 1)]
+    assert shown == notes
 
 
 def test_the_chance_level_is_the_share_of_the_most_frequent_target():

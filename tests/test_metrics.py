@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seq2seq_cli.metrics import (
-    Difference,
     Tally,
     difference,
     difference_text,
@@ -98,9 +97,9 @@ def test_differences_have_the_published_intervals(ours, theirs, low, high):
 @pytest.mark.parametrize(
     ("above", "texts"),
     [
-        (Difference(0.2, 0.0524, 0.3339), ("+20", "+5 to +33")),
-        (Difference(-0.00004, -0.011, 0.008), ("+0.0", "-1.1 to +0.8")),
-        (Difference(-0.1, -0.1, -0.1), ("-10.00", "-10.00 to -10.00")),
+        ((0.2, 0.0524, 0.3339), ("+20", "+5 to +33")),
+        ((-0.00004, -0.011, 0.008), ("+0.0", "-1.1 to +0.8")),
+        ((-0.1, -0.1, -0.1), ("-10.00", "-10.00 to -10.00")),
         (None, ("", "")),
     ],
 )

@@ -23,6 +23,16 @@ SHOWN: Spec = {"field": "shown", "type": "nominal"}
 
 POINT: Row = {"type": "point", "filled": True, "opacity": 1}
 
+DASHES = [[], [6, 3], [2, 2], [9, 3, 2, 3], [12, 4], [1, 4], [6, 2, 2, 2], [3, 6]]
+SHAPES = [
+    "circle", "square", "diamond", "cross",
+    "triangle-up", "triangle-down", "triangle-left", "triangle-right",
+]  # fmt: skip
+"""What tells the lines and the points of series apart without their colours."""
+
+MOST_POINTS = 20
+"""Maximum points of a series in a curve; of more only every second or third is drawn."""
+
 
 def specification(chart: Chart, width: int = WIDTH) -> Spec:
     """Return the Vega-Lite specification of a chart; each mark is described by its values."""
@@ -58,8 +68,8 @@ def _words(values: Iterable[tuple[str, str]]) -> str:
 
 
 def _curve(chart: Chart, width: int) -> Spec:
-    """Draw a line of the training, and a dashed one with points of the validations."""
-    run, label, samples, figure = chart.columns
+    """Draw a line of the training and points of the validations, joined if there is one run."""
+    run, label, samples, figure, *groups = chart.columns
     runs, labels = _values(chart, run), _values(chart, label)
     values = [row[figure] for row in chart.data]
     y = _quantity(figure, format="~g", tickCount=5)
@@ -71,63 +81,103 @@ def _curve(chart: Chart, width: int) -> Spec:
             powers = range(floor(log10(min(values))), ceil(log10(max(values))) + 1)
             y["scale"] = {"type": "log", "domain": [10.0 ** powers[0], 10.0 ** powers[-1]]}
             y["axis"] = {"format": "~g", "values": [10.0**power for power in powers]}
-    several = len(runs) > 1
-    n_calls = sum(row[label] == "training" for row in chart.data)
-    marks: dict[str, Row] = {
-        "training": {"type": "line" if n_calls > len(runs) else "point"},
-        "validation": {"type": "line", "strokeDash": [4, 3], "point": {"size": 40, "filled": True}},
-    }
-    layer = [
-        {"transform": [{"filter": {"field": label, "equal": name}}], "mark": marks[name]}
-        for name in labels
-    ]
-    colour = _series(run, runs, width) if several else _series(label, labels, width)
     x = _quantity(samples, labelExpr="format(datum.value, '~s')", tickCount=5)
-    height = HEIGHT + (_legend_height(colour) if several else 0)
-    return {"height": height, "layer": layer, "encoding": {"x": x, "y": y, "color": colour}}
+    kinds: list[Row] = [{"filter": {"field": label, "equal": name}} for name in labels]
+    counts = [sum(row[label] == name for row in chart.data) / len(runs) for name in labels]
+    every = ceil(counts[-1] / MOST_POINTS)
+    from_last = {"sort": [{"field": samples, "order": "descending"}], "groupby": [run]}
+    numbered = {"window": [{"op": "row_number", "as": "number"}], **from_last}
+    thinned = {"filter": f"datum.number % {every} == {1 % every}"}
+    points = [*(kinds[-1:] if counts[0] > 1 else []), numbered, thinned]
+    return _with_series(chart, width, {"x": x, "y": y}, kinds[: len(groups)], points)
+
+
+def _overlay(chart: Chart, width: int) -> Spec:
+    """Draw a line through the shares of each run."""
+    _, at, share, _ = chart.columns
+    y = _share_axis(share, min(row[share] for row in chart.data))
+    return _with_series(chart, width, {"x": _steps(at, sorted(_values(chart, at))), "y": y})
+
+
+def _with_series(
+    chart: Chart, width: int, axes: Spec, lines: Sequence[Row] = (), points: Sequence[Row] = ()
+) -> Spec:
+    """Draw the median of each series as a line, its range as a band, and a point for each row.
+
+    Transforms choose the rows of the lines and of the points. Without the column "series" the
+    second one tells them apart.
+    """
+    is_merged = "series" in chart.columns
+    field = "series" if is_merged else chart.columns[1]
+    colour = _series(field, _values(chart, field), width)
+    dash, shape = (
+        {**colour, "scale": {**colour["scale"], "range": looks}} for looks in (DASHES, SHAPES)
+    )
+    low, middle = ({**axes["y"], "aggregate": name} for name in ("min", "median"))
+    high = {"field": low["field"], "aggregate": "max"}
+    band = {
+        "mark": {"type": "area", "opacity": 0.2, "aria": False},
+        "encoding": {"y": low, "y2": high, "description": {}},
+    }
+    line = {"mark": {"type": "line", "point": False}, "encoding": {"y": middle, "description": {}}}
+    drawn = [band, line] if is_merged else [{"mark": {"type": "line"}}]
+    layer = [{"transform": lines, **part} for part in drawn]
+    shapes = {"mark": {**POINT, "size": 40}, "encoding": {"shape": shape}}
+    return {
+        "height": HEIGHT + _legend_height(colour),
+        "layer": [*layer, {"transform": points, **shapes}],
+        "encoding": {**axes, "color": colour, "strokeDash": dash},
+    }
 
 
 def _shares(chart: Chart, width: int) -> Spec:
     """Draw a point with its interval at each position or length."""
     at, share, *_ = chart.columns
     keys = _values(chart, at)
-    x = _quantity(at, [keys[0] - 0.5, keys[-1] + 0.5], format="d", grid=False)
-    x["axis"] |= {"values": keys} if len(keys) <= 12 else {"tickCount": 8}
-    x["title"] = "position in the target" if at == "position" else "length of the source"
     layer = _with_intervals(chart, share, "y", size=45)
     if chart.limit is not None:
         line = {"type": "rule", "style": "limit"}
         shown = f"longest length in training: {chart.limit}"
         values = [{at: chart.limit + 0.5, "shown": shown}]
         layer.append({"data": {"values": values}, "mark": line})
-    return {"layer": layer, "encoding": {"x": x}}
+    return {"layer": layer, "encoding": {"x": _steps(at, keys)}}
+
+
+def _steps(at: str, keys: list[int]) -> Spec:
+    """Return the axis of positions or lengths."""
+    x = _quantity(at, [keys[0] - 0.5, keys[-1] + 0.5], format="d", grid=False)
+    x["axis"] |= {"values": keys} if len(keys) <= 12 else {"tickCount": 8}
+    return x | {"title": "position in the target" if at == "position" else "length of the source"}
 
 
 def _results(chart: Chart, width: int) -> Spec:
     """Draw a point with its interval for each run."""
     run, share, *_ = chart.columns
-    runs = _values(chart, run)
-    y = _names(run, runs, grid=True)
-    colour = {**_series(run, runs, width), "legend": None}
+    y = _names(run, _values(chart, run), grid=True)
     return {
         "height": 70 + 30 * len(chart.data),
         "layer": _with_intervals(chart, share, "x", size=60),
-        "encoding": {"y": y, "color": colour},
+        "encoding": {"y": y},
     }
 
 
 def _with_intervals(chart: Chart, share: str, axis: str, size: int) -> list[Spec]:
     """Return the layers of points with their intervals, on an axis that has room for all."""
-    least = min(row["low"] for row in chart.data)
-    least = least if least < 1 else 0.9  # an axis from 100% to 100% would have no length
-    digits = 0 if least < 0.9 else 1 if least < 0.99 else 2 if least < 0.999 else 3
-    position = _quantity(share, [least if least > 0.5 else 0, 1], format=f".{digits}%", tickCount=5)
-    position["scale"]["nice"] = True
+    position = _share_axis(share, min(row["low"] for row in chart.data))
     interval = {axis: {**position, "field": "low"}, f"{axis}2": {"field": "high"}}
     return [
         {"mark": {"type": "rule", "strokeWidth": 2}, "encoding": interval},
         {"mark": {**POINT, "size": size}, "encoding": {axis: position}},
     ]
+
+
+def _share_axis(share: str, least: float) -> Spec:
+    """Return the axis of shares from the least one, or from 0, to 1."""
+    least = least if least < 1 else 0.9  # an axis from 100% to 100% would have no length
+    digits = 0 if least < 0.9 else 1 if least < 0.99 else 2 if least < 0.999 else 3
+    axis = _quantity(share, [least if least > 0.5 else 0, 1], format=f".{digits}%", tickCount=5)
+    axis["scale"]["nice"] = True
+    return axis
 
 
 def _counts(chart: Chart, width: int) -> Spec:
@@ -285,6 +335,7 @@ def _legend_height(colour: Spec) -> int:
 _SPECIFICATIONS = {
     "curve": _curve,
     "shares": _shares,
+    "overlay": _overlay,
     "results": _results,
     "counts": _counts,
     "map": _map,

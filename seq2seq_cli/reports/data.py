@@ -11,14 +11,16 @@ from seq2seq_cli.data.vocabulary import PADDING
 from seq2seq_cli.evaluation import Evaluation
 from seq2seq_cli.generalization import LengthCurve, LengthResult
 from seq2seq_cli.metrics import Tally, percent, wilson_interval
+from seq2seq_cli.reports import TRAINING_CHARTS
 from seq2seq_cli.runs.history import Call, EpochRecord
 from seq2seq_cli.runs.listing import Run, Training
+from seq2seq_cli.settings import flat_settings
 from seq2seq_cli.sweep.description import Sweep
 from seq2seq_cli.sweep.grid import BASE
 from seq2seq_cli.sweep.results import RunRecord, summarize
 
 Row = dict[str, Any]
-Kind = Literal["curve", "shares", "results", "counts", "map", "points", "grid", "lines"]
+Kind = Literal["curve", "shares", "results", "counts", "map", "points", "grid", "lines", "overlay"]
 
 SHARES = {"exact match", "median exact match", "token accuracy", "low", "high", "attention"}
 """The columns of charts' tables that are shares."""
@@ -87,11 +89,26 @@ def headings(chart: Chart) -> list[str]:
     return [first.replace(" by ", " ↓ ") + " →" if chart.value else first, *others]
 
 
-def learning_curve(runs: Iterable[Run | Training], name: str) -> Chart:
+def series(runs: Sequence[Run | Training]) -> list[str]:
+    """Return the name of each run's series; runs that differ only in their seed share one."""
+    configs = [run.config.model_dump() for run in runs]
+    keys = [str(flat_settings(config) | {"training.seed": None}) for config in configs]
+    # Runs with the same seed, too, are different series.
+    keys = [f"{key} {configs[:i].count(configs[i])}" for i, key in enumerate(keys)]
+
+    def name(key: str) -> str:
+        first, *others = (run.name for run, other in zip(runs, keys, strict=True) if other == key)
+        return f"{first} and {len(others)} more" if others else first
+
+    return list(map(name, keys))
+
+
+def learning_curve(runs: Sequence[Run | Training], name: str) -> Chart:
     """Return the "loss", "exact-match" or "learning-rate" of trainings and validations."""
     column = "loss, nats per token" if name == "loss" else name.replace("-", " ")
     data: list[Row] = []
-    for run in runs:
+    for run, group in zip(runs, series(runs), strict=True):
+        shared = {"series": group} if len(runs) > 1 else {}
         history = run.history()
         points: list[tuple[str, Call | EpochRecord]] = []
         points += [("training", call) for record in history for call in record.calls]
@@ -101,10 +118,10 @@ def learning_curve(runs: Iterable[Run | Training], name: str) -> Chart:
         for label, point in points:
             samples = point.steps_done * run.config.training.batch_size
             row = {"run": run.name, "data": label, "sequences trained on": samples}
-            data.append({**row, column: getattr(point, name.replace("-", "_"))})
+            data.append({**row, column: getattr(point, name.replace("-", "_")), **shared})
     title = name.replace("-", " ").capitalize()
     text = f"{title} over the number of sequences trained on."
-    marks = "The dashed line with points shows the validations on held-out sequences."
+    marks = "The points are validations on held-out sequences."
     marks *= any(row["data"] == "validation" for row in data)
     return Chart("curve", title, text, data, marks)
 
@@ -171,6 +188,26 @@ def _exact_match(result: Evaluation | LengthResult) -> Row:
         "high": result.exact_match_high,
         "sequences": result.n_samples,
     }
+
+
+def comparison_charts(
+    runs: Sequence[Run], evaluations: Sequence[Evaluation]
+) -> dict[str, list[Chart]]:
+    """Return the charts that compare runs, by their names."""
+    charts = {"results": results(evaluations)}
+    for name, shares in {"lengths": lengths, "positions": positions}.items():
+        each = list(map(shares, evaluations))
+        at, share, *_ = each[0].columns
+        data = [
+            {"run": run.name, at: row[at], share: row[share], "series": group}
+            for run, group, chart in zip(runs, series(runs), each, strict=True)
+            for row in chart.data
+        ]
+        if any(row[at] != data[0][at] for row in data):
+            title = each[0].title
+            charts[name] = Chart("overlay", title, f"{title}, for each run.", data)
+    charts |= {name: learning_curve(runs, name) for name in TRAINING_CHARTS}
+    return {name: [chart] for name, chart in charts.items()}
 
 
 def confusions(tally: Tally, pairs: Mapping[tuple[int, int], int], end: int | None) -> Chart:

@@ -1,5 +1,6 @@
 """Builds one HTML page, which needs no other file, from charts and results."""
 
+import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -10,24 +11,28 @@ from seq2seq_cli.config import RunConfig
 from seq2seq_cli.data.tasks import Task
 from seq2seq_cli.errors import ConfigurationError, ExistsError
 from seq2seq_cli.evaluation import Evaluation
+from seq2seq_cli.evaluation_data import compare_runs
 from seq2seq_cli.inference.loading import AnyRun, as_loaded
 from seq2seq_cli.inference.network import LoadedRun
 from seq2seq_cli.metrics import (
     LEARNED,
+    difference,
+    difference_text,
     exact_match_text,
     interval_text,
     percent,
     percent_of,
+    spread,
     spread_text,
 )
-from seq2seq_cli.reports import SECTIONS, TRAINING_CHARTS
+from seq2seq_cli.reports import SECTIONS
 from seq2seq_cli.reports.data import (
     Chart,
     cells,
+    comparison_charts,
     headings,
-    learning_curve,
     number,
-    results,
+    series,
     sweep_charts,
 )
 from seq2seq_cli.reports.pictures import IN_DARK, draw_for_page, need_libraries, variable
@@ -41,7 +46,7 @@ from seq2seq_cli.runs.advice import (
 from seq2seq_cli.settings import differing_settings
 from seq2seq_cli.storage import check_replaceable, write_text
 from seq2seq_cli.sweep.folder import SweepFolder
-from seq2seq_cli.sweep.results import Summary, summarize
+from seq2seq_cli.sweep.results import summarize
 
 GENERATOR = '<meta name="generator" content="s2s">'
 """The line that distinguishes a report from other pages."""
@@ -108,40 +113,34 @@ def _section(run: RunCharts, names: Sequence[str]) -> tuple[dict[str, list[Chart
 def comparison_page(loaded: Sequence[LoadedRun], evaluations: Sequence[Evaluation]) -> str:
     """Return the page that compares runs by their evaluations."""
     runs = [one.run for one in loaded]
-    charts = {"results": [results(evaluations)]}
-    charts |= {name: [learning_curve(runs, name)] for name in TRAINING_CHARTS}
-    differing = differing_settings([run.config for run in runs])
+    configs = [run.config for run in runs]
+    differences, notes = compare_runs(configs, evaluations)
     return _render(
         "comparison.html",
         title="Comparison of " + ", ".join(run.name for run in runs),
-        charts=charts,
-        evaluations=list(zip(loaded, evaluations, strict=True)),
-        settings=[(key, *values) for key, values in differing.items()],
+        charts=comparison_charts(runs, evaluations),
+        compared=list(zip(series(runs), runs, evaluations, differences, strict=True)),
+        notes=notes,
+        settings=[(key, *values) for key, values in differing_settings(configs).items()],
     )
 
 
 def sweep_page(folder: SweepFolder) -> str:
     """Return the page of a sweep; ModelError if there is none, or it has no results yet."""
     sweep, records = folder.read_results()
-    summaries = summarize(records)
+    runs = {record.cell: run for record in records if (run := folder.run(record))}
     return _render(
         "sweep.html",
         title=f"Sweep {folder.name}",
-        n_runs=sum(record.exact_match is not None for record in records),
-        n_records=len(records),
-        n_learned=sum(summary.n_learned == len(summary.records) for summary in summaries),
+        sweep=sweep,
+        records=records,
+        summaries=summarize(records),
         learned_from=LEARNED,
-        cells=[_cell(summary) for summary in summaries],
-        base=sweep.base,
+        keys=dict.fromkeys(key for record in records for key in record.settings),
+        runs=runs,
+        versions=sorted({item for run in runs.values() for item in run.manifest.versions.items()}),
         charts=sweep_charts(sweep, records),
     )
-
-
-def _cell(summary: Summary) -> tuple[str, ...]:
-    """Return a cell's row: every seed's exact match, their median and range, how many learned."""
-    seeds = ", ".join(map(percent, summary.shares)) or "none"
-    learned = f"{summary.n_learned} of {len(summary.records)}"
-    return summary.cell, seeds, *spread_text(summary.shares), learned, "; ".join(summary.problems)
 
 
 def summary(config: RunConfig) -> str:
@@ -177,6 +176,9 @@ def _render(template: str, **values: Any) -> str:
     environment.filters |= {"cells": cells, "headings": headings}
     environment.globals |= {"percent": percent, "percent_of": percent_of}
     environment.filters |= {"exact_match": exact_match_text, "interval": interval_text}
+    environment.filters |= {"quote": shlex.quote, "spread": spread, "spread_text": spread_text}
+    functions = (percent, percent_of, difference, difference_text)
+    environment.globals |= {function.__name__: function for function in functions}
     colours = [(variable(light), light, dark) for light, dark in IN_DARK.items()]
     return environment.get_template(template).render(
         colours=colours, generator=Markup(GENERATOR), **values

@@ -76,7 +76,7 @@ class Sweep:
         derivations = [] if self.until else self.derivations
         cells: dict[str, Cell] = {}
         for changes in all_changes(axes, self.one_factor):
-            if self.one_factor and any(self._in_base(key) == v for key, v in changes.items()):
+            if self.one_factor and any(self.in_base(key) == v for key, v in changes.items()):
                 continue  # it is the base's cell
             cell = make_cell(self.base, changes, derivations)
             if cell.name in cells:
@@ -117,6 +117,10 @@ class Sweep:
         moved = next((name for name in names if same_function(mine, name)), None)
         return replace(self, base={**self.base, TASK: moved}) if moved else self
 
+    def in_base(self, key: str) -> object:
+        """Return the value of a setting where it is not changed."""
+        return self.base.get(key, find_setting(key).default)
+
     def to_toml(self) -> str:
         """Return the TOML text that describes it."""
         import tomli_w  # reading a sweep does not need it
@@ -131,14 +135,11 @@ class Sweep:
         }
         return tomli_w.dumps(document)
 
-    def _in_base(self, key: str) -> object:
-        return self.base.get(key, find_setting(key).default)
-
     def _values_searched(self) -> Sequence[object]:
         assert self.until
         key = self.until.setting
         axis = next((axis for axis in self.axes if axis.key == key), None)
-        return axis.values if axis else [self._in_base(key)]
+        return axis.values if axis else [self.in_base(key)]
 
     def _problems(self) -> list[str]:
         axes = [axis.key for axis in self.axes]

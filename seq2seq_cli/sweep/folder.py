@@ -178,6 +178,10 @@ class SweepFolder:
             return not record.completed_at
         return record.completed_at == run.completed_at
 
+    def run(self, record: RunRecord) -> Run | None:
+        """Return the run of a record, if it is complete."""
+        return _open(self.path / seed_run(record.cell, record.seed))
+
     def write_results(self, records: Sequence[RunRecord]) -> None:
         """Rewrite the results, a line for each cell and seed."""
         write_records(self.results, records)

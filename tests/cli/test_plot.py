@@ -258,7 +258,7 @@ def test_the_curves_of_a_training_that_is_not_complete_are_drawn(
     state = "in training" if is_running else "stopped"
     assert f"note: new is {state}; its figures so far\n" in capsys.readouterr().err
     rows = [row.split(",") for row in (tmp_path / "loss.csv").read_text().splitlines()]
-    assert [row[2:] for row in rows if row[:2] == ["new", "training"]] == [
+    assert [row[2:4] for row in rows if row[:2] == ["new", "training"]] == [
         ["128", "4.0"], ["384", "2.0"], ["640", "1.0"], ["768", "0.5"],
     ]  # fmt: skip
     with pytest.raises(ModelError, match="new"):
@@ -284,7 +284,7 @@ def test_runs_are_compared(folder, capsys):
     assert [run["validation"]["exact_match"] for run in document["runs"]] == [0.5, 0.5]
     assert document["settings"]["training.seed"] == {"plain": "0", "looking": "5"}
     assert [run["difference"] for run in document["runs"]] == [None, None]
-    assert document["notes"][0].startswith("the tasks differ (task.cardinality, task.n_in,")
+    assert document["notes"][0].startswith("the tasks differ (task.name, task.n_in, task.card")
 
 
 def test_a_comparison_has_differences_and_costs(s2s_here, tmp_path):

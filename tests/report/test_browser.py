@@ -31,7 +31,7 @@ SEEDS = [f"a-run-with-a-rather-long-name-seed-{seed}" for seed in range(4)]
 PAGES = {
     "plain": {"run": "plain"},
     "looking": {"run": "looking", "lengths": "1-8"},
-    "compared": {"names": ["plain", *SEEDS], "compare": True},
+    "compared": {"names": [*SEEDS, "plain", "looking"], "compare": True},
     "grid": {"sweep": "grid"},
 }
 N_SAMPLES = 400

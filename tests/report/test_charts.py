@@ -15,6 +15,7 @@ from seq2seq_cli.reports.style import Style
 def curve(values, column="loss, nats per token", runs=("a",), label="training"):
     data = [
         {"run": run, "data": label, "sequences trained on": 64 * step, column: value}
+        | ({"series": run[0]} if len(runs) > 1 else {})
         for run in runs
         for step, value in enumerate(values, 1)
     ]
@@ -39,6 +40,11 @@ CHARTS = {
         [{"expected": "3", "predicted": "4", "times": 7},
          {"expected": "end", "predicted": "nothing", "times": 2}],
     ),
+    "overlay": Chart(
+        "overlay", "Overlay", "An overlay.",
+        [{"run": run, "length": at, "exact match": 0.5, "series": f"{run} and 1 more"}
+         for run in "ab" for at in (1, 2)],
+    ),
     "map": Chart("map", "Hidden state, right: 1 2", "A map.", MAP),
     "points": Chart(
         "points", "Points", "Points.",
@@ -58,6 +64,7 @@ CHARTS = {
 MARKS = {
     "curve": ("line", 1), "shares": ("symbol", 2), "results": ("symbol", 2), "counts": ("rect", 2),
     "map": ("rect", 3), "points": ("symbol", 2), "grid": ("rect", 3), "lines": ("symbol", 4),
+    "overlay": ("symbol", 4),
 }  # fmt: skip
 
 
@@ -101,6 +108,8 @@ TITLES = {
              "row: 3; column: b; median exact match: 100%"],
     "lines": [f"others: b.d = 1; a.c: {at}; seed: {seed}; exact match: 50.00%"
               for at in (6, 12) for seed in (0, 1)],
+    "overlay": [f"run: {run}; length: {at}; exact match: 50.00%; series: {run} and 1 more"
+                for run in "ab" for at in (1, 2)],
 }  # fmt: skip
 
 
@@ -114,9 +123,11 @@ def test_on_a_page_a_mark_has_its_values_as_its_title(kind):
     assert b"<title" not in draw(CHARTS[kind], "svg", Style())
 
 
-def test_a_long_curve_has_no_points_to_hover_over(monkeypatch):
+def test_a_long_curve_has_no_points_to_hover_over_but_those_drawn(monkeypatch):
+    chart = curve([2.0] * 44)
+    assert draw_for_page(chart, "curve").count("<title") == 44 + 15
     monkeypatch.setattr("seq2seq_cli.reports.pictures.MOST_HOVERED", 2)
-    assert "<title" not in draw_for_page(CHARTS["curve"], "curve")
+    assert draw_for_page(chart, "curve").count("<title") == 15
 
 
 @pytest.mark.parametrize(
@@ -166,11 +177,60 @@ def test_axes_and_legends_are_named_in_words():
     assert all(f">{title}</text>" in svg for title in ("row", "column", "attention"))
 
 
-def test_each_run_has_its_colour():
-    runs = "abcdefghij"
-    colour = specification(curve([4.0, 1.0], runs=runs))["encoding"]["color"]
-    assert (colour["field"], colour["scale"]["domain"]) == ("run", list(runs))
-    svg = draw(curve([4.0, 1.0], runs=runs), "svg", Style()).decode()
+def drawn(svg, mark):
+    """Return the attributes of the marks of a kind, without those of the legend."""
+    groups = re.findall(rf'<g class="mark-{mark} role-mark[^"]*"[^>]*>(.*?)</g>', svg)
+    paths = [path for group in groups for path in re.findall(r"<path[^>]*>", group)]
+    return [dict(re.findall(r'([\w-]+)="([^"]*)"', path)) for path in paths]
+
+
+def test_series_differ_in_colour_dashes_and_shapes():
+    svg = draw(curve([4.0, 1.0], runs="abcdefgh"), "svg", Style()).decode()
+    lines, points = drawn(svg, "line"), drawn(svg, "symbol")
+    assert len({line["stroke"] for line in lines}) == len(lines) == 8
+    assert len({line.get("stroke-dasharray") for line in lines}) == 8
+    assert len({point["d"] for point in points}) == 8
+    assert {point["fill"] for point in points} == set(SERIES)
+
+
+def test_seeds_are_their_median_with_a_band():
+    svg = draw(
+        Chart("curve", "Loss", "Loss.", [
+            {"run": run, "data": "training", "sequences trained on": x, "loss": loss, "series": "a"}
+            for run, loss in (("a", 1.0), ("b", 1.5), ("c", 4.0)) for x in (0, 1)
+        ]), "svg", Style(),
+    ).decode()  # fmt: skip
+    (line,), (area,) = drawn(svg, "line"), drawn(svg, "area")
+    heights = [
+        sorted({float(y) for y in re.findall(r"[ML][\d.]+,([\d.]+)", one["d"])})
+        for one in (line, area)
+    ]
+    ((median,), (most, least)) = heights
+    assert (least - median) / (least - most) == pytest.approx(0.5 / 3, abs=0.01)
+
+
+@pytest.mark.parametrize(("n", "shown"), [(20, 20), (44, 15)])
+@pytest.mark.parametrize("runs", ["a", "ab"])
+def test_of_many_validations_some_are_points(n, shown, runs):
+    training = curve([2.0] * n, runs=runs)
+    validation = curve([1.0] * n, runs=runs, label="validation")
+    chart = Chart("curve", "Loss", "Loss.", training.data + validation.data)
+    points = drawn(draw(chart, "svg", Style()).decode(), "symbol")
+    assert len(points) == shown * len(runs)
+    positions = [float(point["transform"][10:].split(",")[0]) for point in points]
+    lines = drawn(draw(chart, "svg", Style()).decode(), "line")
+    last = max(float(x) for x in re.findall(r"L([\d.]+),", lines[0]["d"]))
+    assert max(positions) == pytest.approx(last, abs=0.01)
+
+
+def test_a_training_of_one_call_is_a_point():
+    data = curve([2.0]).data + curve([1.0], label="validation").data
+    chart = Chart("curve", "Loss", "Loss.", data)
+    assert len(drawn(draw(chart, "svg", Style()).decode(), "symbol")) >= 2
+
+
+def test_more_series_than_colours_are_drawn():
+    svg = draw(curve([4.0, 1.0], runs="abcdefghij"), "svg", Style()).decode()
     assert all(colour in svg for colour in SERIES)
 
 

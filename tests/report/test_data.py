@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 from statistics import median
+from types import SimpleNamespace
 
 import pytest
 from random_run import load_random
-from sample_runs import CALLS, LOOKING, PLAIN, described, save_runs, swept
+from sample_runs import CALLS, LOOKING, PLAIN, described, save_runs, swept, with_seed
 
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig
 from seq2seq_cli.evaluation import evaluate
@@ -14,11 +15,13 @@ from seq2seq_cli.inference.loading import load_run
 from seq2seq_cli.metrics import wilson_interval
 from seq2seq_cli.reports import TRAINING_CHARTS
 from seq2seq_cli.reports.data import (
+    comparison_charts,
     generalization,
     learning_curve,
     lengths,
     positions,
     results,
+    series,
     sweep_charts,
 )
 
@@ -82,7 +85,7 @@ def test_a_caption_names_only_the_marks_that_are_drawn(tmp_path):
     assert "longest length in training is 3." in chart.text
     run = load_run("plain", save_runs(tmp_path / "runs")).run
     marks = {name: learning_curve([run], name).marks for name in TRAINING_CHARTS}
-    assert {name for name in marks if "dashed" in marks[name]} == {"loss", "exact-match"}
+    assert {name for name in marks if "points" in marks[name]} == {"loss", "exact-match"}
 
 
 def test_results_are_those_of_the_evaluations():
@@ -90,6 +93,40 @@ def test_results_are_those_of_the_evaluations():
     assert results(evaluations).rows == [
         (e.run, e.exact_match, e.exact_match_low, e.exact_match_high, 100) for e in evaluations
     ]
+
+
+def run_of(name, config):
+    return SimpleNamespace(name=name, config=config)
+
+
+def test_runs_that_differ_only_in_their_seed_are_one_series():
+    wide = PLAIN.model_copy(update={"model": ModelConfig(units=9)})
+    configs = [PLAIN, with_seed(PLAIN, 1), wide, with_seed(PLAIN, 2), PLAIN]
+    runs = [run_of(name, config) for name, config in zip("abcde", configs, strict=True)]
+    assert series(runs) == ["a and 2 more", "a and 2 more", "c", "a and 2 more", "e"]
+
+
+def test_a_comparison_overlays_the_shares_of_all_runs(tmp_path):
+    folder = save_runs(tmp_path / "runs", "again")
+    loaded = [load_run(name, folder) for name in ("plain", "looking", "again")]
+    evaluations = [evaluate(run, 100) for run in loaded]
+    charts = comparison_charts([run.run for run in loaded], evaluations)
+    assert list(charts) == ["results", "lengths", "positions", "loss", "exact-match",
+                            "learning-rate"]  # fmt: skip
+    (by_length,), (by_position,), (loss,) = (charts[k] for k in ("lengths", "positions", "loss"))
+    names = {"plain": "plain and 1 more", "looking": "looking", "again": "plain and 1 more"}
+    assert by_length.rows == [
+        (evaluation.run, length, share, names[evaluation.run])
+        for evaluation in evaluations
+        for length, share in evaluation.length_accuracy.items()
+    ]
+    assert by_position.rows[:3] == [
+        ("plain", number, share, names["plain"])
+        for number, share in enumerate(evaluations[0].position_accuracy, 1)
+    ]
+    assert {(row[0], row[-1]) for row in loss.rows} == set(names.items())
+    one = [loaded[0].run, loaded[2].run], [evaluations[0], evaluations[2]]
+    assert "lengths" not in comparison_charts(*one)
 
 
 def test_a_grid_has_the_medians_in_order():

@@ -9,16 +9,18 @@ from html import unescape
 
 import pytest
 from random_run import save_random_run
-from sample_runs import LOOKING, PLAIN, save_runs, save_sweep, swept
+from sample_runs import LOOKING, PLAIN, described, save_runs, save_sweep, swept, with_seed
 
+from seq2seq_cli.architecture import Architecture
 from seq2seq_cli.cli.commands.report import report
 from seq2seq_cli.cli.commands.runs import runs as runs_command
-from seq2seq_cli.config import TaskConfig
+from seq2seq_cli.config import ModelConfig, TaskConfig
 from seq2seq_cli.errors import ConfigurationError, ExistsError, ModelError
 from seq2seq_cli.evaluation import Example, evaluate
 from seq2seq_cli.inference.loading import load_network, load_run
+from seq2seq_cli.metrics import difference, difference_text, wilson_interval
 from seq2seq_cli.reports.data import learning_curve
-from seq2seq_cli.reports.page import comparison_page, run_page, summary
+from seq2seq_cli.reports.page import comparison_page, run_page, summary, sweep_page
 from seq2seq_cli.reports.run import RunCharts
 from seq2seq_cli.sweep.folder import SweepFolder
 
@@ -198,11 +200,58 @@ def test_options_that_contradict_are_refused(runs, tmp_path, options, message):
 def test_a_comparison_has_the_settings_that_differ(runs):
     page = compared([load_run("plain", runs), load_run("looking", runs)])
     assert has_balanced_tags(page)
-    assert page.count("<figure") == 4
+    assert page.count("<figure") == 6
     for text in ("<td>training.seed</td><td>0</td><td>5</td>", "Comparison of plain, looking"):
         assert text in page
     assert "training.epochs" not in page
     assert "All settings are the same." in compared([load_run("plain", runs)] * 2)
+
+
+def headline(page):
+    return " ".join(re.search(r"<strong>(.*?)</strong>", page, re.DOTALL)[1].split())
+
+
+@pytest.mark.parametrize(
+    ("names", "counts", "expected"),
+    [
+        (("a", "b"), (90, 60),
+         "a is best, 30 percentage points above b (95% interval +18 to +41)."),
+        (("a", "b"), (60, 63),
+         "No run is clearly best: b is 3 percentage points above a, and the 95% interval, "
+         "-10 to +16, includes 0."),
+        (("a", "a1"), (60, 63),
+         "The runs differ only in their seed. Median exact match and range: a and 1 more, 61.50% "
+         "(60.00% to 63.00%)."),
+        (("b", "a", "a1"), (62, 60, 63),
+         "Best median exact match over the seeds: b, 62.00%; next: a and 1 more, 61.50% "
+         "(60.00% to 63.00%). Their ranges overlap."),
+        (("looking", "a"), (90, 60),
+         "Warning: the tasks differ (task.name, task.n_in, task.cardinality): their results are "
+         "not comparable."),
+    ],
+)  # fmt: skip
+def test_the_headline_of_a_comparison_says_which_run_is_best(tmp_path, names, counts, expected):
+    wide = PLAIN.model_copy(update={"model": ModelConfig(units=9)})
+    configs = {"a": PLAIN, "a1": with_seed(PLAIN, 1), "b": wide, "looking": LOOKING}
+    for name in names:
+        save_random_run(tmp_path, name, configs[name])
+    loaded = [load_run(name, tmp_path) for name in names]
+    evaluations = []
+    for run, right in zip(loaded, counts, strict=True):
+        low, high = wilson_interval(right, 100)
+        ends = {"exact_match_low": low, "exact_match_high": high}
+        evaluation = evaluate(run, 100, n_examples=0)
+        evaluations.append(replace(evaluation, exact_match=right / 100, **ends))
+    page = comparison_page(loaded, evaluations)
+    assert headline(unescape(page)) == expected
+    rows = re.findall(r"<tr><td>(.*?)</td></tr>", page[page.index('id="compared"') :])
+    first, second = (row.split("</td><td>") for row in rows[:2])
+    above = None if "looking" in names else difference(*evaluations[1::-1])
+    assert first[4:6] == ["", ""]
+    assert second[4:6] == list(difference_text(above))
+    config = loaded[0].config
+    parameters, trained = Architecture.of(config).parameters, 10 * config.training.batch_size
+    assert first[6:9] == [f"{parameters:,}", "0.0 s", str(trained)]
 
 
 def test_a_sweeps_page_has_its_results_and_problems(tmp_path):
@@ -213,12 +262,49 @@ def test_a_sweeps_page_has_its_results_and_problems(tmp_path):
     save_sweep(runs)
     folder = SweepFolder(runs / "grid")
     failed = swept(2, None, task__n_in=6, model__units=8)
-    folder.write_results([*folder.saved().values(), failed])
+    learned = swept(0, 0.995, task__n_in=6, model__units=16)
+    trained = learned.model_copy(update={"completed_at": "2026-01-02T12:00:00Z", "seconds": 7.5})
+    save_random_run(folder.path, "6-16-seed-0", PLAIN)
+    folder.write_results([*folder.saved().values(), failed, trained])
     report(sweep="grid", runs_dir=runs, file=file, quiet=True)
-    page = file.read_text()
+    page = unescape(file.read_text())
+    assert has_balanced_tags(page)
+    assert headline(page) == (
+        "Every seed learned the task in 0 of 4 cells, some seeds in 1, none in 3."
+    )
     assert "8 of 9 runs have a result" in page
     assert page.count("<figure") == 2
-    assert "its loss is not finite" in page
+    cells = {
+        tuple(row[:2]): row[2:]
+        for row in (
+            re.findall(r"<td>(.*?)</td>", row)
+            for row in page[page.index('id="cells"') :].split("<tr>")[2:]
+        )
+    }
+    parameters = f"{Architecture.of(PLAIN).parameters:,}"
+    shares = "99.50%, 66.67%", "83.08%", "66.67% to 99.50%"
+    assert cells["6", "16"] == [*shares, "1 of 2", parameters, "7.5", ""]
+    assert cells["6", "8"][0].endswith(", none")
+    assert cells["6", "8"][3:] == ["0 of 3", "", "0.0", "its loss is not finite"]
+    assert "Trained with keras 3.15.1." in page
+
+
+def test_a_sweep_is_reproduced_from_its_page(tmp_path, s2s_here):
+    folder = SweepFolder(tmp_path / "runs" / "one")
+    folder.path.mkdir(parents=True)
+    folder.write(described("task.n_in=12,24", "model.units=16", one_factor=True))
+    folder.write_results(
+        [swept(0, 0.9), swept(0, 0.5, task__n_in=12), swept(0, 0.4, model__units=16)]
+    )
+    page = unescape(sweep_page(folder))
+    cells = re.findall(r"<tr>\n<td>(\d+)</td><td>(\d+)</td>", page)
+    assert cells == [("6", "128"), ("12", "128"), ("6", "16")]
+    file, command = re.findall(r"<pre id=.*?>(.*?)</pre>", page, re.DOTALL)
+    (tmp_path / "sweep.toml").write_text(file)
+    planned = s2s_here(*command.split()[1:], "--dry-run", "--json").stdout.splitlines()
+    assert [json.loads(line)["settings"] for line in planned] == [
+        {}, {"task.n_in": 12}, {"task.n_in": 24}, {"model.units": 16},
+    ]  # fmt: skip
 
 
 def test_runs_on_a_custom_task_are_compared(runs, tmp_path, monkeypatch):

@@ -192,22 +192,24 @@ def _state(text: str) -> str:
 
 def _compare(names: list[str], runs_dir: Path, as_json: bool, quiet: bool) -> None:
     """Print the final validation results and costs of some runs, and the settings that differ."""
-    from seq2seq_cli.evaluation_data import comparison_notes, differences_to_first
-    from seq2seq_cli.metrics import Difference, difference_text, exact_match_text, interval_text
+    from seq2seq_cli.evaluation_data import compare_runs
+    from seq2seq_cli.metrics import difference_text, exact_match_text, interval_text
     from seq2seq_cli.runs.listing import open_run
     from seq2seq_cli.settings import differing_settings
 
     opened = [open_run(runs_dir, name) for name in names]
     configs = [run.config for run in opened]
     results, costs = [run.manifest.results for run in opened], [run.costs() for run in opened]
-    differences = differences_to_first(configs, results)
-    settings, notes = differing_settings(configs), comparison_notes(configs)
+    settings, (differences, notes) = differing_settings(configs), compare_runs(configs, results)
     if as_json:
-        none = dict.fromkeys(Difference._fields)
+        keys = ("difference", "difference_low", "difference_high")
         each = [
-            {"name": name, "validation": result.model_dump()}
-            | (above._asdict() if above else none)
-            | cost
+            {
+                "name": name,
+                "validation": result.model_dump(),
+                **dict(zip(keys, above or [None] * 3, strict=True)),
+                **cost,
+            }
             for name, result, above, cost in zip(names, results, differences, costs, strict=True)
         ]
         by_run = {key: dict(zip(names, values, strict=True)) for key, values in settings.items()}

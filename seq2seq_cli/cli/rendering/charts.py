@@ -71,10 +71,10 @@ def _show_curve(chart: "Chart") -> None:
     """Print the lines of trainings; marks are validations, and the ends of several runs' lines."""
     from seq2seq_cli.reports.charts import is_logarithmic
 
-    *_, samples, figure = chart.columns
-    is_log = figure.startswith("loss") and is_logarithmic([row[-1] for row in chart.rows])
+    _, _, samples, figure, *_ = chart.columns
+    is_log = figure.startswith("loss") and is_logarithmic([row[3] for row in chart.rows])
     curves: dict[tuple[str, str], list[Point]] = {}
-    for name, kind, x, y in chart.rows:
+    for name, kind, x, y, *_ in chart.rows:
         curves.setdefault((name, kind), []).append((x, log10(y) if is_log else y))
     names = list(dict.fromkeys(name for name, _ in curves))
     several = len(names) > 1
