@@ -130,13 +130,12 @@ def open_curve(runs_dir: Path, name: str | None = None) -> Run | Training:
     try:
         return open_run(runs_dir, name)
     except ModelError:
-        if name is None or not is_stopped(run := run_path(runs_dir, name)):
+        if name is None or not (state := _under_way(run := run_path(runs_dir, name))):
             raise
-    checkpoint, _ = load_checkpoint(run)
-    history, calls = checkpoint.history, checkpoint.status.calls
-    if not (history or calls):
-        raise ModelError(f"the training of {run} has no figures yet")
-    return Training(name, checkpoint.config, _under_way(run), history, calls)
+    checkpoint = load_checkpoint(run)[0] if is_stopped(run) else None
+    if not checkpoint or not (checkpoint.history or checkpoint.status.calls):
+        raise ModelError(f"the training of {run} has no figures until its first checkpoint")
+    return Training(name, checkpoint.config, state, checkpoint.history, checkpoint.status.calls)
 
 
 @dataclass(frozen=True)
