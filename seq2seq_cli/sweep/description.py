@@ -15,6 +15,7 @@ It comes from options or a TOML file, and is saved as such a file in the sweep's
 
 import itertools
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -127,13 +128,13 @@ class Sweep:
 
         document = {
             "seeds": self.seeds,
-            "design": ONE_FACTOR if self.one_factor else "grid",
-            "derive": [item.text for item in self.derivations],
+            **({"design": ONE_FACTOR} if self.one_factor else {}),
+            **({"derive": [rule.text for rule in self.derivations]} if self.derivations else {}),
             **({"until": self.until.model_dump()} if self.until else {}),
             "base": dict(self.base),
             "changes": {axis.key: list(axis.values) for axis in self.axes},  # in this order
         }
-        return tomli_w.dumps(document)
+        return re.sub(r'^"(\w+\.\w+)" =', r"\1 =", tomli_w.dumps(document), flags=re.MULTILINE)
 
     def _values_searched(self) -> Sequence[object]:
         assert self.until
