@@ -7,6 +7,9 @@ SECTIONS = {
 }
 """The names of the charts on a run's page, by section."""
 
+FOLDED = ("learning-rate", "decoder-states", "encoder-states")
+"""The charts that a page shows only to readers who ask for them."""
+
 TRAINING_CHARTS = SECTIONS["How it learned"]
 COMPARISON_CHARTS = (*TRAINING_CHARTS, "results")
 """The charts that several runs share."""

@@ -25,7 +25,7 @@ from seq2seq_cli.metrics import (
     spread,
     spread_text,
 )
-from seq2seq_cli.reports import SECTIONS
+from seq2seq_cli.reports import FOLDED, SECTIONS
 from seq2seq_cli.reports.data import (
     Chart,
     cells,
@@ -87,6 +87,7 @@ def run_page(run: RunCharts) -> str:
         title=loaded.run.name,
         summary=summary(loaded.config),
         sections={title: _section(run, names) for title, names in SECTIONS.items()},
+        folded=FOLDED,
         evaluation=run.evaluation,
         verdict=run.evaluation.tally.verdict,
         steps=run.steps(),
