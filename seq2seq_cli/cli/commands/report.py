@@ -44,7 +44,8 @@ def report(
       Inside the model  where it attends, or its states; the encoder's states
       The run           its settings, and the commands that reproduce it
 
-    Several runs are compared by accuracy and training. A sweep has its grid and every seed.
+    Several runs are compared: which is best, the differences with their intervals, all curves in
+    one chart. A sweep has its grid, every seed, and what reproduces it.
 
       s2s report RUN --output run.html
       s2s report RUN OTHER --output compared.html
