@@ -120,10 +120,12 @@ def plot(
 
 def check_picture(file: Path, force: bool) -> None:
     """Raise an error unless a picture can be drawn and written here."""
-    if file.suffix.lower().removeprefix(".") not in FORMATS:
+    suffix = file.suffix.lower().removeprefix(".")
+    if suffix not in FORMATS:
         raise ConfigurationError(f"{file}: the name should end in .svg, .png, .pdf, .csv, .vl.json")
     check_replaceable(file, force)
-    need_libraries()
+    if suffix not in ("csv", "json"):
+        need_libraries()
 
 
 def write_picture(chart: Chart, file: Path, style: Style) -> None:
@@ -138,8 +140,6 @@ def draw(chart: Chart, suffix: str, style: Style) -> bytes:
 
     A CSV file has the chart's rows, a .vl.json file the Vega-Lite specification with the data.
     """
-    import vl_convert as convert
-
     if suffix == "csv":
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([chart.columns, *chart.rows])
@@ -149,6 +149,8 @@ def draw(chart: Chart, suffix: str, style: Style) -> bytes:
         spec["title"] = wrap(style.title, style.units // 8)
     if suffix == "json":
         return json.dumps(spec, indent=1).encode()
+    import vl_convert as convert
+
     svg = _named(convert.vegalite_to_svg(spec, vl_version=VEGA_LITE), chart)
     if suffix == "svg":
         return _resized(svg, style.mm, "mm").encode()

@@ -235,9 +235,10 @@ def decoder_states(loaded: LoadedRun, example: Example) -> Chart:
     data = _map("unit by step", [str(unit + 1) for unit in units], steps, hidden[units])
     text = (
         f"The {len(units)} units of the decoder's hidden state that change most, before each "
-        "predicted token: blue above zero, orange below."
+        f"predicted token.{_marked(steps)}"
     )
-    return Chart("map", f"Decoder's states, {_title(example)}", text + _marked(steps), data)
+    marks = "Blue is above zero, orange below."
+    return Chart("map", f"Decoder's states, {_title(example)}", text, data, marks)
 
 
 def _marked(labels: Sequence[str]) -> str:

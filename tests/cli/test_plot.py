@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -138,6 +139,8 @@ def test_the_steps_of_a_sequence_are_drawn(folder, capsys, monkeypatch, tmp_path
     plot(what, [run], sequence=sequence, runs_dir=folder)
     title, *shown = capsys.readouterr().out.splitlines()
     assert title.endswith("7 11 3 5")
+    assert "each predicted token" in " ".join(shown)
+    assert "lue" not in " ".join(shown)  # a terminal's shades have no sign
     assert ("1:7" in shown[0]) == (what == "attention")
     for bad, problem in (("1 x", "'x'"), ("1 99", "99"), (",", "empty")):
         with pytest.raises(DataError, match=problem) as raised:
@@ -156,7 +159,8 @@ def test_the_steps_of_a_sequence_are_drawn(folder, capsys, monkeypatch, tmp_path
         assert tokens[: len(predicted.target)] == list(map(str, predicted.target))
 
 
-def test_the_numbers_and_the_specification_are_written(folder, tmp_path):
+def test_the_numbers_and_the_specification_are_written(folder, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "vl_convert", None)  # they need no drawing engine
     file = tmp_path / "loss.csv"
     plot("loss", ["plain"], runs_dir=folder, file=file)
     head, *rows = csv.reader(file.read_text().splitlines())

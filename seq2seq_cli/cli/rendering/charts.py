@@ -142,6 +142,7 @@ def _show_counts(chart: "Chart") -> None:
 def _show_map(chart: "Chart") -> None:
     values = [[abs(value) for value in row[1:]] for row in chart.rows]
     heat_map([row[0] for row in chart.rows], chart.columns[1:], values)
+    write(fill(chart.text, _terminal_width()))
 
 
 def _show_grid(chart: "Chart") -> None:
