@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from math import ceil, floor, log10
 from typing import Any
 
+import numpy as np
+
 from seq2seq_cli.reports.data import SHARES, Chart, Row, cells, headings, in_order
 from seq2seq_cli.settings import setting_title
 
@@ -82,14 +84,35 @@ def _curve(chart: Chart, width: int) -> Spec:
             y["scale"] = {"type": "log", "domain": [10.0 ** powers[0], 10.0 ** powers[-1]]}
             y["axis"] = {"format": "~g", "values": [10.0**power for power in powers]}
     x = _quantity(samples, labelExpr="format(datum.value, '~s')", tickCount=5)
-    kinds: list[Row] = [{"filter": {"field": label, "equal": name}} for name in labels]
     counts = [sum(row[label] == name for row in chart.data) / len(runs) for name in labels]
     every = ceil(counts[-1] / MOST_POINTS)
     from_last = {"sort": [{"field": samples, "order": "descending"}], "groupby": [run]}
     numbered = {"window": [{"op": "row_number", "as": "number"}], **from_last}
     thinned = {"filter": f"datum.number % {every} == {1 % every}"}
-    points = [*(kinds[-1:] if counts[0] > 1 else []), numbered, thinned]
-    return _with_series(chart, width, {"x": x, "y": y}, kinds[: len(groups)], points)
+    validations = {"filter": {"field": label, "equal": "validation"}}
+    points = [*([validations] if counts[0] > 1 else []), numbered, thinned]
+    lines = _at_common_steps(chart) if groups else []
+    return _with_series(chart, width, {"x": x, "y": y}, lines, points)
+
+
+def _at_common_steps(chart: Chart) -> list[Row]:
+    """Return the training's rows, for each series at the same numbers of sequences for all runs.
+
+    A call's number of steps follows the machine's speed; values between calls are interpolated.
+    """
+    run, label, samples, figure, series = chart.columns
+    rows = []
+    for name in _values(chart, series):
+        curves: dict[str, list[tuple[float, float]]] = {}
+        for row in chart.data:
+            if (row[series], row[label]) == (name, "training"):
+                curves.setdefault(row[run], []).append((row[samples], row[figure]))
+        end = min(curve[-1][0] for curve in curves.values())
+        at = sorted({x for curve in curves.values() for x, _ in curve if x <= end})
+        for curve in curves.values():
+            values = np.interp(at, *zip(*curve, strict=True)).tolist()
+            rows += [{series: name, samples: x, figure: y} for x, y in zip(at, values, strict=True)]
+    return rows
 
 
 def _overlay(chart: Chart, width: int) -> Spec:
@@ -104,8 +127,8 @@ def _with_series(
 ) -> Spec:
     """Draw the median of each series as a line, its range as a band, and a point for each row.
 
-    Transforms choose the rows of the lines and of the points. Without the column "series" the
-    second one tells them apart.
+    The lines are through the rows `lines`, or else through the chart's; transforms choose the
+    points. Without the column "series" the second one tells them apart.
     """
     is_merged = "series" in chart.columns
     field = "series" if is_merged else chart.columns[1]
@@ -121,7 +144,7 @@ def _with_series(
     }
     line = {"mark": {"type": "line", "point": False}, "encoding": {"y": middle, "description": {}}}
     drawn = [band, line] if is_merged else [{"mark": {"type": "line"}}]
-    layer = [{"transform": lines, **part} for part in drawn]
+    layer: list[Spec] = [{"data": {"values": lines}, **part} if lines else part for part in drawn]
     shapes = {"mark": {**POINT, "size": 40}, "encoding": {"shape": shape}}
     return {
         "height": HEIGHT + _legend_height(colour),
@@ -199,7 +222,7 @@ def _map(chart: Chart, width: int) -> Spec:
     size = {"field": "size", "scale": {"domain": [0, 1], "range": [0, 1]}}
     sign = {"field": "negative", "type": "nominal", "scale": {"domain": [False, True]}}
     return {
-        "height": min(440, max(165, 105 + 14 * len(chart.data))),
+        "height": min(440, max(165, 120 + 14 * len(chart.data))),
         "data": {"values": _cells(chart)},
         "transform": [
             {"calculate": "abs(datum.value)", "as": "size"},
@@ -208,7 +231,7 @@ def _map(chart: Chart, width: int) -> Spec:
         ],
         "mark": "rect",
         "encoding": {
-            **_bands(chart, labelAngle=0 if len(chart.columns) <= 9 else -90),
+            **_bands(chart, width),
             "opacity": {**size, "type": "quantitative", "legend": _shades(chart)},
             "color": {**sign, "legend": None},
         },
@@ -224,10 +247,10 @@ def _grid(chart: Chart, width: int) -> Spec:
         text = {"field": "text", "type": "nominal"}
         layer.append({"mark": "text", "encoding": {"text": text}})
     return {
-        "height": min(440, 125 + 26 * len(chart.data)),
+        "height": min(440, 190 + 26 * len(chart.data)),
         "data": {"values": _cells(chart)},
         "layer": layer,
-        "encoding": _bands(chart, labelAngle=0),
+        "encoding": _bands(chart, width),
     }
 
 
@@ -257,22 +280,28 @@ def _cells(chart: Chart) -> list[Row]:
     ]
 
 
-def _bands(chart: Chart, **column_axis: object) -> Spec:
+def _bands(chart: Chart, width: int) -> Spec:
     """Return the axes of a table's cells; the first column's name has both titles."""
     head, *columns = chart.columns
     row_title, column_title = map(setting_title, head.split(" by "))
     axis = {"ticks": False, "domain": False, "labelOverlap": True, "labelLimit": 90}
+    above = {"titleAngle": 0, "titleAlign": "left", "titleX": 0, "titleY": -8}
     return {
-        "x": _ordinal("column", column_title, columns, {**axis, **column_axis}),
-        "y": _ordinal("row", row_title, _values(chart, head), axis),
+        "x": _ordinal("column", column_title, columns, {**axis, **_turned(columns, width)}),
+        "y": _ordinal("row", row_title, _values(chart, head), {**axis, **above}),
     }
+
+
+def _turned(names: Sequence[str], width: int) -> Row:
+    """Return the angle at which names fit next to each other below an axis."""
+    return {"labelAngle": 0 if sum(7 * len(name) + 8 for name in names) < 0.8 * width else -90}
 
 
 def _lines(chart: Chart, width: int) -> Spec:
     """Draw a point for each seed, and a line through their medians."""
     others, setting, _, share = chart.columns
     names, values = _values(chart, others), in_order(_values(chart, setting))
-    axis = {"labelAngle": 0, "labelLimit": 90}
+    axis = {"labelLimit": 90, **_turned(values, width)}
     x = _ordinal(setting.replace(".", r"\."), setting_title(setting), values, axis)
     y = _quantity(share, [0, 1], format=".0%", tickCount=5)
     colour = _series(others, names, width)

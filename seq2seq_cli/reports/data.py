@@ -14,6 +14,7 @@ from seq2seq_cli.metrics import Tally, percent, wilson_interval
 from seq2seq_cli.reports import TRAINING_CHARTS
 from seq2seq_cli.runs.history import Call, EpochRecord
 from seq2seq_cli.runs.listing import Run, Training
+from seq2seq_cli.runs.names import without_seed
 from seq2seq_cli.settings import flat_settings
 from seq2seq_cli.sweep.description import Sweep
 from seq2seq_cli.sweep.grid import BASE
@@ -97,8 +98,11 @@ def series(runs: Sequence[Run | Training]) -> list[str]:
     keys = [f"{key} {configs[:i].count(configs[i])}" for i, key in enumerate(keys)]
 
     def name(key: str) -> str:
-        first, *others = (run.name for run, other in zip(runs, keys, strict=True) if other == key)
-        return f"{first} and {len(others)} more" if others else first
+        names = [run.name for run, other in zip(runs, keys, strict=True) if other == key]
+        shared, *others = set(map(without_seed, names))
+        if len(names) == 1 or others:
+            return f"{names[0]} and {len(names) - 1} more" if others else names[0]
+        return f"{shared} ({len(names)} seeds)"
 
     return list(map(name, keys))
 

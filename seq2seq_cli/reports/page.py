@@ -118,7 +118,7 @@ def comparison_page(loaded: Sequence[LoadedRun], evaluations: Sequence[Evaluatio
     differences, notes = compare_runs(configs, evaluations)
     return _render(
         "comparison.html",
-        title="Comparison of " + ", ".join(run.name for run in runs),
+        title="Comparison of " + ", ".join(dict.fromkeys(series(runs))),
         charts=comparison_charts(runs, evaluations),
         compared=list(zip(series(runs), runs, evaluations, differences, strict=True)),
         notes=notes,
