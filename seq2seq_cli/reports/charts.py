@@ -89,8 +89,8 @@ def _curve(chart: Chart, width: int) -> Spec:
     from_last = {"sort": [{"field": samples, "order": "descending"}], "groupby": [run]}
     numbered = {"window": [{"op": "row_number", "as": "number"}], **from_last}
     thinned = {"filter": f"datum.number % {every} == {1 % every}"}
-    validations = {"filter": {"field": label, "equal": "validation"}}
-    points = [*([validations] if counts[0] > 1 else []), numbered, thinned]
+    last = {"filter": {"field": label, "equal": labels[-1]}}
+    points: list[Row] = [*([last] if counts[0] > 1 else []), numbered, thinned]
     lines = _at_common_steps(chart) if groups else []
     return _with_series(chart, width, {"x": x, "y": y}, lines, points)
 
@@ -110,7 +110,8 @@ def _at_common_steps(chart: Chart) -> list[Row]:
         end = min(curve[-1][0] for curve in curves.values())
         at = sorted({x for curve in curves.values() for x, _ in curve if x <= end})
         for curve in curves.values():
-            values = np.interp(at, *zip(*curve, strict=True)).tolist()
+            steps, figures = zip(*curve, strict=True)
+            values = np.interp(at, steps, figures).tolist()
             rows += [{series: name, samples: x, figure: y} for x, y in zip(at, values, strict=True)]
     return rows
 
@@ -294,7 +295,9 @@ def _bands(chart: Chart, width: int) -> Spec:
 
 def _turned(names: Sequence[str], width: int) -> Row:
     """Return the angle at which names fit next to each other below an axis."""
-    return {"labelAngle": 0 if sum(7 * len(name) + 8 for name in names) < 0.8 * width else -90}
+    if sum(7 * len(name) + 8 for name in names) < 0.8 * width:
+        return {"labelAngle": 0}
+    return {"labelAngle": -90, "minExtent": min(100, 7 * max(map(len, names)))}
 
 
 def _lines(chart: Chart, width: int) -> Spec:

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from seq2seq_cli.architecture import Architecture
@@ -22,7 +23,6 @@ from seq2seq_cli.metrics import (
     interval_text,
     percent,
     percent_of,
-    spread,
     spread_text,
 )
 from seq2seq_cli.reports import FOLDED, SECTIONS
@@ -46,7 +46,7 @@ from seq2seq_cli.runs.advice import (
 from seq2seq_cli.settings import differing_settings
 from seq2seq_cli.storage import check_replaceable, write_text
 from seq2seq_cli.sweep.folder import SweepFolder
-from seq2seq_cli.sweep.results import summarize
+from seq2seq_cli.sweep.results import Summary, summarize
 
 GENERATOR = '<meta name="generator" content="s2s">'
 """The line that distinguishes a report from other pages."""
@@ -114,13 +114,16 @@ def _section(run: RunCharts, names: Sequence[str]) -> tuple[dict[str, list[Chart
 def comparison_page(loaded: Sequence[LoadedRun], evaluations: Sequence[Evaluation]) -> str:
     """Return the page that compares runs by their evaluations."""
     runs = [one.run for one in loaded]
-    configs = [run.config for run in runs]
+    names, configs = series(runs), [run.config for run in runs]
     differences, notes = compare_runs(configs, evaluations)
     return _render(
         "comparison.html",
-        title="Comparison of " + ", ".join(dict.fromkeys(series(runs))),
+        title="Comparison of " + ", ".join(dict.fromkeys(names)),
         charts=comparison_charts(runs, evaluations),
-        compared=list(zip(series(runs), runs, evaluations, differences, strict=True)),
+        verdict=comparison_verdict(names, evaluations)
+        if differences[1]
+        else f"Warning: {notes[0]}.",
+        compared=list(zip(runs, evaluations, differences, strict=True)),
         notes=notes,
         settings=[(key, *values) for key, values in differing_settings(configs).items()],
     )
@@ -129,19 +132,62 @@ def comparison_page(loaded: Sequence[LoadedRun], evaluations: Sequence[Evaluatio
 def sweep_page(folder: SweepFolder) -> str:
     """Return the page of a sweep; ModelError if there is none, or it has no results yet."""
     sweep, records = folder.read_results()
+    summaries = summarize(records)
     runs = {record.cell: run for record in records if (run := folder.run(record))}
     return _render(
         "sweep.html",
         title=f"Sweep {folder.name}",
         sweep=sweep,
         records=records,
-        summaries=summarize(records),
+        verdict=sweep_verdict(summaries),
+        summaries=summaries,
         learned_from=LEARNED,
         keys=dict.fromkeys(key for record in records for key in record.settings),
         runs=runs,
         versions=sorted({item for run in runs.values() for item in run.manifest.versions.items()}),
         charts=sweep_charts(sweep, records),
     )
+
+
+def comparison_verdict(names: Sequence[str], evaluations: Sequence[Evaluation]) -> str:
+    """Return which run is best; if several share a name, which name has the best median."""
+    shares: dict[str, list[float]] = {}
+    for name, evaluation in zip(names, evaluations, strict=True):
+        shares.setdefault(name, []).append(evaluation.exact_match)
+    if len(shares) == len(names):
+        best, second, *_ = sorted(evaluations, key=lambda each: -each.exact_match)
+        lead = difference(best, second)
+        points, interval = difference_text(lead)
+        above = f"{points[1:]} percentage points above {second.run}"
+        if lead[1] > 0:
+            return f"{best.run} is best, {above} (95% interval {interval})."
+        return (
+            f"No run is clearly best: {best.run} is {above}, and the 95% interval, {interval}, "
+            "includes 0."
+        )
+    ranked = sorted(shares, key=lambda name: -median(shares[name]))
+    first, *others = (
+        f"{name}, {middle} ({ends})" if len(shares[name]) > 1 else f"{name}, {middle}"
+        for name in ranked
+        for middle, ends in [spread_text(shares[name])]
+    )
+    if not others:
+        return f"The runs differ only in their seed. Median exact match and range: {first}."
+    overlap = min(shares[ranked[0]]) <= max(shares[ranked[1]])
+    return (
+        f"Best median exact match over the seeds: {first}; next: {others[0]}."
+        f"{' Their ranges overlap.' * overlap}"
+    )
+
+
+def sweep_verdict(summaries: Sequence[Summary]) -> str:
+    """Return in how many cells all seeds, some and none have learned the task."""
+    n_all = sum(summary.n_learned == len(summary.records) for summary in summaries)
+    n_none = sum(summary.n_learned == 0 for summary in summaries)
+    n_some = len(summaries) - n_all - n_none
+    parts = [f"Every seed learned the task in {n_all} of {len(summaries)} cells"]
+    parts += [f"some seeds in {n_some}"] * (n_some > 0) + [f"none in {n_none}"] * (n_none > 0)
+    return ", ".join(parts) + "."
 
 
 def summary(config: RunConfig) -> str:
@@ -175,10 +221,9 @@ def _render(template: str, **values: Any) -> str:
     )
     environment.filters |= {"number": number, "drawn": draw_for_page}
     environment.filters |= {"cells": cells, "headings": headings}
-    environment.globals |= {"percent": percent, "percent_of": percent_of}
     environment.filters |= {"exact_match": exact_match_text, "interval": interval_text}
-    environment.filters |= {"quote": shlex.quote, "spread": spread, "spread_text": spread_text}
-    functions = (percent, percent_of, difference, difference_text)
+    environment.filters |= {"quote": shlex.quote, "spread_text": spread_text}
+    functions = (percent, percent_of, difference_text)
     environment.globals |= {function.__name__: function for function in functions}
     colours = [(variable(light), light, dark) for light, dark in IN_DARK.items()]
     return environment.get_template(template).render(

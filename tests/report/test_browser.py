@@ -43,6 +43,7 @@ CLIPPED = """() => [...document.querySelectorAll("figure svg text")].filter(text
 }).map(text => text.textContent)"""
 """The texts of drawings that are not wholly inside their drawing."""
 UNTITLED = """() => [...document.querySelectorAll("figure")].filter(figure => {
+    if (!figure.checkVisibility()) return false;
     const titles = figure.querySelectorAll("svg title");
     if (!titles.length) return true;
     const mark = titles[titles.length - 1].parentNode;
@@ -50,7 +51,7 @@ UNTITLED = """() => [...document.querySelectorAll("figure")].filter(figure => {
     const { left, top, width, height } = mark.getBoundingClientRect();
     return !document.elementFromPoint(left + width / 2, top + height / 2).querySelector("title");
 }).map(figure => figure.id)"""
-"""The figures whose last mark has no title where the mouse is over it."""
+"""The visible figures whose last mark has no title where the mouse is over it."""
 
 
 @pytest.fixture(scope="module")

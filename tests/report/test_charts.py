@@ -177,6 +177,29 @@ def test_axes_and_legends_are_named_in_words():
     assert all(f">{title}</text>" in svg for title in ("row", "column", "attention"))
 
 
+def test_seeds_whose_calls_differ_have_a_smooth_median():
+    """Otherwise the line would jump between the seeds that have a call at each point."""
+    svg = draw(
+        Chart("curve", "Loss", "Loss.", [
+            {"run": run, "data": "training", "sequences trained on": x, "loss": y, "series": "a"}
+            for run, high, at in (("a", 8.0, (0, 2, 4)), ("b", 4.0, (0, 1, 3, 4)))
+            for x, y in ((x, high - x) for x in at)
+        ]), "svg", Style(),
+    ).decode()  # fmt: skip
+    (line,) = drawn(svg, "line")
+    heights = [float(y) for y in re.findall(r"[ML][\d.]+,([\d.]+)", line["d"])]
+    assert len(heights) == 5
+    assert heights == pytest.approx([heights[0] + i * (heights[1] - heights[0]) for i in range(5)])
+
+
+def test_many_names_below_an_axis_are_turned_and_whole():
+    names = [f"task-number-{number}" for number in range(20)]
+    row = {"model.attention_radius by task.name": "0", **dict.fromkeys(names, 1.0)}
+    svg = draw(Chart("grid", "Median exact match", "A grid.", [row]), "svg", Style()).decode()
+    assert all(f">{name}</text>" in svg for name in names)
+    assert ">positions up to which attention learns where to look</text>" in svg
+
+
 def drawn(svg, mark):
     """Return the attributes of the marks of a kind, without those of the legend."""
     groups = re.findall(rf'<g class="mark-{mark} role-mark[^"]*"[^>]*>(.*?)</g>', svg)
