@@ -16,7 +16,7 @@ from seq2seq_cli.errors import ConfigurationError
 
 GROUPS = {
     "Learn": ("tasks", "generate", "init", "train", "sweep"),
-    "Look": ("evaluate", "predict", "encode", "inspect", "report", "plot"),
+    "Look": ("watch", "evaluate", "predict", "encode", "inspect", "report", "plot"),
     "Manage": ("runs", "export", "doctor", "help"),
 }
 """The commands as the help shows them, each a function in a module of the same name."""

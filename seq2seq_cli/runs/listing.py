@@ -20,7 +20,7 @@ from seq2seq_cli.runs.checkpoint import (
 )
 from seq2seq_cli.runs.folder import settle
 from seq2seq_cli.runs.history import Call, EpochRecord, parse_history
-from seq2seq_cli.runs.lock import is_locked
+from seq2seq_cli.runs.lock import LOCK, is_locked
 from seq2seq_cli.runs.manifest import (
     CONFIG_FILE,
     HISTORY,
@@ -31,10 +31,13 @@ from seq2seq_cli.runs.manifest import (
 )
 from seq2seq_cli.runs.names import run_of, run_path, training_path, without_seed
 from seq2seq_cli.settings import parse_config
-from seq2seq_cli.storage import unreadable
+from seq2seq_cli.storage import read_file, unreadable
 
 if TYPE_CHECKING:
     from seq2seq_cli.data.streams import TrainingStream
+
+MOST_HISTORY = 2**30
+"""Maximum bytes that are read of an unfinished history."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,35 @@ def open_curve(runs_dir: Path, name: str | None = None) -> Run | Training:
     if not checkpoint or not (checkpoint.history or checkpoint.status.calls):
         raise ModelError(f"the training of {run} has no figures until its first checkpoint")
     return Training(name, checkpoint.config, state, checkpoint.history, checkpoint.status.calls)
+
+
+def find_training(runs_dir: Path, name: str | None = None) -> Path:
+    """Return the named run that is in training, or the one whose training began last.
+
+    Raises ModelError if there is none.
+    """
+    runs = run_folders(runs_dir) if name is None else [find_run(runs_dir, name)]
+    if running := [run for run in runs if is_in_training(run)]:
+        return max(running, key=lambda run: (training_path(run) / LOCK).stat().st_mtime)
+    what = f"no run in {runs_dir} is" if name is None else f"the run {runs[0]} is not"
+    raise ModelError(f"{what} in training: `{list_command(runs_dir)}` lists them")
+
+
+def is_in_training(run: Path) -> bool:
+    """Return whether a process trains this run."""
+    return is_locked(training_path(run))
+
+
+def validations_so_far(run: Path) -> tuple[EpochRecord, ...]:
+    """Return the validations of a training, or of the run if it has ended.
+
+    A line that is being written is not among them.
+    """
+    for folder in (training_path(run), run):
+        with suppress(FileNotFoundError):
+            content = read_file(folder / HISTORY, MOST_HISTORY)
+            return parse_history(content[: content.rfind(b"\n") + 1], folder / HISTORY)
+    return ()
 
 
 @dataclass(frozen=True)
@@ -258,7 +290,7 @@ def _list_run(run: Path) -> ListedRun:
 
 def _under_way(run: Path) -> str:
     """Return the state of a run's training; empty if there is none."""
-    if is_locked(training_path(run)):
+    if is_in_training(run):
         return "in training"
     if has_diverged(run):
         return "diverged"

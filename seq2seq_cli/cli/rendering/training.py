@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from seq2seq_cli.data.plan import DataReport, Plan
     from seq2seq_cli.data.streams import TrainingStream
     from seq2seq_cli.evaluation import Evaluation
+    from seq2seq_cli.runs.history import EpochRecord
     from seq2seq_cli.runs.listing import Run
     from seq2seq_cli.training.events import Event, Planned
 
@@ -150,7 +151,7 @@ class TrainingProgress(Progress):
 
     def show(self, event: "Event") -> None:
         """Show an event of the training."""
-        from seq2seq_cli.metrics import exact_match_text, figure, percent
+        from seq2seq_cli.metrics import figure, percent
         from seq2seq_cli.training import events
 
         if phase := _PHASES.get(type(event).__name__):
@@ -185,12 +186,7 @@ class TrainingProgress(Progress):
                 note = f"loss {figure(event.loss)} exact (training) {share}"
                 self.advance(event.n_samples, note, label, loss=event.loss)
             case events.Validated():
-                first = "" if event.is_whole else "its first "
-                self.say(
-                    f"{label}: {first}{event.n_samples:,} sequences in {event.seconds:.1f} s, "
-                    f"loss {figure(event.training_loss)}; validation: loss {figure(event.loss)}, "
-                    f"exact match {exact_match_text(event)}"
-                )
+                self.say(f"{label}: {validation_text(event)}")
             case events.Finished():
                 last = event.epoch, event.n_samples
                 best = event.best_epoch, event.best_n_samples
@@ -214,6 +210,18 @@ class TrainingProgress(Progress):
         training = event.config.training
         self._n_samples = training.epochs * training.n_samples
         self.advance(total=event.n_seeds * self._n_samples)
+
+
+def validation_text(record: "EpochRecord") -> str:
+    """Return an epoch's training, or that of its first part, and its validation in one line."""
+    from seq2seq_cli.metrics import exact_match_text, figure
+
+    first = "" if record.is_whole else "its first "
+    return (
+        f"{first}{record.n_samples:,} sequences in {record.seconds:.1f} s, "
+        f"loss {figure(record.training_loss)}; validation: loss {figure(record.loss)}, "
+        f"exact match {exact_match_text(record)}"
+    )
 
 
 def _moment(epoch: int, n_samples: int | None) -> str:
