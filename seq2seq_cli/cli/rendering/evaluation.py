@@ -117,7 +117,7 @@ def show_lengths(curve: "LengthCurve", quiet: bool = False) -> None:
         message(f"note: {note}", quiet)
     accuracy = {r.length: r.exact_match for r in curve.lengths if r.exact_match is not None}
     if accuracy:
-        trained = f"trained on up to length {curve.longest_trained:,}"
+        trained = f"the longest length trained on is {curve.longest_trained:,}"
         message(f"exact match {lengths_text(accuracy)}; {trained}", quiet)
 
 
