@@ -193,6 +193,7 @@ def test_a_run_may_be_an_argument(s2s_here, command):
     assert (result.returncode, result.stdout) == (2, "")
     assert json.loads(result.stderr)["error"] == "other and --run complete: name the run only once"
     assert s2s_here(*words, "other", check=False).returncode == 4
+    assert "None" not in s2s_here(*words[:-1], "complete").stdout
 
 
 def test_what_happens_to_runs_may_be_a_word(s2s_here, random_runs):

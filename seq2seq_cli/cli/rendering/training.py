@@ -69,7 +69,7 @@ def show_settings(config: "RunConfig") -> None:
         (f"{section}.{key}", str(value))
         for section, values in config.model_dump().items()
         for key, value in values.items()
-        if value != ""
+        if value not in ("", None)
     ]
     table("Configuration", ("setting", "value"), settings)
 
