@@ -61,6 +61,9 @@ def test_a_short_cell_stays_on_one_line(capsys, monkeypatch, width):
     shown = capsys.readouterr().out
     assert max(map(len, shown.splitlines())) <= width
     assert all(cell in shown for row in rows for cell in row)
+    assert ("───" in shown) == (width == 60)
+    table("Cells", ("cell", ">steps per seed", "done"), [("x" * (width - 24), "63", "0 of 2")])
+    assert "───" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("columns", ["0", "-5", "many", "\u00b2", ""])

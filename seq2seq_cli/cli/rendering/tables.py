@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SHORTEST_BAR, LONGEST_BAR = 8, 24
 
 SHORT = 16
-"""Maximum characters of a cell that stays on one line, such as 13.35% to 14.42%."""
+"""Maximum characters of a cell that stays on one line if its column's name is one word."""
 
 MOST_SHOWN = 24
 """Maximum integers of a sequence in a table."""
@@ -77,11 +77,11 @@ def table(
         for number, column in enumerate(columns):
             name = column.removeprefix(">")
             justify: JustifyMethod = "left" if column == name else "right"
-            cells = [name, *(str(row[number]) for row in rows)]
+            cells = [str(row[number]) for row in rows]
             # Rich would break words in the widest column before wrapping another one.
-            has_lines = any(" " in cell and len(cell) > SHORT for cell in cells)
+            has_lines = " " in name or any(" " in cell and len(cell) > SHORT for cell in cells)
             no_wrap = len(columns) > 2 and not has_lines
-            least = max(map(len, cells)) if no_wrap else None
+            least = max(map(len, cells), default=0) if no_wrap else None
             result.add_column(
                 name, justify=justify, overflow="fold", no_wrap=no_wrap, min_width=least
             )
