@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from itertools import dropwhile, takewhile
+from itertools import groupby, takewhile
 from math import floor, hypot, log10, sqrt
 from typing import NamedTuple, Protocol
 
@@ -100,15 +100,17 @@ def interval_text(result: Estimate) -> str:
 
 
 def lengths_text(accuracy: Mapping[int, float]) -> str:
-    """Return at which lengths a task is learned, and from which length on half of it is wrong."""
+    """Return the longest stretch of lengths learned, and the length from which half is wrong."""
     lengths = sorted(accuracy)
-    rest = dropwhile(lambda length: accuracy[length] < LEARNED, lengths)
-    learned = list(takewhile(lambda length: accuracy[length] >= LEARNED, rest))
-    if len(learned) in (0, len(lengths)):
+    groups = groupby(lengths, lambda length: accuracy[length] >= LEARNED)
+    learned = [list(group) for is_learned, group in groups if is_learned]
+    if sum(map(len, learned)) in (0, len(lengths)):
         return f"{'at least' if learned else 'below'} {LEARNED:.0%} at every length"
-    first, last = learned[0], learned[-1]
+    stretch = max(reversed(learned), key=len)
+    first, last = stretch[0], stretch[-1]
     where = f"from length {first} to {last}" if first > lengths[0] else f"up to length {last}"
-    half = [length for length in lengths if length > last and accuracy[length] <= 0.5][:1]
+    where = f"at length {last}" if first == last else where
+    half = list(takewhile(lambda length: accuracy[length] <= 0.5, reversed(lengths)))[-1:]
     parts = [f"at least {LEARNED:.0%} {where}", *(f"half wrong from length {n}" for n in half)]
     return ", ".join(parts)
 

@@ -214,14 +214,14 @@ def test_messages_name_the_current_seed(capsys):
     progress.show(SeedBegun(1, 2, 4, "t-seed-4", is_complete=False))
     progress.show(Resumed(1, 2, 320, ()))
     progress.show(EpochEnded(1, 2, 640, *figures, steps_done=40))
-    progress.show(Finished(1, 2, None, 1, None, "enough"))
+    progress.show(Finished(1, 2, None, 1, None, "enough", "few steps"))
     progress.show(SeedFailed(1, 2, 4, "the loss became nan"))
-    complete, resumed, ended, stopped, failed = capsys.readouterr().err.splitlines()
+    complete, resumed, ended, stopped, short, failed = capsys.readouterr().err.splitlines()
     assert complete == "seed 3: t-seed-3 is complete"
     assert resumed == "t-seed-4 resumes in epoch 1/2 after 320 sequences"
     assert ended.startswith("seed 4, epoch 1/2: 640 sequences in")
     assert stopped == "seed 4, stopped after epoch 1/2: enough"
-    assert failed == "seed 4: the loss became nan"
+    assert (short, failed) == ("seed 4: few steps", "seed 4: the loss became nan")
 
 
 def on_terminal(monkeypatch):

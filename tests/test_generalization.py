@@ -107,8 +107,8 @@ def test_the_command_prints_the_numbers_of_its_json(monkeypatch, capsys):
     shown = capsys.readouterr()
     for text in ("100%", "99.95%", "25%", "at least 99% exact", "beyond 5"):
         assert text in shown.out
-    verdict = "at least 99% up to length 5, half wrong from length 8; trained on up to length 5"
-    assert shown.err.splitlines()[-1] == f"exact match {verdict}"
+    verdict = "exact match at least 99% up to length 5, half wrong from length 8"
+    assert shown.err.splitlines()[-1] == f"{verdict}; the longest length trained on is 5"
     command(lengths="2-8", step=3, as_json=True)
     document = json.loads(capsys.readouterr().out)
     assert [item["exact_match"] for item in document["lengths"]] == [1.0, 0.99951, 0.25]

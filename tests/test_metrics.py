@@ -138,8 +138,11 @@ def test_a_figure_has_three_digits(value, shown):
     [
         ({2: 1, 3: 0.99, 4: 0.98, 5: 0.5, 6: 0.1},
          "at least 99% up to length 3, half wrong from length 5"),
-        ({2: 1, 4: 0.6}, "at least 99% up to length 2"),
+        ({2: 1, 4: 0.6}, "at least 99% at length 2"),
         ({2: 0, 3: 1, 4: 1, 6: 0.3}, "at least 99% from length 3 to 4, half wrong from length 6"),
+        ({1: 1, 2: 0.4, 3: 1, 4: 1, 5: 0.7, 6: 0, 7: 0.1},
+         "at least 99% from length 3 to 4, half wrong from length 6"),
+        ({1: 1, 2: 0, 4: 1, 5: 0.8}, "at least 99% at length 4"),
         ({2: 1, 3: 1}, "at least 99% at every length"),
         ({2: 0.98, 3: 0.1}, "below 99% at every length"),
     ],

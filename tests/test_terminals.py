@@ -53,6 +53,19 @@ def test_no_word_of_a_table_is_cut(capsys, monkeypatch, width, columns):
     assert {word for row in rows for cell in row for word in cell.split()} <= set(words)
 
 
+@pytest.mark.parametrize("width", [30, 40, 50, 60])
+def test_a_short_cell_stays_on_one_line(capsys, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    rows = [("sd", "2", "13.88%", "13.35% to 14.42%", "21 s"), ("sw", "8 of 8", "2%", "", "100 s")]
+    table("Sweeps", ("name", ">runs", ">median", "range", ">time"), rows)
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= width
+    assert all(cell in shown for row in rows for cell in row)
+    assert ("───" in shown) == (width == 60)
+    table("Cells", ("cell", ">steps per seed", "done"), [("x" * (width - 24), "63", "0 of 2")])
+    assert "───" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("columns", ["0", "-5", "many", "\u00b2", ""])
 def test_a_width_that_is_not_one_is_ignored(capsys, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", columns)

@@ -1,6 +1,7 @@
 """The command line: its commands, each imported only when it is used, and its help."""
 
 import os
+import re
 from collections.abc import Callable
 from importlib import import_module
 from inspect import getdoc
@@ -81,9 +82,8 @@ class Command(TyperCommand):
                     raise ConfigurationError(f"{name} {text!r}: {problem}")
         rest = super().parse_args(ctx, args)
         for parameter in self.get_params(ctx):  # the shell leaves the `~` in quotes or after a `=`
-            value, metavar = ctx.params.get(parameter.name), parameter.metavar or ""
-            if isinstance(value, str | Path) and ("FILE" in metavar or "DIR" in metavar):
-                ctx.params[parameter.name] = type(value)(os.path.expanduser(value))  # noqa: PTH111
+            if re.search("FILE|DIR", parameter.metavar or ""):
+                ctx.params[parameter.name] = _with_home(ctx.params.get(parameter.name))
         return rest
 
     def invoke(self, ctx: Any) -> Any:
@@ -194,6 +194,16 @@ def _meant_setting(error: typer.TyperException) -> tuple[str, str] | None:
     name = option.removeprefix("--").replace("-", "_")
     keys = [key for key in all_settings() if name in (key, key.partition(".")[2])]
     return (option, keys[0]) if keys else None
+
+
+def _with_home(value: Any) -> Any:
+    """Return a path, or several in a list or between commas, with the home folder for `~`."""
+    if isinstance(value, list):
+        return [_with_home(item) for item in value]
+    if isinstance(value, str | Path):
+        parts = map(os.path.expanduser, str(value).split(","))
+        return type(value)(",".join(parts))
+    return value
 
 
 def _problem(text: str, is_assignment: bool) -> str:

@@ -30,7 +30,7 @@ from seq2seq_cli.runs.manifest import (
     read_recorded,
 )
 from seq2seq_cli.runs.names import run_of, run_path, training_path, without_seed
-from seq2seq_cli.settings import parse_config
+from seq2seq_cli.settings import differing_settings, parse_config
 from seq2seq_cli.storage import read_file, unreadable
 
 if TYPE_CHECKING:
@@ -220,7 +220,12 @@ def several_seeds(listed: Sequence[ListedRun]) -> dict[str, list[Run]]:
     for item in listed:
         if item.run and (shared := without_seed(item.name)) != item.name:
             groups.setdefault(shared, []).append(item.run)
-    return {name: runs for name, runs in groups.items() if len(runs) > 1}
+
+    def is_repeated(runs: list[Run]) -> bool:
+        differing = differing_settings([run.config for run in runs])
+        return len(runs) > 1 and differing.keys() <= {"training.seed"}
+
+    return {name: runs for name, runs in groups.items() if is_repeated(runs)}
 
 
 def _task_of(item: ListedRun, runs_dir: Path) -> str | None:

@@ -99,7 +99,7 @@ def test_a_training_fits_on_a_line_and_ends_with_its_curve(monkeypatch, columns)
     assert max(map(len, lines)) <= columns
     (*_, last) = (line for line in lines if "epoch 10/100" in line)
     assert last.endswith("loss 1.93e-4 exact (training) 99.9%")
-    assert "seed 12, training loss █" in stream.getvalue()
+    assert "seed 12: training loss █" in stream.getvalue()
     assert ("▃▂▁" if columns == 80 else "█▇▆▆▅▄▃▃▂▁") in last
 
 

@@ -40,7 +40,7 @@ def test_debug_shows_where_an_error_came_from(s2s_here, monkeypatch, words, name
     plain = s2s_here(*words, check=False)
     debugged = s2s_here("--debug", *words, check=False)
     assert debugged.returncode == plain.returncode == code
-    assert "Traceback" in debugged.stderr
+    assert "Traceback (most recent call last):" in debugged.stderr.splitlines()
     assert name in debugged.stderr
     assert debugged.stderr.endswith(plain.stderr)
     assert len(plain.stderr.splitlines()) == 1

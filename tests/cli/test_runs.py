@@ -40,12 +40,20 @@ def test_several_seeds_are_one_line_with_median_and_range(seeds, s2s_here):
     assert listed["complete"] == "4 → 2 of 13, reverse-prefix 50% 0 s"
     shutil.rmtree(seeds / "complete")
     listed = cells(s2s_here("runs").stdout)
-    assert listed["complete"] == "3 75.00% 25.00% to 90.00% 2 min"
-    assert not any(name.startswith("complete-seed") for name in listed)
+    assert listed["complete-seed-..."] == "3 75.00% 25.00% to 90.00% 2 min"
+    assert not any(name.startswith("complete-seed-0") for name in listed)
     listed = cells(s2s_here("runs", "--limit", "9").stdout)
     assert {"complete-seed-0", "complete-seed-1", "complete-seed-2"} <= set(listed)
     documents = s2s_here("runs", "--json").stdout.splitlines()
     assert [json.loads(line)["name"][-1] for line in documents] == ["0", "1", "2"]
+
+
+def test_runs_of_other_settings_are_not_seeds_of_one_training(seeds, s2s_here):
+    wider = RunConfig(task=TaskConfig(n_in=4, n_out=2, cardinality=13), model=ModelConfig(units=9))
+    save_random_run(seeds, "complete-seed-3", wider)
+    listed = cells(s2s_here("runs").stdout)
+    assert {"complete-seed-0", "complete-seed-3"} <= set(listed)
+    assert "complete-seed-..." not in listed
 
 
 def test_an_incomplete_seed_keeps_its_line(seeds, s2s_here):
@@ -66,7 +74,7 @@ def test_a_sweep_is_one_line_with_the_results_of_its_complete_runs(seeds, s2s_he
     assert listed["sweep"] == "3 of 3 75.00% 25.00% to 90.00% 2 min"
     assert "sweep" not in cells(s2s_here("runs", "--limit", "9").stdout)
     listed = cells(s2s_here("runs", "--runs-dir", "runs/sweep").stdout)
-    assert listed["units-8"] == "3 75.00% 25.00% to 90.00% 2 min"
+    assert listed["units-8-seed-..."] == "3 75.00% 25.00% to 90.00% 2 min"
 
 
 def test_each_run_is_one_line_of_80_columns(seeds, s2s_here):

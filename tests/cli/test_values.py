@@ -171,6 +171,13 @@ def test_the_home_folder_is_found_in_quotes(s2s_here, tmp_path, monkeypatch):
     monkeypatch.setenv("S2S_RUNS_DIR", "~/runs")
     assert s2s_here("inspect", "--json").stdout == shown
     assert "~nobody-here/runs" in s2s_here("runs", "--runs-dir", "~nobody-here/runs").stderr
+    result = s2s_here("evaluate", "--data", f"{tmp_path}/s.txt,~/t.txt", check=False)
+    assert f"cannot read {tmp_path}/" in result.stderr
+    (tmp_path / "s.txt").write_text("1 2 3 4\n")
+    result = s2s_here("evaluate", "--data", "~/s.txt,~/t.txt", check=False)
+    assert f"cannot read {tmp_path}/t.txt" in result.stderr
+    result = s2s_here("report", "--task", "~/my.py:f", "--task", "~/t.py:g", check=False)
+    assert f"--task {tmp_path}/my.py:f: use the run's task" in result.stderr
 
 
 @pytest.mark.usefixtures("random_runs")
@@ -186,6 +193,7 @@ def test_a_run_may_be_an_argument(s2s_here, command):
     assert (result.returncode, result.stdout) == (2, "")
     assert json.loads(result.stderr)["error"] == "other and --run complete: name the run only once"
     assert s2s_here(*words, "other", check=False).returncode == 4
+    assert "None" not in s2s_here(*words[:-1], "complete").stdout
 
 
 def test_what_happens_to_runs_may_be_a_word(s2s_here, random_runs):

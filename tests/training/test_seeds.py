@@ -11,14 +11,14 @@ from tiny import assert_identical, contents, stop_after, tiny_config, untimed
 
 from seq2seq_cli import train, train_seeds
 from seq2seq_cli.cli.process import run_command
-from seq2seq_cli.cli.rendering.evaluation import SeedResult, seeds_as_json, show_seeds
+from seq2seq_cli.cli.rendering.evaluation import seeds_as_json, show_seeds
 from seq2seq_cli.config import ModelConfig, RunConfig, TaskConfig, TrainingConfig
 from seq2seq_cli.data.plan import prepare
 from seq2seq_cli.data.sampling import Split
 from seq2seq_cli.errors import ConfigurationError, ExistsError, Interrupted, ModelError
 from seq2seq_cli.evaluation import Evaluation
 from seq2seq_cli.runs.checkpoint import load_checkpoint
-from seq2seq_cli.runs.listing import list_runs, open_run
+from seq2seq_cli.runs.listing import SeedRun, list_runs, open_run
 from seq2seq_cli.runs.names import training_path
 from seq2seq_cli.runs.resumption import State
 from seq2seq_cli.training.events import (
@@ -265,14 +265,14 @@ def a_report(share: float) -> Evaluation:
 
 
 def test_the_table_has_every_seed_and_their_median_and_range(capsys, monkeypatch):
-    rows = [SeedResult(seed, Path(f"runs/t-seed-{seed}"), a_report(share))
+    rows = [(SeedRun(seed, Path(f"runs/t-seed-{seed}"), None, None), a_report(share))
             for seed, share in enumerate([0.5, 0.9995, 1.0, 0.999])]  # fmt: skip
     show_seeds(rows)
     shown = capsys.readouterr()
     table = [line.split() for line in shown.out.splitlines()]
     assert table[0][:2] == ["t-seed-...:", "100"]
-    for row in rows:
-        assert any(words[:1] == [str(row.seed)] and "to" in words for words in table)
+    for seed in range(4):
+        assert any(words[:1] == [str(seed)] and "to" in words for words in table)
     assert ["median", "99.92%"] in table
     assert ["range", "50.00%", "to", "100%"] in table
     assert "at least 99% 75% 3 of 4 seeds".split() in table
@@ -280,10 +280,11 @@ def test_the_table_has_every_seed_and_their_median_and_range(capsys, monkeypatch
     assert shown.err == f"note: few\n{last}\n"
     monkeypatch.setenv("FORCE_COLOR", "1")
     for shares, colour in (([1.0, 1.0], 32), ([1.0, 0.5], 33), ([0.98, 0.5], 31)):
-        show_seeds([SeedResult(0, Path("runs/a"), a_report(share)) for share in shares])
+        show_seeds([(rows[0][0], a_report(share)) for share in shares])
         assert f"\x1b[1;{colour}mmedian exact match" in capsys.readouterr().err
     monkeypatch.delenv("FORCE_COLOR")
-    failed = [*rows, SeedResult(4, Path("runs/t-seed-4"), None, "the loss became nan")]
+    nan = SeedRun(4, Path("runs/t-seed-4"), None, None, "the loss became nan")
+    failed = [*rows, (nan, None)]
     document = seeds_as_json(failed)
     assert document["exact_match_median"] == pytest.approx(0.99925)
     assert (document["exact_match_least"], document["exact_match_most"]) == (0.5, 1.0)

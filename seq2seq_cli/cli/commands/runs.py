@@ -143,7 +143,7 @@ def runs(
         none = f"there are no runs in {runs_dir}: train one with `{train_command(runs_dir)}`"
         output.message(f"there are no runs of {task} in {runs_dir}" if every else none, quiet)
     seeds = {} if limit else several_seeds(listed)
-    groups = [_summary(name, str(len(group)), group) for name, group in seeds.items()]
+    groups = [_summary(f"{name}-seed-...", str(len(group)), group) for name, group in seeds.items()]
     for name, complete, planned in sweeps:
         cells = [item.run for item in list_runs(runs_dir / name) if item.run]
         groups.append(_summary(name, f"{complete} of {planned}", cells))

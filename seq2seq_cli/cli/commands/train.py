@@ -225,16 +225,11 @@ def _show_seeds(seeds: "Sequence[SeedRun]", as_json: bool, quiet: bool) -> list[
 
     Raises ConfigurationError if a seed has no run.
     """
-    from seq2seq_cli.cli.rendering.evaluation import SeedResult, seeds_as_json, show_seeds
+    from seq2seq_cli.cli.rendering.evaluation import seeds_as_json, show_seeds
     from seq2seq_cli.runs.advice import list_command
 
     results = [
-        SeedResult(
-            seed.seed,
-            seed.path,
-            _evaluate(seed.run, seed.stream, n_examples=0) if seed.run else None,
-            seed.problem,
-        )
+        (seed, _evaluate(seed.run, seed.stream, n_examples=0) if seed.run else None)
         for seed in seeds
     ]
     if as_json:
@@ -247,4 +242,4 @@ def _show_seeds(seeds: "Sequence[SeedRun]", as_json: bool, quiet: bool) -> list[
     problems = [f"seed {seed.seed}: {seed.problem}" for seed in seeds if seed.problem]
     if problems:
         raise ConfigurationError("\n".join(problems))
-    return [result.report.exact_match for result in results if result.report]
+    return [report.exact_match for _, report in results if report]

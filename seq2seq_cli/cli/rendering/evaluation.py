@@ -1,8 +1,7 @@
 """Shows evaluations: of a run, at each length, and of several seeds."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from seq2seq_cli.cli.rendering.output import message
@@ -23,6 +22,10 @@ from seq2seq_cli.metrics import (
 if TYPE_CHECKING:
     from seq2seq_cli.evaluation import Evaluation
     from seq2seq_cli.generalization import LengthCurve, LengthResult
+    from seq2seq_cli.runs.listing import SeedRun
+
+    SeedReport = tuple[SeedRun, Evaluation | None]
+    """What a seed's training led to, and the evaluation of its run if there is one."""
 
 COLOURS = {"learned": "green", "not learned": "yellow", "no better than chance": "red"}
 """The colour of an exact match, by the status of the task."""
@@ -117,7 +120,7 @@ def show_lengths(curve: "LengthCurve", quiet: bool = False) -> None:
         message(f"note: {note}", quiet)
     accuracy = {r.length: r.exact_match for r in curve.lengths if r.exact_match is not None}
     if accuracy:
-        trained = f"trained on up to length {curve.longest_trained:,}"
+        trained = f"the longest length trained on is {curve.longest_trained:,}"
         message(f"exact match {lengths_text(accuracy)}; {trained}", quiet)
 
 
@@ -131,24 +134,14 @@ def _length_row(result: "LengthResult") -> tuple[str, ...]:
     return f"{result.length:,}", share, "exact" if result.exact else interval, n_samples, trained
 
 
-@dataclass(frozen=True)
-class SeedResult:
-    """A seed's evaluated run, or the problem that ended its training."""
-
-    seed: int
-    path: Path
-    report: "Evaluation | None"
-    problem: str = ""
-
-
-def show_seeds(results: Sequence[SeedResult], quiet: bool = False) -> None:
+def show_seeds(results: "Sequence[SeedReport]", quiet: bool = False) -> None:
     """Print a table of all seeds to standard output, and the notes to standard error."""
-    reports = [result.report for result in results if result.report]
+    reports = [report for _, report in results if report]
     rows = [
-        (str(result.seed), exact_match_text(report), "" if report.exact else interval_text(report))
-        if (report := result.report)
-        else (str(result.seed), "none", "its loss is not finite")
-        for result in results
+        (str(run.seed), exact_match_text(report), "" if report.exact else interval_text(report))
+        if report
+        else (str(run.seed), "none", "its loss is not finite")
+        for run, report in results
     ]
     title = "no seed finished"
     if reports:
@@ -156,10 +149,11 @@ def show_seeds(results: Sequence[SeedResult], quiet: bool = False) -> None:
         of = "" if len(reports) == len(results) else f" of {len(reports)}"
         middle, ends = spread_text([report.exact_match for report in reports])
         rows += [(f"median{of}", middle, ""), (f"range{of}", "", ends)]
-        n_learned = _n_learned(results)
+        n_learned = _n_learned(reports)
         share = percent(n_learned / len(results), 0, 1)
         rows.append((f"at least {LEARNED:.0%}", share, f"{n_learned} of {len(results)} seeds"))
-    name = results[0].path.name.removesuffix(str(results[0].seed))
+    first = results[0][0]
+    name = first.path.name.removesuffix(str(first.seed))
     columns = ("seed", ">exact match", "95% interval")
     table(f"{name}...: {title}", columns, rows)
     for note in dict.fromkeys(note for report in reports for note in report.notes):
@@ -170,28 +164,27 @@ def show_seeds(results: Sequence[SeedResult], quiet: bool = False) -> None:
         coloured_message(f"median exact match {middle}", colour, text, quiet)
 
 
-def seeds_as_json(results: Sequence[SeedResult]) -> dict[str, Any]:
+def seeds_as_json(results: "Sequence[SeedReport]") -> dict[str, Any]:
     """Return all seeds and their spread as plain values for `--json`.
 
     A seed without a run has its problem; if no seed has a run, the figures are null.
     """
+    reports = [report for _, report in results if report]
     return {
         "seeds": [
             {
-                "seed": result.seed,
-                "path": str(result.path),
-                "problem": result.problem,
-                **(evaluation_as_json(result.report) if result.report else {}),
+                "seed": run.seed,
+                "path": str(run.path),
+                "problem": run.problem,
+                **(evaluation_as_json(report) if report else {}),
             }
-            for result in results
+            for run, report in results
         ],
-        **spread_as_json([result.report.exact_match for result in results if result.report]),
-        "learned": _n_learned(results) / len(results),
+        **spread_as_json([report.exact_match for report in reports]),
+        "learned": _n_learned(reports) / len(results),
         "learned_from": LEARNED,
     }
 
 
-def _n_learned(results: Sequence[SeedResult]) -> int:
-    """Return the number of seeds that learned the task; a seed without a run did not."""
-    reports = [result.report for result in results if result.report]
+def _n_learned(reports: "Iterable[Evaluation]") -> int:
     return sum(report.exact_match >= LEARNED for report in reports)

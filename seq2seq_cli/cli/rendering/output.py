@@ -82,7 +82,8 @@ def debugged() -> Iterator[None]:
         if _is_debugging and not isinstance(error, SystemExit):
             from traceback import format_exception
 
-            message("".join(format_exception(error)).rstrip())
+            for line in "".join(format_exception(error)).splitlines():
+                message(line)
         raise
     finally:
         if _is_debugging:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 SHORTEST_BAR, LONGEST_BAR = 8, 24
 
+SHORT = 16
+"""Maximum characters of a cell that stays on one line if its column's name is one word."""
+
 MOST_SHOWN = 24
 """Maximum integers of a sequence in a table."""
 
@@ -74,10 +77,14 @@ def table(
         for number, column in enumerate(columns):
             name = column.removeprefix(">")
             justify: JustifyMethod = "left" if column == name else "right"
+            cells = [str(row[number]) for row in rows]
             # Rich would break words in the widest column before wrapping another one.
-            has_lines = any(" " in str(cell) for cell in (name, *(row[number] for row in rows)))
+            has_lines = " " in name or any(" " in cell and len(cell) > SHORT for cell in cells)
             no_wrap = len(columns) > 2 and not has_lines
-            result.add_column(name, justify=justify, overflow="fold", no_wrap=no_wrap)
+            least = max(map(len, cells), default=0) if no_wrap else None
+            result.add_column(
+                name, justify=justify, overflow="fold", no_wrap=no_wrap, min_width=least
+            )
         for row in rows:
             result.add_row(*row)
         return result

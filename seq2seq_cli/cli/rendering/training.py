@@ -70,7 +70,7 @@ def show_settings(config: "RunConfig") -> None:
         (f"{section}.{key}", str(value))
         for section, values in config.model_dump().items()
         for key, value in values.items()
-        if value != ""
+        if value not in ("", None)
     ]
     table("Configuration", ("setting", "value"), settings)
 
@@ -196,10 +196,8 @@ class TrainingProgress(Progress):
                 if best != last:
                     self.say(f"{self._seed}the weights are those after {_moment(*best)}")
                 self.shortfall = event.shortfall
-                if self._seed and self.curve:
-                    self.say(f"{self._seed}{self.curve}")
-                if event.shortfall and self._seed:
-                    self.say(f"{self._seed}{event.shortfall}")
+                for text in filter(None, (self.curve, event.shortfall) if self._seed else ()):
+                    self.say(f"{self._seed.removesuffix(', ')}: {text}")
 
     def _show_planned(self, event: "Planned") -> None:
         self.stream, self._run = event.stream, event.resumed
