@@ -183,7 +183,9 @@ def compare_runs(
 
     It is None for the first run itself, and for all runs if their tasks differ.
     """
-    if tasks := [key for key in differing_settings(configs) if key.startswith("task.")]:
+    files = "task.data", "task.validation_data"  # may have moved; their content has a hash
+    settings = [key for key in differing_settings(configs) if key not in files]
+    if tasks := [key for key in settings if key.startswith("task.")]:
         note = f"the tasks differ ({', '.join(tasks)}): their results are not comparable"
         return [None] * len(results), [note]
     streams = {0 if config.task.data else config.training.seed for config in configs}

@@ -386,13 +386,18 @@ def run_of(seed=0, **task):
     ("task", "settings"),
     [
         ({"n_in": 4, "cardinality": 13}, "task.n_in, task.cardinality"),
-        ({"data": "a.csv", "data_sha256": "2"}, "task.data, task.data_sha256"),
+        ({"data": "a.csv", "data_sha256": "2"}, "task.data_sha256"),
     ],
 )
 def test_runs_of_different_tasks_are_not_compared(task, settings):
     differences, (note,) = compare_runs([run_of(), run_of(**task)], [RESULTS] * 2)
     assert differences == [None, None]
     assert note == f"the tasks differ ({settings}): their results are not comparable"
+
+
+def test_a_moved_file_of_pairs_is_the_same_task():
+    configs = [run_of(data=f"{name}.csv", data_sha256="1") for name in "ab"]
+    assert compare_runs(configs, [RESULTS] * 2)[1] == [SAME_SEQUENCES]
 
 
 @pytest.mark.parametrize(("seeds", "notes"), [((0, 1), []), ((0, 1, 1), [SAME_SEQUENCES])])

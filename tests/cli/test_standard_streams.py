@@ -67,6 +67,18 @@ def test_without_a_temporary_folder_the_message_names_tmpdir(s2s_here, monkeypat
     assert "; set TMPDIR to a folder in which files can be written\n" in result.stderr
 
 
+@pytest.mark.usefixtures("random_runs")
+@pytest.mark.parametrize(
+    "line",
+    ["inspect", "runs", "evaluate", "encode 1,2,3,4", "sweep --grid model.units=8 --dry-run"],
+)
+def test_a_reader_that_is_gone_ends_a_command_quietly(s2s_here, monkeypatch, line):
+    calls = []
+    monkeypatch.setattr(output, "end_with_reader", lambda: calls.append(line))
+    s2s_here(*line.split())
+    assert calls == [line]
+
+
 def test_no_file_takes_the_number_of_a_closed_stream(tmp_path):
     result = shell(f"{S2S} generate --n-samples 5 --output pairs.csv <&- >&- 2>&-", tmp_path)
     assert result.returncode == 0

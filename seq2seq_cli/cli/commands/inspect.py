@@ -28,6 +28,7 @@ def inspect(
 
     opened = open_run(runs_dir, options.one_run(argument, run))
     load_network(opened)  # checks the files
+    output.end_with_reader()
     layers = Architecture.of(opened.config).all_layers
     manifest, results = opened.manifest, opened.manifest.results
     if as_json:

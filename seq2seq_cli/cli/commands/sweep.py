@@ -187,6 +187,7 @@ def sweep(
             folder = new_folder(runs_dir, name, default)
     with dask_workers(scheduler) if scheduler else local_workers(slots) as workers:
         if dry_run:
+            output.end_with_reader()
             if as_json:
                 for line in cells_as_json(prepared):
                     output.write_json(line)

@@ -77,7 +77,7 @@ def table(
         for number, column in enumerate(columns):
             name = column.removeprefix(">")
             justify: JustifyMethod = "left" if column == name else "right"
-            cells = [str(row[number]) for row in rows]
+            cells = [str(row[number]) for row in rows if not isinstance(row[number], Bar)]
             # Rich would break words in the widest column before wrapping another one.
             has_lines = " " in name or any(" " in cell and len(cell) > SHORT for cell in cells)
             no_wrap = len(columns) > 2 and not has_lines
