@@ -27,11 +27,12 @@ def test_data_that_cannot_be_written_is_an_error_of_one_line(tmp_path, command):
 
 
 @pytest.mark.parametrize(
-    ("line", "unbuffered"),
-    [("generate --json --n-samples 100", ""), ("generate --json --n-samples 100", "1"),
-     ("evaluate --help", "1")],
+    ("line", "unbuffered", "message"),
+    [("generate --json --n-samples 100", "", '{"error": "File too large", "exit_code": 6}'),
+     ("generate --json --n-samples 100", "1", '{"error": "File too large", "exit_code": 6}'),
+     ("evaluate --help", "1", "s2s: File too large")],
 )  # fmt: skip
-def test_data_that_a_full_disk_cuts_is_an_error(tmp_path, line, unbuffered):
+def test_data_that_a_full_disk_cuts_is_an_error(tmp_path, line, unbuffered, message):
     """Whether or not Python buffers its output; many containers set PYTHONUNBUFFERED."""
     resource = pytest.importorskip("resource")
     environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered, "PYTHONDONTWRITEBYTECODE": "1"}
@@ -45,7 +46,7 @@ def test_data_that_a_full_disk_cuts_is_an_error(tmp_path, line, unbuffered):
             )  # fmt: skip
 
     result = run(100)
-    assert (result.returncode, result.stderr) == (6, "s2s: File too large\n")
+    assert (result.returncode, result.stderr) == (6, f"{message}\n")
     assert run(10**6).returncode == 0  # negative control
     assert (tmp_path / "output").stat().st_size > 100
 
