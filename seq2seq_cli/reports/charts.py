@@ -285,17 +285,21 @@ def _bands(chart: Chart, width: int) -> Spec:
     """Return the axes of a table's cells; the first column's name has both titles."""
     head, *columns = chart.columns
     row_title, column_title = map(setting_title, head.split(" by "))
-    axis = {"ticks": False, "domain": False, "labelOverlap": True, "labelLimit": 90}
+    axis: Row = {"ticks": False, "domain": False, "labelOverlap": True, "labelLimit": 90}
     above = {"titleAngle": 0, "titleAlign": "left", "titleX": 0, "titleY": -8}
+    shown = columns
+    if chart.kind == "map":  # of 3:14 the axis has the position, and the label the token
+        axis["labelExpr"] = "split(datum.label, ':')[1] || datum.label"
+        shown = [column.rpartition(":")[2] for column in columns]
     return {
-        "x": _ordinal("column", column_title, columns, {**axis, **_turned(columns, width)}),
+        "x": _ordinal("column", column_title, columns, {**axis, **_turned(shown, width)}),
         "y": _ordinal("row", row_title, _values(chart, head), {**axis, **above}),
     }
 
 
 def _turned(names: Sequence[str], width: int) -> Row:
     """Return the angle at which names fit next to each other below an axis."""
-    if sum(7 * len(name) + 8 for name in names) < 0.8 * width:
+    if len(names) * (7 * max(map(len, names)) + 4) < 0.8 * width:
         return {"labelAngle": 0}
     return {"labelAngle": -90, "minExtent": min(100, 7 * max(map(len, names)))}
 
