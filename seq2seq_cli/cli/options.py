@@ -140,7 +140,7 @@ HeldOut = Annotated[
     int | None,
     option(
         "--n-samples",
-        "Number of sequences. [10000; with --lengths 1000 each; with --data all]",
+        "Number of sequences. [10000; with --lengths 1000 each; of a file all]",
         "Sequences",
         min=1,
     ),

@@ -49,4 +49,5 @@ def _checked(name: str, value: Any, least: float, most: float, unit: str = "") -
         if least <= float(value) <= most:
             return float(value)
     words = "column, text or " * (name == "width")
-    raise ConfigurationError(f"{name} = {value}: should be {words}{least:g} to {most:g}{unit}")
+    shown = f"{value:g}" if isinstance(value, float) else value
+    raise ConfigurationError(f"{name} = {shown}: should be {words}{least:g} to {most:g}{unit}")

@@ -91,6 +91,13 @@ def test_losses_of_many_magnitudes_are_drawn_on_a_logarithmic_scale(folder, caps
     assert len(ends) == 12
 
 
+def test_runs_of_different_tasks_and_untrained_lengths_are_noted(folder, capsys):
+    plot("results", ["plain", "looking"], runs_dir=folder, n_samples=20)
+    assert "note: the tasks differ (" in capsys.readouterr().err
+    plot("attention", ["looking"], runs_dir=folder, sequence="1 2 3 4 5 6 7 8 9 1 2 3 4 5 6 7")
+    assert "note: trained on sources of" in capsys.readouterr().err
+
+
 def test_several_curves_are_told_apart_by_their_marks(folder, capsys):
     for what, n_marks in (("loss", 2), ("learning-rate", 1)):
         plot(what, ["plain", "looking"], runs_dir=folder)
@@ -220,7 +227,7 @@ def test_a_chart_is_written(folder, tmp_path, suffix, capsys):
         ("loss", {"task": "a.py:b"}, "--task a.py:b: the chart loss does not use it"),
         ("loss", {"file": Path("chart.jpg")}, "should end in .svg, .png, .pdf, .csv, .vl.json"),
         ("loss", {"sequence": "1 2"}, "--sequence 1 2: the chart loss does not use it"),
-        ("positions", {"names": ["looking"]}, "several have loss, exact-match, learning-rate, res"),
+        ("positions", {"names": ["looking"]}, "charts of several are loss, exact-match, learning"),
         ("loss", {"width": "text"}, "add --output FILE"),
         ("loss", {**SVG, "width": "wide"}, "width = wide: should be column, text or 40 to 400 mm"),
         ("loss", {**SVG, "width": "39"}, "width = 39: should be column, text or 40 to 400 mm"),
@@ -229,7 +236,7 @@ def test_a_chart_is_written(folder, tmp_path, suffix, capsys):
         ("loss", {**SVG, "dpi": 2400}, "dpi = 2400: should be 72 to 600"),
         ("grid", {}, "add --sweep NAME"),
         ("loss", {"sweep": "grid"}, "give one of grid, lines; for a run's charts remove --sweep"),
-        ("lines", {"sweep": "grid", "run": "plain"}, "remove --run"),
+        ("lines", {"sweep": "grid", "run": "plain"}, "remove plain"),
         ("grid", {"sweep": "../grid"}, "run name"),
         ("grid", {"sweep": "plain"}, "there is no sweep"),
         ("grid", {"sweep": "narrow"}, "a grid needs all combinations of two settings"),
@@ -264,7 +271,7 @@ def test_the_curves_of_a_training_that_is_not_complete_are_drawn(
     if not is_running:
         plot("loss", ["new", "plain"], runs_dir=folder, file=tmp_path / "loss.csv")
     state = "in training" if is_running else "stopped"
-    assert f"note: new is {state}; its figures so far\n" in capsys.readouterr().err
+    assert f"note: new is {state}; these are the figures so far\n" in capsys.readouterr().err
     rows = [row.split(",") for row in (tmp_path / "loss.csv").read_text().splitlines()]
     assert [row[2:4] for row in rows if row[:2] == ["new", "training"]] == [
         ["128", "4.0"], ["384", "2.0"], ["640", "1.0"], ["768", "0.5"],

@@ -51,6 +51,17 @@ def test_each_validation_has_a_line_until_the_training_ends(training, capsys, na
     ]
 
 
+def test_a_stopped_training_is_said_to_be_resumable(tmp_path, monkeypatch, capsys):
+    with ExitStack() as held:
+        folder = held.enter_context(create_folder(tmp_path, "a", small.TASK))
+        folder.begin(small.CONFIG)
+        folder.save_checkpoint(small.a_checkpoint(40, 1))
+        monkeypatch.setattr(command.time, "sleep", lambda seconds: held.close())
+        watch(None, tmp_path)
+    end = capsys.readouterr().err.splitlines()[-1]
+    assert end == f"stopped; resume with: s2s train --resume --run a --runs-dir {tmp_path}"
+
+
 def test_json_has_the_records(training, capsys):
     watch("a", training, as_json=True)
     shown = capsys.readouterr()

@@ -73,6 +73,8 @@ def plot(
       s2s plot grid --sweep NAME --output grid.svg
     """
     from seq2seq_cli.cli.rendering.charts import show_chart
+    from seq2seq_cli.data.text import parse_sequence
+    from seq2seq_cli.evaluation_data import compare_runs
     from seq2seq_cli.reports.data import learning_curve, results, sweep_charts
     from seq2seq_cli.reports.pictures import check_picture, write_picture
     from seq2seq_cli.reports.run import NoChartError
@@ -83,7 +85,7 @@ def plot(
     values |= {"--task": task, "--sequence": sequence}
     _check_chart(what, len(runs), sweep, values)
     if sweep is not None and runs:
-        raise ConfigurationError(f"--sweep {sweep}: remove --run and {' and '.join(runs)}")
+        raise ConfigurationError(f"--sweep {sweep}: remove {' and '.join(runs)}")
     style = Style(width, font_size, dpi, title)
     if file is None and style != Style(title=title):
         raise ConfigurationError("--width, --font-size and --dpi are of a file: add --output FILE")
@@ -100,7 +102,8 @@ def plot(
         curves = [open_curve(runs_dir, name) for name in runs] or [open_curve(runs_dir)]
         for one in curves:
             if isinstance(one, Training):
-                output.message(f"note: {one.name} is {one.state}; its figures so far", quiet)
+                text = f"note: {one.name} is {one.state}; these are the figures so far"
+                output.message(text, quiet)
         charts = [learning_curve(curves, what)]
     else:
         with run_charts(runs or [None], runs_dir, n_samples, lengths, tasks, quiet) as several:
@@ -111,6 +114,12 @@ def plot(
                 raise ConfigurationError(f"{what}: {error}") from error
             if len(several) > 1:
                 charts = [results(one.evaluation for one in several)]
+                configs = [one.loaded.config for one in several]
+                for note in compare_runs(configs, [one.evaluation for one in several])[1]:
+                    output.message(f"note: {note}", quiet)
+            if sequence:
+                for note in several[0].loaded.length_notes([len(parse_sequence(sequence))]):
+                    output.message(f"note: {note}", quiet)
     if file is None:
         output.end_with_reader()
         for chart in charts:
@@ -133,7 +142,7 @@ def _check_chart(what: str, n_runs: int, sweep: str | None, values: Mapping[str,
         )
     if n_runs > 1 and what not in COMPARISON_CHARTS and sweep is None:
         raise ConfigurationError(
-            f"{what}: one run only: several have {', '.join(COMPARISON_CHARTS)}"
+            f"{what}: give one run; charts of several are {', '.join(COMPARISON_CHARTS)}"
         )
     own = {"generalization": "--lengths", "attention": "--sequence", "decoder-states": "--sequence"}
     taken = {own.get(what, "")}
