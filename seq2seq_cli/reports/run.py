@@ -62,14 +62,15 @@ class NoChartError(ConfigurationError):
 class RunCharts:
     """The charts of a run by name. The run is evaluated once, when the first chart needs it.
 
-    `lengths` are those of "generalization", with `n_samples` each; by default they reach 1.5 times
-    the training's longest. `task` is the run's task if it is a custom one. Attention and the
+    `lengths` are those of "generalization", with `n_each` sequences each; by default they reach 1.5
+    times the training's longest. `task` is the run's task if it is a custom one. Attention and the
     decoder's states are those of the `sequence`, if there is one.
     """
 
     loaded: LoadedRun
     n_samples: int | None = None
     lengths: str | None = None
+    n_each: int | None = None
     task: Task | None = None
     progress: OnProgress | None = None
     sequence: Sequences | None = None
@@ -174,7 +175,7 @@ class RunCharts:
             last, n_each = longest + -(-longest // 2), SAMPLES_EACH
             evaluated = parse_range(f"{shortest}-{last}", max(1, (last - shortest) // 16))
         chart = generalization(
-            evaluate_lengths(self.loaded, evaluated, self.n_samples or n_each, task=self.task)
+            evaluate_lengths(self.loaded, evaluated, self.n_each or n_each, task=self.task)
         )
         if not chart.data:
             raise NoChartError("No source of these lengths is held out.")

@@ -12,6 +12,7 @@ from seq2seq_cli.evaluation import Example, evaluate
 from seq2seq_cli.prediction import encode, predict
 from seq2seq_cli.reports import run as report_run
 from seq2seq_cli.reports.run import (
+    SAMPLES_EACH,
     RunCharts,
     attention,
     decoder_states,
@@ -70,8 +71,14 @@ def test_wrong_sequences_are_kept_and_shown_first():
 
 def test_only_the_requested_chart_is_computed(monkeypatch):
     monkeypatch.setattr(report_run, "evaluate", None)
-    (chart,) = RunCharts(random_weights(), lengths="2-4", n_samples=20).charts("generalization")
+    (chart,) = RunCharts(random_weights(), lengths="2-4", n_each=20).charts("generalization")
     assert [row[0] for row in chart.rows] == [2, 3, 4]
+
+
+def test_many_sequences_of_the_run_are_few_of_each_other_length():
+    """A page of 10,000 sequences would take minutes with 10,000 of each length."""
+    (chart,) = RunCharts(random_weights(), n_samples=2000).charts("generalization")
+    assert max(row["sequences"] for row in chart.data) == SAMPLES_EACH
 
 
 def test_attention_is_that_of_the_prediction_and_long_sequences_share_cells(monkeypatch):

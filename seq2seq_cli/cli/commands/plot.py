@@ -106,7 +106,8 @@ def plot(
                 output.message(text, quiet)
         charts = [learning_curve(curves, what)]
     else:
-        with run_charts(runs or [None], runs_dir, n_samples, lengths, tasks, quiet) as several:
+        shared = runs_dir, n_samples, lengths, tasks, quiet, n_samples
+        with run_charts(runs or [None], *shared) as several:
             several[0].sequence = sequence
             try:
                 charts = several[0].charts(what)[:1]

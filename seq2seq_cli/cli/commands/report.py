@@ -72,7 +72,8 @@ def report(
         page = sweep_page(open_sweep(runs_dir, sweep))
     else:
         several = names if names and compare else [run]
-        with run_charts(several, runs_dir, n_samples, lengths, tasks or [], quiet) as runs:
+        n_each = n_samples if lengths else None  # by default few, since there are many lengths
+        with run_charts(several, runs_dir, n_samples, lengths, tasks or [], quiet, n_each) as runs:
             if compare:
                 page = comparison_page([r.loaded for r in runs], [r.evaluation for r in runs])
             else:
@@ -89,6 +90,7 @@ def run_charts(
     lengths: str | None,
     tasks: Sequence[str],
     quiet: bool,
+    n_each: int | None,
 ) -> "Iterator[list[RunCharts]]":
     """Provide the charts of different runs, and show the progress of their evaluation."""
     from seq2seq_cli.evaluation import DEFAULT_SAMPLES
@@ -99,7 +101,7 @@ def run_charts(
     custom_tasks = options.load_custom_tasks(tasks, runs)
     with Progress("evaluating", (n_samples or DEFAULT_SAMPLES) * len(runs), quiet) as progress:
         yield [
-            RunCharts(run, n_samples, lengths, custom_task, progress.advance)
+            RunCharts(run, n_samples, lengths, n_each, custom_task, progress.advance)
             for run, custom_task in zip(runs, custom_tasks, strict=True)
         ]
 
