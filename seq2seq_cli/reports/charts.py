@@ -58,11 +58,9 @@ def is_logarithmic(losses: Sequence[float]) -> bool:
 
 def _rows(chart: Chart) -> list[Row]:
     """Return the chart's rows, each with its values in words."""
-    names, rows = (
-        list(map(setting_title, headings(chart))),
-        zip(chart.data, cells(chart), strict=True),
-    )
-    return [{**row, "shown": _words(zip(names, texts, strict=True))} for row, texts in rows]
+    names = list(map(setting_title, headings(chart)))
+    shown = (_words(zip(names, texts, strict=True)) for texts in cells(chart))
+    return [{**row, "shown": words} for row, words in zip(chart.data, shown, strict=True)]
 
 
 def _words(values: Iterable[tuple[str, str]]) -> str:
@@ -299,9 +297,10 @@ def _bands(chart: Chart, width: int) -> Spec:
 
 def _turned(names: Sequence[str], width: int) -> Row:
     """Return the angle at which names fit next to each other below an axis."""
-    if len(names) * (7 * max(map(len, names)) + 4) < 0.8 * width:
+    longest = 7 * max(map(len, names))
+    if len(names) * (longest + 4) < 0.8 * width:
         return {"labelAngle": 0}
-    return {"labelAngle": -90, "minExtent": min(100, 7 * max(map(len, names)))}
+    return {"labelAngle": -90, "minExtent": min(100, longest)}
 
 
 def _lines(chart: Chart, width: int) -> Spec:

@@ -14,7 +14,7 @@ from seq2seq_cli.metrics import Tally, percent, wilson_interval
 from seq2seq_cli.reports import TRAINING_CHARTS
 from seq2seq_cli.runs.history import Call, EpochRecord
 from seq2seq_cli.runs.listing import Run, Training
-from seq2seq_cli.runs.names import without_seed
+from seq2seq_cli.runs.names import split_seed
 from seq2seq_cli.settings import flat_settings
 from seq2seq_cli.sweep.description import Sweep
 from seq2seq_cli.sweep.grid import BASE
@@ -99,7 +99,7 @@ def series(runs: Sequence[Run | Training]) -> list[str]:
 
     def name(key: str) -> str:
         names = [run.name for run, other in zip(runs, keys, strict=True) if other == key]
-        shared, *others = set(map(without_seed, names))
+        shared, *others = {split_seed(run)[0] for run in names}
         if len(names) == 1 or others:
             return f"{names[0]} and {len(names) - 1} more" if others else names[0]
         return f"{shared} ({len(names)} seeds)"
@@ -198,13 +198,13 @@ def comparison_charts(
     runs: Sequence[Run], evaluations: Sequence[Evaluation]
 ) -> dict[str, list[Chart]]:
     """Return the charts that compare runs, by their names."""
-    charts = {"results": results(evaluations)}
+    charts, groups = {"results": results(evaluations)}, series(runs)
     for name, shares in {"lengths": lengths, "positions": positions}.items():
         each = list(map(shares, evaluations))
         at, share, *_ = each[0].columns
         data = [
             {"run": run.name, at: row[at], share: row[share], "series": group}
-            for run, group, chart in zip(runs, series(runs), each, strict=True)
+            for run, group, chart in zip(runs, groups, each, strict=True)
             for row in chart.data
         ]
         if any(row[at] != data[0][at] for row in data):

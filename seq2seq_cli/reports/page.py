@@ -116,13 +116,12 @@ def comparison_page(loaded: Sequence[LoadedRun], evaluations: Sequence[Evaluatio
     runs = [one.run for one in loaded]
     names, configs = series(runs), [run.config for run in runs]
     differences, notes = compare_runs(configs, evaluations)
+    verdict = comparison_verdict(names, evaluations) if differences[1] else f"Warning: {notes[0]}."
     return _render(
         "comparison.html",
         title="Comparison of " + ", ".join(dict.fromkeys(names)),
         charts=comparison_charts(runs, evaluations),
-        verdict=comparison_verdict(names, evaluations)
-        if differences[1]
-        else f"Warning: {notes[0]}.",
+        verdict=verdict,
         compared=list(zip(runs, evaluations, differences, strict=True)),
         notes=notes,
         settings=[(key, *values) for key, values in differing_settings(configs).items()],
@@ -143,7 +142,7 @@ def sweep_page(folder: SweepFolder) -> str:
         summaries=summaries,
         learned_from=LEARNED,
         keys=dict.fromkeys(key for record in records for key in record.settings),
-        runs=runs,
+        parameters={cell: Architecture.of(run.config).parameters for cell, run in runs.items()},
         versions=sorted({item for run in runs.values() for item in run.manifest.versions.items()}),
         charts=sweep_charts(sweep, records),
     )

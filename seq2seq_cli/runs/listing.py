@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,7 +30,7 @@ from seq2seq_cli.runs.manifest import (
     read_manifest,
     read_recorded,
 )
-from seq2seq_cli.runs.names import run_of, run_path, training_path, without_seed
+from seq2seq_cli.runs.names import run_of, run_path, split_seed, training_path
 from seq2seq_cli.settings import differing_settings, parse_config
 from seq2seq_cli.storage import read_file, unreadable
 
@@ -73,6 +74,10 @@ class Run:
 
     def history(self) -> tuple[EpochRecord, ...]:
         """Return the results of its validations; ModelError unless they match the manifest."""
+        return self._history
+
+    @cached_property
+    def _history(self) -> tuple[EpochRecord, ...]:
         return parse_history(self.read(HISTORY), self.path / HISTORY)
 
     def costs(self) -> dict[str, float]:
@@ -218,7 +223,8 @@ def several_seeds(listed: Sequence[ListedRun]) -> dict[str, list[Run]]:
     """Return the complete runs that differ only in their seed, by the name that they share."""
     groups: dict[str, list[Run]] = {}
     for item in listed:
-        if item.run and (shared := without_seed(item.name)) != item.name:
+        shared, seed = split_seed(item.name)
+        if item.run and seed is not None:
             groups.setdefault(shared, []).append(item.run)
 
     def is_repeated(runs: list[Run]) -> bool:

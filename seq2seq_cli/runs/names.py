@@ -85,9 +85,10 @@ def seed_run(name: str, seed: int) -> str:
     return f"{name}-seed-{seed}"
 
 
-def without_seed(name: str) -> str:
-    """Return the name that the runs of several seeds share; others are returned as they are."""
-    return re.sub(r"-seed-\d+$", "", name)
+def split_seed(name: str) -> tuple[str, int | None]:
+    """Return the name that the runs of several seeds share, and the seed; None in other names."""
+    parts = re.fullmatch(r"(.+)-seed-(0|[1-9]\d*)", name)
+    return (parts[1], int(parts[2])) if parts else (name, None)
 
 
 def task_lengths(task: TaskConfig) -> list[str]:

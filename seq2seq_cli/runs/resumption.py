@@ -1,6 +1,5 @@
 """Which run a training resumes, from what, and with which settings."""
 
-import re
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
@@ -21,7 +20,7 @@ from seq2seq_cli.runs.checkpoint import (
 from seq2seq_cli.runs.listing import find_run, run_folders
 from seq2seq_cli.runs.lock import is_locked
 from seq2seq_cli.runs.manifest import MANIFEST
-from seq2seq_cli.runs.names import check_name, seed_run, training_path
+from seq2seq_cli.runs.names import check_name, seed_run, split_seed, training_path
 from seq2seq_cli.runs.progress import is_finished, stop_reason
 from seq2seq_cli.settings import laid_over, validated
 
@@ -87,9 +86,9 @@ def find_seeds(runs_dir: Path, name: str | None) -> tuple[str, list[int]]:
     saved: dict[str, dict[int, str]] = {}
     runs = run_folders(runs_dir)
     for run in runs:
-        parts = re.fullmatch(r"(.+)-seed-(0|[1-9]\d*)", run.name)
-        if parts and has_checkpoint(run):
-            saved.setdefault(parts[1], {})[int(parts[2])] = written_at(run)
+        shared, seed = split_seed(run.name)
+        if seed is not None and has_checkpoint(run):
+            saved.setdefault(shared, {})[seed] = written_at(run)
     if name is not None and check_name(name) not in saved:
         if runs_dir / name in runs:
             raise ModelError(f"{runs_dir / name} is a run of one seed: remove --seeds")

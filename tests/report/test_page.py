@@ -22,6 +22,7 @@ from seq2seq_cli.metrics import difference, difference_text, wilson_interval
 from seq2seq_cli.reports.data import learning_curve
 from seq2seq_cli.reports.page import comparison_page, run_page, summary, sweep_page
 from seq2seq_cli.reports.run import RunCharts
+from seq2seq_cli.runs import listing
 from seq2seq_cli.sweep.folder import SweepFolder
 
 MARKUP = "<script>alert(1)</script><b>&amp;"
@@ -40,6 +41,19 @@ def runs(tmp_path_factory):
 
 def compared(loaded):
     return comparison_page(loaded, [evaluate(run, 50, n_examples=0) for run in loaded])
+
+
+def test_a_comparison_reads_each_history_once_and_a_sweep_none(runs, monkeypatch):
+    loaded = [load_run(name, runs) for name in ("plain", "looking")]
+    save_sweep(runs)
+    read, parse = [], listing.parse_history
+    monkeypatch.setattr(
+        listing, "parse_history", lambda c, path: read.append(path) or parse(c, path)
+    )
+    compared(loaded)
+    assert sorted(path.parent.name for path in read) == ["looking", "plain"]
+    sweep_page(SweepFolder(runs / "grid"))
+    assert len(read) == 2
 
 
 def test_a_page_is_valid_and_needs_no_network(runs):
